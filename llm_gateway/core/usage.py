@@ -1,0 +1,69 @@
+"""Token counts in disjoint classes.
+
+``input_tokens`` never contains cache or audio tokens, ``output_tokens`` never audio; ``reasoning_tokens`` alone is a part of
+``output_tokens`` (providers bill it as output). Unknown is ``None``; 0 is a provider's own 0.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+# More than any request can use: a larger number in a usage block is noise and must not move money.
+MAX_TOKENS = 100_000_000
+
+
+class UsageSource(StrEnum):
+    REPORTED = "reported"
+    ESTIMATED = "estimated"
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What one response used. Counts are tokens; ``web_searches`` counts calls of provider-side tools billed per call."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    audio_input_tokens: int | None = None
+    audio_output_tokens: int | None = None
+    web_searches: int | None = None
+    service_tier: str | None = None
+    source: UsageSource = UsageSource.REPORTED
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Everything that went in: what price bands and context windows count."""
+        return sum(
+            n or 0
+            for n in (self.input_tokens, self.cache_read_tokens, self.cache_write_tokens, self.cache_write_1h_tokens, self.audio_input_tokens)
+        )
+
+    @property
+    def completion_tokens(self) -> int:
+        return (self.output_tokens or 0) + (self.audio_output_tokens or 0)
+
+    def later(self, other: Usage) -> Usage:
+        """Merge a later report of the same response: its known fields win (Anthropic and Gemini report cumulatively)."""
+        known = {name: value for name in self.__struct_fields__ if (value := getattr(other, name)) is not None}
+        return msgspec.structs.replace(self, **known)
+
+
+def count(value: Any) -> int | None:
+    """A token count out of a provider's usage block: a non-negative integer in reason, else ``None``."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if value != value or value < 0 or value > MAX_TOKENS:
+        return None
+    return int(value)
+
+
+def less(total: int | None, *parts: int | None) -> int | None:
+    """``total`` without its parts, never below 0; ``None`` stays ``None``."""
+    if total is None:
+        return None
+    return max(0, total - sum(part or 0 for part in parts))

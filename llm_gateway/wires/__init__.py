@@ -1,0 +1,14 @@
+"""One package per wire format, both directions. Pure: bytes and frozen values in, bytes and frozen values out.
+
+A package named after its format defines ``WIRE`` (we speak it to providers) and ``DIALECT`` (callers speak it to us) and registers
+them; nothing else knows the formats' names.
+"""
+
+from llm_gateway.core.registry import Registry
+
+from ._base import Dialect, Edits, Inbound, ModelFacts, Reply, StreamDecoder, StreamEncoder, Wire
+
+wires: Registry[Wire] = Registry("wire", __name__)
+dialects: Registry[Dialect] = Registry("dialect", __name__)
+
+__all__ = ["Dialect", "Edits", "Inbound", "ModelFacts", "Reply", "StreamDecoder", "StreamEncoder", "Wire", "dialects", "wires"]

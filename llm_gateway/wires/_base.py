@@ -1,0 +1,151 @@
+"""The two faces of a wire format.
+
+:class:`Wire` is what we speak to a provider, :class:`Dialect` what a caller speaks to us. Both are stateless; streams get a fresh
+decoder or encoder each. Bad input from a caller raises :class:`~llm_gateway.core.errors.InvalidRequest` (or a subclass) naming the field;
+bad input from a provider raises :class:`~llm_gateway.core.errors.AttemptFailed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from llm_gateway.core.chat import ChatRequest, ChatResponse
+from llm_gateway.core.errors import Failure, GatewayError
+from llm_gateway.core.events import Event, Frame
+
+
+class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What an encoder must know of the model it writes for.
+
+    ``upstream_id``: the provider's name of it. ``max_tokens_field``: ``max_tokens`` or ``max_completion_tokens`` (OpenAI chat only).
+    ``sampling``: whether temperature, top_p and top_k may be sent. ``thinking``: ``none`` | ``budget`` | ``adaptive`` | ``level`` | ``effort``.
+    ``default_max_tokens``: sent where the wire demands a limit and the caller gave none. ``capabilities``: e.g. ``tools``, ``images``,
+    ``documents``, ``audio``, ``json_schema``, ``n``. ``drop_hints``: hosts with strict validation, where no hint may be sent.
+    """
+
+    upstream_id: str
+    max_tokens_field: str = "max_tokens"
+    sampling: bool = True
+    stop: bool = True
+    thinking: str = "none"
+    default_max_tokens: int = 4096
+    max_output_tokens: int | None = None
+    context_window: int | None = None
+    capabilities: frozenset[str] = frozenset()
+    drop_hints: bool = False
+
+
+class Inbound(msgspec.Struct, frozen=True, kw_only=True):
+    """A caller's request, read as far as routing needs; ``chat()`` decodes the rest when a translation wants it.
+
+    ``kind``: ``chat`` | ``embeddings`` | ``count_tokens``. ``size``: an estimate of the prompt in characters, with everything that is
+    billed as input counted. ``needs``: capabilities the request asks for. ``affinity``: text whose repetition marks the same
+    session or prompt prefix (the caller's cache key, else the head of the prompt). ``body``: the caller's bytes, for the same wire.
+    """
+
+    kind: str
+    dialect: str
+    model: str
+    stream: bool
+    include_usage: bool
+    max_tokens: int | None
+    n: int
+    size: int
+    needs: frozenset[str]
+    body: bytes
+    chat: Callable[[], ChatRequest]
+    affinity: str = ""
+    user: str | None = None
+
+
+class Edits(msgspec.Struct, frozen=True, kw_only=True):
+    """The named edits to a caller's own body on its way to the same wire. ``None``: leave as it is.
+
+    ``max_tokens`` is a ceiling to set; ``include_usage`` asks the provider for usage in the stream; ``drop`` names top-level fields to
+    leave out.
+    """
+
+    facts: ModelFacts
+    stream: bool
+    include_usage: bool = False
+    max_tokens: int | None = None
+    drop: tuple[str, ...] = ()
+
+
+class StreamDecoder(Protocol):
+    """A provider's stream. ``feed`` and ``close`` hand out whole frames; joined, their ``raw`` equals what was fed.
+
+    ``close`` is called at end of file and yields :class:`~llm_gateway.core.events.Done` only where the format ends without a mark and a
+    finish reason was seen. Errors inside the stream come as ``Failed`` events; nothing is raised but
+    :class:`~llm_gateway.core.errors.AttemptFailed` for bytes that cannot be the format (bad_event, event_too_large).
+    """
+
+    def feed(self, chunk: bytes) -> list[Frame]: ...
+    def close(self) -> list[Frame]: ...
+
+
+class Wire(Protocol):
+    """What we speak to a provider."""
+
+    name: str
+
+    def path(self, kind: str, facts: ModelFacts, stream: bool) -> str:
+        """The path below the provider's base URL, with query, for a request of this kind."""
+        ...
+
+    def encode_request(self, chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
+        """The JSON body. Raises :class:`UnsupportedParameter` for what this wire or model cannot do."""
+        ...
+
+    def edit_request(self, body: bytes, edits: Edits) -> bytes:
+        """The caller's own body with the named edits; unknown fields survive."""
+        ...
+
+    def decode_response(self, body: bytes) -> ChatResponse:
+        """A whole answer. Raises :class:`AttemptFailed` for an error inside a 200 or for what is not the format."""
+        ...
+
+    def stream_decoder(self) -> StreamDecoder: ...
+
+    def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
+        """Any answer with status >= 400 (or an error inside a 200). ``headers`` have lower-case names."""
+        ...
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """What an encoder must know of the answer it writes: our request id, the model that served, Unix seconds ``created``, and the
+    caller's wishes."""
+
+    request_id: str
+    model: str
+    created: int
+    include_usage: bool = False
+    chat: ChatRequest | None = None
+
+
+class StreamEncoder(Protocol):
+    """A stream to a caller. ``error`` ends it without the format's end mark."""
+
+    def encode(self, events: Iterable[Event]) -> bytes: ...
+    def error(self, error: GatewayError) -> bytes: ...
+
+
+class Dialect(Protocol):
+    """What a caller speaks to us."""
+
+    name: str
+
+    def decode_request(self, body: bytes, path: Mapping[str, str]) -> Inbound:
+        """``path`` holds what the URL says: ``kind``, and for Gemini ``model`` and ``stream`` (``sse`` | ``array`` | ``""``)."""
+        ...
+
+    def encode_response(self, response: ChatResponse, reply: Reply) -> bytes: ...
+
+    def stream_encoder(self, reply: Reply) -> StreamEncoder: ...
+
+    def encode_error(self, error: GatewayError, request_id: str) -> tuple[int, bytes]:
+        """HTTP status and JSON body; the status may differ from the error's own where the format has its own number (529)."""
+        ...
