@@ -18,14 +18,14 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, tag_field="part"):
     """A piece of a message."""
 
 
-class Text(Part, tag="text"):
+class Text(Part, frozen=True, tag="text"):
     """``cache``: the caller's cache breakpoint after this part (``5m`` or ``1h``), a hint only Anthropic takes."""
 
     text: str
     cache: str | None = None
 
 
-class Image(Part, tag="image"):
+class Image(Part, frozen=True, tag="image"):
     """Exactly one of ``data`` (base64), ``url`` and ``file_id``."""
 
     media_type: str | None = None
@@ -36,7 +36,7 @@ class Image(Part, tag="image"):
     cache: str | None = None
 
 
-class Document(Part, tag="document"):
+class Document(Part, frozen=True, tag="document"):
     """One of ``data`` (base64), ``url``, ``text`` and ``file_id``."""
 
     media_type: str | None = None
@@ -48,14 +48,14 @@ class Document(Part, tag="document"):
     cache: str | None = None
 
 
-class Audio(Part, tag="audio"):
+class Audio(Part, frozen=True, tag="audio"):
     """``data`` is base64, ``format`` such as ``wav`` or ``mp3``."""
 
     data: str
     format: str
 
 
-class ToolCall(Part, tag="tool_call"):
+class ToolCall(Part, frozen=True, tag="tool_call"):
     """``arguments`` is the model's own text: JSON for functions (perhaps invalid), free text for ``custom`` tools.
     ``signature``: an opaque token some wires need back with the call."""
 
@@ -67,7 +67,7 @@ class ToolCall(Part, tag="tool_call"):
     cache: str | None = None
 
 
-class ToolResult(Part, tag="tool_result"):
+class ToolResult(Part, frozen=True, tag="tool_result"):
     call_id: str
     content: tuple[Part, ...]
     name: str | None = None
@@ -76,7 +76,7 @@ class ToolResult(Part, tag="tool_result"):
     cache: str | None = None
 
 
-class Thinking(Part, tag="thinking"):
+class Thinking(Part, frozen=True, tag="thinking"):
     """Reasoning text with the opaque ``signature`` that its own wire wants back; ``redacted`` is an encrypted block instead of text.
     ``wire`` names the format the signature belongs to; another wire drops the signature. ``id``: Responses item id."""
 
@@ -87,7 +87,7 @@ class Thinking(Part, tag="thinking"):
     id: str | None = None
 
 
-class Refusal(Part, tag="refusal"):
+class Refusal(Part, frozen=True, tag="refusal"):
     text: str
 
 
