@@ -1,0 +1,69 @@
+"""The face of a strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from llm_gateway.core.catalog import Target
+
+
+class Stats(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sliding window saw of one deployment. Times in milliseconds; ``None`` while nothing is known."""
+
+    requests: int = 0
+    successes: int = 0
+    latency_ms: float | None = None
+    ttft_ms: float | None = None
+    cost_nusd: float | None = None
+    last_seen: datetime | None = None
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A target with what is known of it now. ``estimate_nusd``: what this request would cost there at most, ``None`` unpriced."""
+
+    target: Target
+    stats: Stats = Stats()
+    estimate_nusd: int | None = None
+
+
+class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a strategy may look at. ``sticky``: key, user or session whose requests should stay together; ``affinity``: text whose
+    repetition marks the same prompt prefix."""
+
+    now: datetime
+    prompt_tokens: int
+    max_tokens: int | None
+    needs: frozenset[str] = frozenset()
+    task_type: str | None = None
+    language: str | None = None
+    framework: str | None = None
+    sticky: str = ""
+    affinity: str = ""
+    stream: bool = False
+
+
+class Ranking(msgspec.Struct, frozen=True, kw_only=True):
+    """``order``: indices into the candidates, best first, each at most once (left out: not to be tried). ``scores``: one JSON-able mapping of
+    score parts per candidate, in the candidates' order. ``skipped``: index to reason. ``note``: one sentence for the decision record."""
+
+    order: tuple[int, ...]
+    scores: tuple[Mapping[str, Any], ...] = ()
+    skipped: Mapping[int, str] = {}
+    note: str = ""
+
+
+class Strategy(Protocol):
+    """``settings`` passed to ``order`` have gone through ``validate``, which raises ValueError with a sentence for the operator and fills in
+    defaults. ``draw``: a uniform number in [0, 1)."""
+
+    name: str
+    title: str
+    summary: str
+
+    def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]: ...
+
+    def order(self, candidates: Sequence[Candidate], facts: RequestFacts, settings: Mapping[str, Any], draw: float) -> Ranking: ...
