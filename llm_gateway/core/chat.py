@@ -91,6 +91,14 @@ class Refusal(Part, frozen=True, tag="refusal"):
     text: str
 
 
+class Opaque(Part, frozen=True, tag="opaque"):
+    """A piece only the format ``wire`` understands (a provider-side tool's call or result), as it came. Another wire refuses it in a
+    request (:class:`~llm_gateway.core.errors.UnsupportedParameter`); another dialect leaves it out of an answer."""
+
+    wire: str
+    raw: dict[str, Any]
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     role: Literal["system", "user", "assistant"]
     parts: tuple[Part, ...]
