@@ -1,0 +1,103 @@
+"""Budgets and the ledger that proves them. Money is integer nano-USD.
+
+A ledger entry is born ``held`` with its request and resolves once: ``posted`` with what was spent, ``voided`` or ``expired``.
+After that it never changes; corrections are new entries of kind ``adjustment``. For every budget and its current period:
+``posted_nusd`` = sum of posted amounts, ``held_nusd`` = sum of held amounts, and their sum never passes a hard limit.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+from typing_extensions import override
+
+from .access import ClientKey, Team
+from .catalogue_version import CatalogueModel
+from .providers import LanguageModel, Provider
+
+
+class Budget(CatalogueModel):
+    """A limit on spending in a period. With no owner it binds the whole gateway."""
+
+    volatile_fields = frozenset({"period_id", "posted_nusd", "held_nusd", "alerted"})
+
+    class Period(models.TextChoices):
+        DAY = "day"
+        WEEK = "week"
+        MONTH = "month"
+        TOTAL = "total"
+
+    name = models.CharField(max_length=100)
+    client_key = models.ForeignKey(ClientKey, null=True, blank=True, on_delete=models.CASCADE, related_name="budgets")
+    team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.CASCADE, related_name="budgets")
+    provider = models.ForeignKey(Provider, null=True, blank=True, on_delete=models.CASCADE, related_name="budgets")
+    model = models.ForeignKey(LanguageModel, null=True, blank=True, on_delete=models.CASCADE, related_name="budgets")
+    limit_nusd = models.BigIntegerField("limit (nano-USD)")
+    period = models.CharField(max_length=10, choices=Period.choices, default=Period.MONTH)
+    timezone = models.CharField(max_length=60, default="UTC")
+    hard = models.BooleanField(default=True, help_text="A hard budget refuses what would pass it; a soft one only alerts.")
+    enabled = models.BooleanField(default=True)
+    thresholds = models.JSONField(default=list, blank=True, help_text="Percentages that alert once per period, for example [50, 80, 100].")
+    period_id = models.CharField(max_length=12, blank=True, default="", editable=False)
+    posted_nusd = models.BigIntegerField(default=0, editable=False)
+    held_nusd = models.BigIntegerField(default=0, editable=False)
+    alerted = models.JSONField(default=list, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(condition=Q(posted_nusd__gte=0), name="budget_posted_not_negative"),
+            models.CheckConstraint(condition=Q(held_nusd__gte=0), name="budget_held_not_negative"),
+            models.CheckConstraint(condition=Q(limit_nusd__gte=0), name="budget_limit_not_negative"),
+            models.CheckConstraint(
+                condition=Q(client_key=None, team=None)
+                | Q(client_key=None, provider=None, model=None)
+                | Q(team=None, provider=None, model=None),
+                name="budget_one_owner",
+            ),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return self.name
+
+
+class LedgerEntry(models.Model):
+    """One request's (or one correction's) claim on one budget; without a budget it is a correction of the request's own cost."""
+
+    class State(models.TextChoices):
+        HELD = "held"
+        POSTED = "posted"
+        VOIDED = "voided"
+        EXPIRED = "expired"
+
+    class Kind(models.TextChoices):
+        REQUEST = "request"
+        ADJUSTMENT = "adjustment"
+
+    request = models.ForeignKey("RequestLog", null=True, on_delete=models.DO_NOTHING, related_name="ledger", db_constraint=False)
+    budget = models.ForeignKey(Budget, null=True, on_delete=models.SET_NULL, related_name="entries", db_index=False)
+    period_id = models.CharField(max_length=12, blank=True, default="")
+    kind = models.CharField(max_length=12, choices=Kind.choices, default=Kind.REQUEST)
+    state = models.CharField(max_length=8, choices=State.choices, default=State.HELD)
+    held_nusd = models.BigIntegerField(default=0)
+    amount_nusd = models.BigIntegerField(default=0)
+    created_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True)
+    note = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "ledger entries"
+        indexes = [models.Index(fields=["budget", "period_id", "state"], name="ledger_budget_state")]
+        constraints = [
+            models.UniqueConstraint(fields=["request", "budget"], condition=Q(kind="request"), name="ledger_one_hold"),
+            models.CheckConstraint(condition=Q(state__in=["held", "posted", "voided", "expired"]), name="ledger_state"),
+            models.CheckConstraint(condition=Q(kind="adjustment") | (Q(held_nusd__gte=0) & Q(amount_nusd__gte=0)), name="ledger_not_negative"),
+            models.CheckConstraint(condition=~Q(state="held") | Q(amount_nusd=F("held_nusd")), name="ledger_held_amount"),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.state} {self.amount_nusd} nUSD"

@@ -1,0 +1,1 @@
+"""Observers of the pipeline: structured logs, metrics. The engine does not know they exist."""
