@@ -1,0 +1,1 @@
+"""The engine's ports over the ORM: the only place where async code meets the database."""
