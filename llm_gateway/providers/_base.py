@@ -7,7 +7,9 @@ from typing import Protocol
 
 import msgspec
 
-from llm_gateway.core.keys import KeyVerdict
+from llm_gateway.core.json import lenient
+from llm_gateway.core.keys import KeyState, KeyVerdict
+from llm_gateway.core.redact import redact
 from llm_gateway.core.secret import Secret
 from llm_gateway.wires import ModelFacts
 
@@ -19,7 +21,8 @@ class ServiceFacts(msgspec.Struct, frozen=True, kw_only=True):
     environment names that configure it. ``non_stream_cap``: above this many output tokens, or with none given, the upstream call is
     streamed whatever the caller asked for. ``bills_aborted``: whether work is billed when we hang up before the first byte.
     ``priority``: its place in the enterprise order. ``pass_headers``: request headers of a caller that may go through.
-    ``price_provider``: its id in the price data.
+    ``price_provider``: its id in the price data. ``stream_demand``: words of a 400 that means "only streamed"; the same target is tried once
+    more with a stream.
     """
 
     name: str
@@ -33,6 +36,7 @@ class ServiceFacts(msgspec.Struct, frozen=True, kw_only=True):
     priority: int = 100
     pass_headers: frozenset[str] = frozenset()
     price_provider: str | None = None
+    stream_demand: str | None = None
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,3 +69,53 @@ class Service(Protocol):
     def judge(self, probe: Probe, status: int, headers: Mapping[str, str], body: bytes) -> KeyVerdict | None:
         """What the answer says of the key; ``None``: inconclusive, try the next probe."""
         ...
+
+
+def join_url(base_url: str, path: str) -> str:
+    """``path`` below ``base_url``. A version both of them name (``…/v1`` and ``/v1/messages``) stands once: people write either form."""
+    base = base_url.rstrip("/")
+    first, slash, rest = path.lstrip("/").partition("/")
+    if slash and base.endswith(f"/{first}"):
+        return f"{base}/{rest}"
+    return f"{base}{path}"
+
+
+def json_headers(passed: Mapping[str, str], allowed: frozenset[str], **auth: str) -> dict[str, str]:
+    """The headers of every call: JSON both ways, uncompressed (a compressed stream can hide a bomb and delays events), what ``allowed``
+    lets through of ``passed``, and ``auth`` last, so that no caller's header replaces it (``_`` in a name stands for ``-``)."""
+    headers = {"content-type": "application/json", "accept": "application/json, text/event-stream", "accept-encoding": "identity"}
+    headers.update({name: value for name, value in passed.items() if name in allowed})
+    headers.update({name.replace("_", "-"): value for name, value in auth.items() if value})
+    return headers
+
+
+def bearer(key: Secret) -> str:
+    return f"Bearer {key.reveal()}" if key else ""
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What an answer to a probe says, lower-cased where it is compared. ``is_json``: it is a JSON object, no page of a proxy."""
+
+    is_json: bool
+    message: str
+    text: str
+    evidence: str
+
+
+def said(status: int, body: bytes) -> Said:
+    """Read any provider's error shape as far as a key check needs it; ``evidence`` is redacted and short."""
+    decoded = lenient(body)
+    if isinstance(decoded, list) and decoded:
+        decoded = decoded[0]
+    message = ""
+    if isinstance(decoded, dict):
+        error = decoded.get("error", decoded)
+        found = error.get("message") if isinstance(error, dict) else error
+        message = found if isinstance(found, str) else str(decoded.get("message") or "")
+    text = body[:4000].decode("utf-8", "replace").lower()
+    evidence = f"HTTP {status}" + (f": {redact(message, limit=200)}" if message and status >= 400 else "")
+    return Said(isinstance(decoded, dict), message, text, evidence)
+
+
+def verdict(state: KeyState, reason: str, answer: Said) -> KeyVerdict:
+    return KeyVerdict(state, reason, answer.evidence)

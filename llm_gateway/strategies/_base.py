@@ -47,8 +47,8 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ranking(msgspec.Struct, frozen=True, kw_only=True):
-    """``order``: indices into the candidates, best first, each at most once (left out: not to be tried). ``scores``: one JSON-able mapping of
-    score parts per candidate, in the candidates' order. ``skipped``: index to reason. ``note``: one sentence for the decision record."""
+    """``order``: indices into the candidates, best first, each at most once (left out: not to be tried). ``scores``: one JSON-able mapping
+    of score parts per candidate, in the candidates' order. ``skipped``: index to reason. ``note``: one sentence for the decision record."""
 
     order: tuple[int, ...]
     scores: tuple[Mapping[str, Any], ...] = ()
@@ -57,8 +57,8 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Strategy(Protocol):
-    """``settings`` passed to ``order`` have gone through ``validate``, which raises ValueError with a sentence for the operator and fills in
-    defaults. ``draw``: a uniform number in [0, 1)."""
+    """``settings`` passed to ``order`` have gone through ``validate``, which raises ValueError with a sentence for the operator and fills
+    in defaults. ``draw``: a uniform number in [0, 1)."""
 
     name: str
     title: str

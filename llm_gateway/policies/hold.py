@@ -1,0 +1,187 @@
+"""Money before and after a call: the worst case that is reserved, and what is charged in the end.
+
+Every amount is integer nano-USD. ``None`` means unpriced, never free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+from msgspec.structs import replace
+
+from llm_gateway.core.catalog import ModelInfo
+from llm_gateway.core.errors import FailureClass
+from llm_gateway.core.money import Rate, cost_nusd, rate_at
+from llm_gateway.core.usage import Usage, UsageSource
+
+CHARS_PER_TOKEN = 3
+OVERHEAD_TOKENS = 16
+# Put into a request that names no limit and whose model's own is unknown, so that the hold is a bound and not a guess.
+DEFAULT_MAX_TOKENS = 4096
+
+_F = FailureClass
+# Broke off while a 200 was flowing: work was done, how much nobody says.
+_CUT = frozenset(
+    {
+        _F.IDLE_TIMEOUT,
+        _F.RESET,
+        _F.TRUNCATED,
+        _F.NO_TERMINAL,
+        _F.BAD_EVENT,
+        _F.EVENT_TOO_LARGE,
+        _F.SLOW_DRIP,
+        _F.TOTAL_TIMEOUT,
+        _F.DEADLINE,
+    }
+)
+
+
+class BillingRule(StrEnum):
+    """The "Budget" column. ``VOID``: release, charge nothing. ``REPORTED``: the provider's usage, missing counts estimated. ``ESTIMATE``:
+    known input, the text that arrived. ``HOLD``: all that was reserved, because it is unknown and may have been billed."""
+
+    VOID = "void"
+    REPORTED = "reported"
+    ESTIMATE = "estimate"
+    HOLD = "hold"
+
+
+def estimate_tokens(size_chars: int) -> int:
+    """Tokens of a text from its length, meant to err upward: a third of the characters (English and code run at 3.5 to 4 a token)
+    and an overhead for the frame around them. A provider's own count replaces it as soon as there is one."""
+    return -(-max(size_chars, 0) // CHARS_PER_TOKEN) + OVERHEAD_TOKENS
+
+
+def output_limit(max_tokens: int | None, model: ModelInfo | None, ceiling: int | None = None, default: int = DEFAULT_MAX_TOKENS) -> int:
+    """The limit that goes upstream and into the hold: the caller's, else the model's own, never above the model's or the client key's
+    ``ceiling``."""
+    cap = model.max_output_tokens if model else None
+    limit = max_tokens if max_tokens is not None else cap if cap is not None else default
+    return max(1, min(bound for bound in (limit, cap, ceiling) if bound is not None))
+
+
+def hold_nusd(
+    prompt_tokens: int,
+    max_tokens: int,
+    n: int,
+    rates: Sequence[Rate],
+    at: datetime,
+    *,
+    tier: str = "standard",
+    audio: bool = False,
+    cache_1h: bool = False,
+    searches: int = 0,
+) -> int | None:
+    """The most a request can cost: every input token in the dearest class it could fall into (a cache write costs more than plain
+    input), every answer full to ``max_tokens``, in the dearest band the prompt reaches. ``audio`` and ``cache_1h``: whether the request
+    can be billed in those classes; ``searches``: provider-side searches allowed for. ``None``: no price is in force."""
+    if rate_at(rates, at, prompt_tokens, tier) is None:
+        return None
+    usages = _worst(prompt_tokens, max_tokens * max(n, 1), audio, cache_1h, searches)
+    bands = {rate for rate in (rate_at(rates, at, edge, tier) for edge in _edges(rates, prompt_tokens)) if rate is not None}
+    return max(cost_nusd(usage, rate) for usage in usages for rate in bands)
+
+
+def billing(
+    kind: FailureClass | None,
+    *,
+    content_seen: bool = False,
+    bytes_of_200: int = 0,
+    bills_aborted: bool = False,
+    usage_seen: bool = False,
+    cancelled: bool = False,
+    request_sent: bool = True,
+) -> BillingRule:
+    """How an attempt is charged that failed with ``kind`` (``None``: it ended well, or the caller or we broke it off: ``cancelled``).
+
+    ``content_seen``: content arrived from the provider, whether or not it was passed on. ``request_sent``: any byte of the request left us.
+    """
+    if not request_sent:
+        return BillingRule.VOID
+    if cancelled:
+        return BillingRule.ESTIMATE
+    if kind is None:
+        return BillingRule.REPORTED
+    if kind is _F.TOO_LARGE_RESPONSE or (kind is _F.BAD_JSON and bytes_of_200):
+        return BillingRule.HOLD
+    if kind in (_F.NO_TERMINAL, _F.ERROR_IN_200, _F.CONTENT_FILTER) and usage_seen:
+        return BillingRule.REPORTED
+    if content_seen or kind is _F.CONTENT_FILTER or (kind in _CUT and (bytes_of_200 or usage_seen)):
+        return BillingRule.ESTIMATE
+    if kind in (_F.TTFB_TIMEOUT, *_CUT) and bills_aborted:
+        return BillingRule.HOLD
+    return BillingRule.VOID
+
+
+def orphan_billing(request_sent: bool) -> BillingRule:
+    """A request whose process died: all of the hold if anything had been sent, for nobody saw what came back."""
+    return BillingRule.HOLD if request_sent else BillingRule.VOID
+
+
+def final_usage(reported: Usage | None, *, est_prompt_tokens: int, text_chars_received: int, rule: BillingRule) -> Usage:
+    """The usage to keep. A provider's explicit 0 stays 0; what it left out is estimated, which marks the whole as estimated.
+
+    Under ``ESTIMATE`` the provider's output count is only a lower bound (Anthropic opens a stream with 1), so the longer of both counts.
+    """
+    usage = reported or Usage()
+    if rule is BillingRule.VOID:
+        return usage
+    changes: dict[str, int] = {}
+    inputs = (usage.input_tokens, usage.cache_read_tokens, usage.cache_write_tokens, usage.cache_write_1h_tokens, usage.audio_input_tokens)
+    if all(count is None for count in inputs):
+        changes["input_tokens"] = max(0, est_prompt_tokens)
+    received = text_tokens(text_chars_received)
+    if usage.output_tokens is None and usage.audio_output_tokens is None:
+        changes["output_tokens"] = received
+    elif rule is BillingRule.ESTIMATE and usage.completion_tokens < received:
+        changes["output_tokens"] = received - (usage.audio_output_tokens or 0)
+    if changes or rule is not BillingRule.REPORTED:
+        return replace(usage, source=UsageSource.ESTIMATED, **changes)
+    return usage
+
+
+def text_tokens(chars: int) -> int:
+    """Tokens of text that arrived: nothing for nothing, else a token for every three characters, rounded up."""
+    return -(-max(chars, 0) // CHARS_PER_TOKEN)
+
+
+class Charge(msgspec.Struct, frozen=True, kw_only=True):
+    """``cost_nusd`` ``None``: unpriced. ``price_id``: the price row it was computed with. ``overrun``: above the hold; posted, alarmed."""
+
+    cost_nusd: int | None
+    price_id: int | None = None
+    overrun: bool = False
+
+
+def charge(rule: BillingRule, usage: Usage, hold: int | None, rates: Sequence[Rate], at: datetime) -> Charge:
+    """What is posted. An estimate never exceeds the hold; a provider's own count may, which is an overrun."""
+    if rule is BillingRule.VOID:
+        return Charge(cost_nusd=0)
+    rate = rate_at(rates, at, usage.prompt_tokens, usage.service_tier or "standard")
+    if rule is BillingRule.HOLD:
+        return Charge(cost_nusd=hold, price_id=rate.price_id if rate else None)
+    if rate is None:
+        return Charge(cost_nusd=None)
+    cost = cost_nusd(usage, rate)
+    if hold is not None and cost > hold and (rule is BillingRule.ESTIMATE or usage.source is UsageSource.ESTIMATED):
+        cost = hold
+    return Charge(cost_nusd=cost, price_id=rate.price_id, overrun=hold is not None and cost > hold)
+
+
+def _worst(prompt: int, output: int, audio: bool, cache_1h: bool, searches: int) -> list[Usage]:
+    inputs = [Usage(input_tokens=prompt), Usage(cache_write_tokens=prompt)]
+    if cache_1h:
+        inputs.append(Usage(cache_write_1h_tokens=prompt))
+    if audio:
+        inputs.append(Usage(audio_input_tokens=prompt))
+    outputs = [{"output_tokens": output}, {"output_tokens": output, "reasoning_tokens": output}]
+    if audio:
+        outputs.append({"audio_output_tokens": output})
+    return [replace(usage, web_searches=searches, **counts) for usage in inputs for counts in outputs]
+
+
+def _edges(rates: Sequence[Rate], prompt_tokens: int) -> set[int]:
+    return {prompt_tokens, *(rate.min_prompt_tokens for rate in rates if rate.min_prompt_tokens <= prompt_tokens)}
