@@ -1,0 +1,103 @@
+"""What the pipeline needs from outside, as Protocols. Stores implement them over the ORM, tests with a dict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+
+from llm_gateway.core.catalog import Snapshot, Target
+from llm_gateway.core.errors import Failure, GatewayError
+from llm_gateway.strategies import Stats
+
+from .calls import AttemptRecord, Call
+
+
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
+    """The open row and its holds, written in one transaction. ``budgets``: ids to hold ``hold_nusd`` against. ``at``: Unix seconds."""
+
+    call: Call
+    at: float
+    hold_nusd: int
+    budgets: tuple[int, ...]
+    target: Target
+    strategy: str
+    simulated: bool
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of an open row, written in one transaction with its attempts and its ledger. Money in nano-USD, ``None`` unknown;
+    ``charge_nusd`` is what budgets are charged (an unknown cost charges the hold)."""
+
+    id: UUID
+    at: float
+    state: str
+    opened: Opening
+    target: Target | None
+    attempts: tuple[AttemptRecord, ...]
+    usage: Mapping[str, Any]
+    cost_nusd: int | None
+    charge_nusd: int
+    price_id: int | None
+    latency_ms: int
+    ttft_ms: int | None
+    status: int
+    error_code: str
+    finish_reason: str
+    served_model: str
+    flags: str
+    decision: Mapping[str, Any]
+    prompt: str | None = None
+    answer: str | None = None
+
+
+class Rejection(msgspec.Struct, frozen=True, kw_only=True):
+    """A request refused before anything was sent upstream."""
+
+    call: Call
+    at: float
+    error: GatewayError
+    decision: Mapping[str, Any] | None = None
+    strategy: str = ""
+
+
+class Catalog(Protocol):
+    def snapshot(self) -> Snapshot:
+        """The newest catalogue this process has; never blocks."""
+        ...
+
+
+class Journal(Protocol):
+    """Every method returns after its commit. ``open`` and ``reserve`` raise the budget errors, and ``StoreUnavailable`` / ``StoreBusy`` /
+    ``StoreFull`` when nothing was written. ``settle`` never loses what it was given: with the database away it is spooled."""
+
+    async def open(self, opening: Opening) -> None: ...
+    async def reserve(self, opening: Opening, target: Target, hold_nusd: int) -> None: ...
+    async def settle(self, settlement: Settlement) -> None: ...
+    async def reject(self, rejection: Rejection) -> None: ...
+
+
+class Health(Protocol):
+    """What is known of deployments. ``admit`` takes the half-open probe's place; each admitted attempt ends in exactly one of the others."""
+
+    def admit(self, target: Target) -> str | None:
+        """``None`` when the target may be tried, else the reason in a few words."""
+        ...
+
+    def wait_s(self, target: Target) -> float: ...
+    def succeeded(self, target: Target, latency_ms: float, ttft_ms: float | None, cost_nusd: int | None) -> None: ...
+    def failed(self, target: Target, failure: Failure) -> None: ...
+    def released(self, target: Target) -> None: ...
+
+
+class Statistics(Protocol):
+    def of(self, targets: Sequence[Target]) -> list[Stats]: ...
+
+
+class Observer(Protocol):
+    """Hears of every end; must not block or raise."""
+
+    def finished(self, settlement: Settlement) -> None: ...
+    def rejected(self, rejection: Rejection) -> None: ...
