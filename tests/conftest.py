@@ -1,0 +1,51 @@
+"""What every test gets: an environment of its own (tests/settings.py) and no way out of this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import sys
+from typing import Any
+
+# Programs that tests start read the gateway's own settings, with the environment that tests/settings.py made.
+os.environ["DJANGO_SETTINGS_MODULE"] = "cogo.settings"
+
+
+class OutsideNetwork(RuntimeError):
+    """A test tried to leave the machine. Use a MockTransport, the simulator or a server on 127.0.0.1."""
+
+
+def _is_local(host: object) -> bool:
+    if host in (None, "", b"", "localhost", b"localhost", socket.gethostname()):
+        return True
+    try:
+        address = ipaddress.ip_address(host.decode() if isinstance(host, bytes) else str(host).partition("%")[0])
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def _guard(event: str, args: tuple[Any, ...]) -> None:
+    if event in ("socket.connect", "socket.sendto"):
+        address = args[1]
+        if isinstance(address, tuple) and address and not _is_local(address[0]):
+            raise OutsideNetwork(f"{event} to {address[0]!r}; {OutsideNetwork.__doc__}")
+    elif event == "socket.getaddrinfo":
+        host = args[0]
+        name = host.decode() if isinstance(host, bytes) else host
+        if isinstance(name, str) and name.endswith((".invalid", ".test")):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        if not _is_local(host) and not _is_address(name):
+            raise OutsideNetwork(f"looking up {host!r}; {OutsideNetwork.__doc__}")
+
+
+def _is_address(text: object) -> bool:
+    try:
+        ipaddress.ip_address(str(text).partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+sys.addaudithook(_guard)
