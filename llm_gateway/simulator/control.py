@@ -1,0 +1,127 @@
+"""Control at run time, under /_sim: state, personalities, scripts, fault sequences, models, keys, journal."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import msgspec
+
+from . import faults
+from .catalogue import Model
+from .http11 import Request
+from .journal import Journal
+from .reply import Reply, json_reply
+from .state import STATES, Personality, Sequence, State
+
+
+class Refused(Exception):
+    """A control request that makes no sense; the text says why."""
+
+
+def control(request: Request, state: State, journal: Journal) -> Reply:
+    """The answer to a /_sim request."""
+    parts = request.path.strip("/").split("/")[1:]
+    try:
+        return json_reply(_do(request, parts, state, journal))
+    except Refused as refusal:
+        return json_reply({"error": str(refusal)}, 400)
+    except KeyError:
+        return json_reply({"error": "no such control"}, 404)
+
+
+def _body(request: Request) -> dict[str, Any]:
+    try:
+        body = msgspec.json.decode(request.body) if request.body else {}
+    except msgspec.DecodeError as error:
+        raise Refused(f"not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise Refused("an object is expected")
+    return body
+
+
+def _do(request: Request, parts: list[str], state: State, journal: Journal) -> Any:
+    what = parts[0] if parts else ""
+    if request.method in ("GET", "HEAD"):
+        if what == "journal":
+            return _journal(request, journal)
+        return {"state": state.snapshot, "healthz": lambda: {"ok": True}, "redirected": lambda: {"redirected": True}}[what]()
+    if request.method == "DELETE" and what == "journal":
+        journal.entries.clear()
+        return {"ok": True}
+    body = _body(request)
+    if what == "personality":
+        return _personality(parts[1] if len(parts) > 1 else "all", body, state)
+    actions = {"reset": _reset, "script": _script, "faults": _faults, "models": _models, "keys": _keys}
+    actions[what](body, state)
+    return {"ok": True}
+
+
+def _journal(request: Request, journal: Journal) -> Any:
+    entries = list(journal.entries)
+    for name in ("provider", "model", "outcome"):
+        if name in request.query:
+            entries = [one for one in entries if one[name] == request.query[name]]
+    if (limit := request.query.get("limit", "")).isdigit():
+        entries = entries[-int(limit) :]
+    return {"entries": entries}
+
+
+def _personality(provider: str, body: dict[str, Any], state: State) -> Any:
+    known = state.personalities
+    chosen = known if provider == "all" else {provider: known[provider]}
+    if body.get("state", "up") not in STATES:
+        raise Refused(f"state is one of {', '.join(STATES)}")
+    if isinstance(body.get("fault"), str):
+        body = {"state": "fault", **body, "faults": [body.pop("fault")]}
+    for spec in body.get("faults") or ():
+        _checked(str(spec))
+    for name, value in body.items():
+        if name not in Personality.__dataclass_fields__:
+            raise Refused(f"unknown field {name!r}")
+        for one in chosen.values():
+            setattr(one, name, float(value) if name in ("latency_ms", "chunk_ms", "jitter", "p") else value)
+    return state.snapshot()["personalities"]
+
+
+def _checked(spec: str) -> str:
+    try:
+        faults.parse(spec)
+    except faults.UnknownFault as error:
+        raise Refused(str(error)) from None
+    return spec
+
+
+def _reset(body: dict[str, Any], state: State) -> None:
+    state.reset()
+
+
+def _script(body: dict[str, Any], state: State) -> None:
+    steps = body.get("steps")
+    if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
+        raise Refused("steps must be a list of objects")
+    state.script = deque(steps) if not body.get("append") else deque([*state.script, *steps])
+    state.script_only_with_tools = bool(body.get("only_with_tools"))
+
+
+def _faults(body: dict[str, Any], state: State) -> None:
+    model, sequence = body.get("model"), body.get("sequence")
+    if not isinstance(model, str) or not isinstance(sequence, list):
+        raise Refused("model and sequence are required")
+    whole = tuple(_checked(str(spec)) for spec in sequence)
+    state.sequences[model] = Sequence(deque(whole), whole, bool(body.get("repeat")))
+
+
+def _models(body: dict[str, Any], state: State) -> None:
+    extra = state.extra[str(body.get("provider"))]
+    for name in body.get("add") or ():
+        extra.insert(0, Model(str(name), str(name), embedding="embed" in str(name)))
+    for name in body.get("retire") or ():
+        extra.insert(0, Model(str(name), str(name), ends="2026-11-01", retired=True))
+
+
+def _keys(body: dict[str, Any], state: State) -> None:
+    for key, verdict in body.items():
+        if verdict not in ("valid", "invalid", "noperm", "broke", "limited"):
+            raise Refused("a verdict is valid, invalid, noperm, broke or limited")
+        state.keys[key] = verdict

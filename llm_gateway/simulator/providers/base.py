@@ -1,0 +1,89 @@
+"""What every simulated provider shares: one call in, one Reply out, refusals in the provider's own words."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import msgspec
+
+from ..call import Call, Handler
+from ..catalogue import Model
+from ..http11 import Request
+from ..reply import Headers, Problem, Reply
+
+_decode = msgspec.json.Decoder().decode
+
+
+class Provider(ABC):
+    """A provider of the simulator. Adding one is a file with a subclass, listed in providers/__init__.py."""
+
+    name: ClassVar[str]
+    base_path: ClassVar[str]
+    generation: ClassVar[tuple[str, ...]] = ()
+    key_optional: ClassVar[bool] = False
+
+    @abstractmethod
+    def key(self, request: Request) -> str:
+        """The key presented, or an empty string."""
+
+    @abstractmethod
+    def route(self, call: Call) -> Handler:
+        """The handler of method and path. Raises Problem (unknown_path, method)."""
+
+    @abstractmethod
+    def refuse(self, problem: Problem, call: Call) -> Reply:
+        """The provider's own answer to a problem."""
+
+    @abstractmethod
+    def headers(self, call: Call) -> Headers:
+        """Headers that every answer of this provider carries."""
+
+    def read(self, call: Call) -> None:
+        """Fills body, model and stream from the request. Raises Problem when the body is no JSON object."""
+        if call.request.method != "POST":
+            return
+        try:
+            body = _decode(call.request.body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise Problem("bad_json") from None
+        if not isinstance(body, dict):
+            raise Problem("bad_json")
+        call.body = body
+        call.model = str(body.get("model") or "")
+        call.stream = bool(body.get("stream"))
+
+    def generates(self, call: Call) -> bool:
+        """Does this path cost money at the provider?"""
+        return call.request.method == "POST" and call.path.endswith(self.generation)
+
+    def admit(self, call: Call) -> None:
+        """Key and mood. Raises Problem."""
+        key, mood = call.key, call.state.personalities[self.name].state
+        verdict = call.state.keys.get(key) or next(
+            (word for word in ("invalid", "noperm", "broke", "limited") if word in key), "valid"
+        )
+        if not key and not self.key_optional:
+            raise Problem("no_key")
+        if verdict == "invalid" or mood == "unauthorized":
+            raise Problem("invalid_key", key=key)
+        if verdict == "noperm":
+            raise Problem("no_permission", key=key)
+        if verdict == "limited" or mood == "ratelimited":
+            raise Problem("rate_limited", headers=(("retry-after", "2"),))
+        if (verdict == "broke" or mood == "quota") and self.generates(call):
+            raise Problem("no_money")
+        if mood == "overloaded":
+            raise Problem("overloaded")
+
+    def require_model(self, call: Call) -> Model:
+        """The model asked for. Raises Problem (unknown_model, retired_model)."""
+        if not call.model:
+            raise Problem("bad_request", "you must provide a model parameter", param="model")
+        found = call.state.find_model(self.name, call.model)
+        if found is None:
+            raise Problem("unknown_model", model=call.model)
+        if found.retired:
+            raise Problem("retired_model", model=call.model)
+        call.found = found
+        return found
