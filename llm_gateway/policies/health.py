@@ -41,8 +41,11 @@ _ALARMING_FAILURES = frozenset({_F.TOO_LARGE_RESPONSE, _F.EVENT_TOO_LARGE})
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
     """``failure`` is counted by the breaker; ``cooldown`` and ``suspend`` keep the scope out of routing until ``until``; ``disable``
-    does so until somebody edits or re-enables it (``until`` then is ``None``, or when a probe may look again). ``alarm``: tell the operator.
-    ``scope`` ``deployment`` is key × model, ``key`` all models of the key, ``endpoint`` every deployment of the host."""
+    does so until somebody edits or re-enables it, or until ``until`` when a probe may look again.
+
+    ``scope``: ``deployment`` is key × model, ``key`` all models of the key, ``endpoint`` every deployment of the host. ``alarm``: tell the
+    operator.
+    """
 
     scope: EffectScope = "none"
     kind: EffectKind = "none"
