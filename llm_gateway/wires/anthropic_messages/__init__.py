@@ -1,0 +1,13 @@
+"""Anthropic's Messages API. https://docs.claude.com/en/api/messages"""
+
+from llm_gateway.wires import dialects, wires
+
+from .dialect import AnthropicDialect, encode_count
+from .names import NAME
+from .wire import AnthropicMessages, decode_count
+from .wire import encode_count as encode_count_request
+
+WIRE = wires.add(NAME, AnthropicMessages())
+DIALECT = dialects.add(NAME, AnthropicDialect())
+
+__all__ = ["DIALECT", "WIRE", "decode_count", "encode_count", "encode_count_request"]

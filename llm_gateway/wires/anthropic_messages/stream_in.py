@@ -1,0 +1,76 @@
+"""A provider's stream. https://docs.claude.com/en/api/messages-streaming"""
+
+from __future__ import annotations
+
+import msgspec
+
+from llm_gateway.core import json
+from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass
+from llm_gateway.core.events import Done, Event, Failed, Frame
+from llm_gateway.core.sse import EventTooLarge, SseDecoder, SseFrame
+
+from . import errors
+from .response_in import Reader, StreamEvent
+
+_event = msgspec.json.Decoder(StreamEvent)
+_KNOWN = frozenset(
+    (
+        None,
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+        "error",
+    )
+)
+
+
+class Decoder:
+    """Only ``message_stop`` gives ``Done``. After it, or after an error, frames pass without a meaning."""
+
+    __slots__ = ("_ended", "_reader", "_sse")
+
+    def __init__(self) -> None:
+        self._sse = SseDecoder()
+        self._reader = Reader()
+        self._ended = False
+
+    def feed(self, chunk: bytes) -> list[Frame]:
+        try:
+            frames = self._sse.feed(chunk)
+        except EventTooLarge as error:
+            raise AttemptFailed(Failure(kind=FailureClass.EVENT_TOO_LARGE, message=str(error))) from None
+        return [Frame(frame.raw, self._events(frame)) for frame in frames]
+
+    def close(self) -> list[Frame]:
+        return [Frame(frame.raw, self._events(frame)) for frame in self._sse.close()]
+
+    def _events(self, frame: SseFrame) -> tuple[Event, ...]:
+        if self._ended:
+            return ()
+        events = self._read(frame)
+        if events and isinstance(events[-1], Done | Failed):
+            self._ended = True
+        return events
+
+    def _read(self, frame: SseFrame) -> tuple[Event, ...]:
+        if frame.data is None:
+            return _bare_error(frame.stray)
+        if frame.data == b"[DONE]":  # some compatible hosts add OpenAI's mark
+            return ()
+        try:
+            return self._reader.read(_event.decode(frame.data))
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            if frame.event not in _KNOWN:
+                return ()
+            return (Failed(Failure(kind=FailureClass.BAD_EVENT, message=f"event {frame.event or 'without name'} cannot be read")),)
+
+
+def _bare_error(stray: bytes | None) -> tuple[Event, ...]:
+    """A gateway in between may answer a stream with a JSON error and no SSE field at all."""
+    document = json.lenient(stray) if stray else None
+    if isinstance(document, dict) and document.get("error"):
+        return (Failed(errors.from_object(document["error"])),)
+    return ()

@@ -1,0 +1,84 @@
+"""What we speak to a provider of this format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from llm_gateway.core import json
+from llm_gateway.core.chat import ChatRequest, ChatResponse
+from llm_gateway.core.errors import Failure
+from llm_gateway.core.usage import count
+from llm_gateway.wires._base import Edits, ModelFacts, StreamDecoder
+
+from . import errors, request_out, response_in
+from .names import NAME
+from .signatures import MARK_IN_JSON, is_foreign
+from .stream_in import Decoder
+
+_PATHS = {"chat": "/v1/messages", "count_tokens": "/v1/messages/count_tokens"}
+
+
+class AnthropicMessages:
+    """The provider's base URL is the host without ``/v1``."""
+
+    name = NAME
+
+    def path(self, kind: str, facts: ModelFacts, stream: bool) -> str:
+        return _PATHS[kind]
+
+    def encode_request(self, chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
+        return request_out.encode(chat, facts)
+
+    def edit_request(self, body: bytes, edits: Edits) -> bytes:
+        changes: dict[str, Any] = {"model": edits.facts.upstream_id}
+        fields = json.lenient(body) if MARK_IN_JSON in body else None
+        if isinstance(fields, dict) and isinstance(fields.get("messages"), list):
+            changes["messages"] = _own_thinking(fields["messages"])
+        if edits.stream or b'"stream"' in body:
+            changes["stream"] = edits.stream
+        if edits.max_tokens is not None:
+            changes["max_tokens"] = edits.max_tokens
+        return json.edit_object(body, changes, edits.drop)
+
+    def decode_response(self, body: bytes) -> ChatResponse:
+        return response_in.decode(body)
+
+    def stream_decoder(self) -> StreamDecoder:
+        return Decoder()
+
+    def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
+        return errors.decode(status, headers, body)
+
+
+def _own_thinking(messages: list[Any]) -> list[Any]:
+    """Without the thinking that another provider did earlier in the conversation (see signatures.py)."""
+    kept = []
+    for message in messages:
+        content = message.get("content") if isinstance(message, dict) else None
+        if isinstance(content, list):
+            own = [block for block in content if not _foreign_thinking(block)]
+            if own or not content:
+                kept.append({**message, "content": own})
+        else:
+            kept.append(message)
+    return kept
+
+
+def _foreign_thinking(block: Any) -> bool:
+    if not isinstance(block, dict):
+        return False
+    mark = {"thinking": "signature", "redacted_thinking": "data"}.get(block.get("type", ""))
+    text = block.get(mark) if mark else None
+    return isinstance(text, str) and is_foreign(text)
+
+
+def encode_count(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
+    """The body of a ``count_tokens`` call."""
+    return request_out.encode_count(chat, facts)
+
+
+def decode_count(body: bytes) -> int | None:
+    """The provider's answer to a ``count_tokens`` call."""
+    document = json.lenient(body)
+    return count(document.get("input_tokens")) if isinstance(document, dict) else None
