@@ -4,7 +4,7 @@ It is a test rig and a demo backend: no provider is called, every answer carries
 Faults are chosen by model name, ``fault:<kind>[:arg…][@n]`` (faults.py), or programmed through /_sim (control.py).
 """
 
-from .server import Simulator
-from .threaded import ThreadedSimulator, run
+from llm_gateway.simulator.server import Simulator
+from llm_gateway.simulator.threaded import ThreadedSimulator, run
 
 __all__ = ["Simulator", "ThreadedSimulator", "run"]

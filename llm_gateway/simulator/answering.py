@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .content import pieces
-from .faults import Plan
-from .neutral import Answer, Choice
+from llm_gateway.simulator.content import pieces
+from llm_gateway.simulator.faults import Plan
+from llm_gateway.simulator.neutral import Answer, Choice
 
 _MEGABYTE = 1_000_000
 _ODD = "\u2028line\u0085next\ufeffbom \u2029para\x0bvt\x0cff\x1cfs"

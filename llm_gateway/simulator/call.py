@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .answering import bend
-from .catalogue import Model
-from .content import answer
-from .faults import NO_FAULT, Plan
-from .http11 import Request
-from .neutral import Answer, Ask
-from .reply import Reply
-from .state import State
+from llm_gateway.simulator.answering import bend
+from llm_gateway.simulator.catalogue import Model
+from llm_gateway.simulator.content import answer
+from llm_gateway.simulator.faults import NO_FAULT, Plan
+from llm_gateway.simulator.http11 import Request
+from llm_gateway.simulator.neutral import Answer, Ask
+from llm_gateway.simulator.reply import Reply
+from llm_gateway.simulator.state import State
 
 
 @dataclass(slots=True)

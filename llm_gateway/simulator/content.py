@@ -12,17 +12,19 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from . import ids, schema, templates, tokens
-from .neutral import Answer, Ask, Choice, Finish, Tool, ToolCall, Usage
+from llm_gateway.simulator import ids, schema, templates, tokens
+from llm_gateway.simulator.neutral import Answer, Ask, Choice, Finish, Tool, ToolCall, Usage
+from llm_gateway.simulator.rng import seeded
 
 PIECE = 20
 EFFORT_TOKENS = {"minimal": 16, "low": 64, "medium": 128, "high": 256, "xhigh": 512, "max": 1024}
 _THOUGHT = "The user wants a direct answer. I will check the constraints, pick the simplest approach and present it. "
 _WORDS = re.compile(r"[a-z][a-z]{3,14}")
-_COMMON = frozenset(
-    "write please create make this that with from function class code implement python using which what your have into "
-    "return returns javascript typescript java rust test tests that them then some only just give show".split()
-)
+_COMMON = frozenset({
+    "write", "please", "create", "make", "this", "that", "with", "from", "function", "class", "code", "implement", "python", "using",
+    "which", "what", "your", "have", "into", "return", "returns", "javascript", "typescript", "java",
+    "rust", "test", "tests", "them", "then", "some", "only", "just", "give", "show",
+})
 Step = dict[str, Any]
 CacheLookup = Callable[[Ask], tuple[int, int]]
 
@@ -79,7 +81,7 @@ def _reasoning_tokens(ask: Ask) -> int:
 
 
 def _choice(ask: Ask, prompt: str, seed: int, step: Step | None, reasoning: int) -> Choice:
-    rng = random.Random(seed)
+    rng = seeded(seed)
     thinking = tokens.cut(_THOUGHT * (1 + reasoning * tokens.CHARS_PER_TOKEN // len(_THOUGHT)), reasoning)
     budget = None if ask.max_tokens is None else ask.max_tokens - reasoning
     calls = _scripted_calls(step) if step else _calls(ask, seed)
@@ -131,10 +133,8 @@ def _calls(ask: Ask, seed: int) -> tuple[ToolCall, ...]:
         if ask.choice != "required" and (ask.tool_results or not asked):
             return ()
         wanted = named or list(ask.tools)
-    if ask.parallel and "parallel" in said:
-        wanted = (wanted * 2)[:2] if len(wanted) == 1 else wanted[:2]
-    else:
-        wanted = wanted[:1]
+    both = ask.parallel and "parallel" in said
+    wanted = (wanted * 2 if len(wanted) == 1 else wanted)[: 2 if both else 1]
     return tuple(_generated_call(tool, seed + index) for index, tool in enumerate(wanted))
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
-from . import faults
-from .catalogue import Model
-from .http11 import Request
-from .journal import Journal
-from .reply import Reply, json_reply
-from .state import STATES, Personality, Sequence, State
+from llm_gateway.simulator import faults
+from llm_gateway.simulator.catalogue import Model
+from llm_gateway.simulator.http11 import Request
+from llm_gateway.simulator.journal import Journal
+from llm_gateway.simulator.reply import Reply, json_reply
+from llm_gateway.simulator.state import STATES, Personality, Sequence, State
 
 
 class Refused(Exception):
@@ -45,7 +45,7 @@ def _do(request: Request, parts: list[str], state: State, journal: Journal) -> A
     if request.method in ("GET", "HEAD"):
         if what == "journal":
             return _journal(request, journal)
-        return {"state": state.snapshot, "healthz": lambda: {"ok": True}, "redirected": lambda: {"redirected": True}}[what]()
+        return {"state": state.snapshot(), "healthz": {"ok": True}, "redirected": {"redirected": True}}[what]
     if request.method == "DELETE" and what == "journal":
         journal.entries.clear()
         return {"ok": True}

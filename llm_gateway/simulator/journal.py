@@ -15,9 +15,9 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from .http11 import Request
-from .peer import Peer
-from .reply import dump
+from llm_gateway.simulator.call import Call
+from llm_gateway.simulator.peer import Peer
+from llm_gateway.simulator.reply import dump
 
 MEMORY_LIMIT = 200_000
 
@@ -34,29 +34,30 @@ class Journal:
         self.entries: deque[dict[str, Any]] = deque(maxlen=MEMORY_LIMIT)
         self.keep_bodies = keep_bodies
         self._number = 0
-        self._file = open(path, "ab", buffering=0) if path is not None else None  # noqa: SIM115  # closed in close()
+        self._file = Path(path).open("ab", buffering=0) if path is not None else None  # noqa: SIM115  # closed in close()
         self._dirty: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._syncer = threading.Thread(target=self._sync, name="simulator-journal", daemon=True)
         if self._file is not None:
             self._syncer.start()
 
-    def received(self, provider: str, request: Request, model: str, stream: bool, key: str, fault: str) -> dict[str, Any]:
+    def received(self, call: Call) -> dict[str, Any]:
         """Opens an entry. The key is never kept, only its digest."""
         self._number += 1
+        request = call.request
         entry: dict[str, Any] = {
             "id": f"sim-{self._number:07d}",
             "time": time.time(),
             "mono": time.monotonic(),
-            "provider": provider,
+            "provider": call.provider,
             "method": request.method,
             "path": request.path,
-            "model": model,
-            "stream": stream,
-            "key_digest": digest(key),
+            "model": call.model,
+            "stream": call.stream,
+            "key_digest": digest(call.key),
             "host": request.headers.get("host"),
             "header_names": sorted(request.headers),
             "body_sha256": hashlib.sha256(request.body).hexdigest(),
-            "fault": fault,
+            "fault": call.plan.label(),
             "status": None,
             "bytes_sent": 0,
             "input_tokens": 0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from . import tokens
+from llm_gateway.simulator import tokens
 
 Finish = Literal["stop", "stop_sequence", "length", "tool_calls", "content_filter"]
 

@@ -9,7 +9,9 @@ import struct
 import time
 from collections.abc import Awaitable, Callable
 
-from .http11 import HEAD_LIMIT
+from typing_extensions import override
+
+from llm_gateway.simulator.http11 import HEAD_LIMIT
 
 
 class Peer:
@@ -51,6 +53,10 @@ class Peer:
             return False
         return not self.gone.done()
 
+    async def hang(self) -> None:
+        """Returns when the peer has gone."""
+        await asyncio.wait((self.gone,))
+
     def reset(self) -> None:
         """Ends the connection by RST: linger zero, then abort."""
         sock = self.writer.get_extra_info("socket")
@@ -79,10 +85,12 @@ class PeerProtocol(asyncio.StreamReaderProtocol):
 
         super().__init__(self.peer.reader, connected, loop=loop)
 
+    @override
     def eof_received(self) -> bool | None:
         self.peer.note_gone("fin")
         return super().eof_received()
 
+    @override
     def connection_lost(self, exc: Exception | None) -> None:
         self.peer.note_gone("reset" if exc else "closed")
         super().connection_lost(exc)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from email.utils import formatdate
 
-from .faults import Fault, Plan
-from .reply import Frame, Problem, Reply
+from llm_gateway.simulator.faults import Fault, Plan
+from llm_gateway.simulator.reply import Frame, Problem, Reply
 
 _HTML = b"<!DOCTYPE html><html><head><title>%s</title></head><body><center><h1>%s</h1></center><hr></body></html>\n"
 _KIND_OF_STATUS = {

@@ -12,7 +12,8 @@ import math
 import random
 from typing import Any
 
-from . import patterns
+from llm_gateway.simulator import patterns
+from llm_gateway.simulator.rng import seeded
 
 DEPTH = 6
 _WORDS = (
@@ -64,7 +65,7 @@ _FORMATS = {
 
 def example(schema: dict[str, Any] | bool, seed: int) -> Any:
     """A value valid against ``schema``, the same for the same seed."""
-    return _Walk(schema if isinstance(schema, dict) else {}, random.Random(seed)).value(schema, "", 0)
+    return _Walk(schema if isinstance(schema, dict) else {}, seeded(seed)).value(schema, "", 0)
 
 
 class _Walk:
@@ -104,13 +105,11 @@ class _Walk:
     def pointed(self, ref: str) -> dict[str, Any]:
         node: Any = self.root
         for part in ref.lstrip("#").strip("/").split("/"):
-            part = part.replace("~1", "/").replace("~0", "~")
-            if not part:
-                continue
-            if isinstance(node, list) and part.isdigit() and int(part) < len(node):
-                node = node[int(part)]
-            elif isinstance(node, dict):
-                node = node.get(part, {})
+            name = part.replace("~1", "/").replace("~0", "~")
+            if isinstance(node, list) and name.isdigit() and int(name) < len(node):
+                node = node[int(name)]
+            elif name and isinstance(node, dict):
+                node = node.get(name, {})
         return node if isinstance(node, dict) else {}
 
     def branch(self, options: list[Any], depth: int) -> dict[str, Any]:
@@ -164,7 +163,7 @@ class _Walk:
         if step:
             return float(math.ceil(low / step) * step)
         number = round(self.rng.uniform(low, high), 3)
-        return min(max(number, low), high)
+        return float(min(max(number, low), high))
 
     def make_string(self, schema: dict[str, Any], name: str, depth: int) -> str:
         if schema.get("format") in _FORMATS:

@@ -7,19 +7,18 @@ import contextlib
 import logging
 from pathlib import Path
 
-from . import faults
-from .call import Call
-from .control import control
-from .deliver import deliver, head
-from .faults import NO_FAULT
-from .http11 import Malformed, Request, read_request
-from .journal import Journal
-from .peer import Peer, PeerProtocol
-from .providers import ALL
-from .providers.base import Provider
-from .reply import Problem, Reply, json_reply
-from .reply_faults import bend_reply, problem_of
-from .state import State
+from llm_gateway.simulator import faults
+from llm_gateway.simulator.call import Call
+from llm_gateway.simulator.control import control
+from llm_gateway.simulator.deliver import Delivery
+from llm_gateway.simulator.http11 import Malformed, Request, read_request
+from llm_gateway.simulator.journal import Journal
+from llm_gateway.simulator.peer import Peer, PeerProtocol
+from llm_gateway.simulator.providers import ALL
+from llm_gateway.simulator.providers.base import Provider
+from llm_gateway.simulator.reply import Problem, Reply, json_reply
+from llm_gateway.simulator.reply_faults import bend_reply, problem_of
+from llm_gateway.simulator.state import State
 
 BODY_LIMIT = 64 * 1024 * 1024
 log = logging.getLogger(__name__)
@@ -34,6 +33,7 @@ class Simulator:
     def __init__(
         self,
         port: int = 0,
+        *,
         host: str = "127.0.0.1",
         journal_path: str | Path | None = None,
         latency_ms: float = 30.0,
@@ -109,7 +109,7 @@ class Simulator:
         except Malformed as error:
             reply = json_reply({"error": {"message": error.reason, "type": "invalid_request_error"}}, error.status)
             blank = Request("GET", "/", {}, {}, b"", False, False)
-            await peer.send(head(reply, (), blank, len(reply.body), False) + reply.body)
+            await Delivery(peer, blank, reply).run()
             await self._drained(peer)
             return False
         if request is None:
@@ -117,12 +117,18 @@ class Simulator:
         room = request.path.split("/", 2)[1] if request.path.startswith("/") else ""
         if room == "_sim":
             reply = control(request, self.state, self.journal)
-            return (await deliver(peer, request, reply, (), NO_FAULT, (0.0, 0.0))).keep
+            return await self._simply(peer, request, reply)
         provider = self._providers.get(room)
         if provider is None:
             reply = json_reply({"error": {"message": f"no provider at {request.path}", "type": "not_found"}}, 404)
-            return (await deliver(peer, request, reply, (), NO_FAULT, (0.0, 0.0))).keep
+            return await self._simply(peer, request, reply)
         return await self._provider(peer, request, provider)
+
+    @staticmethod
+    async def _simply(peer: Peer, request: Request, reply: Reply) -> bool:
+        delivery = Delivery(peer, request, reply)
+        await delivery.run()
+        return delivery.keep
 
     @staticmethod
     async def _drained(peer: Peer) -> None:
@@ -138,9 +144,7 @@ class Simulator:
         path = path.rstrip("/") if len(path) > 1 else path
         call = Call(provider.name, request, path, self.state, key=provider.key(request))
         problem = self._read(provider, call)
-        entry = self.journal.received(
-            provider.name, request, call.model, call.stream, call.key, call.plan.label()
-        )
+        entry = self.journal.received(call)
         before = peer.sent
         outcome = "cancelled"
         try:
@@ -149,7 +153,8 @@ class Simulator:
                 return False
             reply = self._reply(provider, call, problem)
             pace = self.state.pace(provider.name) if provider.generates(call) else (0.0, 0.0)
-            sent = await deliver(peer, request, reply, provider.headers(call), call.plan, pace)
+            sent = Delivery(peer, request, reply, provider.headers(call), call.plan, *pace)
+            await sent.run()
             entry["status"] = reply.status
             if reply.billed != (0, 0):
                 entry["input_tokens"] = reply.billed[0]
@@ -180,7 +185,7 @@ class Simulator:
             await peer.close()
             return True
         if call.plan.get("silent"):
-            await peer.gone
+            await peer.hang()
             return True
         if (fault := call.plan.get("rst")) and not fault.at:
             peer.reset()

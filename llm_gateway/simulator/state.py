@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import random
 import zlib
 from collections import OrderedDict, deque
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from . import catalogue, faults
-from .faults import Plan
-from .neutral import Ask
+from llm_gateway.simulator import catalogue, faults
+from llm_gateway.simulator.faults import Plan
+from llm_gateway.simulator.neutral import Ask
+from llm_gateway.simulator.rng import seeded
 
 PROVIDERS = ("openai", "anthropic", "gemini", "fireworks", "custom")
 STATES = ("up", "down", "slow", "flaky", "unauthorized", "overloaded", "quota", "ratelimited", "fault")
@@ -54,7 +54,7 @@ class State:
         """Back to the state at start; the journal is not touched."""
         latency, chunk = self._defaults
         self.personalities = {name: Personality(latency_ms=latency, chunk_ms=chunk) for name in PROVIDERS}
-        self.rngs = {name: random.Random(f"{self.seed}/{name}") for name in PROVIDERS}
+        self.rngs = {name: seeded(f"{self.seed}/{name}") for name in PROVIDERS}
         self.script: deque[dict[str, Any]] = deque()
         self.script_only_with_tools = False
         self.sequences: dict[str, Sequence] = {}

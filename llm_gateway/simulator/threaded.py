@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Self
 
-from .server import Simulator
+from llm_gateway.simulator.server import Simulator
 
 
 class ThreadedSimulator:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from typing import Any, ClassVar
 
-from .. import ids
-from ..call import Call, Handler
-from ..catalogue import Model
-from ..http11 import Request
-from ..reply import Headers, Problem, Reply, json_reply
-from ..wires import anthropic_messages
-from .base import Provider
+from typing_extensions import override
+
+from llm_gateway.simulator import ids
+from llm_gateway.simulator.call import Call, Handler
+from llm_gateway.simulator.catalogue import Model
+from llm_gateway.simulator.http11 import Request
+from llm_gateway.simulator.providers.base import Provider
+from llm_gateway.simulator.reply import Headers, Problem, Reply, json_reply
+from llm_gateway.simulator.wires import anthropic_messages
 
 BAD = "invalid_request_error"
 WORDS: dict[str, tuple[int, str, str]] = {
@@ -58,9 +60,11 @@ class Anthropic(Provider):
     base_path: ClassVar[str] = "/anthropic"
     generation: ClassVar[tuple[str, ...]] = ("/v1/messages",)
 
+    @override
     def key(self, request: Request) -> str:
         return request.headers.get("x-api-key", "") or request.bearer
 
+    @override
     def route(self, call: Call) -> Handler:
         method, path = call.request.method, call.path
         posts = {"/v1/messages": self.messages, "/v1/messages/count_tokens": self.count_tokens}
@@ -74,9 +78,11 @@ class Anthropic(Provider):
             return self.model
         raise Problem("unknown_path")
 
+    @override
     def refuse(self, problem: Problem, call: Call) -> Reply:
         return refuse(problem)
 
+    @override
     def headers(self, call: Call) -> Headers:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         limits = (("requests", "4000"), ("input-tokens", "400000"), ("output-tokens", "80000"), ("tokens", "480000"))
@@ -90,6 +96,7 @@ class Anthropic(Provider):
             ),
         )
 
+    @override
     def admit(self, call: Call) -> None:
         super().admit(call)
         if "anthropic-version" not in call.request.headers:

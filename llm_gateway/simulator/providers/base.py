@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import msgspec
 
-from ..call import Call, Handler
-from ..catalogue import Model
-from ..http11 import Request
-from ..reply import Headers, Problem, Reply
+from llm_gateway.simulator.call import Call, Handler
+from llm_gateway.simulator.catalogue import Model
+from llm_gateway.simulator.http11 import Request
+from llm_gateway.simulator.reply import Headers, Problem, Reply
 
 _decode = msgspec.json.Decoder().decode
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ..call import Call, Handler
-from ..catalogue import Model
-from ..http11 import Request
-from ..reply import Headers, Problem, Reply, json_reply
-from ..wires import embeddings, openai_chat, openai_responses
-from .base import Provider
-from .fireworks import effort_of
+from typing_extensions import override
+
+from llm_gateway.simulator.call import Call, Handler
+from llm_gateway.simulator.catalogue import Model
+from llm_gateway.simulator.http11 import Request
+from llm_gateway.simulator.providers.base import Provider
+from llm_gateway.simulator.providers.fireworks import effort_of
+from llm_gateway.simulator.reply import Headers, Problem, Reply, json_reply
+from llm_gateway.simulator.wires import embeddings, openai_chat, openai_responses
 
 FLAVOR = openai_chat.Flavor(id_prefix="chatcmpl-", reasoning_field="reasoning_content")
 NO_DONE = openai_chat.Flavor(id_prefix="chatcmpl-", reasoning_field="reasoning_content", done=False)
@@ -49,9 +51,11 @@ class Custom(Provider):
     generation: ClassVar[tuple[str, ...]] = ("/chat/completions", "/responses", "/embeddings")
     key_optional: ClassVar[bool] = True
 
+    @override
     def key(self, request: Request) -> str:
         return request.bearer
 
+    @override
     def route(self, call: Call) -> Handler:
         method, path = call.request.method, call.path
         posts = {"/chat/completions": self.chat, "/responses": self.responses, "/embeddings": self.embeddings}
@@ -65,6 +69,7 @@ class Custom(Provider):
             return self.model
         raise Problem("unknown_path")
 
+    @override
     def refuse(self, problem: Problem, call: Call) -> Reply:
         if problem.kind in ("invalid_key", "no_key"):
             return json_reply({"error": problem.message or "Unauthorized"}, problem.status or 401)
@@ -76,8 +81,9 @@ class Custom(Provider):
             return json_reply({"detail": detail}, 422)
         if problem.kind == "bad_request":
             where = ["body", *(problem.param or "").split(".")]
-            detail = [{"type": problem.code or "value_error", "loc": where, "msg": problem.message or "Invalid", "input": None}]
-            return json_reply({"detail": detail}, problem.status or 422, problem.headers)
+            text = problem.message or "Invalid"
+            wrong: dict[str, Any] = {"type": problem.code or "value_error", "loc": where, "msg": text, "input": None}
+            return json_reply({"detail": [wrong]}, problem.status or 422, problem.headers)
         status = problem.status or _STATUS.get(problem.kind, 500)
         text = (problem.message or _TEXT.get(problem.kind, "Internal Server Error")).replace("{model}", problem.model)
         kind = {404: "NotFoundError", 400: "BadRequestError", 429: "RateLimitError"}.get(status, "InternalServerError")
@@ -85,6 +91,7 @@ class Custom(Provider):
         body = {"object": "error", "message": text, "type": kind, "param": problem.param, "code": code}
         return json_reply(body, status, problem.headers)
 
+    @override
     def headers(self, call: Call) -> Headers:
         return (("server", "uvicorn"),)
 

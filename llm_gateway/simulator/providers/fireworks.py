@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .. import ids
-from ..call import Call, Handler
-from ..catalogue import FIREWORKS, Model
-from ..http11 import Request
-from ..reply import Headers, Problem, Reply, json_reply
-from ..wires import anthropic_messages, embeddings, openai_chat
-from . import anthropic as anthropic_provider
-from .base import Provider
-from .fireworks_fields import check_fields
+from typing_extensions import override
+
+from llm_gateway.simulator import ids
+from llm_gateway.simulator.call import Call, Handler
+from llm_gateway.simulator.catalogue import FIREWORKS, Model
+from llm_gateway.simulator.http11 import Request
+from llm_gateway.simulator.providers import anthropic as anthropic_provider
+from llm_gateway.simulator.providers.base import Provider
+from llm_gateway.simulator.providers.fireworks_fields import check_fields
+from llm_gateway.simulator.reply import Headers, Problem, Reply, json_reply
+from llm_gateway.simulator.wires import anthropic_messages, embeddings, openai_chat
 
 CAP = 4096
 CONTROL = "/fireworks/v1/accounts/fireworks/models"
@@ -65,15 +67,18 @@ class Fireworks(Provider):
     base_path: ClassVar[str] = "/fireworks/inference/v1"
     generation: ClassVar[tuple[str, ...]] = ("/chat/completions", "/completions", "/embeddings", "/messages")
 
+    @override
     def key(self, request: Request) -> str:
         return request.bearer or request.headers.get("x-api-key", "")
 
+    @override
     def read(self, call: Call) -> None:
         super().read(call)
         short = call.model.removeprefix("fireworks/")
         if short != call.model:
             call.model = FIREWORKS + short
 
+    @override
     def route(self, call: Call) -> Handler:
         method, path = call.request.method, call.path
         if call.request.path == CONTROL:
@@ -94,11 +99,12 @@ class Fireworks(Provider):
             return self.model
         raise Problem("unknown_path")
 
+    @override
     def refuse(self, problem: Problem, call: Call) -> Reply:
         if call.path == "/messages":
             return anthropic_provider.refuse(problem)
         if problem.kind == "bad_request":
-            error = {
+            error: dict[str, Any] = {
                 "object": "error",
                 "type": "invalid_request_error",
                 "code": "invalid_request_error",
@@ -109,10 +115,11 @@ class Fireworks(Provider):
             return json_reply({"error": error}, problem.status or 400, problem.headers)
         status, code, words = WORDS.get(problem.kind, WORDS["server"])
         param = "model" if problem.kind in ("unknown_model", "retired_model") else problem.param
-        error = {"message": problem.message or words, "param": param, "code": problem.code or code, "type": "error"}
-        body = {"error": error, "request_id": ids.base62(16)}
+        fault: dict[str, Any] = {"message": problem.message or words, "param": param, "code": problem.code or code, "type": "error"}
+        body = {"error": fault, "request_id": ids.base62(16)}
         return json_reply(body, problem.status or status, problem.headers)
 
+    @override
     def headers(self, call: Call) -> Headers:
         over = "yes" if "limited" in call.key else "no"
         return (
@@ -141,14 +148,14 @@ class Fireworks(Provider):
             ("fireworks-prompt-tokens", str(made.usage.input)),
             ("fireworks-cached-prompt-tokens", str(made.usage.cache_read)),
         )
-        return openai_chat.render(call, asked, made, FLAVOR, call.model, headers)
+        return openai_chat.render(call, asked, made, FLAVOR, call.model, headers=headers)
 
     def completions(self, call: Call) -> Reply:
         """The legacy text endpoint, unstreamed."""
         self.require_model(call)
         prompt = call.body.get("prompt")
         text = prompt if isinstance(prompt, str) else "\n".join(map(str, prompt or ()))
-        plain = {name: call.body[name] for name in ("model", "max_tokens", "stop", "n") if name in call.body}
+        plain: dict[str, Any] = {name: call.body[name] for name in ("model", "max_tokens", "stop", "n") if name in call.body}
         asked = openai_chat.ask({**plain, "messages": [{"role": "user", "content": text}]}, None)
         made = call.answer(asked)
         choices = [

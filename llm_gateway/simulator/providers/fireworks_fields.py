@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..reply import Problem
+from llm_gateway.simulator.reply import Problem
 
-_TOP = frozenset(
-    "model messages max_tokens max_completion_tokens temperature top_p top_k min_p typical_p n stop stream stream_options "
-    "frequency_penalty presence_penalty repetition_penalty mirostat_lr mirostat_target logit_bias logprobs top_logprobs seed "
-    "user response_format tools tool_choice parallel_tool_calls functions function_call reasoning_effort reasoning_history "
-    "thinking context_length_exceeded_behavior prompt_truncate_len ignore_eos echo echo_last raw_output return_token_ids "
-    "perf_metrics_in_response prompt_cache_key prompt_cache_isolation_key service_tier speculation prediction metadata "
-    "safe_tokenization sampling_mask prompt_cache_max_len store safety_identifier verbosity".split()
-)
-_MESSAGE = frozenset("role content name tool_calls tool_call_id reasoning_content function_call refusal tool_call".split())
+_TOP = frozenset({
+    "model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k", "min_p", "typical_p", "n", "stop",
+    "stream", "stream_options", "frequency_penalty", "presence_penalty", "repetition_penalty", "mirostat_lr", "mirostat_target",
+    "logit_bias", "logprobs", "top_logprobs", "seed", "user", "response_format", "tools", "tool_choice", "parallel_tool_calls",
+    "functions", "function_call", "reasoning_effort", "reasoning_history", "thinking", "context_length_exceeded_behavior",
+    "prompt_truncate_len", "ignore_eos", "echo", "echo_last", "raw_output", "return_token_ids", "perf_metrics_in_response",
+    "prompt_cache_key", "prompt_cache_isolation_key", "service_tier", "speculation", "prediction", "metadata", "safe_tokenization",
+    "sampling_mask", "prompt_cache_max_len", "store", "safety_identifier", "verbosity",
+})
+_MESSAGE = frozenset({
+    "role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content", "function_call", "refusal", "tool_call",
+})
 _PARTS = {
     "text": frozenset({"type", "text"}),
     "image_url": frozenset({"type", "image_url", "uuid"}),

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from .. import tokens
-from ..call import Call, Handler
-from ..catalogue import Model
-from ..http11 import Request
-from ..reply import Headers, Problem, Reply, dump, json_reply
-from ..wires import common, embeddings, gemini_generate
-from .base import Provider
+from typing_extensions import override
+
+from llm_gateway.simulator import tokens
+from llm_gateway.simulator.call import Call, Handler
+from llm_gateway.simulator.catalogue import Model
+from llm_gateway.simulator.http11 import Request
+from llm_gateway.simulator.providers.base import Provider
+from llm_gateway.simulator.reply import Headers, Problem, Reply, dump, json_reply
+from llm_gateway.simulator.wires import common, embeddings, gemini_generate
 
 _RPC = "type.googleapis.com/google.rpc."
 _SERVICE = {"service": "generativelanguage.googleapis.com"}
@@ -67,9 +69,11 @@ class Gemini(Provider):
     base_path: ClassVar[str] = "/gemini/v1beta"
     generation: ClassVar[tuple[str, ...]] = _GENERATES
 
+    @override
     def key(self, request: Request) -> str:
         return request.headers.get("x-goog-api-key", "") or request.query.get("key", "") or request.bearer
 
+    @override
     def read(self, call: Call) -> None:
         super().read(call)
         if call.path.startswith("/models/"):
@@ -78,6 +82,7 @@ class Gemini(Provider):
             call.model = name if call.request.method == "POST" else call.path.removeprefix("/models/")
             call.stream = method == "streamGenerateContent"
 
+    @override
     def route(self, call: Call) -> Handler:
         method, path = call.request.method, call.path
         if path == "/models" and method in ("GET", "HEAD"):
@@ -98,6 +103,7 @@ class Gemini(Provider):
             raise Problem("unknown_path")
         return handlers[name]
 
+    @override
     def refuse(self, problem: Problem, call: Call) -> Reply:
         kind = "unknown_model" if problem.kind == "retired_model" else problem.kind
         if kind == "filtered":
@@ -154,6 +160,7 @@ class Gemini(Provider):
             return Reply(body=b"data: " + body + b"\r\n\r\n", content_type="text/event-stream")
         return Reply(body=b"[" + body + b"]" if call.stream else body, content_type="application/json; charset=UTF-8")
 
+    @override
     def headers(self, call: Call) -> Headers:
         return (("server", "scaffolding on HTTPServer2"), ("vary", "Origin, X-Origin, Referer"), ("x-xss-protection", "0"))
 

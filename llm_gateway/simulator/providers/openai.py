@@ -7,14 +7,16 @@ import re
 import time
 from typing import Any, ClassVar
 
-from .. import ids
-from ..call import Call, Handler
-from ..catalogue import Model
-from ..http11 import Request
-from ..reply import Headers, Problem, Reply, json_reply
-from ..wires import embeddings, openai_chat, openai_responses
-from . import openai_errors
-from .base import Provider
+from typing_extensions import override
+
+from llm_gateway.simulator import ids
+from llm_gateway.simulator.call import Call, Handler
+from llm_gateway.simulator.catalogue import Model
+from llm_gateway.simulator.http11 import Request
+from llm_gateway.simulator.providers import openai_errors
+from llm_gateway.simulator.providers.base import Provider
+from llm_gateway.simulator.reply import Headers, Problem, Reply, json_reply
+from llm_gateway.simulator.wires import embeddings, openai_chat, openai_responses
 
 _REASONING = re.compile(r"(^|/)(gpt-[56]|o\d)")
 _UNSUPPORTED = ("top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "logit_bias", "stop")
@@ -38,9 +40,11 @@ class OpenAI(Provider):
     base_path: ClassVar[str] = "/openai/v1"
     generation: ClassVar[tuple[str, ...]] = ("/chat/completions", "/responses", "/embeddings")
 
+    @override
     def key(self, request: Request) -> str:
         return request.bearer
 
+    @override
     def route(self, call: Call) -> Handler:
         method, path = call.request.method, call.path
         posts = {
@@ -57,6 +61,7 @@ class OpenAI(Provider):
             return self.models if path == "/models" else self.model
         raise Problem("unknown_path", f"{method} {call.request.path}")
 
+    @override
     def refuse(self, problem: Problem, call: Call) -> Reply:
         if problem.kind in ("unknown_model", "retired_model") and call.path.startswith("/responses"):
             # The responses endpoint says 400 where chat says 404.
@@ -69,6 +74,7 @@ class OpenAI(Provider):
             problem.param = "input" if call.path.startswith("/responses") else "messages"
         return openai_errors.refuse(problem)
 
+    @override
     def headers(self, call: Call) -> Headers:
         return (
             ("x-request-id", f"req_{ids.hexed(32)}"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .. import ids
-from ..reply import Problem, Reply, json_reply
+from llm_gateway.simulator import ids
+from llm_gateway.simulator.reply import Problem, Reply, json_reply
 
 QUOTA = (
     "You exceeded your current quota, please check your plan and billing details. For more information on this error, "

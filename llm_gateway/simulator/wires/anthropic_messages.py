@@ -6,12 +6,12 @@ import base64
 import zlib
 from typing import Any
 
-from .. import ids
-from ..content import arguments
-from ..neutral import Answer, Ask, Choice, Tool, Usage, bent
-from ..call import Call
-from ..reply import Frame, Problem, Reply, dump
-from . import common
+from llm_gateway.simulator import ids
+from llm_gateway.simulator.call import Call
+from llm_gateway.simulator.content import arguments
+from llm_gateway.simulator.neutral import Answer, Ask, Choice, Tool, Usage, bent
+from llm_gateway.simulator.reply import Frame, Problem, Reply, dump
+from llm_gateway.simulator.wires import common
 
 STOP = {
     "stop": "end_turn",
@@ -19,6 +19,13 @@ STOP = {
     "length": "max_tokens",
     "tool_calls": "tool_use",
     "content_filter": "refusal",
+}
+
+
+_STARTS: dict[str, dict[str, Any]] = {
+    "thinking": {"thinking": "", "signature": ""},
+    "text": {"text": ""},
+    "tool_use": {"input": {}},
 }
 
 
@@ -34,7 +41,8 @@ def ask(body: dict[str, Any], counting: bool = False) -> Ask:
     if body.get("system"):
         texts.append(common.text_of(body["system"]))
         marks.append(_marked(body["system"]))
-    last_user, results = "", []
+    last_user = ""
+    results: list[str] = []
     for place, message in enumerate(messages):
         role = message.get("role") if isinstance(message, dict) else None
         if role not in ("user", "assistant", "system"):
@@ -156,9 +164,8 @@ def _blocks(one: Choice, asked: Ask) -> list[dict[str, Any]]:
         blocks.append({"type": "thinking", "thinking": shown, "signature": _signature(one.thinking)})
     if one.text:
         blocks.append({"type": "text", "text": one.text})
-    for call in one.calls:
-        blocks.append({"type": "tool_use", "id": f"toolu_{call.id}", "name": call.name, "input": call.arguments})
-    return blocks
+    calls = ({"type": "tool_use", "id": f"toolu_{call.id}", "name": call.name, "input": call.arguments} for call in one.calls)
+    return [*blocks, *calls]
 
 
 def _signature(thinking: str) -> str:
@@ -209,7 +216,7 @@ def _frames(
         opened["usage"] = {**first, "output_tokens": _first_output(counted["output_tokens"])}
     frames = [Frame(_event("message_start", {"message": opened}), "open")]
     for index, block in enumerate(blocks):
-        start = {"thinking": {"thinking": "", "signature": ""}, "text": {"text": ""}, "tool_use": {"input": {}}}[block["type"]]
+        start = _STARTS[block["type"]]
         frames.append(Frame(_event("content_block_start", {"index": index, "content_block": {**block, **start}}), "open"))
         if index == 0:
             frames.append(Frame(_event("ping", {}), "open"))

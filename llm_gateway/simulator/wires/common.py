@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..reply import Frame, Problem, dump
+from llm_gateway.simulator.reply import Frame, Problem, dump
 
 MEDIA_TOKENS = 256
 MESSAGE_TOKENS = 4

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import base64
 import math
-import random
 import struct
 import zlib
 from typing import Any
 
-from .. import tokens
-from ..reply import Problem, Reply, json_reply
-from . import common
+from llm_gateway.simulator import tokens
+from llm_gateway.simulator.reply import Problem, Reply, json_reply
+from llm_gateway.simulator.rng import seeded
+from llm_gateway.simulator.wires import common
 
 
 def vector(text: str, dimensions: int) -> list[float]:
     """A unit vector, the same for the same text; texts that share words point in similar directions."""
     total = [0.0] * dimensions
     for word in (text.lower().split() or [""])[:32]:
-        rng = random.Random(zlib.crc32(word.encode("utf-8", "replace")))
+        rng = seeded(zlib.crc32(word.encode("utf-8", "replace")))
         for place in range(dimensions):
             total[place] += rng.random() - 0.5
     length = math.sqrt(sum(value * value for value in total)) or 1.0

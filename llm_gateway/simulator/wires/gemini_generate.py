@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from .. import ids
-from ..neutral import Answer, Ask, Choice, Tool, Usage, bent
-from ..call import Call
-from ..reply import Frame, Problem, Reply, dump
-from . import common
+from llm_gateway.simulator import ids
+from llm_gateway.simulator.call import Call
+from llm_gateway.simulator.neutral import Answer, Ask, Choice, Tool, Usage, bent
+from llm_gateway.simulator.reply import Frame, Problem, Reply, dump
+from llm_gateway.simulator.wires import common
 
 FINISH = {"stop": "STOP", "stop_sequence": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP", "content_filter": "SAFETY"}
 
@@ -44,7 +44,8 @@ def ask(body: dict[str, Any], model: str, stream: bool) -> Ask:
     system = _get(body, "systemInstruction")
     if system:
         texts.append(_said(_parts(system)))
-    last_user, results = "", []
+    last_user = ""
+    results: list[str] = []
     for content in contents:
         parts = _parts(content)
         said = _said(parts)

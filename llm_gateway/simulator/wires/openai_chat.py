@@ -6,12 +6,12 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from .. import ids
-from ..content import arguments
-from ..neutral import Answer, Ask, Choice, Tool, Usage, bent
-from ..call import Call
-from ..reply import Frame, Headers, Problem, Reply, dump
-from . import common
+from llm_gateway.simulator import ids
+from llm_gateway.simulator.call import Call
+from llm_gateway.simulator.content import arguments
+from llm_gateway.simulator.neutral import Answer, Ask, Choice, Tool, Usage, bent
+from llm_gateway.simulator.reply import Frame, Headers, Problem, Reply, dump
+from llm_gateway.simulator.wires import common
 
 FINISH = {
     "stop": "stop",
@@ -40,7 +40,8 @@ def ask(body: dict[str, Any], effort: str | None) -> Ask:
         raise Problem("bad_request", "Missing required parameter: 'messages'.", "messages", "missing_required_parameter")
     texts: list[str] = []
     overhead = common.size_of(body.get("tools")) + common.size_of(body.get("response_format"))
-    last_user, results = "", []
+    last_user = ""
+    results: list[str] = []
     for place, message in enumerate(messages):
         if not isinstance(message, dict) or not isinstance(message.get("role"), str):
             raise Problem("bad_request", f"Invalid type for 'messages[{place}]'.", f"messages[{place}]", "invalid_type")
@@ -86,7 +87,8 @@ def tools(offered: Any) -> tuple[Tool, ...]:
         if not isinstance(one, dict):
             continue
         kind = one.get("type", "function")
-        inner = one.get(kind) if isinstance(one.get(kind), dict) else one
+        nested = one.get(kind)
+        inner = nested if isinstance(nested, dict) else one
         if kind in ("function", "custom") and inner.get("name"):
             found.append(Tool(str(inner["name"]), inner.get("parameters") or {}, freeform=kind == "custom"))
     return tuple(found)
@@ -122,7 +124,7 @@ def usage(used: Usage, flavor: Flavor) -> dict[str, Any] | None:
     return bent(shaped, used.bend)
 
 
-def render(call: Call, asked: Ask, made: Answer, flavor: Flavor, model: str, headers: Headers = ()) -> Reply:
+def render(call: Call, asked: Ask, made: Answer, flavor: Flavor, model: str, *, headers: Headers = ()) -> Reply:
     """The reply in this wire, whole or streamed as asked."""
     head = {"id": flavor.id_prefix + ids.base62(29), "created": int(time.time()), "model": model}
     billed = (made.usage.input, made.usage.output)
@@ -196,8 +198,7 @@ def _frames(call: Call, made: Answer, flavor: Flavor, head: dict[str, Any]) -> t
             for start in range(0, len(one.thinking), 40):
                 part = one.thinking[start : start + 40]
                 frames.append(Frame(chunk(index, {flavor.reasoning_field: part}), "content", (len(part) + 3) // 4))
-        for piece in one.pieces:
-            frames.append(Frame(chunk(index, {"content": piece}), "content", (len(piece) + 3) // 4))
+        frames += [Frame(chunk(index, {"content": piece}), "content", (len(piece) + 3) // 4) for piece in one.pieces]
         for place, item in enumerate(one.calls):
             whole = _tool_call(item)
             kind = whole["type"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from .. import ids
-from ..content import arguments
-from ..neutral import Answer, Ask, Usage, bent
-from ..call import Call
-from ..reply import Frame, Problem, Reply, dump
-from . import common
-from .openai_chat import tool_choice, tools
+from llm_gateway.simulator import ids
+from llm_gateway.simulator.call import Call
+from llm_gateway.simulator.content import arguments
+from llm_gateway.simulator.neutral import Answer, Ask, Usage, bent
+from llm_gateway.simulator.reply import Frame, Problem, Reply, dump
+from llm_gateway.simulator.wires import common
+from llm_gateway.simulator.wires.openai_chat import tool_choice, tools
 
 _ECHOED: dict[str, Any] = {
     "instructions": None,
@@ -48,7 +48,8 @@ def ask(body: dict[str, Any], effort: str | None) -> Ask:
     shape = (body.get("text") or {}).get("format") or {} if isinstance(body.get("text"), dict) else {}
     overhead = common.size_of(body.get("tools")) + common.size_of(shape)
     offered = list(tools(body.get("tools")))
-    last_user, results = "", []
+    last_user = ""
+    results: list[str] = []
     for place, item in enumerate(items):
         if not isinstance(item, dict):
             raise Problem("bad_request", f"Invalid type for 'input[{place}]'.", f"input[{place}]", "invalid_type")
