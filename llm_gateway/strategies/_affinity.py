@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from hashlib import blake2b
 
-from ._base import Candidate
+from ._base import Candidate, RequestFacts
 
 
 def place(*parts: str) -> float:
@@ -21,10 +21,15 @@ def identity(candidate: Candidate) -> str:
     return f"{target.credential.id}/{target.upstream_id}"
 
 
-def spread(indices: Sequence[int], weights: Sequence[float], candidates: Sequence[Candidate], affinity: str, draw: float) -> list[int]:
-    """``indices`` of equal rank in a weighted order: by rendezvous hashing of ``affinity`` when there is one, so that a session or a
-    prompt prefix comes back to the same deployment and only its share moves when one leaves; else by ``draw``. A weight of 0 goes last."""
-    seed = affinity or f"draw:{draw!r}"
+def spread(
+    indices: Sequence[int], weights: Sequence[float], candidates: Sequence[Candidate], facts: RequestFacts, draw: float
+) -> list[int]:
+    """``indices`` of equal rank in a weighted order: by rendezvous hashing of ``facts.affinity`` when there is one, so that a prompt prefix
+    comes back to the deployment that has it cached and only its share moves when one leaves; else by ``draw``. A weight of 0 goes last.
+
+    ``facts.sticky`` is hashed along: one system prompt shared by everybody must not send everybody to one deployment.
+    """
+    seed = f"{facts.sticky}\x1f{facts.affinity}" if facts.affinity else f"draw:{draw!r}"
 
     def key(pair: tuple[int, float]) -> tuple[float, int]:
         index, weight = pair

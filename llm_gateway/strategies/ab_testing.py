@@ -1,0 +1,51 @@
+"""A/B testing: two or more arms share the traffic, each caller stays with its arm, and the other arms stand by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from . import strategies
+from ._arms import arm_of, drawn, grouped
+from ._base import Candidate, Ranking, RequestFacts
+from ._fit import fitting
+from ._order import by_priority
+from ._settings import flag, only, text, weights
+
+
+class AbTesting:
+    """The assignment looks at all configured arms, not at those that can answer now, so an outage does not shuffle the callers: those of
+    a sick arm are served by the next one and come back. ``scores`` name the arm of each candidate and whether it was the assigned one."""
+
+    name = "ab-testing"
+    title = "A/B testing"
+    summary = "Traffic is split between two providers or models, half and half unless you say otherwise, to compare them fairly."
+
+    def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """``arms``: names to weights, at least two above 0, empty: the two providers of best priority, half and half. ``sticky``: the same
+        caller gets the same arm. ``salt``: change it to deal the callers anew."""
+        only(settings, {"arms": {}, "sticky": True, "salt": ""}, self.name)
+        return {"arms": weights(settings, "arms", least=2), "sticky": flag(settings, "sticky", True), "salt": text(settings, "salt")}
+
+    def order(self, candidates: Sequence[Candidate], facts: RequestFacts, settings: Mapping[str, Any], draw: float) -> Ranking:
+        fit, skipped = fitting(candidates, facts)
+        arms = settings.get("arms") or _best_two(candidates)
+        sticky = facts.sticky if settings.get("sticky", True) else ""
+        seed = f"ab:{settings.get('salt', '')}:{sticky}" if sticky else ""
+        turns = drawn(arms, seed, draw)
+        groups = grouped(candidates, by_priority(candidates, fit, facts, draw), arms)
+        order = [index for arm in (*turns, None) for index in groups.get(arm, ())]
+        scores = tuple(
+            {"arm": (arm := arm_of(c, arms)), "weight": arms.get(arm or "", 0.0), "assigned": bool(turns) and arm == turns[0]}
+            for c in candidates
+        )
+        note = f"Assigned to arm {turns[0]}{' for this caller' if sticky else ''}." if turns else ""
+        return Ranking(order=tuple(order), scores=scores, skipped=skipped, note=note)
+
+
+def _best_two(candidates: Sequence[Candidate]) -> dict[str, float]:
+    providers = {c.target.provider.slug: (c.target.provider.priority, c.target.provider.id) for c in candidates}
+    return dict.fromkeys(sorted(providers, key=lambda slug: providers[slug])[:2], 50.0)
+
+
+strategies.add(AbTesting.name, AbTesting())

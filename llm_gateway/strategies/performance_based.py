@@ -1,0 +1,83 @@
+"""Performance-based: the numbers of the last minutes decide. Success first, then speed, then cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from . import strategies
+from ._base import Candidate, Ranking, RequestFacts
+from ._fit import fitting
+from ._order import by_priority
+from ._settings import number, only
+from ._stats import bounds, pick, relative
+
+DEFAULTS: dict[str, float] = {"success_weight": 0.6, "latency_weight": 0.25, "cost_weight": 0.15, "exploration": 0.05}
+
+
+class PerformanceBased:
+    """Score = weighted sum of the lower confidence bound of the success rate, relative speed and relative cheapness.
+
+    The lower bound lets a proven deployment stand before an unknown one; ``exploration`` of the requests go first to one that is not the
+    best, chosen by how little is known of it, so that a new or recovered deployment is found again. Equal scores keep the operator's order.
+    """
+
+    name = "performance-based"
+    title = "Performance-based"
+    summary = "Measured success rate, speed and cost choose the model; a small share of requests keeps testing the others."
+
+    def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The three ``*_weight`` are relative to each other (0 to 1, not all 0); ``exploration`` is a share of requests, 0 to 0.5."""
+        only(settings, DEFAULTS, self.name)
+        high = {"exploration": 0.5}
+        found = {name: number(settings, name, default, 0, high.get(name, 1)) for name, default in DEFAULTS.items()}
+        if not any(found[name] for name in DEFAULTS if name != "exploration"):
+            raise ValueError("At least one of success_weight, latency_weight and cost_weight has to be above 0.")
+        return found
+
+    def order(self, candidates: Sequence[Candidate], facts: RequestFacts, settings: Mapping[str, Any], draw: float) -> Ranking:
+        fit, skipped = fitting(candidates, facts)
+        options = {**DEFAULTS, **settings}
+        scores = _scores(candidates, fit, facts, options)
+        standing = {index: place for place, index in enumerate(by_priority(candidates, fit, facts, draw))}
+        order = sorted(fit, key=lambda index: (-scores[index]["score"], standing[index]))
+        note = "Ordered by measured success, speed and cost."
+        exploration = options["exploration"]
+        if draw < exploration and len(order) > 1:
+            others = order[1:]
+            widths = [scores[index]["uncertainty"] for index in others]
+            explored = others[pick(widths, draw / exploration)]
+            order.remove(explored)
+            order.insert(0, explored)
+            note = "One of the few requests that test a model which is not the best at present."
+        return Ranking(order=tuple(order), scores=tuple(scores), skipped=skipped, note=note)
+
+
+def _scores(
+    candidates: Sequence[Candidate], fit: Sequence[int], facts: RequestFacts, options: Mapping[str, float]
+) -> list[dict[str, float]]:
+    stats = [candidates[index].stats for index in fit]
+    speeds = relative([s.ttft_ms if facts.stream and s.ttft_ms is not None else s.latency_ms for s in stats])
+    # What requests like this one cost at most here, else what requests did cost on the average.
+    costs = relative([_cost(candidates[index]) for index in fit])
+    total = options["success_weight"] + options["latency_weight"] + options["cost_weight"]
+    scores: list[dict[str, float]] = [{} for _ in candidates]
+    for index, speed, cost in zip(fit, speeds, costs, strict=True):
+        low, high = bounds(candidates[index].stats)
+        score = (options["success_weight"] * low + options["latency_weight"] * speed + options["cost_weight"] * cost) / total
+        scores[index] = {
+            "score": round(score, 6),
+            "success_low": round(low, 4),
+            "speed": round(speed, 4),
+            "cheapness": round(cost, 4),
+            "uncertainty": round(high - low, 4),
+            "requests": candidates[index].stats.requests,
+        }
+    return scores
+
+
+def _cost(candidate: Candidate) -> float | None:
+    return candidate.estimate_nusd if candidate.estimate_nusd is not None else candidate.stats.cost_nusd
+
+
+strategies.add(PerformanceBased.name, PerformanceBased())

@@ -1,0 +1,40 @@
+"""Round robin: every model takes its turn.
+
+A turn needs a counter, and a strategy has no memory: each request draws a model with equal chances, which evens out to the same shares
+without workers having to agree on whose turn it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from . import strategies
+from ._arms import drawn
+from ._base import Candidate, Ranking, RequestFacts
+from ._fit import fitting
+from ._order import by_priority
+from ._settings import only
+
+
+class RoundRobin:
+    name = "round-robin"
+    title = "Round robin"
+    summary = "Every model gets the same share of the traffic."
+
+    def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        only(settings, {}, self.name)
+        return {}
+
+    def order(self, candidates: Sequence[Candidate], facts: RequestFacts, settings: Mapping[str, Any], draw: float) -> Ranking:
+        fit, skipped = fitting(candidates, facts)
+        groups: dict[str, list[int]] = {}
+        for index in by_priority(candidates, fit, facts, draw):
+            target = candidates[index].target
+            groups.setdefault(f"{target.provider.slug}/{target.upstream_id}", []).append(index)
+        order = [index for arm in drawn(dict.fromkeys(groups, 1.0), "", draw) for index in groups[arm]]
+        scores = tuple({"share": round(1 / len(groups), 4) if index in fit else 0.0} for index in range(len(candidates)))
+        return Ranking(order=tuple(order), scores=scores, skipped=skipped, note="Drawn with equal chances.")
+
+
+strategies.add(RoundRobin.name, RoundRobin())

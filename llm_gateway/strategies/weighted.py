@@ -1,0 +1,44 @@
+"""Weighted: every provider or model gets its share of the traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from . import strategies
+from ._arms import arm_of, drawn, grouped
+from ._base import Candidate, Ranking, RequestFacts
+from ._fit import fitting
+from ._order import by_priority
+from ._settings import flag, only, weights
+
+
+class Weighted:
+    """Draws an arm by weight; the others follow as fallbacks in a weighted order, then what has no weight in the operator's order.
+
+    Prompt-cache affinity decides only between keys of one model: were it to choose the arm, one long system prompt would send all
+    traffic to one of them.
+    """
+
+    name = "weighted"
+    title = "Weighted shares"
+    summary = "Traffic is shared by the weights you set for providers or models."
+
+    def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """``weights``: names to weights, empty: the providers' own; ``sticky``: a caller stays with its arm."""
+        defaults = {"weights": {}, "sticky": False}
+        only(settings, defaults, self.name)
+        return {"weights": weights(settings, "weights"), "sticky": flag(settings, "sticky", False)}
+
+    def order(self, candidates: Sequence[Candidate], facts: RequestFacts, settings: Mapping[str, Any], draw: float) -> Ranking:
+        fit, skipped = fitting(candidates, facts)
+        names = settings.get("weights") or {c.target.provider.slug: float(c.target.provider.weight) for c in candidates}
+        groups = grouped(candidates, by_priority(candidates, fit, facts, draw), names)
+        arms = drawn(names, facts.sticky if settings.get("sticky") else "", draw)
+        order = [index for arm in (*arms, None) for index in groups.get(arm, ())]
+        scores = tuple({"arm": (arm := arm_of(c, names)), "weight": names.get(arm or "", 0.0)} for c in candidates)
+        note = f"{arms[0]} was drawn by weight." if arms else ""
+        return Ranking(order=tuple(order), scores=scores, skipped=skipped, note=note)
+
+
+strategies.add(Weighted.name, Weighted())
