@@ -1,0 +1,88 @@
+"""OpenAI-shaped usage blocks, of OpenAI and of every host that imitates them, in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from llm_gateway.core.usage import Usage, count, less
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _first(*values: Any) -> int | None:
+    return next((n for value in values if (n := count(value)) is not None), None)
+
+
+def _output(reported: int | None, prompt: int | None, total: int | None) -> int | None:
+    # xAI's completion_tokens leave out reasoning while total_tokens hold it; everywhere else total = prompt + completion.
+    if prompt is None or total is None:
+        return reported
+    return max(reported or 0, total - prompt) if reported is not None or total > prompt else reported
+
+
+def decode_usage(block: Any, service_tier: str | None = None) -> Usage | None:
+    """Usage of chat completions, embeddings or responses; ``None`` when the block tells nothing."""
+    if not isinstance(block, dict):
+        return None
+    prompt = _first(block.get("prompt_tokens"), block.get("input_tokens"))
+    completion = _first(block.get("completion_tokens"), block.get("output_tokens"))
+    inputs = _object(block.get("prompt_tokens_details")) or _object(block.get("input_tokens_details"))
+    outputs = _object(block.get("completion_tokens_details")) or _object(block.get("output_tokens_details"))
+    output = _output(completion, prompt, count(block.get("total_tokens")))
+    if prompt is None and output is None:
+        return None
+    cached = _first(inputs.get("cached_tokens"), block.get("prompt_cache_hit_tokens"), block.get("cached_tokens"))
+    written = count(inputs.get("cache_write_tokens"))
+    audio_in, audio_out = count(inputs.get("audio_tokens")), count(outputs.get("audio_tokens"))
+    searches = _first(
+        block.get("num_search_queries"),
+        _object(block.get("server_tool_use")).get("web_search_requests"),
+        _object(block.get("server_side_tool_usage_details")).get("web_search_calls"),
+    )
+    return Usage(
+        input_tokens=less(prompt, cached, written, audio_in),
+        output_tokens=less(output, audio_out),
+        cache_read_tokens=cached,
+        cache_write_tokens=written,
+        reasoning_tokens=_first(outputs.get("reasoning_tokens"), block.get("reasoning_tokens")),
+        audio_input_tokens=audio_in,
+        audio_output_tokens=audio_out,
+        web_searches=searches,
+        service_tier=service_tier,
+    )
+
+
+def _details(**values: int | None) -> dict[str, int]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _written(usage: Usage) -> int | None:
+    if usage.cache_write_tokens is None and usage.cache_write_1h_tokens is None:
+        return None
+    return (usage.cache_write_tokens or 0) + (usage.cache_write_1h_tokens or 0)
+
+
+def encode_chat_usage(usage: Usage) -> dict[str, Any]:
+    prompt, completion = usage.prompt_tokens, usage.completion_tokens
+    block: dict[str, Any] = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    if inputs := _details(cached_tokens=usage.cache_read_tokens, cache_write_tokens=_written(usage), audio_tokens=usage.audio_input_tokens):
+        block["prompt_tokens_details"] = inputs
+    if outputs := _details(reasoning_tokens=usage.reasoning_tokens, audio_tokens=usage.audio_output_tokens):
+        block["completion_tokens_details"] = outputs
+    return block
+
+
+def encode_responses_usage(usage: Usage) -> dict[str, Any]:
+    # The official SDKs type both detail objects and these two counts as present.
+    prompt, completion = usage.prompt_tokens, usage.completion_tokens
+    return {
+        "input_tokens": prompt,
+        "input_tokens_details": {"cached_tokens": usage.cache_read_tokens or 0}
+        | _details(cache_write_tokens=_written(usage), audio_tokens=usage.audio_input_tokens),
+        "output_tokens": completion,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0} | _details(audio_tokens=usage.audio_output_tokens),
+        "total_tokens": prompt + completion,
+    }

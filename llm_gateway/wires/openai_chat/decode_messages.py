@@ -1,0 +1,186 @@
+"""Messages, parts and tools of a caller's chat request, as neutral values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from llm_gateway.core.chat import Audio, Document, Image, Message, Part, Refusal, Text, Thinking, Tool, ToolCall, ToolChoice, ToolResult
+from llm_gateway.core.errors import InvalidRequest, UnsupportedParameter
+from llm_gateway.core.json import dumps
+from llm_gateway.wires._openai import inbound
+
+from . import schema
+
+
+def tools_of(tools: list[schema.InTool] | None, raw: Mapping[str, msgspec.Raw]) -> tuple[Tool, ...]:
+    found: list[Tool] = []
+    bodies: list[Any] | None = None
+    for position, tool in enumerate(tools or ()):
+        cache = _cache(tool.cache_control)
+        if tool.type == "function" and tool.function:
+            f = tool.function
+            found.append(Tool(name=f.name, description=f.description, parameters=f.parameters, strict=f.strict, cache=cache))
+        elif tool.type == "custom" and tool.custom:
+            c = tool.custom
+            found.append(Tool(name=c.name, description=c.description, format=c.format, custom=True, cache=cache))
+        elif tool.type in ("function", "custom"):
+            raise InvalidRequest(f"tools[{position}].{tool.type} is missing.", param=f"tools[{position}].{tool.type}")
+        else:
+            bodies = bodies or inbound.value_of(raw["tools"])
+            found.append(Tool(name=tool.type, builtin=tool.type, raw=bodies[position]))
+    return tuple(found)
+
+
+def tool_choice_of(choice: str | dict[str, Any] | None) -> ToolChoice | None:
+    """``None`` for what has no neutral form."""
+    match choice:
+        case "auto" | "none" | "required":
+            return ToolChoice(mode=choice)
+        case "any":  # Mistral's word
+            return ToolChoice(mode="required")
+        case {"type": "function", "function": {"name": str(name)}} | {"type": "custom", "custom": {"name": str(name)}}:
+            return ToolChoice(mode="tool", name=name)
+        case {"type": "allowed_tools", "allowed_tools": {"mode": "auto" | "required" as mode, "tools": list(tools)}}:
+            names = tuple(found for tool in tools if (found := _allowed_name(tool)))
+            return ToolChoice(mode=mode, allowed=names) if len(names) == len(tools) else None
+        case None:
+            return None
+        case str():
+            raise InvalidRequest("tool_choice must be none, auto, required or an object.", param="tool_choice")
+        case _:
+            return None
+
+
+def _allowed_name(tool: Any) -> str | None:
+    match tool:
+        case {"type": "function", "function": {"name": str(name)}} | {"type": "custom", "custom": {"name": str(name)}}:
+            return name
+        case _:
+            return None
+
+
+def _cache(control: schema.CacheControl | None) -> str | None:
+    return (control.ttl or "5m") if control else None
+
+
+def messages_of(messages: list[schema.InMessage]) -> Iterator[Message]:
+    results: list[Part] = []
+    custom: set[str] = set()
+    for position, message in enumerate(messages):
+        at = f"messages[{position}]"
+        if message.role == "tool":
+            results.append(_tool_result(message, custom, at))
+            continue
+        if results:
+            yield Message(role="user", parts=tuple(results))
+            results = []
+        match message.role:
+            case "system" | "developer":
+                yield Message(role="system", parts=tuple(_parts(message.content, at)), name=message.name)
+            case "user":
+                yield Message(role="user", parts=tuple(_parts(message.content, at)), name=message.name)
+            case "assistant":
+                parts = tuple(_assistant_parts(message, at))
+                custom.update(part.id for part in parts if isinstance(part, ToolCall) and part.custom)
+                yield Message(role="assistant", parts=parts, name=message.name)
+            case "function":
+                raise UnsupportedParameter("Messages of role `function` cannot be translated; use `tool`.", param=f"{at}.role")
+            case _:
+                raise InvalidRequest(f"{at}.role must be system, developer, user, assistant or tool.", param=f"{at}.role")
+    if results:
+        yield Message(role="user", parts=tuple(results))
+
+
+def _tool_result(message: schema.InMessage, custom: set[str], at: str) -> ToolResult:
+    if message.tool_call_id is None:
+        raise InvalidRequest(f"{at}.tool_call_id is missing.", param=f"{at}.tool_call_id")
+    return ToolResult(
+        call_id=message.tool_call_id,
+        content=tuple(_parts(message.content, at)),
+        name=message.name,
+        custom=message.tool_call_id in custom,
+    )
+
+
+def _assistant_parts(message: schema.InMessage, at: str) -> Iterator[Part]:
+    for name in ("audio", "prefix", "partial", "function_call"):
+        if getattr(message, name):
+            raise UnsupportedParameter(f"{at}.{name} cannot be translated for this provider.", param=f"{at}.{name}")
+    if thought := message.reasoning_content or message.reasoning:
+        yield Thinking(text=thought)
+    yield from _parts(message.content, at)
+    if message.refusal:
+        yield Refusal(text=message.refusal)
+    for position, call in enumerate(message.tool_calls or ()):
+        yield _call(call, f"{at}.tool_calls[{position}]")
+
+
+def _call(call: schema.Call, at: str) -> ToolCall:
+    if call.custom:
+        return ToolCall(id=call.id or "", name=call.custom.name, arguments=call.custom.input, custom=True)
+    if not call.function:
+        raise InvalidRequest(f"{at}.function is missing.", param=f"{at}.function")
+    arguments = call.function.arguments
+    return ToolCall(
+        id=call.id or "",
+        name=call.function.name,
+        arguments=arguments if isinstance(arguments, str) else dumps(arguments or {}).decode(),
+        signature=signature_of(call.extra_content),
+    )
+
+
+def signature_of(extra: Any) -> str | None:
+    """Google's OpenAI-compatible API carries a thought signature in the call's ``extra_content``; clients echo it."""
+    match extra:
+        case {"google": {"thought_signature": str(signature)}}:
+            return signature
+        case _:
+            return None
+
+
+def _parts(content: str | list[schema.ContentPart] | None, at: str) -> Iterator[Part]:
+    if isinstance(content, str):
+        if content:
+            yield Text(text=content)
+        return
+    for position, part in enumerate(content or ()):
+        yield _part(part, f"{at}.content[{position}]")
+
+
+def _part(part: schema.ContentPart, at: str) -> Part:
+    cache = _cache(part.cache_control)
+    match part:
+        case schema.ContentPart(type="text", text=str(text)):
+            return Text(text=text, cache=cache)
+        case schema.ContentPart(type="refusal", refusal=str(text)):
+            return Refusal(text=text)
+        case schema.ContentPart(type="image_url", image_url=str(url)):
+            return _image(url, None, cache)
+        case schema.ContentPart(type="image_url", image_url=schema.ImageUrl() as image):
+            return _image(image.url, image.detail, cache)
+        case schema.ContentPart(type="input_audio", input_audio=schema.InputAudio() as audio):
+            return Audio(data=audio.data, format=audio.format)
+        case schema.ContentPart(type="file", file=schema.File() as file):
+            return _document(file, at, cache)
+        case schema.ContentPart(type="text" | "refusal" | "image_url" | "input_audio" | "file" as kind):
+            raise InvalidRequest(f"{at}.{kind} is missing.", param=f"{at}.{kind}")
+        case _:
+            raise UnsupportedParameter(f"Content of type `{part.type}` cannot be translated for this provider.", param=f"{at}.type")
+
+
+def _image(url: str, detail: str | None, cache: str | None) -> Image:
+    if split := inbound.split_data_url(url):
+        return Image(media_type=split[0], data=split[1], detail=detail, cache=cache)
+    return Image(url=url, detail=detail, cache=cache)
+
+
+def _document(file: schema.File, at: str, cache: str | None) -> Document:
+    if file.file_id is not None:
+        return Document(file_id=file.file_id, name=file.filename, cache=cache)
+    if file.file_data is None:
+        raise InvalidRequest(f"{at}.file needs file_data or file_id.", param=f"{at}.file")
+    media_type, data = inbound.split_data_url(file.file_data) or ("application/pdf", file.file_data)
+    return Document(media_type=media_type, data=data, name=file.filename, cache=cache)

@@ -1,0 +1,33 @@
+"""Chat completions as callers speak them to us."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from llm_gateway.core.chat import ChatResponse
+from llm_gateway.core.errors import GatewayError
+from llm_gateway.wires._base import Inbound, Reply, StreamEncoder
+from llm_gateway.wires._openai import reply as errors
+
+from . import decode, embeddings, stream_out
+
+
+class ChatDialect:
+    name = "openai_chat"
+
+    def decode_request(self, body: bytes, path: Mapping[str, str]) -> Inbound:
+        if path.get("kind") == "embeddings":
+            return embeddings.decode_embeddings(body)
+        return decode.decode_request(body, path)
+
+    def encode_response(self, response: ChatResponse, reply: Reply) -> bytes:
+        return stream_out.encode_response(response, reply)
+
+    def stream_encoder(self, reply: Reply) -> StreamEncoder:
+        return stream_out.ChatStreamEncoder(reply)
+
+    def encode_error(self, error: GatewayError, request_id: str) -> tuple[int, bytes]:
+        return errors.encode_error(error, request_id)
+
+
+DIALECT = ChatDialect()

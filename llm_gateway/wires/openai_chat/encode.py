@@ -1,0 +1,143 @@
+"""The neutral conversation as a chat-completions body, for OpenAI and for any host that speaks its format."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from llm_gateway.core.chat import ChatRequest, Reasoning, ResponseFormat, Tool, ToolChoice
+from llm_gateway.core.errors import UnsupportedParameter
+from llm_gateway.wires._base import ModelFacts
+from llm_gateway.wires._openai import facts as can
+from llm_gateway.wires._openai import inbound
+
+from .encode_messages import messages_to
+
+NAME: Final = "openai_chat"
+_TARGET = "OpenAI's chat format"
+# Hints of the Responses dialect that mean the same here.
+_SHARED_HINTS = ("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "safety_identifier", "service_tier")
+
+
+def encode_request(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
+    can.check(chat, facts)
+    body: dict[str, Any] = {"model": facts.upstream_id, "messages": messages_to(chat, facts)}
+    if chat.tools:
+        body["tools"] = [_tool(tool, chat) for tool in can.hosted(chat, NAME)]
+    if chat.tool_choice:
+        body["tool_choice"] = _tool_choice(chat.tool_choice, chat)
+    plain: dict[str, Any] = {
+        "parallel_tool_calls": chat.parallel_tool_calls if chat.tools else None,
+        facts.max_tokens_field: chat.max_tokens,
+        "temperature": chat.temperature if facts.sampling else None,
+        "top_p": chat.top_p if facts.sampling else None,
+        "top_k": chat.top_k,
+        "presence_penalty": chat.presence_penalty if facts.sampling else None,
+        "frequency_penalty": chat.frequency_penalty if facts.sampling else None,
+        "stop": list(chat.stop) or None,
+        "seed": chat.seed,
+        "n": chat.n if chat.n > 1 else None,
+        "response_format": _format(chat.response_format),
+        "service_tier": chat.service_tier,
+    }
+    body.update((name, value) for name, value in plain.items() if value is not None)
+    body.update(_reasoning(chat.reasoning, facts))
+    if chat.stream:
+        body["stream"] = True
+        if chat.include_usage:
+            body["stream_options"] = {"include_usage": True}
+    _put_back(body, chat, facts)
+    return body
+
+
+def _put_back(body: dict[str, Any], chat: ChatRequest, facts: ModelFacts) -> None:
+    """What the caller sent beside the neutral fields."""
+    if chat.origin == NAME:
+        body.update(chat.extras)
+        hints = dict(chat.hints)
+    else:
+        extras = dict(chat.extras)
+        if chat.origin == "openai_responses":
+            for name in ("verbosity", "logit_bias", "top_logprobs", "moderation"):
+                if name in extras:
+                    body[name] = extras.pop(name)
+            if "top_logprobs" in body:
+                body["logprobs"] = True
+            hints = {name: chat.hints[name] for name in _SHARED_HINTS if name in chat.hints}
+        else:
+            hints = {}
+        inbound.refuse_other_origin(extras, _TARGET)
+    if facts.drop_hints:
+        return
+    if chat.user is not None:
+        body["user"] = chat.user
+    options = hints.pop("stream_options", None)
+    if chat.stream and isinstance(options, dict):
+        body["stream_options"] = options | body.get("stream_options", {})
+    body.update(hints)
+
+
+def _tool(tool: Tool, chat: ChatRequest) -> dict[str, Any]:
+    if tool.builtin:
+        return tool.raw or {"type": tool.builtin}
+    if tool.custom:
+        return {
+            "type": "custom",
+            "custom": can.without_none(name=tool.name, description=tool.description, format=_custom_format(tool, chat)),
+        }
+    return {
+        "type": "function",
+        "function": can.without_none(name=tool.name, description=tool.description, parameters=tool.parameters, strict=tool.strict),
+    }
+
+
+def _custom_format(tool: Tool, chat: ChatRequest) -> dict[str, Any] | None:
+    if tool.format and chat.origin == "openai_responses" and tool.format.get("type") == "grammar":
+        # The Responses format is flat, the chat format nests the grammar.
+        return {"type": "grammar", "grammar": {name: value for name, value in tool.format.items() if name != "type"}}
+    return tool.format
+
+
+def _tool_choice(choice: ToolChoice, chat: ChatRequest) -> Any:
+    custom = {tool.name for tool in chat.tools if tool.custom}
+
+    def named(name: str) -> dict[str, Any]:
+        kind = "custom" if name in custom else "function"
+        return {"type": kind, kind: {"name": name}}
+
+    if choice.mode == "tool":
+        return named(choice.name or "")
+    if choice.allowed:
+        return {"type": "allowed_tools", "allowed_tools": {"mode": choice.mode, "tools": [named(name) for name in choice.allowed]}}
+    return choice.mode
+
+
+def _format(wish: ResponseFormat | None) -> dict[str, Any] | None:
+    if wish is None:
+        return None
+    if wish.kind == "json_schema":
+        schema = can.without_none(name=wish.name or "response", description=wish.description, schema=wish.schema, strict=wish.strict)
+        return {"type": "json_schema", "json_schema": schema}
+    return {"type": "json_object" if wish.kind == "json" else "text"}
+
+
+def _reasoning(reasoning: Reasoning | None, facts: ModelFacts) -> dict[str, Any]:
+    if reasoning is None or facts.thinking == "none":
+        # A model that does not think has nothing to set; agents send the wish to every model alike.
+        return {}
+    if facts.thinking == "budget" and reasoning.effort is None and reasoning.budget is not None:
+        if reasoning.budget == 0:
+            return {"thinking": {"type": "disabled"}}
+        return {"thinking": {"type": "enabled"} | ({"budget_tokens": reasoning.budget} if reasoning.budget > 0 else {})}
+    effort = can.effort_of(reasoning)
+    return {"reasoning_effort": effort} if effort else {}
+
+
+def max_tokens_edit(facts: ModelFacts, limit: int | None, present: set[str]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The change and the drop that leave exactly the field this host knows."""
+    other = "max_completion_tokens" if facts.max_tokens_field == "max_tokens" else "max_tokens"
+    changes = {facts.max_tokens_field: limit} if limit is not None else {}
+    return changes, (other,) if other in present else ()
+
+
+def unsupported(param: str) -> UnsupportedParameter:
+    return UnsupportedParameter(f"`{param}` cannot be sent to a provider that speaks {_TARGET}.", param=param)

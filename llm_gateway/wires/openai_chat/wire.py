@@ -1,0 +1,103 @@
+"""Chat completions as we speak them to a provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from llm_gateway.core import json
+from llm_gateway.core.chat import ChatRequest, ChatResponse
+from llm_gateway.core.errors import Failure, UnsupportedParameter
+from llm_gateway.wires._base import Edits, ModelFacts, StreamDecoder
+from llm_gateway.wires._openai import errors
+
+from . import encode, schema, stream_in
+
+_PATHS: Final = {"chat": "/chat/completions", "embeddings": "/embeddings", "models": "/models"}
+
+
+class _Edited(msgspec.Struct, gc=False):
+    """The fields that an edit looks at."""
+
+    stream: Any = None
+    stream_options: Any = None
+    max_tokens: Any = None
+    max_completion_tokens: Any = None
+    service_tier: Any = None
+
+
+_edited = msgspec.json.Decoder(_Edited)
+
+
+class ChatWire:
+    name = "openai_chat"
+
+    def path(self, kind: str, facts: ModelFacts, stream: bool) -> str:
+        try:
+            return _PATHS[kind]
+        except KeyError:
+            raise UnsupportedParameter(f"OpenAI's chat format has no endpoint for {kind}.") from None
+
+    def encode_request(self, chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
+        return encode.encode_request(chat, facts)
+
+    def edit_request(self, body: bytes, edits: Edits) -> bytes:
+        facts = edits.facts
+        now = _edited.decode(body)
+        changes: dict[str, Any] = {"model": facts.upstream_id}
+        drop = set(edits.drop)
+        if edits.stream:
+            if now.stream is not True:
+                changes["stream"] = True
+            if edits.include_usage:
+                own = now.stream_options if isinstance(now.stream_options, dict) else {}
+                changes["stream_options"] = own | {"include_usage": True}
+        else:
+            if now.stream is not None:
+                changes["stream"] = False
+            drop.add("stream_options")
+        changes |= _limit(now, edits, drop)
+        if facts.drop_hints:
+            drop |= schema.HINTS - {"stream_options"}
+            if now.service_tier in schema.PLAIN_TIERS:
+                drop.add("service_tier")
+            body = _without_cache_control(body)
+        return json.edit_object(body, {name: value for name, value in changes.items() if name not in drop}, tuple(drop))
+
+    def decode_response(self, body: bytes) -> ChatResponse:
+        return stream_in.decode_response(body)
+
+    def stream_decoder(self) -> StreamDecoder:
+        return stream_in.ChatStreamDecoder()
+
+    def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
+        return errors.decode_error(status, headers, body)
+
+
+def _limit(now: _Edited, edits: Edits, drop: set[str]) -> dict[str, Any]:
+    """The token limit under the one name this host knows, not above the ceiling."""
+    field = edits.facts.max_tokens_field
+    other = "max_completion_tokens" if field == "max_tokens" else "max_tokens"
+    asked = now.max_completion_tokens if now.max_completion_tokens is not None else now.max_tokens
+    limit = asked if edits.max_tokens is None else edits.max_tokens if not isinstance(asked, int) else min(asked, edits.max_tokens)
+    drop.add(other)
+    return {field: limit} if limit is not None and limit != getattr(now, field) else {}
+
+
+def _without_cache_control(body: bytes) -> bytes:
+    """Strict hosts refuse Anthropic's breakpoints, which lie deep inside messages and tools."""
+    if b'"cache_control"' not in body:
+        return body
+    return json.dumps(_strip(msgspec.json.decode(body)))
+
+
+def _strip(value: Any) -> Any:
+    if isinstance(value, dict):
+        # A schema may have a property of that name.
+        return {name: item if name == "parameters" else _strip(item) for name, item in value.items() if name != "cache_control"}
+    return [_strip(item) for item in value] if isinstance(value, list) else value
+
+
+WIRE = ChatWire()
