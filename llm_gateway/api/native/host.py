@@ -1,0 +1,62 @@
+"""The gateway as these views see it, and where they get it from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+from uuid import UUID
+
+from llm_gateway.core.catalog import Identity
+from llm_gateway.core.errors import GatewayError
+from llm_gateway.engine.calls import Call, StreamAnswer, WholeAnswer
+from llm_gateway.engine.ports import Catalog
+
+
+class Pipeline(Protocol):
+    """Both raise :class:`GatewayError`, already logged."""
+
+    async def whole(self, call: Call) -> WholeAnswer: ...
+    async def stream(self, call: Call) -> StreamAnswer: ...
+
+
+class Gateway(Protocol):
+    """What :func:`llm_gateway.wiring.gateway` hands out. ``identify`` is pure and raises ``Unauthenticated`` or ``KeyRevoked``; ``staff_identity`` may
+    read the user's permissions from the database, so it is called from synchronous code only; ``reject`` writes the row of a request that a
+    view refused; ``health_view`` maps (credential id, upstream id) to ``state``, ``reason`` and ``until``."""
+
+    @property
+    def catalog(self) -> Catalog: ...
+    @property
+    def pipeline(self) -> Pipeline: ...
+    def identify(self, presented_key: str) -> Identity: ...
+    def staff_identity(self, user: Any) -> Identity: ...
+    def health_view(self) -> Mapping[tuple[int, str], Mapping[str, Any]]: ...
+    async def reject(
+        self, *, kind: str, dialect: str, identity: Identity, error: GatewayError, model: str = "", id: UUID | None = None  # noqa: A002
+    ) -> None: ...
+
+
+def _wired() -> Gateway:
+    from llm_gateway import wiring
+
+    return wiring.gateway()  # type: ignore[no-any-return, attr-defined, unused-ignore]
+
+
+_source: Callable[[], Gateway] = _wired
+
+
+def gateway() -> Gateway:
+    """The running gateway. Raises ``StoreUnavailable`` before it has started."""
+    return _source()
+
+
+@contextmanager
+def hosted(instead: Gateway) -> Iterator[None]:
+    """For tests: these views use ``instead`` inside the block."""
+    global _source  # noqa: PLW0603  # the one seam of this room
+    before, _source = _source, lambda: instead
+    try:
+        yield
+    finally:
+        _source = before

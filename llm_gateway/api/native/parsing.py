@@ -1,0 +1,94 @@
+"""Bodies and query strings in, typed values out; what does not fit is refused by a sentence that names the field."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest
+from django.http.multipartparser import MultiPartParserError
+from rest_framework.parsers import BaseParser, JSONParser
+from typing_extensions import override
+
+from llm_gateway.core import json
+from llm_gateway.core.errors import BodyTooLarge, InvalidJsonBody, InvalidRequest
+
+T = TypeVar("T")
+FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
+
+
+class StrictJSONParser(JSONParser):
+    """For DRF's own machinery (``request.data``); views of this room read the body themselves with :func:`json_object`, because DRF takes a
+    chunked body for an empty one."""
+
+    @override
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        return _decode(stream.read())
+
+
+class FormParser(BaseParser):
+    """Never parses: its media type tells the browsable API that this view takes an HTML form, which :func:`form_object` reads."""
+
+    media_type = FORM_TYPES[0]
+
+    @override
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        raise InvalidRequest("Send the body as JSON, with the header `Content-Type: application/json`.", param="content-type")
+
+
+def is_form(request: HttpRequest) -> bool:
+    return request.content_type in FORM_TYPES
+
+
+def json_object(request: HttpRequest) -> dict[str, Any]:
+    """The JSON object in the body, whether its length was announced or not. Raises :class:`InvalidRequest` or :class:`BodyTooLarge`."""
+    media_type = (request.content_type or "").lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        raise InvalidRequest("Send the body as JSON, with the header `Content-Type: application/json`.", param="content-type")
+    limit = settings.COGO["max_body_bytes"]
+    try:
+        body = request.body
+    except RequestDataTooBig:
+        raise BodyTooLarge(f"The body is larger than the {limit} bytes the gateway takes; send less.") from None
+    if len(body) > limit:
+        raise BodyTooLarge(f"The body is larger than the {limit} bytes the gateway takes; send less.")
+    decoded = _decode(body)
+    if not isinstance(decoded, dict):
+        raise InvalidRequest("The body has to be a JSON object.")
+    return decoded
+
+
+def form_object(request: HttpRequest) -> dict[str, Any]:
+    """An HTML form's filled-in fields; :func:`fit` turns their text into numbers and flags."""
+    try:
+        filled = request.POST
+    except (MultiPartParserError, RequestDataTooBig):
+        raise InvalidRequest("The form could not be read.") from None
+    return {name: value for name, value in filled.items() if value != "" and name != "csrfmiddlewaretoken"}
+
+
+def fit(value: dict[str, Any], into: type[T], *, lax: bool = False) -> T:
+    """``value`` as a struct. ``lax`` reads numbers and flags from text. Unknown fields are refused where the struct says so."""
+    try:
+        return msgspec.convert(value, into, strict=not lax)
+    except msgspec.ValidationError as error:
+        text, field = _readable(str(error))
+        raise InvalidRequest(text, param=field) from None
+
+
+def _decode(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except json.InvalidJson as error:
+        raise InvalidJsonBody(f"The body is not acceptable JSON: {error}.") from None
+
+
+def _readable(message: str) -> tuple[str, str | None]:
+    """msgspec's ``Expected `int`, got `str` - at `$.max_tokens``` as a sentence about ``max_tokens``; the value itself is never in it."""
+    what, _, where = message.partition(" - at `")
+    field = where.removesuffix("`").removeprefix("$").removeprefix(".") or None
+    if field is None and "`" in what:
+        field = what.rsplit("`", 2)[1]
+    return (f"`{field}`: {what}." if where and field else f"{what}."), field
