@@ -17,27 +17,16 @@ from llm_gateway.core import json
 from llm_gateway.core.errors import Failure, FailureClass
 from llm_gateway.core.redact import redact
 from llm_gateway.core.retry_after import retry_after_s
+from llm_gateway.wires._status import kind_of_status
 
 STREAM_REQUIRED = "stream_required"
 _K = FailureClass
 
+# What only OpenAI-compatible hosts send.
 _BY_STATUS = {
-    401: _K.AUTH,
-    402: _K.QUOTA,
-    403: _K.FORBIDDEN,
-    404: _K.MODEL_GONE,
     405: _K.CONFIG,
-    408: _K.TIMEOUT,
-    409: _K.CONFLICT,
-    413: _K.TOO_LARGE,
     424: _K.SERVER_ERROR,  # Hugging Face: the host behind the router failed
-    425: _K.CONFLICT,
-    429: _K.RATE_LIMITED,
     498: _K.OVERLOADED,  # Groq: flex capacity exceeded
-    499: _K.TIMEOUT,
-    503: _K.OVERLOADED,
-    504: _K.TIMEOUT,
-    529: _K.OVERLOADED,
 }
 _QUOTA_CODES = frozenset(
     {
@@ -123,7 +112,8 @@ def failure_of(said: Said, status: int | None, headers: Mapping[str, str]) -> Fa
     inside = status is None or status < 400
     at = said.status if inside else status
     kind = _classify(at, said) if at else _by_words(said)
-    code = said.code or said.type or None
+    # OpenRouter and others repeat the status as the code.
+    code = (said.code if said.code != str(at) else "") or said.type or None
     param = said.param
     if kind is _K.BAD_REQUEST and _STREAM_TEXT.search(said.message):
         code = STREAM_REQUIRED
@@ -164,12 +154,7 @@ def _classify(status: int, said: Said) -> FailureClass:
         return _K.BAD_REQUEST
     if status == 412:
         return _K.QUOTA if "suspended" in said.message.lower() else _K.BAD_REQUEST
-    known = _BY_STATUS.get(status)
-    if known:
-        return known
-    if status >= 500:
-        return _K.SERVER_ERROR
-    return _K.REDIRECT if 300 <= status < 400 else _K.BAD_REQUEST
+    return _BY_STATUS.get(status) or kind_of_status(status)
 
 
 def _bad_request(said: Said) -> FailureClass:

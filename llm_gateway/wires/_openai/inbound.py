@@ -1,47 +1,19 @@
-"""A caller's bytes into typed structs, with errors that name the field."""
+"""What both OpenAI dialects read alike from a caller's body."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
-from llm_gateway.core import json
-from llm_gateway.core.errors import InvalidJsonBody, InvalidRequest, UnsupportedParameter
+from llm_gateway.core.errors import UnsupportedParameter
 
-T = TypeVar("T")
-
-_AT = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
-_MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
 _raw_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 # What one picture adds to the prompt estimate, in characters: about a thousand tokens.
 IMAGE_CHARS = 4000
 AFFINITY_CHARS = 256
-
-
-def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    """Strict JSON of the decoder's type, or :class:`InvalidRequest` whose ``param`` is the JSON path of the first fault."""
-    try:
-        json.check(body)
-        return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise invalid(error) from None
-    except (json.InvalidJson, msgspec.DecodeError) as error:
-        raise InvalidJsonBody(f"The body is not valid JSON: {error}") from None
-
-
-def invalid(error: msgspec.ValidationError) -> InvalidRequest:
-    text = str(error)
-    at = _AT.search(text)
-    path = at["path"] if at else ""
-    missing = _MISSING.search(text)
-    if missing:
-        path = f"{path}.{missing['name']}" if path else missing["name"]
-    reason = _AT.sub("", text)
-    return InvalidRequest(f"{path}: {reason}" if path else reason, param=path or None)
 
 
 def fields(body: bytes) -> dict[str, msgspec.Raw]:

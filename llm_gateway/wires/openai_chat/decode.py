@@ -11,6 +11,7 @@ import msgspec
 from llm_gateway.core.chat import ChatRequest, Reasoning, ResponseFormat
 from llm_gateway.core.errors import InvalidRequest
 from llm_gateway.core.json import dumps
+from llm_gateway.wires import _typed
 from llm_gateway.wires._base import Inbound
 from llm_gateway.wires._openai import inbound
 
@@ -25,7 +26,7 @@ _body = msgspec.json.Decoder(schema.Body)
 
 
 def decode_request(body: bytes, path: Mapping[str, str]) -> Inbound:
-    request = inbound.decode(body, _body)
+    request = _typed.decode(body, _body)
     size, needs = _weigh(request, body)
     options = request.stream_options
     return Inbound(

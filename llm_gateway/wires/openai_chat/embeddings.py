@@ -8,6 +8,7 @@ from llm_gateway.core import json
 from llm_gateway.core.chat import ChatRequest
 from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, UnsupportedParameter
 from llm_gateway.core.usage import Usage
+from llm_gateway.wires import _typed
 from llm_gateway.wires._base import Inbound
 from llm_gateway.wires._openai import errors, inbound
 from llm_gateway.wires._openai.usage import decode_usage
@@ -20,7 +21,7 @@ _TOKEN_CHARS = 4
 
 
 def decode_embeddings(body: bytes) -> Inbound:
-    request = inbound.decode(body, _body)
+    request = _typed.decode(body, _body)
     return Inbound(
         kind="embeddings",
         dialect="openai_chat",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from llm_gateway.core.chat import ChatRequest, Reasoning, ResponseFormat, Tool, ToolChoice
-from llm_gateway.core.errors import UnsupportedParameter
+from llm_gateway.wires import _capabilities
 from llm_gateway.wires._base import ModelFacts
 from llm_gateway.wires._openai import facts as can
 from llm_gateway.wires._openai import inbound
@@ -19,20 +19,15 @@ _SHARED_HINTS = ("prompt_cache_key", "prompt_cache_retention", "prompt_cache_opt
 
 
 def encode_request(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
-    can.check(chat, facts)
+    _capabilities.check(chat, facts)
     body: dict[str, Any] = {"model": facts.upstream_id, "messages": messages_to(chat, facts)}
     if chat.tools:
-        body["tools"] = [_tool(tool, chat) for tool in can.hosted(chat, NAME)]
+        body["tools"] = [_tool(tool, chat) for tool in _capabilities.hosted(chat, NAME)]
     if chat.tool_choice:
         body["tool_choice"] = _tool_choice(chat.tool_choice, chat)
     plain: dict[str, Any] = {
         "parallel_tool_calls": chat.parallel_tool_calls if chat.tools else None,
         facts.max_tokens_field: chat.max_tokens,
-        "temperature": chat.temperature if facts.sampling else None,
-        "top_p": chat.top_p if facts.sampling else None,
-        "top_k": chat.top_k,
-        "presence_penalty": chat.presence_penalty if facts.sampling else None,
-        "frequency_penalty": chat.frequency_penalty if facts.sampling else None,
         "stop": list(chat.stop) or None,
         "seed": chat.seed,
         "n": chat.n if chat.n > 1 else None,
@@ -40,6 +35,7 @@ def encode_request(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
         "service_tier": chat.service_tier,
     }
     body.update((name, value) for name, value in plain.items() if value is not None)
+    body.update(can.sampling(chat, facts, "temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty"))
     body.update(_reasoning(chat.reasoning, facts))
     if chat.stream:
         body["stream"] = True
@@ -130,14 +126,3 @@ def _reasoning(reasoning: Reasoning | None, facts: ModelFacts) -> dict[str, Any]
         return {"thinking": {"type": "enabled"} | ({"budget_tokens": reasoning.budget} if reasoning.budget > 0 else {})}
     effort = can.effort_of(reasoning)
     return {"reasoning_effort": effort} if effort else {}
-
-
-def max_tokens_edit(facts: ModelFacts, limit: int | None, present: set[str]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The change and the drop that leave exactly the field this host knows."""
-    other = "max_completion_tokens" if facts.max_tokens_field == "max_tokens" else "max_tokens"
-    changes = {facts.max_tokens_field: limit} if limit is not None else {}
-    return changes, (other,) if other in present else ()
-
-
-def unsupported(param: str) -> UnsupportedParameter:
-    return UnsupportedParameter(f"`{param}` cannot be sent to a provider that speaks {_TARGET}.", param=param)
