@@ -1,0 +1,62 @@
+# `make run` needs Python >= 3.11 and make; everything else goes into .venv. `make help` lists the targets.
+SHELL := /bin/sh
+VENV := .venv/bin/python
+COMPILE = $(VENV) -m uv pip compile --quiet pyproject.toml --python $(VENV) --no-python-downloads --universal --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
+
+# .venv's Python when it works, else the first on this machine that is new enough.
+FIND_PYTHON = python=$(VENV); "$$python" -c '' >/dev/null 2>&1 || \
+	for python in $(PYTHON) python3.13 python3.12 python3.11 python3 python ''; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && break; done; \
+	if [ -z "$$python" ]; then echo "cogo: Python 3.11 or newer is needed; install it, or name it: make $@ PYTHON=/path/to/python3" >&2; exit 1; fi
+BOOTSTRAP = @$(FIND_PYTHON); exec "$$python" cogo/bootstrap.py
+
+.PHONY: help run demo test test-slow test-postgres lint types check install install-dev install-postgres install-redis lock
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## set up what is missing, then start everything (PORT=9000, ARGS="--workers 2")
+	$(BOOTSTRAP) run $(ARGS)
+
+demo: ## the same over a provider simulator with sample traffic, apart from your data (var/demo)
+	$(BOOTSTRAP) demo $(ARGS)
+
+install: ## only set up
+	$(BOOTSTRAP) install base
+
+install-dev: ## what tests, lint and types need
+	$(BOOTSTRAP) install base dev
+
+install-postgres: ## the PostgreSQL driver
+	$(BOOTSTRAP) install base postgres
+
+install-redis: ## the Redis client
+	$(BOOTSTRAP) install base redis
+
+test: install-dev ## the everyday suite; no service needs to run (ARGS="-k name" narrows it)
+	$(VENV) -m pytest -q -n auto -m "not slow" $(ARGS)
+
+test-slow: install-dev ## the slow lane: starts the whole gateway
+	$(VENV) -m pytest -q -m slow $(ARGS)
+
+test-postgres: install-dev ## the everyday suite on PostgreSQL and Redis (DATABASE_URL, REDIS_URL)
+	DATABASE_URL="$${DATABASE_URL:-postgres://postgres@127.0.0.1:5432/test}" REDIS_URL="$${REDIS_URL:-redis://127.0.0.1:6379/15}" \
+	$(VENV) -m pytest -q -n auto -m "not slow" $(ARGS)
+
+lint: install-dev ## style and the walls between the rooms
+	$(VENV) -m ruff check .
+	$(VENV) -m ruff format --check .
+	.venv/bin/lint-imports
+
+types: install-dev ## strict types from core to engine
+	$(VENV) -m mypy
+
+check: lint types test ## what a change must pass before it is committed
+
+lock: install-dev ## compile requirements/*.lock from pyproject.toml
+	$(COMPILE) -o requirements/base.lock
+	$(COMPILE) -c requirements/base.lock --extra local -o requirements/local.lock
+	$(COMPILE) -c requirements/base.lock --extra postgres -o requirements/postgres.lock
+	$(COMPILE) -c requirements/base.lock --extra redis -o requirements/redis.lock
+	$(COMPILE) -c requirements/base.lock --extra postgres --extra redis --group dev -o requirements/dev.lock

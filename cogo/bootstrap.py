@@ -1,0 +1,185 @@
+"""What the Makefile runs before anything is installed: standard library only, any Python from 3.11 on.
+
+``python cogo/bootstrap.py run [ARGS]`` makes ``.venv``, installs the locked requirements, and becomes ``manage.py serve [ARGS]``.
+``demo`` is the same over the simulator in a folder of its own; ``install NAME…`` only installs. A lock that is installed already is
+recognised by its hash, so a second run starts at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+OLDEST = (3, 11)
+PROVIDER_KEYS = ("FIREWORKS_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY")
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def stop(line: str) -> NoReturn:
+    sys.stdout.flush()
+    sys.exit(f"cogo: {line}")
+
+
+def main(arguments: list[str]) -> None:
+    if sys.version_info < OLDEST:
+        stop(f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed, this is {sys.version.split()[0]}")
+    verb, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if verb == "install":
+        make_environment()
+        for name in rest:
+            install(name)
+    elif verb == "run":
+        make_environment()
+        install("base")
+        if not has_provider_key() and "--simulate" not in rest and "--no-local-model" not in rest:
+            install("local", optional="the embedded model needs wheels this platform does not have; the simulator will answer instead")
+        become("serve", rest)
+    elif verb == "demo":
+        make_environment()
+        install("base")
+        isolate_demo()
+        become("serve", ["--simulate", "--no-local-model", "--sample-traffic", *rest])
+    else:
+        stop("usage: python cogo/bootstrap.py install NAME… | run [ARGS] | demo [ARGS]")
+
+
+def make_environment() -> None:
+    """``.venv`` with a Python that works; one that broke (its Python was removed) is made anew."""
+    if PYTHON.exists() and (VENV / ".made").exists():
+        return
+    for module, package in (("venv", "python3-venv"), ("ensurepip", "python3-venv"), ("sqlite3", "python3's sqlite3 module")):
+        if importlib.util.find_spec(module) is None:
+            stop(f"{sys.executable} comes without {module}; install {package}, then try again")
+    say(f"Making .venv with Python {sys.version.split()[0]}")
+    shutil.rmtree(VENV, ignore_errors=True)
+    made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True, check=False)
+    if made.returncode:
+        stop(f".venv cannot be made: {last_line(made.stderr or made.stdout)}")
+    (VENV / ".made").touch()
+
+
+def install(name: str, *, optional: str = "") -> None:
+    """Bring the environment to ``requirements/<name>.lock``. Where ``optional`` is given, a missing wheel is that line, not an end."""
+    lock = ROOT / "requirements" / f"{name}.lock"
+    if not lock.is_file():
+        stop(f"there is no requirements/{name}.lock")
+    text = lock.read_text(encoding="utf-8")
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    stamp = VENV / f".installed-{name}"
+    if stamp.exists() and stamp.read_text() in (digest, f"no wheel {digest}"):
+        return
+    packages = sum("==" in line and not line.startswith("#") for line in text.splitlines())
+    say(f"Installing requirements/{name}.lock ({packages} packages, checked by hash)")
+    began = time.monotonic()
+    command = [
+        str(PYTHON), "-m", "pip", "install", "--no-deps", "--require-hashes", "--only-binary", ":all:",
+        "--progress-bar", "off", "--no-input", "--disable-pip-version-check", "-r", str(lock),
+    ]  # fmt: skip
+    environment = {**os.environ, "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "PYTHONUNBUFFERED": "1"}
+    tail: deque[str] = deque(maxlen=40)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment) as pip:
+        assert pip.stdout is not None
+        show_progress(collect(pip.stdout, tail), packages)
+    if pip.returncode == 0:
+        stamp.write_text(digest)
+        say(f"  done in {time.monotonic() - began:.0f} s")
+        return
+    reasons = [line.strip() for line in tail if line.lstrip().startswith("ERROR")]
+    reason = reasons[0].removeprefix("ERROR: ") if reasons else last_line("\n".join(tail))
+    if optional:
+        if "No matching distribution" in "\n".join(tail):
+            stamp.write_text(f"no wheel {digest}")
+        say(f"  {optional} ({reason[:160]})")
+        return
+    stop(f"requirements/{name}.lock cannot be installed: {reason[:300]}; check the network and pip's configuration, then run this again")
+
+
+def collect(lines: Iterator[str], tail: deque[str]) -> Iterator[str]:
+    for line in lines:
+        tail.append(line.rstrip())
+        yield line
+
+
+def show_progress(lines: Iterator[str], packages: int) -> None:
+    """pip's output as a count: rewritten in place on a terminal, a line each ten seconds elsewhere."""
+    on_screen = sys.stdout.isatty()
+    seen, said = 0, time.monotonic()
+    for line in lines:
+        word = line.strip()
+        if word.startswith(("Collecting ", "Requirement already satisfied")):
+            seen += 1
+            note = f"  {min(seen, packages)} of {packages} fetched"
+        elif word.startswith("Installing collected packages"):
+            note = "  unpacking"
+        else:
+            continue
+        if on_screen:
+            sys.stdout.write(f"\r\x1b[K{note}")
+            sys.stdout.flush()
+        elif time.monotonic() - said >= 10:
+            said = time.monotonic()
+            say(note)
+    if on_screen:
+        sys.stdout.write("\r\x1b[K")
+
+
+def has_provider_key() -> bool:
+    """Whether the environment or ``.env`` names a provider key; then the embedded model is not fetched."""
+    names = tuple(name + suffix for name in PROVIDER_KEYS for suffix in ("", "_FILE"))
+    if any(os.environ.get(name, "").strip() for name in names):
+        return True
+    try:
+        lines = Path(os.environ.get("COGO_ENV_FILE", ROOT / ".env")).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return False  # the settings say what is wrong with it
+    pairs = (line.strip().removeprefix("export ").partition("=") for line in lines)
+    return any(name.strip() in names and value.strip().strip("'\"") for name, _, value in pairs)
+
+
+def isolate_demo() -> None:
+    """The demonstration has its own database, secrets and no real keys, so that it cannot touch an installation."""
+    folder = ROOT / "var" / "demo"
+    for name in PROVIDER_KEYS:
+        os.environ.pop(name, None)
+        os.environ.pop(f"{name}_FILE", None)
+    for name in ("DATABASE_URL_FILE", "REDIS_URL", "REDIS_URL_FILE", "DJANGO_SETTINGS_MODULE"):
+        os.environ.pop(name, None)
+    os.environ["COGO_VAR_DIR"] = str(folder)
+    os.environ["COGO_ENV_FILE"] = str(folder / ".env")
+    os.environ["DATABASE_URL"] = f"sqlite:///{folder / 'db.sqlite3'}"
+
+
+def become(command: str, arguments: list[str]) -> NoReturn:
+    sys.stdout.flush()
+    os.chdir(ROOT)
+    line = [str(PYTHON), "manage.py", command, *arguments]
+    if os.name == "nt":
+        sys.exit(subprocess.run(line, check=False).returncode)
+    os.execv(line[0], line)
+
+
+def last_line(text: str) -> str:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no message")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:
+        sys.exit(130)
