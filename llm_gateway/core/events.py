@@ -8,6 +8,7 @@ has no mark), so a stream that merely stops can be told from one that ended.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 import msgspec
 
@@ -117,7 +118,7 @@ class Frame(msgspec.Struct, frozen=True):
 
 
 class _Building:
-    __slots__ = ("calls", "finish", "parts", "raw", "stop_sequence", "text", "kind")
+    __slots__ = ("calls", "finish", "kind", "parts", "raw", "stop_sequence", "text")
 
     def __init__(self) -> None:
         self.parts: list[Part] = []
@@ -214,19 +215,20 @@ def collect(events: Iterable[Event]) -> ChatResponse:
 
 
 def replay(response: ChatResponse) -> list[Event]:
-    """The stream a whole response stands for, for callers that asked for one. ``collect(replay(r))`` equals ``r``."""
+    """The stream a whole response stands for, for callers that asked for one. ``collect(replay(r))`` equals ``r``,
+    but for neighbouring texts, which become one."""
     events: list[Event] = [Start(response.id, response.model, response.created)]
     for choice in response.choices:
         at = choice.index
         calls = 0
-        for part in choice.parts:
+        for part, following in pairwise((*choice.parts, None)):
             match part:
                 case Text():
                     events.append(TextDelta(part.text, at))
                 case Thinking():
                     if part.text:
                         events.append(ThinkingDelta(part.text, at))
-                    if part.signature or part.redacted or part.id:
+                    if part.signature or part.redacted or part.wire or part.id or isinstance(following, Thinking):
                         events.append(ThinkingMark(part.signature, part.redacted, part.wire, part.id, at))
                 case Refusal():
                     events.append(RefusalDelta(part.text, at))
@@ -235,7 +237,7 @@ def replay(response: ChatResponse) -> list[Event]:
                     if part.arguments:
                         events.append(ToolDelta(calls, part.arguments, at))
                     calls += 1
-                case _:
+                case Part():
                     events.append(PartAdded(part, at))
         if choice.finish:
             events.append(Finish(choice.finish, choice.raw_finish, choice.stop_sequence, at))

@@ -14,6 +14,8 @@ import msgspec
 MAX_EVENT_BYTES: Final = 1 << 20
 _BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r|\r\n\n|\n\r\n|\r\n\r(?=[^\n])|\n\r(?=[^\n])")
 _LINE = re.compile(rb"\r\n|\n|\r")
+# One byte less than the longest boundary with what must follow it.
+_SEAM = 3
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -32,17 +34,48 @@ class SseFrame(msgspec.Struct, frozen=True):
 
 
 class SseDecoder:
-    """Bytes in, whole frames out, whatever the split. Raises :class:`EventTooLarge`."""
+    """Bytes in, whole frames out, whatever the split; joined, the frames' ``raw`` is what was fed.
 
-    __slots__ = ("_buffer", "_first", "_limit")
+    Raises :class:`EventTooLarge`, but only after the frames before the large event have been handed out.
+    """
+
+    __slots__ = ("_broken", "_first", "_held", "_limit", "_size", "_tail")
 
     def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
-        self._buffer = b""
+        self._held: list[bytes] = []
+        self._size = 0
+        self._tail = b""
         self._first = True
+        self._broken = False
         self._limit = limit
 
     def feed(self, chunk: bytes) -> list[SseFrame]:
-        buffer = self._buffer + chunk if self._buffer else chunk
+        if self._broken:
+            raise self._too_large()
+        if self._held:
+            # Only the seam can hold a new boundary: an event that drips in costs its length, not its square.
+            seam = self._tail + chunk
+            if not _BOUNDARY.search(seam):
+                return self._hold(chunk, seam, [])
+            self._held.append(chunk)
+            buffer = b"".join(self._held)
+            self._held.clear()
+            self._size = 0
+        else:
+            buffer = chunk
+        if b"\r" in buffer:
+            return self._any_boundary(buffer)
+        frames: list[SseFrame] = []
+        start = 0
+        while (at := buffer.find(b"\n\n", start)) >= 0:
+            end = at + 2
+            if end - start > self._limit:
+                return self._break(frames)
+            frames.append(self._frame(buffer[start:end]))
+            start = end
+        return self._hold(buffer[start:], buffer, frames) if start < len(buffer) else frames
+
+    def _any_boundary(self, buffer: bytes) -> list[SseFrame]:
         frames: list[SseFrame] = []
         start = 0
         for match in _BOUNDARY.finditer(buffer):
@@ -50,30 +83,48 @@ class SseDecoder:
             # A CR at the very end may be the first half of CRLF: wait for the next byte.
             if end == len(buffer) and buffer[end - 1] == 13:
                 break
-            if match.start() < start:
-                continue
+            if end - start > self._limit:
+                return self._break(frames)
             frames.append(self._frame(buffer[start:end]))
             start = end
-        self._buffer = buffer[start:]
-        if len(self._buffer) > self._limit or any(len(frame.raw) > self._limit for frame in frames):
-            raise EventTooLarge(f"an event is larger than {self._limit} bytes")
-        return frames
+        return self._hold(buffer[start:], buffer, frames)
 
     def close(self) -> list[SseFrame]:
         """The stream ended: what is left counts as a frame (many hosts omit the last blank line)."""
-        rest, self._buffer = self._buffer, b""
-        return [self._frame(rest)] if rest.strip() else []
+        if self._broken:
+            raise self._too_large()
+        rest = b"".join(self._held)
+        self._held.clear()
+        return [self._frame(rest)] if rest else []
+
+    def _hold(self, rest: bytes, seam: bytes, frames: list[SseFrame]) -> list[SseFrame]:
+        if rest:
+            self._held.append(rest)
+            self._size += len(rest)
+            self._tail = seam[-_SEAM:]
+            if self._size > self._limit:
+                return self._break(frames)
+        return frames
+
+    def _break(self, frames: list[SseFrame]) -> list[SseFrame]:
+        self._broken = True
+        self._held.clear()
+        if not frames:
+            raise self._too_large()
+        return frames
+
+    def _too_large(self) -> EventTooLarge:
+        return EventTooLarge(f"an event is larger than {self._limit} bytes")
 
     def _frame(self, raw: bytes) -> SseFrame:
-        text = raw
         if self._first:
             self._first = False
-            text = raw.removeprefix(_BOM)
-        if text.startswith(b"data: ") and text.count(b"\n") <= 2 and b"\r" not in text:
-            line, _, rest = text.partition(b"\n")
-            if rest in (b"\n", b""):
-                return SseFrame(raw, None, line[6:])
-        return self._slow_frame(raw, text)
+            if raw.startswith(_BOM):
+                return self._slow_frame(raw, raw[3:])
+        # The frame nearly every provider sends: one data line, ended by two LF.
+        if raw.startswith(b"data: ") and raw.find(b"\n") == len(raw) - 2 and b"\r" not in raw:
+            return SseFrame(raw, None, raw[6:-2])
+        return self._slow_frame(raw, raw)
 
     @staticmethod
     def _slow_frame(raw: bytes, text: bytes) -> SseFrame:
