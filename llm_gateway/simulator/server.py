@@ -139,10 +139,7 @@ class Simulator:
                     pass
 
     async def _provider(self, peer: Peer, request: Request, provider: Provider) -> bool:
-        base = provider.base_path
-        path = request.path.removeprefix(base) if request.path.startswith(base) else request.path
-        path = path.rstrip("/") if len(path) > 1 else path
-        call = Call(provider.name, request, path, self.state, key=provider.key(request))
+        call = Call(provider.name, request, provider.inner(request.path), self.state, key=provider.key(request))
         problem = self._read(provider, call)
         entry = self.journal.received(call)
         before = peer.sent

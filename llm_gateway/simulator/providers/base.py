@@ -20,6 +20,7 @@ class Provider(ABC):
 
     name: ClassVar[str]
     base_path: ClassVar[str]
+    also: ClassVar[tuple[str, ...]] = ()
     generation: ClassVar[tuple[str, ...]] = ()
     key_optional: ClassVar[bool] = False
 
@@ -52,6 +53,14 @@ class Provider(ABC):
         call.body = body
         call.model = str(body.get("model") or "")
         call.stream = bool(body.get("stream"))
+
+    def inner(self, path: str) -> str:
+        """What follows the provider's base path; the whole path when it is served beside it."""
+        for base in (self.base_path, *self.also):
+            if path == base or path.startswith(base + "/"):
+                rest = path[len(base) :]
+                return rest.rstrip("/") if len(rest) > 1 else rest
+        return path
 
     def generates(self, call: Call) -> bool:
         """Does this path cost money at the provider?"""

@@ -67,6 +67,8 @@ WORDS: dict[str, tuple[int, str]] = {
 class Gemini(Provider):
     name: ClassVar[str] = "gemini"
     base_path: ClassVar[str] = "/gemini/v1beta"
+    # google-genai 3.4 speaks v1 unless told otherwise.
+    also: ClassVar[tuple[str, ...]] = ("/gemini/v1",)
     generation: ClassVar[tuple[str, ...]] = _GENERATES
 
     @override
