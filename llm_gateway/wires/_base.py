@@ -59,6 +59,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     chat: Callable[[], ChatRequest]
     affinity: str = ""
     user: str | None = None
+    service_tier: str | None = None
 
 
 class Edits(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,13 +118,14 @@ class Wire(Protocol):
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """What an encoder must know of the answer it writes: our request id, the model that served, Unix seconds ``created``, and the
-    caller's wishes."""
+    caller's wishes. ``stream_form``: how the caller wants a stream, ``sse`` or (Gemini without ``alt=sse``) ``array``."""
 
     request_id: str
     model: str
     created: int
     include_usage: bool = False
     chat: ChatRequest | None = None
+    stream_form: str = "sse"
 
 
 class StreamEncoder(Protocol):

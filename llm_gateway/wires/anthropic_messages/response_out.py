@@ -9,7 +9,7 @@ from llm_gateway.core.chat import ChatRequest, ChatResponse, Choice, FinishReaso
 from llm_gateway.wires._base import Reply
 
 from . import usage
-from .arguments import as_object
+from llm_gateway.wires._arguments import as_object
 from .names import NAME, stop_reason_of
 from .signatures import pack
 

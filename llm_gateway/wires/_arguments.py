@@ -1,4 +1,4 @@
-"""Tool arguments: text in the noun, an object in this format."""
+"""Tool arguments: text in the noun, an object in Anthropic's and Gemini's formats."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from llm_gateway.core import json
 
 
 def as_object(arguments: str, custom: bool = False) -> dict[str, Any]:
-    """The object for a ``tool_use`` block. Free text goes under ``input``; a model's invalid JSON under ``arguments``, so that
+    """The object these formats want. Free text goes under ``input``; a model's invalid JSON under ``arguments``, so that
     a history that holds it can still be sent."""
     if custom:
         return {"input": arguments}
