@@ -33,12 +33,15 @@ class State(StrEnum):
 
 
 class Breaker(msgspec.Struct, frozen=True, kw_only=True):
-    """``run``: times of the failures since the last success, at most five; ``seconds``: (second, answers, failures) of the window.
-    ``until``: when an open breaker may be probed; ``ejections``: how often in a row it opened; ``probe_at``: since when a probe is out.
-    ``cool_until``: end of a cooldown or suspension, which needs no probe when it is over."""
+    """``run``: (time, seconds waited for it) of the failures since the last success, at most five.
+
+    ``seconds``: (second, answers, failures) of the window. ``until``: when an open breaker may be probed; ``ejections``: how often in a
+    row it opened; ``probe_at``: since when a probe is out. ``cool_until``: end of a cooldown or suspension, which needs no probe when it
+    is over.
+    """
 
     state: State = State.CLOSED
-    run: tuple[float, ...] = ()
+    run: tuple[tuple[float, float], ...] = ()
     seconds: tuple[tuple[int, int, int], ...] = ()
     opened_at: float | None = None
     until: float = 0.0
@@ -48,7 +51,8 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def consecutive(self) -> int:
-        return len(self.run)
+        """Failures in a row, as far as they are still told apart: what a doubling cooldown counts."""
+        return len(self.run) + RUN * self.ejections
 
 
 def admit(breaker: Breaker, now: float) -> tuple[bool, Breaker]:
@@ -78,18 +82,20 @@ def success(breaker: Breaker, now: float) -> Breaker:
     return replace(breaker, run=(), ejections=0, probe_at=None, seconds=_counted(breaker, now, failed=0))
 
 
-def failure(breaker: Breaker, now: float) -> Breaker:
-    """A failure of the host arrived (a caller's own 400 is none: use :func:`release`)."""
+def failure(breaker: Breaker, now: float, waited_s: float = 0.0) -> Breaker:
+    """A failure of the host arrived (a caller's own 400 is none: use :func:`release`). ``waited_s``: how long the attempt took; it is not
+    counted in the ten seconds, else a host that is silent for a minute at a time would never be taken out."""
     if breaker.state is State.HALF_OPEN:
         return _open(breaker, now)
     if breaker.state is State.OPEN:
         return breaker
-    run = (*breaker.run, now)[-RUN:]
+    run = (*breaker.run, (now, max(waited_s, 0.0)))[-RUN:]
     seconds = _counted(breaker, now, failed=1)
     answers = sum(second[1] for second in seconds)
     failures = sum(second[2] for second in seconds)
     breaker = replace(breaker, run=run, seconds=seconds, probe_at=None)
-    in_a_row = len(run) == RUN and now - run[0] <= WINDOW_S
+    idle = now - run[0][0] - sum(waited for _, waited in run[1:])
+    in_a_row = len(run) == RUN and idle <= WINDOW_S
     often = answers >= MIN_REQUESTS and failures >= SHARE * answers
     return _open(breaker, now) if in_a_row or often else breaker
 

@@ -18,8 +18,8 @@ DEFAULTS: dict[str, float] = {"min_success_rate": 0.8}
 class LowestCost:
     """Orders by what the request would cost at most; unpriced models come after all priced ones.
 
-    A deployment that surely succeeds less often than ``min_success_rate`` goes behind the others: its failures cost time, and a
-    cheap answer that never comes is not cheap. "Surely" is the upper confidence bound, so a few bad minutes suffice and a single failure does not.
+    A deployment that surely succeeds less often than ``min_success_rate`` goes behind the others: its failures cost time, and an answer
+    that never comes is not cheap. "Surely" is the upper confidence bound: a few bad minutes suffice, a single failure does not.
     """
 
     name = "lowest-cost"

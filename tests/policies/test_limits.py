@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm_gateway.policies.limits import Bucket, header_seconds, take
+
+
+def test_a_minutes_worth_passes_at_once_and_the_next_one_waits_exactly_its_turn() -> None:
+    bucket: Bucket | None = None
+    for turn in range(60):
+        verdict, bucket = take(bucket, 60, 100.0)
+        assert verdict.allowed
+        assert verdict.remaining == 59 - turn
+    verdict, bucket = take(bucket, 60, 100.25)
+    assert not verdict.allowed
+    assert abs(verdict.retry_after_s - 0.75) < 1e-9
+    assert take(bucket, 60, 100.25 + verdict.retry_after_s)[0].allowed
+
+
+def test_a_refusal_costs_nothing() -> None:
+    _, bucket = take(None, 1, 0)
+    for _ in range(100):
+        verdict, bucket = take(bucket, 1, 0)
+    assert verdict.retry_after_s == 60
+
+
+def test_processes_that_do_not_see_each_other_share_the_limit() -> None:
+    verdict, _ = take(None, 100, 0, processes=4)
+    assert verdict.limit == 25
+    assert take(None, 2, 0, processes=4)[0].limit == 1
+
+
+def test_a_clock_that_went_back_takes_nothing_away() -> None:
+    _, bucket = take(None, 60, 1000)
+    assert take(bucket, 60, 10)[0].allowed
+
+
+def test_a_header_is_rounded_up() -> None:
+    assert [header_seconds(s) for s in (0, 0.001, 1.0000000001, 1.2, 59.5)] == [0, 1, 1, 2, 60]
+
+
+@given(limit=st.integers(1, 600), gaps=st.lists(st.floats(0, 5), min_size=1, max_size=60))
+def test_coming_back_when_told_always_works_and_no_minute_sees_twice_the_limit(limit: int, gaps: list[float]) -> None:
+    now, bucket, passed = 0.0, None, 0
+    for gap in gaps:
+        now += gap
+        verdict, bucket = take(bucket, limit, now)
+        if verdict.allowed:
+            passed += 1
+        else:
+            assert 0 < verdict.retry_after_s <= 60 / limit + 1e-9
+            assert take(bucket, limit, now + verdict.retry_after_s)[0].allowed
+    assert passed <= limit + limit * now / 60 + 1
