@@ -76,7 +76,7 @@ def refusal(address: IPv4Address | IPv6Address, *, allow_private: bool) -> str |
         return "is link-local, where machines keep their metadata"
     if bare.is_multicast:
         return "is a multicast address"
-    if bare.is_reserved or bare == IPv4Address("255.255.255.255"):
+    if (bare.is_reserved and not bare.is_loopback) or bare == IPv4Address("255.255.255.255"):
         return "is reserved"
     return None
 
