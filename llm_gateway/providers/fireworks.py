@@ -68,7 +68,7 @@ class Fireworks:
             return body
         try:
             fields = _object.decode(body)
-            changes = {name: change(fields[name]) for name, change in _CLEANERS.items() if name in fields}
+            changes = {name: change(fields[name]) for name, change in _CLEANERS.items() if not _absent(fields.get(name))}
         except msgspec.DecodeError:
             return body
         return edit_object(body, {name: value for name, value in changes.items() if value is not None}, _HINTS)
@@ -101,6 +101,10 @@ class Fireworks:
         return None
 
 
+def _absent(raw: msgspec.Raw | None) -> bool:
+    return raw is None or bytes(raw).strip() == b"null"
+
+
 def _messages(raw: msgspec.Raw) -> Any:
     messages = _objects.decode(raw)
     for message in messages:
@@ -121,7 +125,7 @@ def _tools(raw: msgspec.Raw) -> Any:
     tools = _objects.decode(raw)
     for tool in tools:
         tool.pop("cache_control", None)
-        if "function" in tool:
+        if not _absent(tool.get("function")):
             function = _object.decode(tool["function"])
             if function.pop("cache_control", None) is not None:
                 tool["function"] = msgspec.Raw(dumps(function))
@@ -129,13 +133,13 @@ def _tools(raw: msgspec.Raw) -> Any:
 
 
 def _stream_options(raw: msgspec.Raw) -> Any:
-    options = _object.decode(raw) if bytes(raw).strip() != b"null" else {}
+    options = _object.decode(raw)
     return options if options.pop("include_obfuscation", None) is not None else None
 
 
 def _response_format(raw: msgspec.Raw) -> Any:
-    form = _object.decode(raw) if bytes(raw).strip() != b"null" else {}
-    if "json_schema" not in form:
+    form = _object.decode(raw)
+    if _absent(form.get("json_schema")):
         return None
     schema = _object.decode(form["json_schema"])
     if schema.pop("$schema", None) is None:
