@@ -1,0 +1,114 @@
+"""Embeddings, both ways: ``embedContent`` and ``batchEmbedContents``. https://ai.google.dev/api/embeddings"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from llm_gateway.core import json
+from llm_gateway.core.chat import ChatRequest
+from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, InvalidRequest, UnsupportedParameter
+from llm_gateway.core.usage import Usage
+from llm_gateway.wires import _typed
+from llm_gateway.wires._base import Inbound
+
+from . import errors, usage
+from .names import NAME
+from .schema import ContentIn
+
+
+class EmbedIn(msgspec.Struct, rename="camel"):
+    content: ContentIn
+    model: str | None = None
+    task_type: str | None = None
+    title: str | None = None
+    output_dimensionality: int | None = None
+
+
+class _Vector(msgspec.Struct):
+    values: list[float] = []
+
+
+class _Answer(msgspec.Struct, rename="camel"):
+    embeddings: list[_Vector] | None = None
+    embedding: _Vector | None = None
+    usage_metadata: usage.UsageIn | None = None
+    error: Any = None
+
+
+_answer = msgspec.json.Decoder(_Answer)
+
+
+def inbound(fields: dict[str, Any], model: str, body: bytes) -> Inbound:
+    """``fields`` is the body in camelCase."""
+    return Inbound(
+        kind="embeddings",
+        dialect=NAME,
+        model=model,
+        stream=False,
+        include_usage=True,
+        max_tokens=None,
+        n=1,
+        size=sum(len(text) for text in inputs_of(fields)[0]),
+        needs=frozenset({"embeddings"}),
+        body=body,
+        chat=_no_chat,
+    )
+
+
+def _no_chat() -> ChatRequest:
+    raise InvalidRequest("This request asks for embeddings.", param="content")
+
+
+def inputs_of(fields: dict[str, Any]) -> tuple[list[str], int | None]:
+    """The texts to embed and the number of dimensions of a caller's request."""
+    several = fields.get("requests")
+    if several is None:
+        wanted, paths = [_typed.convert(fields, EmbedIn, "")], [""]
+    else:
+        wanted = _typed.convert(several, list[EmbedIn], "requests")
+        paths = [f"requests[{at}]." for at in range(len(wanted))]
+    if not wanted:
+        raise InvalidRequest("requests: at least one is needed.", param="requests")
+    return [_text(one.content, path) for one, path in zip(wanted, paths, strict=True)], wanted[0].output_dimensionality
+
+
+def _text(content: ContentIn, path: str) -> str:
+    texts = []
+    for at, part in enumerate(content.parts or ()):
+        if not isinstance(part.get("text"), str):
+            where = f"{path}content.parts[{at}]"
+            raise UnsupportedParameter("Only text can be embedded by this provider.", param=where)
+        texts.append(part["text"])
+    return "\n".join(texts)
+
+
+def encode_request(texts: Sequence[str], model: str, dimensions: int | None = None) -> dict[str, Any]:
+    """The body of ``batchEmbedContents``; ``model`` is the provider's name of it."""
+    more = {} if dimensions is None else {"outputDimensionality": dimensions}
+    return {"requests": [{"model": f"models/{model}", "content": {"parts": [{"text": text}]}, **more} for text in texts]}
+
+
+def decode_response(body: bytes) -> tuple[list[list[float]], Usage | None]:
+    """The vectors in order, and what older models do not say: usage. Raises :class:`AttemptFailed`."""
+    try:
+        answer = _answer.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise AttemptFailed(Failure(kind=FailureClass.BAD_JSON, message="the answer is not an embeddings response")) from None
+    if answer.error is not None:
+        raise AttemptFailed(errors.from_object(answer.error))
+    vectors = answer.embeddings if answer.embeddings is not None else [answer.embedding] if answer.embedding else []
+    return [vector.values for vector in vectors], usage.decode(answer.usage_metadata) if answer.usage_metadata else None
+
+
+def encode_response(vectors: Sequence[Sequence[float]], used: Usage | None, *, single: bool) -> bytes:
+    """``single``: the caller used ``embedContent``."""
+    if single:
+        document: dict[str, Any] = {"embedding": {"values": list(vectors[0])}}
+    else:
+        document = {"embeddings": [{"values": list(vector)} for vector in vectors]}
+    if used:
+        document["usageMetadata"] = {"promptTokenCount": used.prompt_tokens, "totalTokenCount": used.prompt_tokens}
+    return json.dumps(document)

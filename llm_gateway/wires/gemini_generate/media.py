@@ -1,0 +1,72 @@
+"""Inline data and files: images, sound, documents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from llm_gateway.core.chat import Audio, Document, Image, Part
+from llm_gateway.core.errors import UnsupportedParameter
+
+_FORMAT_OF_SOUND = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav"}
+_KINDS_OF_IMAGE = {"/9j/": "image/jpeg", "iVBOR": "image/png", "R0lGOD": "image/gif", "UklGR": "image/webp"}
+
+
+class Blob(msgspec.Struct, rename="camel"):
+    data: str = ""
+    mime_type: str = ""
+
+
+class File(msgspec.Struct, rename="camel"):
+    file_uri: str
+    mime_type: str | None = None
+
+
+def read(blob: Blob) -> Part | None:
+    """``None`` for what no part holds (video)."""
+    family, _, kind = blob.mime_type.partition("/")
+    match family:
+        case "image":
+            return Image(media_type=blob.mime_type, data=blob.data)
+        case "audio":
+            return Audio(data=blob.data, format=_FORMAT_OF_SOUND.get(kind, kind))
+        case "application" | "text":
+            return Document(media_type=blob.mime_type, data=blob.data)
+    return None
+
+
+def read_file(file: File) -> Part | None:
+    """A file of Google's own has an id only Google knows; other addresses are plain URLs."""
+    stored = file.file_uri.startswith(("https://generativelanguage.googleapis.com/", "gs://"))
+    where = {"file_id": file.file_uri} if stored else {"url": file.file_uri}
+    family = (file.mime_type or "").partition("/")[0]
+    if family == "image":
+        return Image(media_type=file.mime_type, **where)
+    if family in ("application", "text"):
+        return Document(media_type=file.mime_type, **where)
+    return None
+
+
+def write(part: Part, path: str, *, own: bool) -> dict[str, Any]:
+    """The wire's part for an image, a sound or a document. ``own``: the request came in this format, so its file addresses hold."""
+    match part:
+        case Audio():
+            return _inline(f"audio/{part.format}", part.data)
+        case Image() if part.data is not None:
+            kind = next((kind for head, kind in _KINDS_OF_IMAGE.items() if part.data.startswith(head)), "image/png")
+            return _inline(part.media_type or kind, part.data)
+        case Document() if part.text is not None:
+            return {"text": part.text}
+        case Document() if part.data is not None:
+            return _inline(part.media_type or "application/pdf", part.data)
+        case Image() | Document() if own:
+            known = {"mimeType": part.media_type} if part.media_type else {}
+            return {"fileData": {**known, "fileUri": part.file_id or part.url}}
+        case Image() | Document() if part.url is not None:
+            raise UnsupportedParameter("This provider fetches no addresses; send the content as base64.", param=path)
+    raise UnsupportedParameter("A file id is known only to the service that gave it; send the file's content.", param=path)
+
+
+def _inline(kind: str, data: str) -> dict[str, Any]:
+    return {"inlineData": {"mimeType": kind, "data": data}}

@@ -1,0 +1,33 @@
+"""One spelling of the fields: the format takes ``maxOutputTokens`` and ``max_output_tokens`` alike."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from llm_gateway.core.errors import InvalidRequest
+
+_UNDERSCORE = re.compile(r"_([a-z0-9])")
+# What lies below these is the caller's own: arguments, schemas, labels.
+_FREE = frozenset(
+    ("args", "response", "parameters", "parametersJsonSchema", "responseJsonSchema", "responseSchema", "labels", "partMetadata")
+)
+
+
+def camel(name: str) -> str:
+    return _UNDERSCORE.sub(lambda match: match[1].upper(), name) if "_" in name else name
+
+
+def normal(value: Any) -> Any:
+    """A decoded body with camelCase names in every place that belongs to the format."""
+    if isinstance(value, list):
+        return [normal(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    found: dict[str, Any] = {}
+    for given, inner in value.items():
+        name = camel(given)
+        if name in found:
+            raise InvalidRequest(f"{name}: given in both spellings.", param=name)
+        found[name] = inner if name in _FREE else normal(inner)
+    return found

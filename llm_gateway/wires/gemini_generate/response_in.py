@@ -1,0 +1,173 @@
+"""A provider's answer, whole or streamed, as events: one reader serves both, so that both mean the same."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from llm_gateway.core.chat import ChatResponse, Opaque, Part
+from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass
+from llm_gateway.core.events import (
+    Done,
+    Event,
+    Failed,
+    Finish,
+    PartAdded,
+    Start,
+    TextDelta,
+    ThinkingDelta,
+    ThinkingMark,
+    ToolDelta,
+    ToolStart,
+    UsageReport,
+    collect,
+)
+
+from . import errors, media, usage
+from .names import NAME, finish_of, finish_word
+from .signatures import unpack
+
+_NO_ARGS = msgspec.Raw(b"{}")
+
+
+class CallOut(msgspec.Struct):
+    name: str = ""
+    id: str | None = None
+    args: msgspec.Raw = _NO_ARGS
+
+
+class PartOut(msgspec.Struct, rename="camel"):
+    text: str | None = None
+    thought: bool | None = None
+    thought_signature: str | None = None
+    function_call: CallOut | None = None
+    inline_data: media.Blob | None = None
+
+
+class ContentOut(msgspec.Struct):
+    parts: list[msgspec.Raw] | None = None
+
+
+class Candidate(msgspec.Struct, rename="camel"):
+    index: int = 0
+    content: ContentOut | None = None
+    finish_reason: str | int | None = None
+
+
+class Feedback(msgspec.Struct, rename="camel"):
+    block_reason: str | int | None = None
+    block_reason_message: str | None = None
+
+
+class Chunk(msgspec.Struct, rename="camel"):
+    candidates: list[Candidate] | None = None
+    prompt_feedback: Feedback | None = None
+    usage_metadata: usage.UsageIn | None = None
+    model_version: str | None = None
+    response_id: str | None = None
+    error: Any = None
+
+
+_chunk = msgspec.json.Decoder(Chunk)
+_part = msgspec.json.Decoder(PartOut)
+_object = msgspec.json.Decoder(dict[str, Any])
+
+
+class Reader:
+    """Turns chunks into events. A finish reason is held until :meth:`end`: some models repeat ``STOP`` in every chunk. Raises
+    :class:`msgspec.DecodeError` for a chunk of the wrong shape."""
+
+    __slots__ = ("_calls", "_finish", "_id", "_started")
+
+    def __init__(self) -> None:
+        self._started = False
+        self._id = ""
+        self._calls: dict[int, int] = {}
+        self._finish: dict[int, str] = {}
+
+    def read(self, raw: bytes | msgspec.Raw) -> list[Event]:
+        chunk = _chunk.decode(raw)
+        if chunk.error is not None:
+            return [Failed(errors.from_object(chunk.error))]
+        events: list[Event] = []
+        if not self._started:
+            self._started = True
+            self._id = chunk.response_id or ""
+            events.append(Start(self._id, chunk.model_version or ""))
+        for candidate in chunk.candidates or ():
+            self._candidate(candidate, events)
+        if chunk.usage_metadata and (used := usage.decode(chunk.usage_metadata)):
+            events.append(UsageReport(used))
+        if not chunk.candidates and (blocked := _blocked(chunk.prompt_feedback)):
+            events.append(Failed(blocked))
+        return events
+
+    def end(self) -> list[Event]:
+        """Nothing more comes: the finish of every choice, and ``Done`` if there was any."""
+        events: list[Event] = [
+            Finish(finish_of(word, self._calls.get(index, 0)), word, choice=index) for index, word in sorted(self._finish.items())
+        ]
+        return [*events, Done()] if events else []
+
+    def _candidate(self, candidate: Candidate, events: list[Event]) -> None:
+        at = candidate.index
+        for raw in (candidate.content.parts if candidate.content else None) or ():
+            self._one(raw, at, events)
+        if word := finish_word(candidate.finish_reason):
+            self._finish[at] = word
+
+    def _one(self, raw: msgspec.Raw, at: int, events: list[Event]) -> None:
+        part = _part.decode(raw)
+        if part.function_call is not None:
+            index = self._calls.get(at, 0)
+            self._calls[at] = index + 1
+            arguments = msgspec.json.format(bytes(part.function_call.args), indent=-1).decode()
+            call = part.function_call.id or self._made_id(at, index, part.function_call.name, arguments)
+            signature = unpack(part.thought_signature).signature
+            events.append(ToolStart(index, call, part.function_call.name, signature=signature, choice=at))
+            events.append(ToolDelta(index, "{}" if arguments == "null" else arguments, at))
+            return
+        if part.inline_data is not None:
+            events.append(PartAdded(media.read(part.inline_data) or _opaque(raw), at))
+        elif part.text is None and part.thought_signature is None:
+            if _object.decode(raw):
+                events.append(PartAdded(_opaque(raw), at))
+            return
+        if part.text:
+            events.append(ThinkingDelta(part.text, at) if part.thought else TextDelta(part.text, at))
+        found = unpack(part.thought_signature)
+        if any(found):
+            events.append(ThinkingMark(found.signature, found.redacted, found.wire, found.id, at))
+
+    def _made_id(self, at: int, index: int, name: str, arguments: str) -> str:
+        """Older models give calls no id; the answer to a call needs one, and it must not repeat over a conversation."""
+        seed = f"{self._id}\0{at}\0{index}\0{name}\0{arguments}".encode()
+        return f"call_{hashlib.blake2s(seed, digest_size=10).hexdigest()}"
+
+
+def _opaque(raw: msgspec.Raw) -> Part:
+    return Opaque(wire=NAME, raw=_object.decode(raw))
+
+
+def _blocked(feedback: Feedback | None) -> Failure | None:
+    """https://ai.google.dev/api/generate-content#BlockReason"""
+    if feedback is None or not (feedback.block_reason or feedback.block_reason_message):
+        return None
+    reason = str(feedback.block_reason or "")
+    text = feedback.block_reason_message or f"the prompt was blocked ({reason})"
+    return Failure(kind=FailureClass.CONTENT_FILTER, message=text[:500], code=reason or None)
+
+
+def decode(body: bytes) -> ChatResponse:
+    """A whole answer. Raises :class:`AttemptFailed`, for a blocked prompt too."""
+    reader = Reader()
+    try:
+        events = reader.read(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise AttemptFailed(Failure(kind=FailureClass.BAD_JSON, message="the answer is not a generate response")) from None
+    for event in events:
+        if isinstance(event, Failed):
+            raise AttemptFailed(event.failure)
+    return collect([*events, *reader.end()])
