@@ -104,7 +104,7 @@ class StreamAnswer:
     mark. Close it (``aclose``) when the caller leaves. ``passthrough``: the frames' raw bytes are the caller's own dialect.
     """
 
-    __slots__ = ("frames", "id", "model", "passthrough", "summary", "target", "attempts")
+    __slots__ = ("attempts", "frames", "id", "model", "passthrough", "summary", "target")
 
     def __init__(self, id: UUID, target: Target, model: str, passthrough: bool, attempts: int) -> None:  # noqa: A002
         self.id = id

@@ -54,13 +54,13 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):
-    """A request refused before anything was sent upstream."""
+    """A request that ended before anything was sent upstream. ``state``: ``rejected``, or ``failed`` where no deployment was to be had."""
 
     call: Call
     at: float
     error: GatewayError
-    decision: Mapping[str, Any] | None = None
     strategy: str = ""
+    state: str = "rejected"
 
 
 class Catalog(Protocol):

@@ -7,6 +7,8 @@ After that it never changes; corrections are new entries of kind ``adjustment``.
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.db.models import F, Q
 from typing_extensions import override
@@ -57,6 +59,13 @@ class Budget(CatalogueModel):
                 name="budget_one_owner",
             ),
         ]
+
+    @override
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Counters belong to the journal: a form that was open for a minute must not write back what it read."""
+        if not self._state.adding and kwargs.get("update_fields") is None:
+            kwargs["update_fields"] = [f.name for f in self._meta.concrete_fields if not f.primary_key and f.name not in self.volatile_fields]
+        super().save(*args, **kwargs)
 
     @override
     def __str__(self) -> str:

@@ -4,11 +4,16 @@ A package named after its format defines ``WIRE`` (we speak it to providers) and
 them; nothing else knows the formats' names.
 """
 
+from collections.abc import Callable
+
 from llm_gateway.core.registry import Registry
+from llm_gateway.core.usage import Usage
 
 from ._base import Dialect, Edits, Inbound, ModelFacts, Reply, StreamDecoder, StreamEncoder, Wire
 
 wires: Registry[Wire] = Registry("wire", __name__)
 dialects: Registry[Dialect] = Registry("dialect", __name__)
+# Reads the usage of an embeddings answer; raises AttemptFailed for an error inside a 200.
+meters: Registry[Callable[[bytes], Usage | None]] = Registry("usage meter", __name__)
 
-__all__ = ["Dialect", "Edits", "Inbound", "ModelFacts", "Reply", "StreamDecoder", "StreamEncoder", "Wire", "dialects", "wires"]
+__all__ = ["Dialect", "Edits", "Inbound", "ModelFacts", "Reply", "StreamDecoder", "StreamEncoder", "Wire", "dialects", "meters", "wires"]

@@ -1,0 +1,294 @@
+"""One upstream call, from its bytes to its last event."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from llm_gateway.core import json
+from llm_gateway.core.catalog import Target
+from llm_gateway.core.chat import ChatResponse
+from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass
+from llm_gateway.core.events import Event, Frame, replay
+from llm_gateway.core.redact import redact
+from llm_gateway.policies.deadline import Clocks
+from llm_gateway.providers import services
+from llm_gateway.providers._base import join_url
+from llm_gateway.wires import Edits, ModelFacts, meters, wires
+
+from .calls import Call
+from .tally import Tally
+from .transport import Upstream, UpstreamResponse
+
+_K = FailureClass
+_REQUEST_IDS = ("x-request-id", "request-id", "x-goog-request-id", "cf-ray")
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """A request ready to go. ``passthrough``: caller and provider speak the same format; ``streamed``: the upstream call is a stream."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes
+    passthrough: bool
+    streamed: bool
+    kind: str = "chat"
+
+
+def prepare(call: Call, target: Target, ceiling: int | None, force_stream: bool = False) -> Prepared:
+    """Build the provider's request. ``ceiling``: a limit on output tokens to set. Raises :class:`UnsupportedParameter` when this target cannot do
+    what the caller asks."""
+    provider = target.provider
+    service = services.get(provider.service)
+    wire = wires.get(provider.wire)
+    inbound = call.inbound
+    facts = model_facts(target)
+    limit = inbound.max_tokens if ceiling is None else min(ceiling, inbound.max_tokens or ceiling)
+    cap = service.facts.non_stream_cap
+    chat_like = inbound.kind == "chat"
+    streamed = chat_like and (call.stream or force_stream or (cap is not None and (limit is None or limit > cap)))
+    passthrough = bool(call.raw and inbound.body and inbound.dialect == wire.name)
+    if passthrough or not chat_like:
+        if not passthrough and inbound.dialect != wire.name:
+            inbound.chat()  # says what the format cannot do
+        edits = Edits(facts=facts, stream=streamed, include_usage=streamed, max_tokens=ceiling)
+        body = service.adapt(wire.name, wire.edit_request(inbound.body, edits))
+    else:
+        chat = inbound.chat()
+        changes: dict[str, Any] = {"stream": streamed, "include_usage": streamed, "model": target.upstream_id}
+        if limit != chat.max_tokens:
+            changes["max_tokens"] = limit
+        body = json.dumps(wire.encode_request(msgspec.structs.replace(chat, **changes), facts))
+    return Prepared(
+        "POST",
+        join_url(provider.base_url, wire.path(inbound.kind, facts, streamed)),
+        service.headers(wire.name, target.credential.secret, call.headers),
+        body,
+        passthrough,
+        streamed,
+        inbound.kind,
+    )
+
+
+def model_facts(target: Target) -> ModelFacts:
+    """The service's knowledge of a model with the catalogue's own figures laid over it."""
+    model = target.model
+    return _facts(
+        target.provider.service, target.provider.wire, target.upstream_id, model.context_window, model.max_output_tokens, model.capabilities
+    )
+
+
+@lru_cache(maxsize=4096)
+def _facts(service: str, wire: str, upstream_id: str, window: int | None, limit: int | None, capabilities: frozenset[str]) -> ModelFacts:
+    facts = services.get(service).model_facts(wire, upstream_id)
+    return msgspec.structs.replace(
+        facts,
+        context_window=window if window is not None else facts.context_window,
+        max_output_tokens=limit if limit is not None else facts.max_output_tokens,
+        capabilities=capabilities or facts.capabilities,
+    )
+
+
+class Attempt:
+    """Use: ``await begin()``; then either :attr:`body` / :attr:`response` hold a whole answer, or :attr:`held` the first frames with content and
+    :meth:`more` brings the rest. Every fault is :class:`AttemptFailed`. End with :meth:`finish` or :meth:`abort`."""
+
+    __slots__ = (
+        "_chunks", "_clocks", "_decoder", "_last_event", "_response", "_started", "aborted", "body", "bytes_received", "first_event_ms",
+        "held", "prepared", "request_sent", "response", "started_at", "status", "tally", "target", "upstream_request_id",
+    )  # fmt: skip
+
+    def __init__(self, target: Target, prepared: Prepared, clocks: Clocks, keep_text: bool) -> None:
+        self.target = target
+        self.prepared = prepared
+        self.tally = Tally(keep_text)
+        self.held: list[Frame] = []
+        self.response: ChatResponse | None = None
+        self.body: bytes | None = None
+        self.bytes_received = 0
+        self.status: int | None = None
+        self.first_event_ms: int | None = None
+        self.upstream_request_id = ""
+        self.request_sent = False
+        self.aborted: Failure | None = None
+        self.started_at = time.time()
+        self._clocks = clocks
+        self._started = self._last_event = asyncio.get_running_loop().time()
+        self._response: UpstreamResponse | None = None
+
+    @property
+    def elapsed_ms(self) -> int:
+        return round((asyncio.get_running_loop().time() - self._started) * 1000)
+
+    async def begin(self, upstream: Upstream) -> None:
+        clocks = self._clocks
+        first = self._started + min(clocks.first_event_ms, clocks.total_ms) / 1000
+        wait = "total" if clocks.first_event_ms >= clocks.total_ms else "first"
+        provider = self.target.provider
+        prepared = self.prepared
+        self.request_sent = True
+        try:
+            async with asyncio.timeout_at(first):
+                response = self._response = await upstream.send(
+                    prepared.method,
+                    prepared.url,
+                    prepared.headers,
+                    prepared.body,
+                    connect_s=clocks.connect_ms / 1000,
+                    allow_private=provider.allow_private,
+                )
+                self.status = response.status
+                self._note(response)
+                if response.status >= 300:
+                    await self._refused(response)
+                kind = response.headers.get("content-type", "")
+                if not prepared.streamed or "json" in kind:
+                    await self._whole(response, kind)
+                    return
+                if "html" in kind:
+                    raise AttemptFailed(Failure(kind=_K.BAD_CONTENT_TYPE, status=response.status, message=kind[:100]))
+        except TimeoutError:
+            self._hang_up()
+            raise AttemptFailed(self._timed_out(wait)) from None
+        except AttemptFailed as error:
+            if error.failure.kind in (_K.CONNECT_REFUSED, _K.CONNECT_TIMEOUT, _K.DNS, _K.TLS, _K.CONFIG):
+                self.request_sent = False
+            self._hang_up()
+            raise
+        except BaseException:
+            self._hang_up()
+            raise
+        self._chunks = response.chunks()
+        self._decoder = wires.get(provider.wire).stream_decoder()
+        while not (self.tally.content or self.tally.done):
+            frames = await self._next(first)
+            self.tally.add(frames)
+            if self.tally.failure and not self.tally.content:
+                self._hang_up()
+                raise AttemptFailed(self.tally.failure)
+            self.held += frames
+        self.first_event_ms = self.elapsed_ms
+
+    async def more(self) -> list[Frame]:
+        """The next frames, already in the tally; after ``Done`` there are none."""
+        frames = await self._next(0.0)
+        self.tally.add(frames)
+        return frames
+
+    async def finish(self) -> None:
+        """The answer is complete: let the connection go back to the pool, briefly waiting for the last chunk."""
+        if self._response is None:
+            return
+        try:
+            async with asyncio.timeout(0.05):
+                async for part in self._chunks:
+                    self.bytes_received += len(part)
+        except (TimeoutError, AttemptFailed):
+            self._response.close()
+
+    def abort(self, failure: Failure | None = None) -> None:
+        """Hang up now. With ``failure``, a reader waiting in :meth:`more` gets it."""
+        self.aborted = self.aborted or failure
+        self._hang_up()
+
+    async def _next(self, first: float) -> list[Frame]:
+        """At least one frame that means something. ``first``: deadline of the first event of all."""
+        clocks = self._clocks
+        total = self._started + clocks.total_ms / 1000
+        loop = asyncio.get_running_loop()
+        waiting = self.first_event_ms is None and not self.tally.model
+        frames: list[Frame] = []
+        heard = False
+        while True:
+            until = min(first if waiting else self._last_event + clocks.idle_ms / 1000, total)
+            try:
+                async with asyncio.timeout_at(until):
+                    data = await anext(self._chunks, None)
+            except TimeoutError:
+                self._hang_up()
+                raise AttemptFailed(self._timed_out("total" if until == total else "first" if waiting else "idle", heard)) from None
+            except AttemptFailed as error:
+                self._hang_up()
+                raise (AttemptFailed(self.aborted) if self.aborted else error) from None
+            if self.aborted:
+                raise AttemptFailed(self.aborted)
+            if data is None:
+                new = self._decoder.close()
+                frames += new
+                if not any(frame.events for frame in frames):
+                    raise AttemptFailed(Failure(kind=_K.NO_TERMINAL, message="the stream ended without its end mark"))
+                return frames
+            heard = True
+            self.bytes_received += len(data)
+            try:
+                new = self._decoder.feed(data)
+            except AttemptFailed:
+                self._hang_up()
+                raise
+            frames += new
+            for frame in new:
+                if frame.events:
+                    self._last_event = loop.time()
+                    return frames
+
+    async def _whole(self, response: UpstreamResponse, kind: str) -> None:
+        body = await response.read()
+        self.bytes_received = len(body)
+        if "json" not in kind and body.lstrip()[:1] not in (b"{", b"["):
+            raise AttemptFailed(
+                Failure(kind=_K.BAD_CONTENT_TYPE, status=response.status, message=redact(body[:500].decode("utf-8", "replace")))
+            )
+        self.first_event_ms = self.elapsed_ms
+        self._response = None
+        if self.prepared.kind != "chat":
+            self.body = body
+            self.tally.usage = meters.get(self.target.provider.wire)(body)
+            self.tally.done = True
+            return
+        whole = wires.get(self.target.provider.wire).decode_response(body)
+        events: list[Event] = replay(whole)
+        frames = [Frame(b"", tuple(events))]
+        self.tally.add(frames)
+        self.response = whole
+        if self.prepared.passthrough and not self.prepared.streamed:
+            self.body = body
+        else:
+            self.held = frames
+
+    @property
+    def passthrough(self) -> bool:
+        """Whether the frames' own bytes are what the caller wants: not so when a host answered a stream request with one JSON body."""
+        return self.prepared.passthrough and self.response is None
+
+    async def _refused(self, response: UpstreamResponse) -> None:
+        body = await response.read()
+        self.bytes_received = len(body)
+        if response.status < 400:
+            raise AttemptFailed(Failure(kind=_K.REDIRECT, status=response.status))
+        failure = wires.get(self.target.provider.wire).decode_error(response.status, response.headers, body)
+        secret = self.target.credential.secret.reveal()
+        raise AttemptFailed(msgspec.structs.replace(failure, message=redact(failure.message, secret)))
+
+    def _timed_out(self, which: str, heard: bool = False) -> Failure:
+        if which == "total":
+            return Failure(kind=_K.DEADLINE if self._clocks.by_deadline else _K.TOTAL_TIMEOUT)
+        if which == "first":
+            return Failure(kind=_K.TTFB_TIMEOUT, message=f"nothing within {self._clocks.first_event_ms} ms")
+        return Failure(kind=_K.SLOW_DRIP if heard else _K.IDLE_TIMEOUT, message=f"no event within {self._clocks.idle_ms} ms")
+
+    def _note(self, response: UpstreamResponse) -> None:
+        for name in _REQUEST_IDS:
+            value = response.headers.get(name)
+            if value:
+                self.upstream_request_id = value[:100]
+                return
+
+    def _hang_up(self) -> None:
+        if self._response is not None:
+            self._response.close()
+            self._response = None

@@ -1,0 +1,51 @@
+"""Per-key limits inside one process: requests per minute and requests at once."""
+
+from __future__ import annotations
+
+import time
+
+from llm_gateway.core.catalog import Identity
+from llm_gateway.core.errors import RateLimited
+from llm_gateway.policies import limits
+from llm_gateway.policies.limits import Bucket
+
+
+class KeyGate:
+    """``enter`` raises :class:`RateLimited` with an exact wait; each successful ``enter`` is followed by one ``leave``."""
+
+    def __init__(self, processes: int = 1) -> None:
+        self._processes = processes
+        self._buckets: dict[int, Bucket] = {}
+        self._running: dict[int, int] = {}
+        self.in_flight = 0
+
+    def enter(self, identity: Identity) -> None:
+        key = identity.client_key_id
+        if key is not None and (identity.max_concurrency is not None or identity.requests_per_minute is not None):
+            self._check(key, identity)
+            self._running[key] = self._running.get(key, 0) + 1
+        self.in_flight += 1
+
+    def leave(self, identity: Identity) -> None:
+        self.in_flight -= 1
+        key = identity.client_key_id
+        if key is not None and key in self._running:
+            self._running[key] -= 1
+            if self._running[key] <= 0:
+                del self._running[key]
+
+    def _check(self, key: int, identity: Identity) -> None:
+        most = identity.max_concurrency
+        if most is not None:
+            most = max(1, most // self._processes)
+            if self._running.get(key, 0) >= most:
+                raise RateLimited(f"This key may have {identity.max_concurrency} requests at once; wait for one to end.", retry_after_s=1)
+        per_minute = identity.requests_per_minute
+        if per_minute is not None:
+            verdict, self._buckets[key] = limits.take(self._buckets.get(key), per_minute, time.monotonic(), processes=self._processes)
+            if not verdict.allowed:
+                raise RateLimited(
+                    f"This key may send {per_minute} requests a minute.",
+                    retry_after_s=verdict.retry_after_s,
+                    details={"limit": verdict.limit, "remaining": verdict.remaining},
+                )

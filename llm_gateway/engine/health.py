@@ -1,0 +1,204 @@
+"""What this process knows of deployments: breakers, cooldowns, and a sliding window of how they did.
+
+Decisions are :mod:`llm_gateway.policies`' pure functions; here is only the memory. Changes that must survive a restart or reach other
+workers go to ``on_effect``.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from llm_gateway.core.catalog import Target
+from llm_gateway.core.errors import Failure
+from llm_gateway.policies import breaker as breakers
+from llm_gateway.policies.breaker import Breaker
+from llm_gateway.policies.health import Effect, effect
+from llm_gateway.strategies import Stats
+
+WINDOW_S = 900.0
+MAX_SAMPLES = 200
+
+Deployment = tuple[int, str]
+OnEffect = Callable[[Target, Effect, Failure], None]
+
+
+class DeploymentHealth:
+    """Implements the engine's ``Health`` and ``Statistics`` ports. One event loop, no locks."""
+
+    def __init__(self, on_effect: OnEffect | None = None) -> None:
+        self._breakers: dict[Deployment, Breaker] = {}
+        self._disabled: dict[Deployment, str] = {}
+        self._disabled_keys: dict[int, str] = {}
+        self._hosts: dict[str, Breaker] = {}
+        self._samples: dict[Deployment, deque[tuple[float, bool, float | None, float | None, int | None]]] = {}
+        self._reasons: dict[Deployment, str] = {}
+        self._on_effect = on_effect
+
+    def admit(self, target: Target) -> str | None:
+        if target.provider.ignore_health:
+            return None
+        key = target.deployment
+        if target.credential.id in self._disabled_keys:
+            return self._disabled_keys[target.credential.id]
+        if key in self._disabled:
+            return self._disabled[key]
+        now = time.monotonic()
+        host = self._hosts.get(_host(target)) if self._hosts else None
+        if host is not None:
+            allowed, self._hosts[_host(target)] = breakers.admit(host, now)
+            if not allowed:
+                return f"its host cannot be resolved; looked at again in {breakers.wait_s(host, now):.0f} s"
+        breaker = self._breakers.get(key)
+        if breaker is None:
+            return None
+        allowed, self._breakers[key] = breakers.admit(breaker, now)
+        if allowed:
+            return None
+        wait = breakers.wait_s(breaker, now)
+        return f"cooling for {wait:.1f} s: {self._reasons.get(key, 'failures')}"
+
+    def wait_s(self, target: Target) -> float:
+        now = time.monotonic()
+        if target.credential.id in self._disabled_keys or target.deployment in self._disabled:
+            return 60.0
+        host = self._hosts.get(_host(target)) if self._hosts else None
+        waits = [breakers.wait_s(b, now) for b in (self._breakers.get(target.deployment), host) if b is not None]
+        return max(waits, default=0.0)
+
+    def panic(self, target: Target) -> bool:
+        """Every candidate is out by passing faults: whether this one may be tried all the same, one request at a time."""
+        key = target.deployment
+        if target.credential.id in self._disabled_keys or key in self._disabled:
+            return False
+        breaker = self._breakers.get(key)
+        if breaker is None or breaker.cool_until > time.monotonic():
+            return False
+        allowed, self._breakers[key] = breakers.panic(breaker, time.monotonic())
+        return allowed
+
+    def succeeded(self, target: Target, latency_ms: float, ttft_ms: float | None, cost_nusd: int | None) -> None:
+        now = time.monotonic()
+        key = target.deployment
+        breaker = self._breakers.get(key)
+        if breaker is not None:
+            after = breakers.success(breaker, now)
+            if after.state is breakers.State.CLOSED and after.cool_until <= now and not after.run and not after.seconds:
+                del self._breakers[key]
+                self._reasons.pop(key, None)
+            else:
+                self._breakers[key] = after
+        if self._hosts:
+            self._hosts.pop(_host(target), None)
+        self._sample(key, now, True, latency_ms, ttft_ms, cost_nusd)
+
+    def failed(self, target: Target, failure: Failure) -> None:
+        now = time.monotonic()
+        key = target.deployment
+        breaker = self._breakers.get(key, Breaker())
+        # The jitter of a cooldown guards nothing secret.
+        outcome = effect(failure, datetime.now(UTC), breaker.consecutive, random.random())  # noqa: S311
+        if outcome.scope == "none":
+            self.released(target)
+            return
+        self._sample(key, now, False, None, None, None)
+        if target.provider.ignore_health:
+            return
+        self._reasons[key] = outcome.reason
+        if outcome.kind == "failure" and outcome.scope == "endpoint":
+            self._hosts[_host(target)] = breakers.failure(self._hosts.get(_host(target), Breaker()), now)
+        elif outcome.kind == "failure":
+            self._breakers[key] = breakers.failure(breaker, now)
+        elif outcome.scope == "key" and outcome.kind == "disable":
+            self._disabled_keys[target.credential.id] = outcome.reason
+        elif outcome.kind == "disable" and outcome.until is None:
+            self._disabled[key] = outcome.reason
+        elif outcome.until is not None:
+            rest = (outcome.until - datetime.now(UTC)).total_seconds()
+            cooled = breakers.cool(breakers.failure(breaker, now) if outcome.kind == "cooldown" else breaker, now, rest)
+            self._breakers[key] = cooled
+            if outcome.scope == "key":
+                for other in [d for d in self._samples if d[0] == target.credential.id]:
+                    self._breakers[other] = breakers.cool(self._breakers.get(other, Breaker()), now, rest)
+                    self._reasons[other] = outcome.reason
+        if self._on_effect:
+            self._on_effect(target, outcome, failure)
+
+    def released(self, target: Target) -> None:
+        breaker = self._breakers.get(target.deployment)
+        if breaker is not None:
+            self._breakers[target.deployment] = breakers.release(breaker)
+
+    def of(self, targets: Sequence[Target]) -> list[Stats]:
+        now = time.monotonic()
+        return [self._stats(target.deployment, now) for target in targets]
+
+    def view(self) -> Mapping[Deployment, Mapping[str, Any]]:
+        """For status pages: every deployment that is not simply healthy."""
+        now = time.monotonic()
+        shown: dict[Deployment, Mapping[str, Any]] = {}
+        for key, breaker in self._breakers.items():
+            wait = breakers.wait_s(breaker, now)
+            state = "cooling" if breaker.cool_until > now else breaker.state.value
+            if state != "closed":
+                shown[key] = {"state": state, "reason": self._reasons.get(key, ""), "wait_s": round(wait, 1)}
+        for key, reason in self._disabled.items():
+            shown[key] = {"state": "off", "reason": reason, "wait_s": None}
+        return shown
+
+    def restore(self, rows: Iterable[tuple[Deployment, str, str, float | None]]) -> None:
+        """Cooldowns another worker or an earlier process wrote: (deployment, state, reason, seconds left or ``None`` for off)."""
+        now = time.monotonic()
+        seen = set()
+        for key, state, reason, left in rows:
+            seen.add(key)
+            self._reasons[key] = reason
+            if state == "off" and left is None:
+                self._disabled[key] = reason
+            elif left is not None and left > 0:
+                self._breakers[key] = breakers.cool(self._breakers.get(key, Breaker()), now, left)
+        for key in [k for k in self._disabled if k not in seen]:
+            del self._disabled[key]
+
+    def forget(self, key: Deployment) -> None:
+        """An operator cleared it."""
+        self._breakers.pop(key, None)
+        self._disabled.pop(key, None)
+        self._reasons.pop(key, None)
+
+    def keys_now_routable(self, credential_ids: Iterable[int]) -> None:
+        """A newer catalogue lists these keys as usable: what was learnt of an older secret no longer counts."""
+        for credential_id in credential_ids:
+            self._disabled_keys.pop(credential_id, None)
+
+    def _sample(self, key: Deployment, now: float, ok: bool, latency: float | None, ttft: float | None, cost: int | None) -> None:
+        samples = self._samples.get(key)
+        if samples is None:
+            samples = self._samples[key] = deque(maxlen=MAX_SAMPLES)
+        samples.append((now, ok, latency, ttft, cost))
+
+    def _stats(self, key: Deployment, now: float) -> Stats:
+        samples = self._samples.get(key)
+        if not samples:
+            return Stats()
+        while samples and samples[0][0] < now - WINDOW_S:
+            samples.popleft()
+        latencies = sorted(s[2] for s in samples if s[2] is not None)
+        ttfts = sorted(s[3] for s in samples if s[3] is not None)
+        costs = [s[4] for s in samples if s[4] is not None]
+        return Stats(
+            requests=len(samples),
+            successes=sum(1 for s in samples if s[1]),
+            latency_ms=latencies[len(latencies) // 2] if latencies else None,
+            ttft_ms=ttfts[len(ttfts) // 2] if ttfts else None,
+            cost_nusd=sum(costs) / len(costs) if costs else None,
+        )
+
+
+def _host(target: Target) -> str:
+    return urlsplit(target.provider.base_url).netloc

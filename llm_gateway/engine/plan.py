@@ -1,0 +1,205 @@
+"""Who may answer, in which order, and why: the decision of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from llm_gateway.core.catalog import Snapshot, Target
+from llm_gateway.core.errors import ConfigError, Failure, FailureClass, NoHealthyDeployment, UnsupportedParameter
+from llm_gateway.core.money import rate_at
+from llm_gateway.policies.hold import estimate_tokens, hold_nusd, output_limit
+from llm_gateway.policies.retry import Reach
+from llm_gateway.strategies import Candidate, Ranking, RequestFacts, strategies
+
+from .calls import Call
+from .health import DeploymentHealth
+from .resolve import NAMED, Resolution, resolve
+
+# A hold covers what may be tried: the first of the order, as many as there are attempts.
+HELD_TARGETS = 3
+
+
+class Plan:
+    """Mutable for one request: ``remaining`` shrinks as targets are tried, ``skipped`` grows."""
+
+    __slots__ = ("call", "estimates", "note", "order", "prompt_tokens", "remaining", "resolution", "scores", "skipped", "snapshot")
+
+    def __init__(
+        self, call: Call, snapshot: Snapshot, resolution: Resolution, order: list[Target], prompt_tokens: int,
+        estimates: Mapping[int, int | None], skipped: list[tuple[str, str]], scores: list[tuple[Target, Mapping[str, Any]]], note: str,
+    ) -> None:  # fmt: skip
+        self.call = call
+        self.snapshot = snapshot
+        self.resolution = resolution
+        self.order = order
+        self.remaining = list(order)
+        self.prompt_tokens = prompt_tokens
+        self.estimates = estimates
+        self.skipped = skipped
+        self.scores = scores
+        self.note = note
+
+    @property
+    def strategy(self) -> str:
+        return self.resolution.strategy.name if self.resolution.strategy else NAMED
+
+    def skip(self, target: Target, why: str) -> None:
+        self.skipped.append((label(target), why))
+
+    def eligible(self, failure: Failure, failed: Target) -> list[Target]:
+        """Which of the remaining targets could still answer after ``failure`` of ``failed``."""
+        reach: Reach = "any"
+        if failure.kind in (FailureClass.AUTH, FailureClass.QUOTA):
+            reach = "other_key"
+        elif failure.kind is FailureClass.DNS:
+            reach = "other_host"
+        elif failure.kind in (FailureClass.CONTEXT_LENGTH, FailureClass.TOO_LARGE):
+            reach = "larger_window"
+        return self._within(reach, failed)
+
+    def narrow(self, reach: Reach, failed: Target) -> None:
+        kept = self._within(reach, failed)
+        if reach == "other_key":
+            # The fault is the key's: another key of the same model comes before another provider.
+            kept.sort(key=lambda t: 0 if t.model.id == failed.model.id else 1)
+        for target in self.remaining:
+            if target not in kept:
+                self.skip(target, f"after the failure of {label(failed)} only {reach.replace('_', ' ')} helps")
+        self.remaining = kept
+
+    def _within(self, reach: Reach, failed: Target) -> list[Target]:
+        match reach:
+            case "other_key":
+                return [t for t in self.remaining if t.credential.id != failed.credential.id]
+            case "other_host":
+                host = urlsplit(failed.provider.base_url).netloc
+                return [t for t in self.remaining if urlsplit(t.provider.base_url).netloc != host]
+            case "larger_window":
+                window = failed.model.context_window or 0
+                return [t for t in self.remaining if (t.model.context_window or 0) > window]
+            case _:
+                return list(self.remaining)
+
+    def hold(self) -> int:
+        """Nano-USD to reserve: the dearest of the targets that may be tried."""
+        return max((self.estimates.get(id(target)) or 0 for target in self.order[:HELD_TARGETS]), default=0)
+
+    def decision(self) -> dict[str, Any]:
+        """For the log row, the native answer and the admin."""
+        shown: dict[str, Any] = {
+            "asked": self.call.inbound.model or "auto",
+            "strategy": self.strategy,
+            "order": [label(target) for target in self.order],
+        }
+        if self.note:
+            shown["note"] = self.note
+        if self.scores:
+            shown["scores"] = {label(target): dict(parts) for target, parts in self.scores}
+        if self.skipped:
+            shown["skipped"] = [{"target": who, "why": why} for who, why in self.skipped]
+        return shown
+
+
+def label(target: Target) -> str:
+    name = f"{target.provider.slug}/{target.upstream_id}"
+    return name if target.credential.name in ("", "default") else f"{name} ({target.credential.name})"
+
+
+def plan(call: Call, snapshot: Snapshot, health: DeploymentHealth, now: datetime, draw: float) -> Plan:
+    """Raises :class:`ModelNotFound`, :class:`NotFound` (strategy), :class:`ConfigError` (unpriced), :class:`NoHealthyDeployment`."""
+    inbound = call.inbound
+    resolution = resolve(snapshot, call.identity, inbound.model, call.strategy)
+    prompt_tokens = estimate_tokens(inbound.size)
+    skipped = list(resolution.skipped)
+    estimates: dict[int, int | None] = {}
+    targets: list[Target] = []
+    unpriced: list[Target] = []
+    for target in resolution.targets:
+        estimate = _estimate(call, target, prompt_tokens, now, snapshot)
+        if estimate is None:
+            unpriced.append(target)
+            skipped.append((label(target), "no price is known, so its cost cannot be held"))
+            continue
+        estimates[id(target)] = estimate
+        targets.append(target)
+    if not targets:
+        if unpriced:
+            raise ConfigError(
+                f"No price is known for `{unpriced[0].model.name}`, so requests to it are refused; the operator has to enter one "
+                "(0 for a free model) or allow unpriced models for this key.",
+                details={"skipped": [f"{who}: {why}" for who, why in skipped][:20]},
+            )
+        raise NoHealthyDeployment(
+            "No model can answer: " + (_first_reason(skipped) or "none is configured; the operator has to add a provider key."),
+            retry_after_s=30,
+            details={"skipped": [f"{who}: {why}" for who, why in skipped][:20]},
+        )
+    if resolution.strategy is None:
+        order = _named_order(resolution, targets, draw)
+        return Plan(call, snapshot, resolution, order, prompt_tokens, estimates, skipped, [], "")
+    info = resolution.strategy
+    candidates = [
+        Candidate(target=target, stats=stats, estimate_nusd=estimates[id(target)])
+        for target, stats in zip(targets, health.of(targets), strict=True)
+    ]
+    facts = RequestFacts(
+        now=now,
+        prompt_tokens=prompt_tokens,
+        max_tokens=inbound.max_tokens,
+        needs=inbound.needs,
+        task_type=call.task_type,
+        language=call.language,
+        framework=call.framework,
+        sticky=call.sticky or inbound.user or str(call.identity.client_key_id or ""),
+        affinity=inbound.affinity,
+        stream=call.stream,
+    )
+    ranking: Ranking = strategies.get(info.kind).order(candidates, facts, info.settings, draw)
+    skipped += [(label(candidates[i].target), why) for i, why in ranking.skipped.items()]
+    order = [candidates[i].target for i in ranking.order]
+    if not order:
+        incapable = [why for why in ranking.skipped.values() if why.startswith("cannot do ")]
+        if incapable and len(incapable) == len(candidates):
+            raise UnsupportedParameter(f"No routable model can do this: {incapable[0]}.")
+        raise NoHealthyDeployment(f"No model can answer: {_first_reason(skipped)}", retry_after_s=30)
+    scores = [(candidates[i].target, ranking.scores[i]) for i in ranking.order[:8] if i < len(ranking.scores)]
+    return Plan(call, snapshot, resolution, order, prompt_tokens, estimates, skipped, scores, ranking.note)
+
+
+def _estimate(call: Call, target: Target, prompt_tokens: int, now: datetime, snapshot: Snapshot) -> int | None:
+    inbound = call.inbound
+    limit = 0 if inbound.kind == "embeddings" else output_limit(inbound.max_tokens, target.model, call.identity.max_tokens)
+    rates = target.model.rates
+    tier = inbound.service_tier or "standard"
+    if rate_at(rates, now, prompt_tokens, tier) is None:
+        ceiling = snapshot.settings.get("unpriced_ceiling_pusd")
+        if ceiling is None:
+            return 0 if call.identity.allow_unpriced else None
+        return int((prompt_tokens + limit * inbound.n) * ceiling) // 1000
+    return hold_nusd(prompt_tokens, limit, inbound.n, rates, now, tier=tier, audio="audio" in inbound.needs, cache_1h=True, searches=0)
+
+
+def _named_order(resolution: Resolution, targets: list[Target], draw: float) -> list[Target]:
+    """Alias order first; among the keys of one model the draw picks who begins, by weight."""
+    if len(targets) == 1:
+        return targets
+    tier_of = {id(t): n for t, n in zip(resolution.targets, resolution.tiers, strict=True)}
+    order: list[Target] = []
+    for tier in sorted({tier_of[id(t)] for t in targets}):
+        group = [t for t in targets if tier_of[id(t)] == tier]
+        total = sum(t.credential.weight for t in group) or len(group)
+        point, start = draw * total, 0
+        for index, target in enumerate(group):
+            point -= target.credential.weight or 1
+            if point < 0:
+                start = index
+                break
+        order += group[start:] + group[:start]
+    return order
+
+
+def _first_reason(skipped: list[tuple[str, str]]) -> str:
+    return "; ".join(f"{who}: {why}" for who, why in skipped[:3])

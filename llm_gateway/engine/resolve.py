@@ -1,0 +1,143 @@
+"""What a model name means: from the caller's word to the targets that may answer.
+
+A name or alias means that model on any of its keys, in the order the operator wrote where an alias lists several; ``auto``, an empty
+name and ``strategy:NAME`` mean a strategy over all routable models; ``PROVIDER/ID`` means that provider's model by its upstream id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+import msgspec
+
+from llm_gateway.core.catalog import Identity, Lifecycle, ModelInfo, Snapshot, StrategyInfo, Target
+from llm_gateway.core.errors import ModelNotFound, NotFound
+
+NAMED = "named"
+
+
+class Resolution(msgspec.Struct, frozen=True, kw_only=True):
+    """``strategy`` is ``None`` for a named model, whose ``targets`` are already in order. ``tiers`` numbers each target's place in an alias list;
+    targets of one tier differ only in their key. ``skipped``: (what, why) of what could not even become a target."""
+
+    targets: tuple[Target, ...]
+    tiers: tuple[int, ...] = ()
+    strategy: StrategyInfo | None = None
+    named: str | None = None
+    skipped: tuple[tuple[str, str], ...] = ()
+
+
+def resolve(snapshot: Snapshot, identity: Identity, asked: str, strategy: str | None = None) -> Resolution:
+    """Raises :class:`ModelNotFound`, the same for a name that does not exist and one the key may not use."""
+    name = asked.strip()
+    if name.startswith("strategy:"):
+        name, strategy = "", name.removeprefix("strategy:")
+    if name in ("", "auto"):
+        return _by_strategy(snapshot, identity, strategy or identity.strategy or snapshot.active_strategy)
+    models = _named(snapshot, name)
+    if not models or not all(_allowed(identity, name, model) for model in models):
+        raise unknown(snapshot, identity, name)
+    live = [model for model in models if model.lifecycle is not Lifecycle.RETIRED]
+    if not live:
+        raise _retired(models[0])
+    targets: list[Target] = []
+    tiers: list[int] = []
+    skipped: list[tuple[str, str]] = [(m.name, "retired by its provider") for m in models if m.lifecycle is Lifecycle.RETIRED]
+    for tier, model in enumerate(live):
+        upstream_id = _bare(snapshot, model, name) if model.pattern else model.upstream_id
+        found, why = _targets(snapshot, model, upstream_id)
+        targets += found
+        tiers += [tier] * len(found)
+        skipped += why
+    return Resolution(targets=tuple(targets), tiers=tuple(tiers), named=name, skipped=tuple(skipped))
+
+
+def unknown(snapshot: Snapshot, identity: Identity, name: str) -> ModelNotFound:
+    usable = sorted(n for n in usable_names(snapshot, identity))
+    shown = ", ".join(usable[:12]) + (" …" if len(usable) > 12 else "")
+    return ModelNotFound(
+        f"The model `{name[:100]}` does not exist or this key may not use it. It may use: {shown or 'none'}.", param="model"
+    )
+
+
+def usable_names(snapshot: Snapshot, identity: Identity) -> Iterable[str]:
+    """Names of models and aliases this key may use and that some key could serve."""
+    for model in snapshot.models.values():
+        if (
+            _allowed(identity, model.name, model)
+            and model.lifecycle is not Lifecycle.RETIRED
+            and snapshot.credentials.get(model.provider_id)
+        ):
+            yield model.name
+    for alias in snapshot.aliases.values():
+        models = [snapshot.models[m] for m in alias.models if m in snapshot.models]
+        if models and all(_allowed(identity, alias.name, m) and snapshot.credentials.get(m.provider_id) for m in models):
+            yield alias.name
+
+
+def _by_strategy(snapshot: Snapshot, identity: Identity, name: str) -> Resolution:
+    info = snapshot.strategies.get(name)
+    if info is None:
+        raise NotFound(f"There is no strategy `{name[:60]}`. Known: {', '.join(sorted(snapshot.strategies))}.", param="strategy")
+    targets: list[Target] = []
+    skipped: list[tuple[str, str]] = []
+    for model in snapshot.models.values():
+        if not model.auto or model.pattern or model.lifecycle is Lifecycle.RETIRED or not _allowed(identity, model.name, model):
+            continue
+        found, why = _targets(snapshot, model, model.upstream_id)
+        targets += found
+        skipped += why
+    return Resolution(targets=tuple(targets), strategy=info, skipped=tuple(skipped))
+
+
+def _named(snapshot: Snapshot, name: str) -> list[ModelInfo]:
+    alias = snapshot.aliases.get(name)
+    if alias is not None:
+        return [snapshot.models[m] for m in alias.models if m in snapshot.models]
+    model = snapshot.models.get(name)
+    if model is not None and not model.pattern:
+        return [model]
+    slug, slash, upstream_id = name.partition("/")
+    if slash:
+        for provider in snapshot.providers.values():
+            if provider.slug == slug:
+                exact = [m for m in snapshot.models.values() if m.provider_id == provider.id and m.upstream_id == upstream_id]
+                return exact or [m for m in snapshot.patterns if m.provider_id == provider.id and fnmatchcase(upstream_id, m.upstream_id)]
+    for model in snapshot.patterns:
+        if fnmatchcase(name, model.upstream_id):
+            return [model]
+    return []
+
+
+def _bare(snapshot: Snapshot, model: ModelInfo, name: str) -> str:
+    slug, slash, rest = name.partition("/")
+    return rest if slash and snapshot.providers[model.provider_id].slug == slug else name
+
+
+def _targets(snapshot: Snapshot, model: ModelInfo, upstream_id: str) -> tuple[list[Target], list[tuple[str, str]]]:
+    provider = snapshot.providers.get(model.provider_id)
+    if provider is None:
+        return [], [(model.name, "its provider is disabled")]
+    credentials = snapshot.credentials.get(provider.id, ())
+    if not credentials:
+        return [], [(model.name, f"no key for {provider.title}")]
+    budgets = snapshot.provider_budgets.get(provider.id, ()) + snapshot.model_budgets.get(model.id, ())
+    found = []
+    skipped = []
+    for credential in credentials:
+        if credential.state.routable or provider.ignore_health:
+            found.append(Target(provider=provider, credential=credential, model=model, upstream_id=upstream_id, budgets=budgets))
+        else:
+            skipped.append((f"{model.name} with key {credential.name}", f"key is {credential.state.value.replace('_', ' ')}"))
+    return found, skipped
+
+
+def _allowed(identity: Identity, name: str, model: ModelInfo) -> bool:
+    return not identity.models or name in identity.models or model.name in identity.models
+
+
+def _retired(model: ModelInfo) -> ModelNotFound:
+    when = f" on {model.retires_on.isoformat()}" if model.retires_on else ""
+    then = f" Its successor is `{model.successor}`: ask for that, or have the operator point an alias at it." if model.successor else ""
+    return ModelNotFound(f"The model `{model.name}` was retired by its provider{when}.{then}", param="model")

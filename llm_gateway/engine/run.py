@@ -1,0 +1,253 @@
+"""The state of one request between its hold and its settlement."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from llm_gateway.core.catalog import BodyLogging, Target
+from llm_gateway.core.errors import DeadlineExceeded, Failure, GatewayError, ShuttingDown
+from llm_gateway.core.usage import Usage, UsageSource
+from llm_gateway.policies.hold import BillingRule, billing, charge, final_usage
+from llm_gateway.providers import services
+
+from .attempt import Attempt
+from .calls import AttemptRecord, Call, Summary
+from .plan import Plan
+from .ports import Opening, Settlement
+
+_TEXT_LIMIT = 1 << 20
+
+
+class Run:
+    """Collects attempts; knows what they cost. ``current`` is the attempt whose answer is being received."""
+
+    __slots__ = (
+        "_deadline",
+        "_started",
+        "answer_text",
+        "call",
+        "current",
+        "finish",
+        "flags",
+        "held_budgets",
+        "keep_text",
+        "left",
+        "opening",
+        "plan",
+        "price_id",
+        "records",
+        "served",
+        "served_model",
+        "settled",
+        "simulated",
+        "ttft_ms",
+        "usage",
+    )  # fmt: skip
+
+    def __init__(self, call: Call, plan: Plan, target: Target) -> None:
+        self.call = call
+        self.plan = plan
+        self._started = time.monotonic()
+        self._deadline = self._started + call.deadline_s if call.deadline_s is not None else None
+        identity = call.identity
+        self.held_budgets = tuple(dict.fromkeys((*identity.budgets, *target.budgets)))
+        self.opening = Opening(
+            call=call,
+            at=time.time(),
+            hold_nusd=plan.hold(),
+            budgets=self.held_budgets,
+            target=target,
+            strategy=plan.strategy,
+            simulated=target.provider.simulated,
+        )
+        self.keep_text = identity.bodies is BodyLogging.FULL
+        self.records: list[AttemptRecord] = []
+        self.current: Attempt | None = None
+        self.left = False
+        self.settled = False
+        self.flags: list[str] = []
+        self.usage: Usage | None = None
+        self.served: Target | None = None
+        self.served_model = ""
+        self.finish = ""
+        self.answer_text: str | None = None
+        self.price_id: int | None = None
+        self.ttft_ms: int | None = None
+        self.simulated = target.provider.simulated
+
+    @property
+    def remaining_s(self) -> float | None:
+        return None if self._deadline is None else self._deadline - time.monotonic()
+
+    def ceiling(self, target: Target) -> int | None:
+        """A limit on output tokens to set: the key's own, or the one the hold was computed with where nothing else bounds the answer."""
+        limit = self.call.identity.max_tokens
+        unbounded = self.call.inbound.max_tokens is None and target.model.max_output_tokens is None
+        if unbounded and self.held_budgets and self.call.inbound.kind == "chat":
+            return limit if limit is not None else 4096
+        return limit
+
+    def complete(self, attempt: Attempt) -> None:
+        """The answer ended as its format says."""
+        tally = attempt.tally
+        self._receive(attempt)
+        if not tally.content and self.call.inbound.kind == "chat":
+            self.flags.append("empty")
+        self._record(attempt, "ok", None, BillingRule.REPORTED)
+
+    def fail(self, attempt: Attempt, failure: Failure, *, partial: bool = False) -> None:
+        if partial:
+            self._receive(attempt)
+        rule = billing(
+            failure.kind,
+            content_seen=attempt.tally.content,
+            bytes_of_200=attempt.bytes_received if attempt.status == 200 else 0,
+            bills_aborted=services.get(attempt.target.provider.service).facts.bills_aborted,
+            usage_seen=attempt.tally.usage is not None,
+            request_sent=attempt.request_sent,
+        )
+        self._record(attempt, "partial" if partial and attempt.tally.content else "failed", failure, rule)
+
+    def cancel(self, attempt: Attempt) -> None:
+        self._receive(attempt)
+        rule = billing(None, content_seen=attempt.tally.content, cancelled=True, request_sent=attempt.request_sent)
+        self._record(attempt, "cancelled", None, rule)
+
+    def settlement(self, state: str, error: GatewayError | None) -> Settlement:
+        self.settled = True
+        costs = [record.cost_nusd for record in self.records]
+        unknown = any(cost is None for cost in costs)
+        cost = None if unknown else sum(cost or 0 for cost in costs)
+        # What is unknown is charged as held: a budget must never be passed because a figure is missing.
+        charged = sum(self.opening.hold_nusd if cost is None else cost for cost in costs)
+        target = self.served or (self.current.target if self.current else None)
+        return Settlement(
+            id=self.call.id,
+            at=time.time(),
+            state=state,
+            opened=self.opening,
+            target=target,
+            attempts=tuple(self.records),
+            usage=_columns(self.usage),
+            cost_nusd=cost,
+            charge_nusd=charged,
+            price_id=self.price_id,
+            latency_ms=round((time.monotonic() - self._started) * 1000),
+            ttft_ms=self.ttft_ms,
+            status=error.status if error else 200,
+            error_code=error.code if error else "",
+            finish_reason=self.finish,
+            served_model=self.served_model,
+            flags=" ".join(dict.fromkeys(self.flags)),
+            decision=self.plan.decision(),
+            prompt=self._prompt(),
+            answer=self.answer_text,
+        )
+
+    def summary(self, settlement: Settlement) -> Summary:
+        return Summary(
+            id=self.call.id,
+            state=settlement.state,
+            target=settlement.target,
+            served_model=self.served_model,
+            strategy=self.plan.strategy,
+            decision=settlement.decision,
+            attempts=settlement.attempts,
+            usage=self.usage,
+            cost_nusd=settlement.cost_nusd,
+            latency_ms=settlement.latency_ms,
+            ttft_ms=settlement.ttft_ms,
+            finish_reason=self.finish,
+            flags=settlement.flags,
+        )
+
+    def final_error(self, error: GatewayError) -> GatewayError:
+        """What the caller is told when nothing is left to try: its own deadline comes before a provider's fault."""
+        remaining = self.remaining_s
+        if remaining is not None and remaining <= 0:
+            return DeadlineExceeded("The request's own deadline passed before an answer came.")
+        return error
+
+    @staticmethod
+    def shutdown_error() -> GatewayError:
+        return ShuttingDown("The gateway is shutting down; send the request again.", retry_after_s=2)
+
+    def _receive(self, attempt: Attempt) -> None:
+        tally = attempt.tally
+        self.served = attempt.target
+        self.served_model = tally.model or attempt.target.upstream_id
+        self.finish = tally.finish.value if tally.finish else ""
+        self.ttft_ms = round((attempt.started_at - self.opening.at) * 1000) + (attempt.first_event_ms or 0)
+        self.simulated = attempt.target.provider.simulated
+        if self.keep_text:
+            self.answer_text = "".join(tally.text)[:_TEXT_LIMIT]
+
+    def _record(self, attempt: Attempt, outcome: str, failure: Failure | None, rule: BillingRule) -> None:
+        target = attempt.target
+        tally = attempt.tally
+        usage = final_usage(tally.usage, est_prompt_tokens=self.plan.prompt_tokens, text_chars_received=tally.chars, rule=rule)
+        charged = charge(rule, usage, self.opening.hold_nusd, target.model.rates, datetime.fromtimestamp(self.opening.at, UTC))
+        if rule is not BillingRule.VOID:
+            if self.served is attempt.target or self.usage is None:
+                self.usage = usage
+            self.price_id = charged.price_id
+        if charged.overrun:
+            self.flags.append("overrun")
+        self.records.append(
+            AttemptRecord(
+                number=len(self.records) + 1,
+                provider_id=target.provider.id,
+                provider=target.provider.slug,
+                credential_id=target.credential.id,
+                model_id=target.model.id,
+                model=target.model.name,
+                upstream_id=target.upstream_id,
+                outcome=outcome,
+                started_at=attempt.started_at,
+                error_class=failure.kind.value if failure else "",
+                status=(failure.status if failure else None) or attempt.status,
+                detail=failure.message[:500] if failure else "",
+                upstream_request_id=attempt.upstream_request_id,
+                latency_ms=attempt.elapsed_ms,
+                ttft_ms=attempt.first_event_ms,
+                bytes_received=attempt.bytes_received,
+                streamed=attempt.prepared.streamed,
+                billed=rule.value,
+                maybe_billed=rule is BillingRule.VOID and attempt.request_sent and failure is not None and attempt.status in (None, 200),
+                cost_nusd=charged.cost_nusd,
+                failure=failure,
+            )
+        )
+
+    def _prompt(self) -> str | None:
+        if not self.keep_text:
+            return None
+        body = self.call.inbound.body
+        if body:
+            return body[:_TEXT_LIMIT].decode("utf-8", "replace")
+        return msgspec.json.encode(self.call.inbound.chat().messages).decode()[:_TEXT_LIMIT]
+
+
+_NO_USAGE: Mapping[str, Any] = {}
+
+
+def _columns(usage: Usage | None) -> Mapping[str, Any]:
+    """Token counts by column name of the log row."""
+    if usage is None:
+        return _NO_USAGE
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cache_read_tokens": usage.cache_read_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+        "cache_write_1h_tokens": usage.cache_write_1h_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "audio_input_tokens": usage.audio_input_tokens,
+        "audio_output_tokens": usage.audio_output_tokens,
+        "usage_source": UsageSource(usage.source).value,
+    }

@@ -1,0 +1,41 @@
+"""Owners of background tasks: what starts here is waited for here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+log = logging.getLogger("cogo.tasks")
+
+
+class TaskOwner:
+    """Starts tasks, keeps them alive, and ends them at :meth:`close`."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def settle(self, timeout_s: float) -> None:
+        """Wait for what runs, at most ``timeout_s``; nothing is cancelled."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=timeout_s)
+
+    async def close(self) -> None:
+        for task in set(self._tasks):
+            task.cancel()
+        await asyncio.gather(*set(self._tasks), return_exceptions=True)
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a background task failed", extra={"task": task.get_name()}, exc_info=task.exception())

@@ -1,0 +1,241 @@
+"""The composition root: what a process starts, and what faces find by :func:`gateway`."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.db import connections
+
+from llm_gateway.core.catalog import Identity, Scope, Snapshot, Target
+from llm_gateway.core.errors import Failure, FailureClass, GatewayError, KeyRevoked, StoreUnavailable, Unauthenticated
+from llm_gateway.core.ids import uuid7
+from llm_gateway.core.keys import public_id_of
+from llm_gateway.engine.calls import Call
+from llm_gateway.engine.gate import KeyGate
+from llm_gateway.engine.health import DeploymentHealth
+from llm_gateway.engine.pipeline import Pipeline
+from llm_gateway.engine.tasks import TaskOwner
+from llm_gateway.engine.transport import HttpUpstream
+from llm_gateway.policies.health import Effect
+from llm_gateway.stores import health as health_store
+from llm_gateway.stores import vault
+from llm_gateway.stores.catalog import SnapshotCatalog
+from llm_gateway.stores.journal import DatabaseJournal
+from llm_gateway.telemetry.observer import MetricsObserver
+from llm_gateway.wires import Inbound
+
+log = logging.getLogger("cogo.wiring")
+
+REFRESH_S = 1.0
+KNOWN_KEYS = 10_000
+GATEWAY_TEAM = "gateway"
+
+_current: Gateway | None = None
+
+
+def gateway() -> Gateway:
+    """The gateway of this process. Raises :class:`StoreUnavailable` before :func:`startup`."""
+    if _current is None:
+        raise StoreUnavailable("The gateway has not started in this process; run it with 'python manage.py serve'.", retry_after_s=1)
+    return _current
+
+
+async def startup() -> Gateway:
+    """Start this process's gateway on the running event loop; a second call returns the same one."""
+    global _current  # noqa: PLW0603  # one gateway per process is the point
+    if _current is None:
+        found = Gateway()
+        await found.start()
+        _current = found
+    return _current
+
+
+async def shutdown(drain_s: float = 0.0) -> None:
+    """Let answers run for ``drain_s``, then end them; settle everything; stop."""
+    global _current  # noqa: PLW0603
+    found, _current = _current, None
+    if found is not None:
+        await found.stop(drain_s)
+
+
+class Gateway:
+    """One process's catalogue, journal, health and pipeline."""
+
+    def __init__(self) -> None:
+        self.worker = f"{os.uname().nodename[:20]}-{os.getpid()}-{secrets.token_hex(3)}"
+        self.owner = TaskOwner()
+        self.health = DeploymentHealth(self._on_effect)
+        self.catalog = SnapshotCatalog(self._on_snapshot)
+        self.journal = DatabaseJournal(worker=self.worker, spool_folder=Path(settings.VAR_DIR) / "spool", lease_s=settings.COGO["lease_s"])
+        self.gate = KeyGate(settings.COGO_WORKERS)
+        self.upstream = HttpUpstream()
+        self.pipeline = Pipeline(
+            catalog=self.catalog,
+            journal=self.journal,
+            health=self.health,
+            upstream=self.upstream,
+            gate=self.gate,
+            owner=self.owner,
+            observers=(MetricsObserver(),),
+        )
+        self._identities: dict[str, Identity] = {}
+        self._refreshing: asyncio.Task[Any] | None = None
+        self._stopped = asyncio.Event()
+
+    async def start(self) -> None:
+        self.journal.start()
+        await self._threaded(self._refresh)
+        self._refreshing = self.owner.start(self._refresh_for_ever(), "refresh the catalogue")
+
+    async def stop(self, drain_s: float) -> None:
+        until = time.monotonic() + drain_s
+        while self.pipeline.live and time.monotonic() < until:
+            await asyncio.sleep(0.05)
+        if self.pipeline.live:
+            self.pipeline.end_streams(Failure(kind=FailureClass.RESET, code="server_shutting_down", message="the gateway is shutting down"))
+            for _ in range(40):
+                if not self.pipeline.live:
+                    break
+                await asyncio.sleep(0.05)
+        self._stopped.set()
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+        await self.owner.settle(2.0)
+        await self.owner.close()
+        await self.journal.stop()
+        await self.upstream.close()
+
+    def identify(self, presented: str) -> Identity:
+        """Who holds this client key. No I/O. Raises :class:`Unauthenticated` or :class:`KeyRevoked`."""
+        known = self._identities.get(presented)
+        if known is None:
+            known = self._look_up(presented)
+            if len(self._identities) >= KNOWN_KEYS:
+                self._identities.clear()
+            self._identities[presented] = known
+        if known.revoked or (known.expires_at is not None and known.expires_at <= datetime.now(UTC)):
+            raise KeyRevoked("This client key was revoked or has expired; ask the gateway's operator for a new one.")
+        return known
+
+    def staff_identity(self, user: Any) -> Identity:
+        """The identity of a signed-in member of staff, on the gateway's own team."""
+        scopes = {Scope.GENERATE, Scope.ANALYZE, Scope.READ}
+        if user.is_superuser or user.has_perm("llm_gateway.change_strategy"):
+            scopes.add(Scope.MANAGE)
+        snapshot = self.catalog.snapshot()
+        team_id = self._team_id or 0
+        return Identity(
+            client_key_id=None,
+            public_id="",
+            name=str(user.get_username()),
+            team_id=team_id,
+            team=GATEWAY_TEAM,
+            scopes=frozenset(scopes),
+            budgets=snapshot.gateway_budgets,
+        )
+
+    async def reject(
+        self, *, kind: str, dialect: str, identity: Identity, error: GatewayError, model: str = "", id: UUID | None = None, user_id: int | None = None  # noqa: A002
+    ) -> None:
+        """Log a request that a face refused after it knew who called."""
+        inbound = Inbound(
+            kind=kind, dialect=dialect, model=model, stream=False, include_usage=False, max_tokens=None, n=1, size=0,
+            needs=frozenset(), body=b"", chat=_no_chat,
+        )  # fmt: skip
+        call = Call(id=id or self.new_id(), kind=kind, identity=identity, inbound=inbound, user_id=user_id)
+        await self.pipeline.reject(call, error)
+
+    @staticmethod
+    def new_id() -> UUID:
+        return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
+
+    def health_view(self) -> Mapping[tuple[int, str], Mapping[str, Any]]:
+        return self.health.view()
+
+    @property
+    def ready(self) -> str | None:
+        """``None`` when requests can be served, else why not."""
+        if not self.catalog.healthy:
+            return "the database cannot be read"
+        if not self.journal.healthy:
+            return "the journal cannot write"
+        return None
+
+    def _look_up(self, presented: str) -> Identity:
+        public_id = public_id_of(presented)
+        found = self.catalog.snapshot().clients.get(public_id) if public_id else None
+        # An unknown id costs the same digest as a known one.
+        digest = vault.digest(presented)
+        if found is None or not hmac.compare_digest(found[0], digest):
+            raise Unauthenticated("The client key is missing or not known to this gateway; ask its operator for one.")
+        return found[1]
+
+    _team_id: int | None = None
+
+    def _on_snapshot(self, snapshot: Snapshot) -> None:
+        from llm_gateway.models import Team
+
+        self._identities = {}
+        self.health.keys_now_routable(c.id for keys in snapshot.credentials.values() for c in keys if c.state.routable)
+        team, _ = Team.objects.get_or_create(slug=GATEWAY_TEAM, defaults={"name": "Gateway"})
+        self._team_id = team.pk
+
+    def _on_effect(self, target: Target, effect: Effect, failure: Failure) -> None:
+        if effect.alarm:
+            log.error(
+                "a provider needs the operator",
+                extra={"provider": target.provider.slug, "model": target.upstream_id, "reason": effect.reason, "class": failure.kind.value},
+            )
+        if effect.kind != "failure":
+            self.owner.start(self._threaded(health_store.record, target, effect, failure), "share a cooldown")
+
+    async def _refresh_for_ever(self) -> None:
+        while not self._stopped.is_set():
+            await asyncio.sleep(REFRESH_S)
+            await self._threaded(self._refresh)
+
+    def _refresh(self) -> None:
+        try:
+            self.catalog.refresh()
+            rows = health_store.resting(datetime.now(UTC))
+            self._resting = rows
+        except Exception as error:  # noqa: BLE001  # the loop must go on; the next round may succeed
+            log.warning("the catalogue was not refreshed", extra={"reason": f"{type(error).__name__}: {error}"[:200]})
+        else:
+            if rows != self._seen_resting:
+                self._seen_resting = rows
+                self._apply(rows)
+
+    _resting: list[Any] = []
+    _seen_resting: list[Any] = []
+
+    def _apply(self, rows: list[Any]) -> None:
+        self.health.restore(rows)
+
+    async def _threaded(self, work: Callable[..., Any], *args: Any) -> Any:
+        """Run blocking database work in a thread and give its connection back."""
+
+        def run() -> Any:
+            try:
+                return work(*args)
+            finally:
+                for connection in connections.all(initialized_only=True):
+                    connection.close_if_unusable_or_obsolete()
+
+        return await sync_to_async(run, thread_sensitive=False)()
+
+
+def _no_chat() -> Any:
+    raise StoreUnavailable("a refused request has no conversation")
