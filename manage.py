@@ -10,11 +10,13 @@ from pathlib import Path
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cogo.settings")
+    try:
+        from django.core.management import execute_from_command_line
+    except ModuleNotFoundError:
+        sys.exit("cogo: Django is not installed in this Python; use .venv/bin/python manage.py, which 'make install' sets up")
     from cogo import local_secrets
 
-    local_secrets.make_missing(Path(os.environ.get("COGO_VAR_DIR", Path(__file__).resolve().parent / "var")))
-    from django.core.management import execute_from_command_line
-
+    local_secrets.prepare(Path(__file__).resolve().parent)
     execute_from_command_line(sys.argv)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 NAMES = ("SECRET_KEY", "COGO_ENCRYPTION_KEYS", "COGO_KEY_PEPPER")
@@ -19,12 +20,31 @@ def folder(var: Path) -> Path:
     return var / "secrets"
 
 
-def make_missing(var: Path) -> list[str]:
+def prepare(root: Path) -> None:
+    """:func:`make_missing` for the installation in ``root``: its folder may be named in ``.env``, which only the settings read in full."""
+    settings = {**_env_file(Path(os.environ.get("COGO_ENV_FILE", root / ".env"))), **os.environ}
+    var = Path(settings.get("COGO_VAR_DIR") or root / "var").resolve()
+    try:
+        make_missing(var, given=settings)
+    except OSError as error:
+        raise SystemExit(f"cogo: {var} cannot be written ({error.strerror}); make it writable or set COGO_VAR_DIR to another folder") from None
+
+
+def _env_file(file: Path) -> dict[str, str]:
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return {}  # absent, or the settings say what is wrong with it
+    pairs = (line.strip().removeprefix("export ").partition("=") for line in lines if not line.lstrip().startswith("#"))
+    return {name.strip(): value.strip().strip("'\"") for name, equals, value in pairs if equals}
+
+
+def make_missing(var: Path -> list[str]:
     """Create what neither the environment nor the folder has; returns the names made. Safe when two processes start at once."""
     made = []
     for name in NAMES:
         path = folder(var) / name.lower()
-        if os.environ.get(name) or os.environ.get(f"{name}_FILE") or path.exists():
+        if given.get(name) or given.get(f"{name}_FILE") or path.exists():
             continue
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = path.with_name(f".{path.name}.{os.getpid()}")

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import environ
 
+from cogo.unfold import UNFOLD  # noqa: F401  # the console's look; django-unfold reads it from here
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.FileAwareEnv()
 
@@ -58,7 +60,10 @@ def _secret(name: str) -> str:
     value = env.str(name, default="")
     path = VAR_DIR / "secrets" / name.lower()
     if not value and path.exists():
-        value = path.read_text(encoding="utf-8").strip()
+        try:
+            value = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{path} cannot be read ({error.__class__.__name__}); make it readable for this user or set {name}") from None
     if not value:
         raise SettingsError(f"{name} is not set; set it in the environment (or {name}_FILE), or run 'make run' once to have one made")
     return value
@@ -91,6 +96,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_q",
+    "cogo",
     "llm_gateway",
     "analytics",
 ]
@@ -136,7 +142,10 @@ def _databases() -> dict[str, Any]:
         raise SettingsError("DATABASE_URL cannot be read; use sqlite:///path or postgres://user@host:5432/name") from None
     if scheme == "sqlite":
         if str(found["NAME"]) != ":memory:":
-            Path(found["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                Path(found["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise SettingsError(f"DATABASE_URL names {found['NAME']}, whose folder cannot be made ({error.strerror}); name another one") from None
         # IMMEDIATE: a writer queues at BEGIN instead of failing in the middle; NORMAL loses nothing on a killed process (WAL).
         sync = "FULL" if _flag("COGO_SQLITE_FULL_SYNC", False) else "NORMAL"
         found["OPTIONS"] = {

@@ -1,0 +1,129 @@
+"""What can be wrong before anything starts, each said in one line that tells what to do."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import Any
+
+from django.conf import settings
+
+
+class CannotStart(SystemExit):
+    """Ends the process with that line on standard error and exit code 1."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__(f"cogo: {' '.join(line.split())}")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The socket all web workers share. Taken before anything else, so that a port in use is known at once."""
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except socket.gaierror:
+        raise CannotStart(f"the address {host!r} is unknown; use --host 127.0.0.1, or 0.0.0.0 for every network interface") from None
+    listening = socket.socket(family, kind, proto)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(address)
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        raise CannotStart(_cannot_listen(host, port, error)) from None
+    listening.set_inheritable(True)
+    return listening
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} on {host} is in use; stop what uses it, or take another one: make run PORT={port + 1 if port < 65535 else 8001}"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"port {port} needs more rights than this user has; take one above 1023: make run PORT=8000"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is no address of this machine; use --host 127.0.0.1, or 0.0.0.0 for every network interface"
+    return f"cannot listen on {host}:{port}: {error.strerror}"
+
+
+def free_port() -> int:
+    """A loopback port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def check_database() -> None:
+    """Connects and takes the right to write, as the journal will."""
+    from django.db import DatabaseError, connection
+
+    if connection.vendor == "postgresql":
+        _check_postgresql(connection.get_connection_params())
+        return
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            cursor.execute("ROLLBACK")
+    except DatabaseError as error:
+        raise CannotStart(_cannot_use_sqlite(str(settings.DATABASES["default"]["NAME"]), str(error))) from None
+
+
+def _cannot_use_sqlite(path: str, said: str) -> str:
+    if "locked" in said:
+        return f"the database {path} is locked by another program; stop it, then try again"
+    if "not a database" in said:
+        return f"DATABASE_URL names {path}, which is not an SQLite database; name another file or move that one away"
+    return f"DATABASE_URL names {path}, which cannot be written ({said}); make the folder and the file writable or name another one"
+
+
+def _check_postgresql(parameters: dict[str, Any]) -> None:
+    import psycopg
+
+    place = f"PostgreSQL at {parameters.get('host') or 'the local socket'}:{parameters.get('port') or 5432}"
+    try:
+        psycopg.connect(**{**parameters, "connect_timeout": 5}).close()
+    except psycopg.Error as error:
+        said = str(error)
+        user, name = parameters.get("user", ""), parameters.get("dbname", "")
+        if "password authentication failed" in said or "no password supplied" in said:
+            line = f"{place} refuses the password of user {user!r}; correct it in DATABASE_URL"
+        elif "does not exist" in said and "role" in said:
+            line = f"{place} knows no user {user!r}; correct DATABASE_URL or create it: createuser {user}"
+        elif "does not exist" in said and "database" in said:
+            line = f"{place} has no database {name!r}; correct DATABASE_URL or create it: createdb {name}"
+        else:
+            line = f"{place} cannot be reached ({_last_line(said)}); start it or correct DATABASE_URL"
+        raise CannotStart(line) from None
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip() and "Is the server running" not in line]
+    return lines[-1][:200] if lines else "no message"
+
+
+def check_cache() -> None:
+    """Redis, when REDIS_URL names one."""
+    if not settings.REDIS_URL:
+        return
+    from django.core.cache import cache
+    from redis.exceptions import RedisError
+
+    try:
+        cache.get("cogo")
+    except (RedisError, OSError, ValueError) as error:
+        raise CannotStart(f"REDIS_URL names a Redis that cannot be used ({error}); start it, correct REDIS_URL or remove it") from None
+
+
+def migrate(say: Any) -> None:
+    """Brings the schema up to date; says so only when there is something to do."""
+    from django.core.management import CommandError, call_command
+    from django.db import DatabaseError, connection
+    from django.db.migrations.exceptions import InconsistentMigrationHistory
+    from django.db.migrations.executor import MigrationExecutor
+
+    try:
+        executor = MigrationExecutor(connection)
+        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        if plan:
+            say(f"Migrating the database ({len(plan)} steps)")
+            call_command("migrate", verbosity=0, interactive=False)
+    except (DatabaseError, CommandError, InconsistentMigrationHistory) as error:
+        raise CannotStart(f"the database cannot be migrated ({_last_line(str(error))}); give its user the right to create tables") from None

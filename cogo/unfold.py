@@ -1,0 +1,120 @@
+"""The console's look: titles, colours, sidebar. Read by django-unfold; functions are named by their paths so that nothing is imported here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+
+
+def _may(permission: str) -> Any:
+    return lambda request: request.user.has_perm(permission)
+
+
+def _page(title: str, icon: str, model: str, app: str = "llm_gateway") -> dict[str, Any]:
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{app}_{model}_changelist"),
+        "permission": _may(f"{app}.view_{model}"),
+    }
+
+
+def _report(title: str, icon: str, slug: str) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse_lazy("reports:report", args=[slug]), "permission": _may("analytics.view_dailyrollup")}
+
+
+UNFOLD = {
+    "SITE_TITLE": "COGO LLM Gateway",
+    "SITE_HEADER": "COGO",
+    "SITE_SUBHEADER": "LLM Gateway",
+    "SITE_SYMBOL": "hub",
+    "SITE_URL": None,
+    "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "analytics.dashboard.dashboard",
+    "STYLES": [lambda request: static("llm_gateway/admin.css")],
+    "BORDER_RADIUS": "6px",
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97.7% .013 236.62)",
+            "100": "oklch(95.1% .026 236.824)",
+            "200": "oklch(90.1% .058 230.902)",
+            "300": "oklch(82.8% .111 230.318)",
+            "400": "oklch(74.6% .16 232.661)",
+            "500": "oklch(68.5% .169 237.323)",
+            "600": "oklch(54.6% .16 248)",
+            "700": "oklch(50% .134 242.749)",
+            "800": "oklch(44.3% .11 240.79)",
+            "900": "oklch(39.1% .09 240.876)",
+            "950": "oklch(29.3% .066 243.157)",
+        },
+    },
+    "SIDEBAR": {
+        "show_search": True,
+        "command_search": False,
+        "show_all_applications": False,
+        "navigation": [
+            {"items": [{"title": "Dashboard", "icon": "space_dashboard", "link": reverse_lazy("admin:index")}]},
+            {
+                "title": "Traffic",
+                "items": [
+                    _page("Requests", "receipt_long", "requestlog"),
+                    _page("Deployment health", "ecg_heart", "deploymenthealth"),
+                ],
+            },
+            {
+                "title": "Routing",
+                "items": [
+                    _page("Strategies", "alt_route", "strategy"),
+                    _page("Models", "neurology", "languagemodel"),
+                    _page("Aliases", "label", "alias"),
+                ],
+            },
+            {
+                "title": "Providers",
+                "items": [
+                    _page("Providers", "cloud", "provider"),
+                    _page("Provider keys", "vpn_key", "providerkey"),
+                    _page("Key checks", "fact_check", "keycheck"),
+                ],
+            },
+            {
+                "title": "Access",
+                "items": [_page("Teams", "groups", "team"), _page("Client keys", "key_vertical", "clientkey")],
+            },
+            {
+                "title": "Money",
+                "items": [
+                    _page("Budgets", "savings", "budget"),
+                    _page("Prices", "sell", "price"),
+                    _page("Ledger", "menu_book", "ledgerentry"),
+                ],
+            },
+            {
+                "title": "Reports",
+                "items": [
+                    _report("Cost", "payments", "cost"),
+                    _report("Performance", "speed", "performance"),
+                    _report("Savings", "trending_down", "savings"),
+                    _report("Forecast", "query_stats", "forecast"),
+                ],
+            },
+            {
+                "title": "System",
+                "collapsible": True,
+                "separator": True,
+                "items": [
+                    _page("Switch history", "history", "strategyactivation"),
+                    _page("Signs of life", "monitor_heart", "heartbeat"),
+                    _page("Scheduled jobs", "schedule", "schedule", "django_q"),
+                    _page("Finished jobs", "task_alt", "success", "django_q"),
+                    _page("Failed jobs", "error", "failure", "django_q"),
+                    _page("Queue", "stacks", "ormq", "django_q"),
+                    _page("Users", "person", "user", "auth"),
+                    _page("Roles", "shield_person", "group", "auth"),
+                ],
+            },
+        ],
+    },
+}

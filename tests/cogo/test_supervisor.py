@@ -1,0 +1,169 @@
+"""The supervisor over real processes: small scripts that write who they are into a folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from cogo.supervisor import Program, Supervisor
+
+STAYS = """
+import os, pathlib, sys, time
+pathlib.Path(sys.argv[1]).write_text(str(os.getpid()))
+time.sleep(60)
+"""
+FORKS = """
+import os, pathlib, sys, time
+folder = pathlib.Path(sys.argv[1])
+if os.fork() == 0:
+    if os.fork() == 0:
+        (folder / "grandchild").write_text(str(os.getpid()))
+        time.sleep(60)
+    (folder / "child").write_text(str(os.getpid()))
+    time.sleep(60)
+(folder / "main").write_text(str(os.getpid()))
+time.sleep(60)
+"""
+NOTES_ITS_END = """
+import pathlib, signal, sys, time
+file, name, seconds = pathlib.Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
+def end(*_):
+    time.sleep(seconds)
+    with file.open("a") as out:
+        out.write(name + "\\n")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+(file.parent / (name + ".up")).touch()
+time.sleep(60)
+"""
+STUBBORN = """
+import pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+pathlib.Path(sys.argv[1]).write_text("up")
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+def script(folder: Path, name: str, text: str) -> str:
+    file = folder / f"{name}.py"
+    file.write_text(textwrap.dedent(text))
+    return str(file)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text() if Path(f"/proc/{pid}").exists() else True
+
+
+def until(condition, seconds: float = 10.0, supervisor: Supervisor | None = None) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        if supervisor is None:
+            time.sleep(0.02)
+        else:
+            supervisor.tick(0.05)
+
+
+def test_a_child_that_dies_is_started_again_and_one_line_says_so(tmp_path, said):
+    pid_file = tmp_path / "pid"
+    with Supervisor(said.append, first_pause_s=0.05) as supervisor:
+        supervisor.start(Program("helper", (script(tmp_path, "stays", STAYS), str(pid_file))))
+        until(pid_file.exists, supervisor=supervisor)
+        until(lambda: pid_file.read_text() != "", supervisor=supervisor)
+        first = int(pid_file.read_text())
+        os.kill(first, signal.SIGKILL)
+        until(lambda: pid_file.read_text() not in ("", str(first)), supervisor=supervisor)
+        second = int(pid_file.read_text())
+    assert not alive(second)
+    assert len(said) == 1
+    assert said[0].startswith("helper ended unexpectedly")
+
+
+def test_pauses_between_restarts_grow_and_an_essential_program_that_keeps_ending_ends_the_run_with_its_last_words(tmp_path, said, capfd):
+    dies = script(tmp_path, "dies", "raise SystemExit('cogo: there is no such database')")
+    with Supervisor(said.append, first_pause_s=0.05, give_up_after=4) as supervisor:
+        supervisor.start(Program("web", (dies,), essential=True))
+        assert supervisor.run() == 1
+    assert [line.rpartition("in ")[2] for line in said] == ["0.05 s", "0.1 s", "0.2 s"]
+    assert supervisor.gave_up == "web ended 4 times in a row; the last time it said: cogo: there is no such database"
+    assert "there is no such database" in capfd.readouterr().err
+
+
+def test_stages_stop_in_order_and_the_later_one_only_after_the_earlier_has_ended(tmp_path, said):
+    order = tmp_path / "order"
+    file = script(tmp_path, "notes", NOTES_ITS_END)
+    with Supervisor(said.append) as supervisor:
+        for name, seconds, stage in (("model", "0", 1), ("web", "0.4", 0), ("cluster", "0.1", 0)):
+            supervisor.start(Program(name, (file, str(order), name, seconds), stage=stage))
+        until(lambda: len(list(tmp_path.glob("*.up"))) == 3, supervisor=supervisor)
+    assert order.read_text().split() == ["cluster", "web", "model"]
+
+
+def test_a_child_that_ignores_the_signal_is_killed_in_time(tmp_path, said):
+    up = tmp_path / "up"
+    with Supervisor(said.append, stop_within_s=0.6) as supervisor:
+        child = supervisor.start(Program("stubborn", (script(tmp_path, "stubborn", STUBBORN), str(up))))
+        until(up.exists, supervisor=supervisor)
+        pid = child.process.pid
+        began = time.monotonic()
+    assert time.monotonic() - began < 3
+    assert not alive(pid)
+
+
+def test_a_stop_signal_ends_the_run_with_exit_code_0(tmp_path, said):
+    with Supervisor(said.append) as supervisor:
+        supervisor.start(Program("helper", (script(tmp_path, "stays", STAYS), str(tmp_path / "pid"))))
+        until((tmp_path / "pid").exists, supervisor=supervisor)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert supervisor.run() == 0
+    assert said == []
+
+
+def test_what_children_write_is_passed_on_and_a_quiet_one_keeps_it_for_its_reason(tmp_path, said, capfd):
+    talks = script(tmp_path, "talks", "import sys\nprint('a line')\nsys.stderr.write('cut off')")
+    with Supervisor(said.append, first_pause_s=60) as supervisor:
+        supervisor.start(Program("loud", (talks,)))
+        quiet = supervisor.start(Program("quiet", (talks,), quiet=True))
+        until(lambda: len(said) == 2, supervisor=supervisor)
+        assert quiet.reason() == "cut off"
+    assert capfd.readouterr().err.splitlines() == ["a line", "cut off"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a child to its parent")
+def test_killing_the_supervisor_leaves_no_process_not_even_forked_ones(tmp_path):
+    forks = script(tmp_path, "forks", FORKS)
+    driver = script(
+        tmp_path,
+        "driver",
+        f"""
+        from cogo.supervisor import Program, Supervisor
+        with Supervisor(print) as supervisor:
+            supervisor.start(Program("forks", ({forks!r}, {str(tmp_path)!r})))
+            supervisor.run()
+        """,
+    )
+    root = Path(__file__).resolve().parents[2]
+    parent = subprocess.Popen([sys.executable, driver], cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
+    names = ("main", "child", "grandchild")
+    until(lambda: all((tmp_path / name).exists() and (tmp_path / name).read_text() for name in names))
+    pids = [int((tmp_path / name).read_text()) for name in names]
+    assert all(alive(pid) for pid in pids)
+    parent.kill()
+    parent.wait()
+    until(lambda: not any(alive(pid) for pid in pids), seconds=5)
