@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from typing_extensions import override
 
 
@@ -14,3 +17,12 @@ class LlmGatewayConfig(AppConfig):
         from .models import catalogue_version
 
         catalogue_version.connect()
+        post_migrate.connect(_roles, dispatch_uid="cogo-roles")
+
+
+def _roles(sender: AppConfig, **_: Any) -> None:
+    """After the last app whose permissions the roles hold."""
+    if sender.label == "analytics":
+        from .admin.groups import ensure_groups
+
+        ensure_groups()

@@ -1,0 +1,128 @@
+"""From the request log to the rollups, again and again, with the same result each time.
+
+A run recomputes whole hours: those since the last run, and those that had an open request then. A request finishes either in an hour
+that is recomputed anyway or was open at the last run, so no late row is missed and no index on the end of requests is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from llm_gateway.models import RequestLog
+
+from .measures import TOKENS, Measures
+from .models import DIMENSIONS, DailyRollup, HourlyRollup, Rollup, RollupState
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+# A row may be committed a little after the moment it arrived; until then its hour is not taken as complete.
+MARGIN = timedelta(minutes=10)
+READ = (
+    "created_at", "state", "team_id", "client_key_id", "provider_slug", "served_model", "model__name", "strategy", "tag", "kind", "simulated",
+    "attempt_count", "usage_source", "cost_nusd", "latency_ms", "ttft_ms", *TOKENS,
+)  # fmt: skip
+
+
+class Superseded(Exception):
+    """A newer run has begun and does this one's work, with fresher rows."""
+
+
+def roll_up(now: datetime | None = None) -> dict[str, int]:
+    """Bring the rollups up to ``now``. Returns how many hours and days were recomputed. Safe to run twice, also at once."""
+    now = now or timezone.now()
+    first = RequestLog.objects.order_by("created_at").values_list("created_at", flat=True).first()
+    if first is None:
+        return {"hours": 0, "days": 0}
+    RollupState.objects.get_or_create(pk=1, defaults={"until": floor_hour(first)})
+    generation = _claim()
+    state = RollupState.objects.get(pk=1)
+    pending = _pending()
+    start, end = floor_hour(min(state.until, now)), floor_hour(now)
+    hours = {start + i * HOUR for i in range(int((end - start) / HOUR) + 1)}
+    hours |= {_from_unix(hour) for hour in (*state.pending, *pending)}
+    try:
+        done = _rebuild(hours, generation)
+    except Superseded:
+        return {"hours": 0, "days": 0}
+    until = max(floor_hour(now - MARGIN), state.until)
+    RollupState.objects.filter(pk=1, generation=generation).update(until=until, pending=pending, ran_at=now)
+    return done
+
+
+def rebuild(hours: Iterable[datetime]) -> dict[str, int]:
+    """Recompute these hours and the days they are in. An hour whose log was purged comes out empty: name only hours whose log is whole."""
+    RollupState.objects.get_or_create(pk=1, defaults={"until": floor_hour(min(hours := set(hours)))})
+    return _rebuild(hours, _claim())
+
+
+def finished(rows: QuerySet[RequestLog]) -> Iterator[dict[str, Any]]:
+    """What reports need of finished requests, unordered."""
+    return rows.exclude(state="open").order_by().values(*READ).iterator(chunk_size=2000)
+
+
+def dimensions(row: dict[str, Any]) -> tuple[Any, ...]:
+    """The values of :data:`DIMENSIONS` for a log row."""
+    model = row["model__name"] or row["served_model"] or ""
+    return (row["team_id"], row["client_key_id"] or 0, row["provider_slug"], model, row["strategy"], row["tag"], row["kind"], row["simulated"])
+
+
+def floor_hour(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def _rebuild(hours: set[datetime], generation: int) -> dict[str, int]:
+    for hour in sorted(hours):
+        _rebuild_hour(hour, generation)
+    days = {hour.date() for hour in hours}
+    for day in sorted(days):
+        _rebuild_day(day, generation)
+    return {"hours": len(hours), "days": len(days)}
+
+
+def _rebuild_hour(hour: datetime, generation: int) -> None:
+    cells: dict[tuple[Any, ...], Measures] = {}
+    for row in finished(RequestLog.objects.filter(created_at__gte=hour, created_at__lt=hour + HOUR)):
+        cells.setdefault(dimensions(row), Measures()).add_request(row)
+    _replace(HourlyRollup, {"hour": hour}, cells, generation)
+
+
+def _rebuild_day(day: date, generation: int) -> None:
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    cells: dict[tuple[Any, ...], Measures] = {}
+    for row in HourlyRollup.objects.filter(hour__gte=start, hour__lt=start + DAY).order_by().values().iterator(chunk_size=2000):
+        cells.setdefault(tuple(row[d] for d in DIMENSIONS), Measures()).add_sums(row)
+    _replace(DailyRollup, {"day": day}, cells, generation)
+
+
+def _replace(model: type[Rollup], when: dict[str, Any], cells: dict[tuple[Any, ...], Measures], generation: int) -> None:
+    """Reading is done before: on SQLite a transaction shuts out every other writer, so it only deletes and inserts."""
+    rows = [model(**when, **dict(zip(DIMENSIONS, key, strict=True)), **cell.columns()) for key, cell in cells.items()]
+    with transaction.atomic():
+        if RollupState.objects.select_for_update().get(pk=1).generation != generation:
+            raise Superseded
+        model._default_manager.filter(**when).delete()
+        model._default_manager.bulk_create(rows, batch_size=500)
+
+
+def _claim() -> int:
+    with transaction.atomic():
+        state = RollupState.objects.select_for_update().get(pk=1)
+        state.generation += 1
+        state.save(update_fields=["generation"])
+    return state.generation
+
+
+def _pending() -> list[int]:
+    """Unix hours with an open request now; read through the index of open rows."""
+    arrived = RequestLog.objects.filter(state="open").order_by().values_list("created_at", flat=True)
+    return sorted({int(floor_hour(moment).timestamp()) // 3600 for moment in arrived.iterator()})
+
+
+def _from_unix(hour: int) -> datetime:
+    return datetime.fromtimestamp(hour * 3600, UTC)

@@ -1,0 +1,15 @@
+"""Admin classes, a file per subject. Django's autodiscovery imports this package; its modules register themselves."""
+
+from . import (  # noqa: F401  # imported for what they register
+    access,
+    accounts,
+    background,
+    budgets,
+    health,
+    language_models,
+    prices,
+    provider_keys,
+    providers,
+    requests,
+    strategies,
+)

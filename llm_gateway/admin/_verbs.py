@@ -1,0 +1,75 @@
+"""The admin's way to the named verbs. Imported when used: the console's lists work while a verb's own dependencies do not."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from llm_gateway.models import ClientKey, DeploymentHealth, Heartbeat, ProviderKey, Strategy, StrategyActivation
+
+FRESH = timedelta(minutes=3)
+
+
+def background_alive() -> bool:
+    """Whether the task cluster gave a sign of life lately, so that queued work will run."""
+    return Heartbeat.objects.filter(name__startswith="tasks", at__gte=timezone.now() - FRESH).exists()
+
+
+def clean_secret(plain: str) -> str:
+    """Raises ``ActionError`` with a sentence that does not hold what was typed."""
+    from llm_gateway.actions.store_provider_key import clean_secret as clean
+
+    return clean(plain)
+
+
+def store_key(row: ProviderKey, secret: str) -> None:
+    from llm_gateway.actions.store_provider_key import store_provider_key
+
+    store_provider_key(row.provider, secret, row.name)
+    row.refresh_from_db()
+
+
+def check_keys(ids: list[int], trigger: str) -> bool:
+    """Check now: through the task cluster when it lives, else at once. Returns whether the result is already there."""
+    if background_alive():
+        from django_q.tasks import async_task
+
+        async_task("llm_gateway.tasks.check_keys", ids, trigger)
+        return False
+    from llm_gateway.actions.check_keys import check_keys as check
+
+    check(ids, trigger=trigger)
+    return True
+
+
+def create_client_key(row: ClientKey, user: Any) -> tuple[ClientKey, str]:
+    from llm_gateway.actions.create_client_key import create_client_key as create
+
+    return create(row, user)
+
+
+def revoke_client_key(row: ClientKey) -> None:
+    from llm_gateway.actions.revoke_client_key import revoke_client_key as revoke
+
+    revoke(row)
+
+
+def activate_strategy(row: Strategy, user: Any) -> None:
+    from llm_gateway.actions.activate_strategy import activate_strategy as activate
+
+    activate(row.name, user=user, via="admin")
+
+
+def rollback_strategy(row: StrategyActivation, user: Any) -> None:
+    from llm_gateway.actions.rollback_strategy import rollback_strategy as roll_back
+
+    roll_back(row, user=user, via="admin")
+
+
+def clear_health(rows: list[DeploymentHealth]) -> None:
+    from llm_gateway.actions.clear_health import clear_health as clear
+
+    for row in rows:
+        clear(row)

@@ -1,0 +1,201 @@
+"""Teams and client keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+from typing_extensions import override
+from unfold.contrib.filters.admin import RelatedDropdownFilter
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+
+from llm_gateway.core.catalog import Scope
+from llm_gateway.models import ClientKey, Team
+
+from . import _verbs
+from ._base import GatewayAdmin
+from ._show import NONE, ago, badge, badges, link
+from .language_models import WordListField
+
+SCOPE_TEXT = {
+    Scope.GENERATE: "generate: chat and code generation, every dialect",
+    Scope.ANALYZE: "analyze: code analysis",
+    Scope.READ: "read: models, status and performance figures",
+    Scope.MANAGE: "manage: switch the strategy, check provider keys",
+}
+
+
+@admin.register(Team)
+class TeamAdmin(GatewayAdmin):
+    list_display = ("name", "enabled", "keys_shown", "bodies", "retention", "timezone", "alert_email")
+    list_filter = ("enabled", "bodies")
+    search_fields = ("name", "slug")
+    prepopulated_fields = {"slug": ("name",)}  # noqa: RUF012
+    empty_title = "No teams yet"
+    empty_hint = "A team owns client keys and pays for what they use."
+    fieldsets = (
+        (None, {"fields": ("name", "slug", "enabled")}),
+        ("What is kept", {"fields": ("bodies", "retention_days")}),
+        ("Money", {"fields": ("timezone", "alert_email")}),
+    )
+
+    @override
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Team]:
+        live = Count("client_keys", filter=Q(client_keys__revoked_at=None), distinct=True)
+        return super().get_queryset(request).annotate(key_count=live)
+
+    @admin.display(description="client keys", ordering="key_count")
+    def keys_shown(self, row: Any) -> str:
+        return link(f"{reverse('admin:llm_gateway_clientkey_changelist')}?team__id__exact={row.pk}", row.key_count)
+
+    @admin.display(description="kept for")
+    def retention(self, row: Team) -> str:
+        return f"{row.retention_days} days" if row.retention_days else "gateway's setting"
+
+
+class ClientKeyForm(forms.ModelForm):  # type: ignore[type-arg]
+    scopes = forms.MultipleChoiceField(
+        choices=[(s.value, SCOPE_TEXT[s]) for s in Scope],
+        initial=[Scope.GENERATE.value, Scope.ANALYZE.value, Scope.READ.value],
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="What a program holding this key may do.",
+    )
+    models_allowed = WordListField(label="models", required=False, help_text="Model names or aliases, with commas. Empty: all.")
+
+    class Meta:
+        model = ClientKey
+        fields = ("name", "team", "scopes", "models_allowed", "strategy", "max_tokens", "max_concurrency", "requests_per_minute", "allow_unpriced", "expires_at")
+
+
+class LiveFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "live"
+
+    @override
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "in use"), ("revoked", "revoked"), ("expired", "expired")]
+
+    @override
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        now = timezone.now()
+        match self.value():
+            case "yes":
+                return queryset.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
+            case "revoked":
+                return queryset.exclude(revoked_at=None)
+            case "expired":
+                return queryset.filter(expires_at__lte=now, revoked_at=None)
+        return queryset
+
+
+@admin.register(ClientKey)
+class ClientKeyAdmin(GatewayAdmin):
+    form = ClientKeyForm
+    list_display = ("name", "team", "state_badge", "shape", "scopes_shown", "models_shown", "used", "expires", "created_at")
+    list_filter = (LiveFilter, ("team", RelatedDropdownFilter))
+    list_select_related = ("team",)
+    search_fields = ("name", "public_id", "team__name")
+    actions = None
+    empty_title = "No client keys yet"
+    empty_hint = "Programs call the gateway with a client key. It is shown once, when you create it."
+    change_form_outer_before_template = "admin/llm_gateway/client_key_state.html"
+    fieldsets = (
+        (None, {"fields": ("name", "team", "scopes")}),
+        ("Routing", {"fields": ("models_allowed", "strategy")}),
+        ("Limits", {"fields": ("requests_per_minute", "max_concurrency", "max_tokens", "allow_unpriced", "expires_at")}),
+    )
+
+    @override
+    def get_readonly_fields(self, request: HttpRequest, obj: ClientKey | None = None) -> tuple[str, ...]:
+        return ("team",) if obj else ()
+
+    @override
+    def has_delete_permission(self, request: HttpRequest, obj: ClientKey | None = None) -> bool:
+        """Keys are revoked, not deleted: their requests and their money stay theirs."""
+        return False
+
+    @override
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = extra_context or {}
+        row = self.get_object(request, object_id) if object_id else None
+        if row is not None:
+            context |= {"client_key": row, "state_badge": self.state_badge(row), "used": ago(row.last_used_at), "shape": self.shape(row)}
+            context["may_revoke"] = row.revoked_at is None and self.has_change_permission(request, row)
+            context["requests_url"] = f"{reverse('admin:llm_gateway_requestlog_changelist')}?client_key__id__exact={row.pk}"
+        return super().changeform_view(request, object_id, form_url, context)
+
+    @override
+    def save_model(self, request: HttpRequest, obj: ClientKey, form: Any, change: bool) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+            return
+        made, key = _verbs.create_client_key(obj, request.user)
+        obj.__dict__.update(made.__dict__)
+        # Only for the answer to this very request: no session, no message, no log ever holds it.
+        request.cogo_new_key = key  # type: ignore[attr-defined]
+
+    @override
+    def response_add(self, request: HttpRequest, obj: ClientKey, post_url_continue: str | None = None) -> HttpResponse:
+        key = request.__dict__.pop("cogo_new_key")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Your new client key",
+            "opts": self.opts,
+            "client_key": obj,
+            "key": key,
+            "done_url": self.change_url(obj.pk),
+            "base_url": request.build_absolute_uri("/")[:-1],
+        }
+        response = TemplateResponse(request, "admin/llm_gateway/client_key_created.html", context)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    @override
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_POST(self.revoke_view))
+        return [path("<path:object_id>/revoke/", view, name="llm_gateway_clientkey_revoke"), *super().get_urls()]
+
+    def revoke_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        row = self.fetch(request, object_id)
+        _verbs.revoke_client_key(row)
+        self.log_change(request, row, "Revoked.")
+        messages.success(request, f"{row.name} is revoked. Every worker refuses it within 2 seconds.")
+        return self.back(request, row.pk)
+
+    @admin.display(description="state")
+    def state_badge(self, row: ClientKey) -> str:
+        if row.revoked_at:
+            return badge("revoked", "bad", f"since {row.revoked_at:%Y-%m-%d %H:%M} UTC")
+        if row.expires_at and row.expires_at <= timezone.now():
+            return badge("expired", "warn")
+        return badge("in use", "good") if row.last_used_at else badge("never used", "quiet")
+
+    @admin.display(description="key")
+    def shape(self, row: ClientKey) -> str:
+        return f"cogo_{row.public_id}_…"
+
+    @admin.display(description="scopes")
+    def scopes_shown(self, row: ClientKey) -> str:
+        return badges(row.scopes) if isinstance(row.scopes, list) else NONE
+
+    @admin.display(description="models")
+    def models_shown(self, row: ClientKey) -> str:
+        names = row.models_allowed if isinstance(row.models_allowed, list) else []
+        return "all" if not names else ", ".join(map(str, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+    @admin.display(description="last used", ordering="last_used_at")
+    def used(self, row: ClientKey) -> str:
+        return ago(row.last_used_at) if row.last_used_at else "never"
+
+    @admin.display(description="expires", ordering="expires_at")
+    def expires(self, row: ClientKey) -> str:
+        return ago(row.expires_at) if row.expires_at else "never"

@@ -1,0 +1,302 @@
+"""The request log: what was asked, who answered, why, and what it cost."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from typing_extensions import override
+from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter, RelatedDropdownFilter
+
+from llm_gateway.models import Attempt, Price, RequestBody, RequestLog
+
+from . import _decision
+from ._base import ReadOnlyAdmin, ReadOnlyInline
+from ._keyset import KeysetChangeList, KeysetPaginator, first_id_at
+from ._show import NONE, REQUEST_TONE, ago, badge, count, link, milliseconds, mono, price, usd
+
+BODY = "llm_gateway.view_requestbody"
+
+
+class WhenFilter(admin.SimpleListFilter):
+    """By the time-ordered key, so that a narrow window reads a narrow part of the table."""
+
+    title = "when"
+    parameter_name = "when"
+    windows = {  # noqa: RUF012
+        "15m": ("last 15 minutes", timedelta(minutes=15)),
+        "1h": ("last hour", timedelta(hours=1)),
+        "24h": ("last 24 hours", timedelta(hours=24)),
+        "7d": ("last 7 days", timedelta(days=7)),
+        "30d": ("last 30 days", timedelta(days=30)),
+    }
+
+    @override
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, title) for name, (title, _) in self.windows.items()]
+
+    @override
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        window = self.windows.get(self.value() or "")
+        return queryset.filter(pk__gte=first_id_at(timezone.now() - window[1])) if window else queryset
+
+
+class DayFilter(admin.SimpleListFilter):
+    """A day that a report links to; offered only while it is set."""
+
+    title = "day"
+    parameter_name = "day"
+
+    @override
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(self.value() or "", self.value() or "")] if self.value() else []
+
+    @override
+    def has_output(self) -> bool:
+        return bool(self.value())
+
+    @override
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        try:
+            start = datetime.strptime(self.value() or "", "%Y-%m-%d").replace(tzinfo=timezone.get_default_timezone())
+        except ValueError:
+            return queryset
+        return queryset.filter(pk__gte=first_id_at(start), pk__lt=first_id_at(start + timedelta(days=1)))
+
+
+class KindFilter(admin.SimpleListFilter):
+    title = "kind"
+    parameter_name = "kind"
+
+    @override
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(kind, kind) for kind in ("chat", "generate", "analyze", "test", "embeddings")]
+
+    @override
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
+class AttemptInline(ReadOnlyInline):
+    model = Attempt
+    fields = ("number", "target", "outcome_badge", "status", "said", "took", "ttft", "billed_shown", "cost", "upstream")
+    readonly_fields = fields
+    ordering = ("number",)
+    verbose_name_plural = "attempts, first to last"
+
+    @override
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
+        return super().get_queryset(request).select_related("provider_key")
+
+    @admin.display(description="tried")
+    def target(self, row: Attempt) -> str:
+        key = row.provider_key.name if row.provider_key else "key deleted"
+        return format_html('{}<span class="cogo-sub">{} · {}</span>', row.upstream_id, row.provider_slug, key)
+
+    @admin.display(description="outcome")
+    def outcome_badge(self, row: Attempt) -> str:
+        return badge(row.outcome, REQUEST_TONE.get(row.outcome, "quiet"))
+
+    @admin.display(description="status")
+    def status(self, row: Attempt) -> str:
+        return str(row.http_status or NONE)
+
+    @admin.display(description="what happened")
+    def said(self, row: Attempt) -> str:
+        if not row.error_class:
+            return "streamed" if row.streamed else "answered"
+        return format_html('{}<span class="cogo-sub">{}</span>', row.error_class.replace("_", " "), row.detail)
+
+    @admin.display(description="took")
+    def took(self, row: Attempt) -> str:
+        return milliseconds(row.latency_ms)
+
+    @admin.display(description="first token")
+    def ttft(self, row: Attempt) -> str:
+        return milliseconds(row.ttft_ms)
+
+    @admin.display(description="billed as")
+    def billed_shown(self, row: Attempt) -> str:
+        return format_html("{}{}", row.billed or NONE, ", maybe" if row.maybe_billed else "")
+
+    @admin.display(description="cost")
+    def cost(self, row: Attempt) -> str:
+        return usd(row.cost_nusd) if row.billed else NONE
+
+    @admin.display(description="provider's request id")
+    def upstream(self, row: Attempt) -> str:
+        return mono(row.upstream_request_id)
+
+
+@admin.register(RequestLog)
+class RequestLogAdmin(ReadOnlyAdmin):
+    list_display = ("when", "state_badge", "client", "models_shown", "attempts_shown", "tokens", "cost", "latency", "ttft", "kind_shown")
+    list_filter = (
+        WhenFilter,
+        DayFilter,
+        ("state", ChoicesDropdownFilter),
+        ("provider", RelatedDropdownFilter),
+        ("model", RelatedDropdownFilter),
+        ("client_key", RelatedDropdownFilter),
+        ("team", RelatedDropdownFilter),
+        KindFilter,
+        ("simulated", BooleanRadioFilter),
+    )
+    list_select_related = ("client_key", "provider", "model", "team")
+    list_per_page = 50
+    sortable_by = ()
+    ordering = ("-id",)
+    paginator = KeysetPaginator
+    inlines = (AttemptInline,)
+    fields = ("panel",)
+    readonly_fields = fields
+    empty_title = "No requests here"
+    empty_hint = "Send one with a client key, or widen the filters. Every authenticated request leaves a line, whatever became of it."
+    change_form_outer_before_template = "admin/llm_gateway/request_head.html"
+    change_form_outer_after_template = "admin/llm_gateway/request_decision.html"
+    fieldsets = ()
+    HEAVY = ("decision", "metadata")
+
+    @override
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ()
+
+    @override
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RequestLog]:
+        rows = super().get_queryset(request)
+        lists = request.resolver_match is not None and request.resolver_match.url_name == "llm_gateway_requestlog_changelist"
+        return rows.defer(*self.HEAVY) if lists else rows
+
+    @override
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
+        return KeysetChangeList
+
+    @override
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = extra_context or {}
+        row = self.get_object(request, object_id) if object_id else None
+        if isinstance(row, RequestLog):
+            context |= {"log": row, "title": f"Request {str(row.pk)[-12:]}", "state_badge": self.state_badge(row), **self._facts(row)}
+            context["decision"] = _decision.readable(row.decision)
+            context["has_body"] = RequestBody.objects.filter(pk=row.pk).exists()
+            context["may_read"] = request.user.has_perm(BODY)
+        return super().changeform_view(request, object_id, form_url, context)
+
+    @override
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.body_view)
+        return [path("<path:object_id>/texts/", view, name="llm_gateway_requestlog_texts"), *super().get_urls()]
+
+    def body_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Prompt and answer as plain text. A right of its own, and every look is written down."""
+        row = self.get_object(request, object_id)
+        if row is None or not self.has_view_permission(request, row) or not request.user.has_perm(BODY):
+            return HttpResponse("You may not read prompts.", status=403, content_type="text/plain; charset=utf-8")
+        body = RequestBody.objects.filter(pk=row.pk).first()
+        prompt, answer = _decision.texts(body) if body else ("", "")
+        self.log_change(request, row, "Read prompt and answer.")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Texts of request {str(row.pk)[-12:]}",
+            "opts": self.opts,
+            "log": row,
+            "body": body,
+            "prompt": prompt,
+            "answer": answer,
+            "back_url": self.change_url(row.pk),
+        }
+        response = TemplateResponse(request, "admin/llm_gateway/request_texts.html", context)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def _facts(self, row: RequestLog) -> dict[str, Any]:
+        """Labelled values of the detail page, in the order an operator asks for them."""
+        rate = Price.objects.filter(pk=row.price_id).first() if row.price_id else None
+        served = row.model.name if row.model else NONE
+        facts = [
+            ("Arrived", f"{row.created_at:%Y-%m-%d %H:%M:%S} UTC"),
+            ("Client", link(reverse("admin:llm_gateway_clientkey_change", args=[row.client_key_id]), row.client_key.name) if row.client_key else "staff, from the browser"),
+            ("Team", row.team.name),
+            ("Asked for", row.asked_model or "any model"),
+            ("Answered by", f"{served} at {row.provider_slug}" if row.provider_slug else NONE),
+            ("The provider called it", row.served_model or NONE),
+            ("Strategy", row.strategy or "none: a model was named"),
+            ("API", f"{row.dialect.replace('_', ' ')}, {row.kind}{', streamed' if row.stream else ''}"),
+            ("Status", f"{row.http_status or NONE} {row.error_code}".strip()),
+            ("Ended with", row.finish_reason or NONE),
+            ("Took", milliseconds(row.latency_ms)),
+            ("First token after", milliseconds(row.ttft_ms)),
+            ("Worker", row.worker or NONE),
+            ("Tag", row.tag or NONE),
+        ]
+        if row.flags:
+            facts.append(("Remarks", row.flags))
+        names = ("input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning", "audio_input", "audio_output")
+        usage = [(n.replace("_", " "), count(v)) for n in names if (v := getattr(row, f"{n}_tokens")) is not None]
+        rates = [(n.replace("_", " "), price(v)) for n in names if rate is not None and (v := getattr(rate, n)) is not None]
+        return {"facts": facts, "usage": usage, "rates": rates, "rate": rate, "cost": self.cost(row), "held": usd(row.hold_nusd)}
+
+    @admin.display(description="time")
+    def when(self, row: RequestLog) -> str:
+        return ago(row.created_at)
+
+    @admin.display(description="state")
+    def state_badge(self, row: RequestLog) -> str:
+        shown = badge(row.state, REQUEST_TONE.get(row.state, "quiet"))
+        return format_html('{}<span class="cogo-sub">{}</span>', shown, row.error_code.replace("_", " ")) if row.error_code else shown
+
+    @admin.display(description="client")
+    def client(self, row: RequestLog) -> str:
+        name = row.client_key.name if row.client_key else "staff"
+        return format_html('{}<span class="cogo-sub">{}</span>', name, row.team.name)
+
+    @admin.display(description="asked → answered")
+    def models_shown(self, row: RequestLog) -> str:
+        served = row.model.name if row.model else row.served_model
+        asked = row.asked_model or "auto"
+        head = asked if asked == served else f"{asked} → {served}" if served else asked
+        where = row.provider.title if row.provider else row.provider_slug or "never sent"
+        mark = badge("simulated", "info") if row.simulated else ""
+        return format_html('{}<span class="cogo-sub">{} {}</span>', head, where, mark)
+
+    @admin.display(description="attempts")
+    def attempts_shown(self, row: RequestLog) -> str:
+        return badge(f"{row.attempt_count} tries", "warn") if row.attempt_count > 1 else str(row.attempt_count)
+
+    @admin.display(description="tokens in / out")
+    def tokens(self, row: RequestLog) -> str:
+        parts = (row.input_tokens, row.cache_read_tokens, row.cache_write_tokens, row.cache_write_1h_tokens, row.audio_input_tokens)
+        known = [n for n in parts if n is not None]
+        mark = "≈ " if row.usage_source == "estimated" else ""
+        return format_html('<span class="cogo-num">{}{} / {}</span>', mark, count(sum(known) if known else None), count(row.output_tokens))
+
+    @admin.display(description="cost")
+    def cost(self, row: RequestLog) -> str:
+        if row.cost_nusd is None:
+            return NONE if row.state in ("open", "rejected", "replayed") else badge("unknown", "warn", "No price was known, or the usage was not.")
+        mark = "≈ " if row.usage_source == "estimated" and row.cost_nusd else ""
+        return format_html('<span class="cogo-num" title="{}">{}{}</span>', usd(row.cost_nusd), mark, usd(row.cost_nusd, 6))
+
+    @admin.display(description="took")
+    def latency(self, row: RequestLog) -> str:
+        return milliseconds(row.latency_ms)
+
+    @admin.display(description="first token")
+    def ttft(self, row: RequestLog) -> str:
+        return milliseconds(row.ttft_ms)
+
+    @admin.display(description="kind")
+    def kind_shown(self, row: RequestLog) -> str:
+        return format_html('{}<span class="cogo-sub">{}</span>', row.kind, row.dialect.replace("_", " "))
+
+    def panel(self, row: RequestLog) -> str:
+        return ""
