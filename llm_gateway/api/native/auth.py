@@ -92,6 +92,7 @@ class ClientKeyAuthentication(authentication.BaseAuthentication):
             raise KeyRefused(error) from None
         except GatewayError as error:
             raise Refused(error) from None
+        request._request.cogo_identity = identity
         return Caller(identity), identity
 
     @override
@@ -104,21 +105,20 @@ def identity_of(request: Request) -> Identity:
 
     May query for a session (call it from synchronous code), never for a key. Raises DRF's own exceptions.
     """
-    if isinstance(request.auth, Identity):
-        return request.auth
+    known = getattr(request._request, "cogo_identity", None)
+    if known is not None:
+        return cast(Identity, known)
     user = request.user
     if user is None or not user.is_authenticated:
         raise exceptions.NotAuthenticated
     if not user.is_staff:
         raise exceptions.PermissionDenied("Only staff may use the API from the browser; programs send a client key.")
-    known = getattr(request._request, "cogo_identity", None)
-    if known is None:
-        try:
-            known = gateway().staff_identity(user)
-        except GatewayError as error:
-            raise Refused(error) from None
-        request._request.cogo_identity = known
-    return cast(Identity, known)
+    try:
+        identity = gateway().staff_identity(user)
+    except GatewayError as error:
+        raise Refused(error) from None
+    request._request.cogo_identity = identity
+    return identity
 
 
 class DenyAll(permissions.BasePermission):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
-from uuid import UUID
 
 from llm_gateway.core.catalog import Identity
 from llm_gateway.core.errors import GatewayError
@@ -21,9 +20,12 @@ class Pipeline(Protocol):
 
 
 class Gateway(Protocol):
-    """What :func:`llm_gateway.wiring.gateway` hands out. ``identify`` is pure and raises ``Unauthenticated`` or ``KeyRevoked``; ``staff_identity`` may
-    read the user's permissions from the database, so it is called from synchronous code only; ``reject`` writes the row of a request that a
-    view refused; ``health_view`` maps (credential id, upstream id) to ``state``, ``reason`` and ``until``."""
+    """What :func:`llm_gateway.wiring.gateway` hands out.
+
+    ``identify`` is pure and raises ``Unauthenticated`` or ``KeyRevoked``; ``staff_identity`` may read the user's permissions from the
+    database, so it is called from synchronous code only; ``reject`` writes the row of a request that a view refused;
+    ``health_view`` maps (credential id, upstream id) to ``state``, ``reason`` and ``until``.
+    """
 
     @property
     def catalog(self) -> Catalog: ...
@@ -32,9 +34,7 @@ class Gateway(Protocol):
     def identify(self, presented_key: str) -> Identity: ...
     def staff_identity(self, user: Any) -> Identity: ...
     def health_view(self) -> Mapping[tuple[int, str], Mapping[str, Any]]: ...
-    async def reject(
-        self, *, kind: str, dialect: str, identity: Identity, error: GatewayError, model: str = "", id: UUID | None = None  # noqa: A002
-    ) -> None: ...
+    async def reject(self, *, kind: str, dialect: str, identity: Identity, error: GatewayError, model: str = "") -> None: ...
 
 
 def _wired() -> Gateway:

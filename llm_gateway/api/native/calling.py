@@ -1,0 +1,64 @@
+"""The base of views that generate: a parsed body becomes a :class:`Call`, the pipeline answers it. No models, no stores."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+from uuid import UUID
+
+from llm_gateway.core.chat import ChatRequest
+from llm_gateway.core.ids import uuid7
+from llm_gateway.engine.calls import Call, StreamAnswer, WholeAnswer, inbound_of
+from llm_gateway.policies.deadline import DEADLINE_HEADER, parse_deadline
+
+from .errors import request_id
+from .host import gateway
+from .views import AsyncAPIView
+
+# A caller's secrets go no further than this room.
+_PRIVATE = frozenset({"authorization", "x-api-key", "x-goog-api-key", "cookie", "x-csrftoken", "proxy-authorization"})
+
+
+class GeneratingView(AsyncAPIView):
+    """``call`` builds, ``whole`` and ``stream`` run. Whatever the pipeline raises it has logged."""
+
+    def deadline_s(self) -> float | None:
+        return parse_deadline(self.request.headers.get(DEADLINE_HEADER))
+
+    def call(
+        self,
+        chat: ChatRequest,
+        size: int,
+        *,
+        needs: frozenset[str] = frozenset(),
+        id: UUID | None = None,
+        **facts: Any,  # noqa: A002
+    ) -> Call:
+        """``facts`` are fields of :class:`Call`. The first call of a request has the request's own id; give later ones :func:`another_id`."""
+        facts.setdefault("deadline_s", self.deadline_s())
+        return Call(
+            id=id or request_id(self.request),
+            kind=self.kind,
+            identity=self.identity,
+            inbound=inbound_of(chat, size=size, needs=needs),
+            stream=chat.stream,
+            raw=False,
+            headers={name.lower(): value for name, value in self.request.headers.items() if name.lower() not in _PRIVATE},
+            user_id=self.user_id,
+            **facts,
+        )
+
+    async def whole(self, call: Call) -> WholeAnswer:
+        running = gateway().pipeline
+        self.handed_over = True
+        return await running.whole(call)
+
+    async def stream(self, call: Call) -> StreamAnswer:
+        running = gateway().pipeline
+        self.handed_over = True
+        return await running.stream(call)
+
+
+def another_id() -> UUID:
+    return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
