@@ -39,7 +39,7 @@ def _env_file(file: Path) -> dict[str, str]:
     return {name.strip(): value.strip().strip("'\"") for name, equals, value in pairs if equals}
 
 
-def make_missing(var: Path -> list[str]:
+def make_missing(var: Path, given: Mapping[str, str] = os.environ) -> list[str]:
     """Create what neither the environment nor the folder has; returns the names made. Safe when two processes start at once."""
     made = []
     for name in NAMES:
