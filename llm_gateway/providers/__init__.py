@@ -5,8 +5,8 @@ A file registers one :class:`Service`; nothing else in the gateway knows its nam
 
 from llm_gateway.core.registry import Registry
 
-from ._base import Probe, Service, ServiceFacts
+from ._base import Probe, Service, ServiceFacts, join_url
 
 services: Registry[Service] = Registry("service", __name__)
 
-__all__ = ["Probe", "Service", "ServiceFacts", "services"]
+__all__ = ["Probe", "Service", "ServiceFacts", "join_url", "services"]

@@ -59,7 +59,7 @@ class ContextAware:
         only(settings, {"rules": []}, self.name)
         rules = settings.get("rules")
         if rules is None:
-            return {"rules": [dict(rule) for rule in DEFAULT_RULES]}
+            rules = DEFAULT_RULES
         if not isinstance(rules, list | tuple) or len(rules) > MAX_RULES:
             raise ValueError(f"rules has to be a list of at most {MAX_RULES} rules.")
         return {"rules": [_rule(rule, place) for place, rule in enumerate(rules, 1)]}

@@ -12,6 +12,8 @@ from ._order import by_priority
 from ._settings import number, only
 from ._stats import bounds
 
+# One or two failures in a row happen to everybody.
+FEW = 3
 DEFAULTS: dict[str, float] = {"min_success_rate": 0.8}
 
 
@@ -44,7 +46,7 @@ class LowestCost:
 
 
 def _failing(candidate: Candidate, floor: float) -> bool:
-    return bounds(candidate.stats)[1] < floor
+    return candidate.stats.requests >= FEW and bounds(candidate.stats)[1] < floor
 
 
 strategies.add(LowestCost.name, LowestCost())
