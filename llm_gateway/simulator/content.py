@@ -114,8 +114,8 @@ def _scripted_calls(step: Step) -> tuple[ToolCall, ...]:
         ToolCall(
             id=str(one.get("id") or ids.base62(24)),
             name=str(one["tool"]),
-            arguments=dict(one.get("arguments") or {}),
-            freeform=bool(one.get("freeform")),
+            arguments={"input": one["input"]} if "input" in one else dict(one.get("arguments") or {}),
+            freeform="input" in one,
         )
         for one in wanted
     )

@@ -73,14 +73,17 @@ def _personality(provider: str, body: dict[str, Any], state: State) -> Any:
     if body.get("state", "up") not in STATES:
         raise Refused(f"state is one of {', '.join(STATES)}")
     if isinstance(body.get("fault"), str):
-        body = {"state": "fault", **body, "faults": [body.pop("fault")]}
+        fault = body.pop("fault")
+        body = {"state": "fault", **body, "faults": [fault]}
     for spec in body.get("faults") or ():
         _checked(str(spec))
     for name, value in body.items():
         if name not in Personality.__dataclass_fields__:
             raise Refused(f"unknown field {name!r}")
+        if name in ("latency_ms", "chunk_ms", "jitter", "p") and not isinstance(value, int | float):
+            raise Refused(f"{name} is a number")
         for one in chosen.values():
-            setattr(one, name, float(value) if name in ("latency_ms", "chunk_ms", "jitter", "p") else value)
+            setattr(one, name, value)
     return state.snapshot()["personalities"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from urllib.parse import parse_qsl, unquote
 
@@ -18,6 +18,7 @@ class Malformed(Exception):
         super().__init__(reason)
         self.status = status
         self.reason = reason
+        self.request = Request("GET", "/", {}, {}, b"", http10=False, keep_alive=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +76,25 @@ async def read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
     keep_alive = "keep-alive" in connection if http10 else "close" not in connection
     if headers.get("expect", "").lower() == "100-continue":
         writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    body = await _body(reader, headers, body_limit)
     path, _, query = target.partition("?")
     if path.startswith(("http://", "https://")):
-        path = "/" + path.split("/", 3)[-1]
-    return Request(
+        path = "/" + "/".join(path.split("/")[3:])
+    if not path.startswith("/"):
+        raise Malformed(400, "malformed request target")
+    parsed = Request(
         method=method,
         path=unquote(path),
         query=dict(parse_qsl(query, keep_blank_values=True)),
         headers=headers,
-        body=body,
+        body=b"",
         http10=http10,
         keep_alive=keep_alive,
     )
+    try:
+        return replace(parsed, body=await _body(reader, headers, body_limit))
+    except Malformed as error:
+        error.request = replace(parsed, keep_alive=False)
+        raise
 
 
 def _headers(text: str) -> dict[str, str]:

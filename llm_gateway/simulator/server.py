@@ -99,7 +99,9 @@ class Simulator:
                 raise
         finally:
             self._tasks.discard(task)
-            with contextlib.suppress(Exception):
+            if self._stopping:
+                peer.writer.transport.abort()
+            else:
                 peer.writer.close()
 
     async def _one(self, peer: Peer) -> bool:
@@ -107,14 +109,12 @@ class Simulator:
         try:
             request = await read_request(peer.reader, peer.writer, BODY_LIMIT)
         except Malformed as error:
-            reply = json_reply({"error": {"message": error.reason, "type": "invalid_request_error"}}, error.status)
-            blank = Request("GET", "/", {}, {}, b"", False, False)
-            await Delivery(peer, blank, reply).run()
+            await Delivery(peer, error.request, self._malformed(error)).run()
             await self._drained(peer)
             return False
         if request is None:
             return False
-        room = request.path.split("/", 2)[1] if request.path.startswith("/") else ""
+        room = request.path.split("/", 2)[1]
         if room == "_sim":
             reply = control(request, self.state, self.journal)
             return await self._simply(peer, request, reply)
@@ -123,6 +123,15 @@ class Simulator:
             reply = json_reply({"error": {"message": f"no provider at {request.path}", "type": "not_found"}}, 404)
             return await self._simply(peer, request, reply)
         return await self._provider(peer, request, provider)
+
+    def _malformed(self, error: Malformed) -> Reply:
+        """The answer to what could not be read, in the words of the provider it was meant for if that is known."""
+        request = error.request
+        provider = self._providers.get(request.path.split("/", 2)[1])
+        if provider is None or error.status != 413:
+            return json_reply({"error": {"message": error.reason, "type": "invalid_request_error"}}, error.status)
+        call = Call(provider.name, request, provider.inner(request.path), self.state)
+        return provider.refuse(Problem("too_large"), call)
 
     @staticmethod
     async def _simply(peer: Peer, request: Request, reply: Reply) -> bool:

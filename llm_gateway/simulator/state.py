@@ -92,6 +92,8 @@ class State:
     def plan(self, provider: str, model: str, generates: bool) -> Plan:
         """The faults of the next call: named by the model, else programmed for it, else the provider's mood."""
         spec = faults.in_model(model)
+        if spec is None and generates and self.script and "fault" in self.script[0]:
+            spec = str(self.script.popleft()["fault"])
         if spec is None:
             spec = self._next_in_sequence(model)
         if spec is None:

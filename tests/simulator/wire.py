@@ -137,6 +137,13 @@ async def ask(sim: Simulator, wire: str, model: str, prompt: str = "hello there"
     return await exchange(sim, encoded("POST", path, body, headers), deadline)
 
 
+async def everywhere(sim: Simulator, model: str, prompt: str = "hello there", **extra: Any) -> list[tuple[str, bool, Seen]]:
+    """The same generation on every wire, streamed and not, all at once: (wire, stream, what was seen)."""
+    cases = [(wire, stream) for wire in WIRES for stream in (False, True)]
+    seen = await asyncio.gather(*(ask(sim, wire, model, prompt, stream, **extra) for wire, stream in cases))
+    return [(wire, stream, one) for (wire, stream), one in zip(cases, seen, strict=True)]
+
+
 async def get(sim: Simulator, path: str, headers: dict[str, str] | None = None) -> Seen:
     """A GET over bare sockets."""
     return await exchange(sim, encoded("GET", path, None, headers))

@@ -13,7 +13,7 @@ from llm_gateway.simulator.catalogue import Model
 from llm_gateway.simulator.http11 import Request
 from llm_gateway.simulator.providers.base import Provider
 from llm_gateway.simulator.reply import Headers, Problem, Reply, json_reply
-from llm_gateway.simulator.wires import anthropic_messages
+from llm_gateway.simulator.wires import anthropic_messages, common
 
 BAD = "invalid_request_error"
 WORDS: dict[str, tuple[int, str, str]] = {
@@ -121,7 +121,7 @@ class Anthropic(Provider):
         for name, default in (("temperature", 1), ("top_p", 1), ("top_k", 0)):
             if body.get(name) not in (None, default):
                 raise Problem("bad_request", f"`{name}` is not supported for this model.")
-        if (body.get("thinking") or {}).get("type") == "enabled":
+        if common.obj(body.get("thinking")).get("type") == "enabled":
             raise Problem("bad_request", "thinking.type: enabled is not supported for this model; use adaptive.")
         if body["messages"][-1].get("role") == "assistant":
             raise Problem(

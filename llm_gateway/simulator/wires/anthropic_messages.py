@@ -61,8 +61,8 @@ def ask(body: dict[str, Any], counting: bool = False) -> Ask:
             last_user, results = said, answered
         elif role == "assistant":
             results = []
-    shape = body.get("output_format") or (body.get("output_config") or {}).get("format") or {}
-    choice = body.get("tool_choice") or {}
+    shape = common.obj(body.get("output_format") or common.obj(body.get("output_config")).get("format"))
+    choice = common.obj(body.get("tool_choice"))
     cacheable, ttl = _cacheable(body, texts, marks)
     return Ask(
         model=str(body.get("model") or ""),
@@ -70,9 +70,9 @@ def ask(body: dict[str, Any], counting: bool = False) -> Ask:
         last_user=last_user,
         tool_results=tuple(results),
         tools=tuple(
-            Tool(str(one["name"]), one.get("input_schema") or {})
-            for one in body.get("tools") or ()
-            if isinstance(one, dict) and one.get("name") and one.get("type", "custom") == "custom"
+            Tool(str(one["name"]), common.obj(one.get("input_schema")))
+            for one in common.objs(body.get("tools"))
+            if one.get("name") and one.get("type", "custom") == "custom"
         ),
         choice=_choice(choice),
         parallel=not choice.get("disable_parallel_tool_use"),
@@ -81,7 +81,7 @@ def ask(body: dict[str, Any], counting: bool = False) -> Ask:
         stop=common.strings(body.get("stop_sequences")),
         stream=bool(body.get("stream")),
         effort=_effort(body),
-        show_thinking=(body.get("thinking") or {}).get("display") != "omitted",
+        show_thinking=common.obj(body.get("thinking")).get("display") != "omitted",
         overhead=overhead,
         cacheable=cacheable,
         cache_ttl="1h" if ttl == "1h" else "5m",
@@ -131,7 +131,7 @@ def _effort(body: dict[str, Any]) -> str | None:
             raise Problem("bad_request", "`max_tokens` must be greater than `thinking.budget_tokens`.")
         return "low"
     if thinking.get("type") == "adaptive":
-        effort = (body.get("output_config") or {}).get("effort")
+        effort = common.obj(body.get("output_config")).get("effort")
         return str(effort) if effort else "auto"
     return None
 

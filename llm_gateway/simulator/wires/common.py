@@ -10,6 +10,16 @@ MEDIA_TOKENS = 256
 MESSAGE_TOKENS = 4
 
 
+def obj(value: Any) -> dict[str, Any]:
+    """``value`` if it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def objs(value: Any) -> list[dict[str, Any]]:
+    """The objects in a list; nothing when it is none."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
 def text_of(content: Any) -> str:
     """The text of a content value: a string, or a list of parts with ``text`` in them."""
     if isinstance(content, str):

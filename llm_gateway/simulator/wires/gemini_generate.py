@@ -60,7 +60,7 @@ def ask(body: dict[str, Any], model: str, stream: bool) -> Ask:
             last_user, results = said, answered
     config = _get(body, "generationConfig") or {}
     schema = _get(config, "responseJsonSchema") or _get(config, "responseSchema")
-    calling = _get(_get(body, "toolConfig"), "functionCallingConfig") or {}
+    calling = common.obj(_get(_get(body, "toolConfig"), "functionCallingConfig"))
     return Ask(
         model=model,
         texts=tuple(texts),
@@ -91,16 +91,16 @@ def _result(response: Any) -> str:
 
 def _tools(offered: Any) -> tuple[Tool, ...]:
     found = []
-    for group in offered if isinstance(offered, list) else ():
-        for one in _get(group, "functionDeclarations") or ():
-            schema = _get(one, "parametersJsonSchema") or _get(one, "parameters") or {}
-            found.append(Tool(str(one.get("name")), schema))
+    for group in common.objs(offered):
+        for one in common.objs(_get(group, "functionDeclarations")):
+            schema = _get(one, "parametersJsonSchema") or _get(one, "parameters")
+            found.append(Tool(str(one.get("name")), common.obj(schema)))
     return tuple(found)
 
 
 def _choice(calling: dict[str, Any]) -> str:
     mode = str(_get(calling, "mode") or "AUTO").upper()
-    allowed = _get(calling, "allowedFunctionNames") or []
+    allowed = common.strings(_get(calling, "allowedFunctionNames"))
     if mode == "ANY":
         return f"={allowed[0]}" if allowed else "required"
     return "none" if mode == "NONE" else "auto"

@@ -58,9 +58,8 @@ def ask(body: dict[str, Any], effort: str | None) -> Ask:
     limit = common.whole_number(body, "max_completion_tokens")
     if limit is None:
         limit = common.whole_number(body, "max_tokens")
-    shape = body.get("response_format") or {}
-    inner = shape.get("json_schema") or {} if isinstance(shape, dict) else {}
-    schema = inner.get("schema") if isinstance(inner, dict) else None
+    shape = common.obj(body.get("response_format"))
+    schema = common.obj(shape.get("json_schema")).get("schema")
     return Ask(
         model=str(body.get("model") or ""),
         texts=tuple(texts),
@@ -70,7 +69,7 @@ def ask(body: dict[str, Any], effort: str | None) -> Ask:
         choice=tool_choice(body.get("tool_choice")),
         parallel=body.get("parallel_tool_calls") is not False,
         schema=schema if isinstance(schema, dict) else None,
-        json_mode=isinstance(shape, dict) and shape.get("type") in ("json_object", "json_schema"),
+        json_mode=shape.get("type") in ("json_object", "json_schema"),
         max_tokens=limit,
         stop=common.strings(body.get("stop")),
         n=common.whole_number(body, "n") or 1,
@@ -83,21 +82,19 @@ def ask(body: dict[str, Any], effort: str | None) -> Ask:
 def tools(offered: Any) -> tuple[Tool, ...]:
     """Function and custom tools, in the nested chat form or the flat one of Responses."""
     found = []
-    for one in offered if isinstance(offered, list) else ():
-        if not isinstance(one, dict):
-            continue
+    for one in common.objs(offered):
         kind = one.get("type", "function")
         nested = one.get(kind)
         inner = nested if isinstance(nested, dict) else one
         if kind in ("function", "custom") and inner.get("name"):
-            found.append(Tool(str(inner["name"]), inner.get("parameters") or {}, freeform=kind == "custom"))
+            found.append(Tool(str(inner["name"]), common.obj(inner.get("parameters")), freeform=kind == "custom"))
     return tuple(found)
 
 
 def tool_choice(value: Any) -> str:
     """auto, none, required or =name."""
     if isinstance(value, dict):
-        inner = value.get("function") or value.get("custom") or value
+        inner = common.obj(value.get("function") or value.get("custom") or value)
         if inner.get("name"):
             return f"={inner['name']}"
         return "required" if value.get("mode") == "required" else "auto"
@@ -177,8 +174,7 @@ def _choice(index: int, one: Choice, flavor: Flavor, call: Call) -> dict[str, An
 
 
 def _frames(call: Call, made: Answer, flavor: Flavor, head: dict[str, Any]) -> tuple[Frame, ...]:
-    options = call.body.get("stream_options") or {}
-    wanted = bool(options.get("include_usage")) if isinstance(options, dict) else False
+    wanted = bool(common.obj(call.body.get("stream_options")).get("include_usage"))
     base: dict[str, Any] = {"id": head["id"], "object": "chat.completion.chunk", "created": head["created"]}
     base |= {"model": head["model"], **dict(flavor.chunk_extras)}
     if flavor.openai_extras:

@@ -45,7 +45,7 @@ def ask(body: dict[str, Any], effort: str | None) -> Ask:
     if not isinstance(items, list):
         raise Problem("bad_request", "Invalid type for 'input': expected a string or an array.", "input", "invalid_type")
     texts = [common.text_of(body.get("instructions"))] if body.get("instructions") else []
-    shape = (body.get("text") or {}).get("format") or {} if isinstance(body.get("text"), dict) else {}
+    shape = common.obj(common.obj(body.get("text")).get("format"))
     overhead = common.size_of(body.get("tools")) + common.size_of(shape)
     offered = list(tools(body.get("tools")))
     last_user = ""
@@ -105,10 +105,10 @@ def _output(asked: Ask, made: Answer, body: dict[str, Any]) -> list[dict[str, An
     one = made.first
     items: list[dict[str, Any]] = []
     if asked.effort not in (None, "none"):
-        wanted = isinstance(body.get("reasoning"), dict) and body["reasoning"].get("summary")
+        wanted = common.obj(body.get("reasoning")).get("summary")
         summary = [{"type": "summary_text", "text": one.thinking}] if wanted and one.thinking else []
         item = {"id": f"rs_{ids.hexed(50)}", "type": "reasoning", "summary": summary}
-        if "reasoning.encrypted_content" in (body.get("include") or ()):
+        if "reasoning.encrypted_content" in common.strings(body.get("include")):
             item["encrypted_content"] = ids.base62(120)
         items.append(item)
     if one.text or not one.calls:
