@@ -54,7 +54,7 @@ def gateway() -> Gateway:
 
 async def startup() -> Gateway:
     """Start this process's gateway on the running event loop; a second call returns the same one."""
-    global _current  # noqa: PLW0603  # one gateway per process is the point
+    global _current
     if _current is None:
         found = Gateway()
         await found.start()
@@ -64,7 +64,7 @@ async def startup() -> Gateway:
 
 async def shutdown(drain_s: float = 0.0) -> None:
     """Let answers run for ``drain_s``, then end them; settle everything; stop."""
-    global _current  # noqa: PLW0603
+    global _current
     found, _current = _current, None
     if found is not None:
         await found.stop(drain_s)
@@ -93,6 +93,9 @@ class Gateway:
         self._identities: dict[str, Identity] = {}
         self._refreshing: asyncio.Task[Any] | None = None
         self._stopped = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._team_id: int | None = None
+        self._known_rests: list[tuple[tuple[int, str], str, str]] = []
 
     async def start(self) -> None:
         self.journal.start()
@@ -147,14 +150,22 @@ class Gateway:
         )
 
     async def reject(
-        self, *, kind: str, dialect: str, identity: Identity, error: GatewayError, model: str = "", id: UUID | None = None, user_id: int | None = None  # noqa: A002
+        self,
+        *,
+        kind: str,
+        dialect: str,
+        identity: Identity,
+        error: GatewayError,
+        model: str = "",
+        request_id: UUID | None = None,
+        user_id: int | None = None,
     ) -> None:
         """Log a request that a face refused after it knew who called."""
         inbound = Inbound(
             kind=kind, dialect=dialect, model=model, stream=False, include_usage=False, max_tokens=None, n=1, size=0,
             needs=frozenset(), body=b"", chat=_no_chat,
         )  # fmt: skip
-        call = Call(id=id or self.new_id(), kind=kind, identity=identity, inbound=inbound, user_id=user_id)
+        call = Call(id=request_id or self.new_id(), kind=kind, identity=identity, inbound=inbound, user_id=user_id)
         await self.pipeline.reject(call, error)
 
     @staticmethod
@@ -182,15 +193,19 @@ class Gateway:
             raise Unauthenticated("The client key is missing or not known to this gateway; ask its operator for one.")
         return found[1]
 
-    _team_id: int | None = None
-
     def _on_snapshot(self, snapshot: Snapshot) -> None:
+        """Called in the refreshing thread; what the event loop reads is changed on the event loop."""
         from llm_gateway.models import Team
 
-        self._identities = {}
-        self.health.keys_now_routable(c.id for keys in snapshot.credentials.values() for c in keys if c.state.routable)
         team, _ = Team.objects.get_or_create(slug=GATEWAY_TEAM, defaults={"name": "Gateway"})
-        self._team_id = team.pk
+        routable = [c.id for keys in snapshot.credentials.values() for c in keys if c.state.routable]
+
+        def apply() -> None:
+            self._team_id = team.pk
+            self._identities = {}
+            self.health.keys_now_routable(routable)
+
+        self._loop.call_soon_threadsafe(apply)
 
     def _on_effect(self, target: Target, effect: Effect, failure: Failure) -> None:
         if effect.alarm:
@@ -210,19 +225,14 @@ class Gateway:
         try:
             self.catalog.refresh()
             rows = health_store.resting(datetime.now(UTC))
-            self._resting = rows
-        except Exception as error:  # noqa: BLE001  # the loop must go on; the next round may succeed
+        except Exception as error:
+            # The loop must go on; the next round may succeed.
             log.warning("the catalogue was not refreshed", extra={"reason": f"{type(error).__name__}: {error}"[:200]})
-        else:
-            if rows != self._seen_resting:
-                self._seen_resting = rows
-                self._apply(rows)
-
-    _resting: list[Any] = []
-    _seen_resting: list[Any] = []
-
-    def _apply(self, rows: list[Any]) -> None:
-        self.health.restore(rows)
+            return
+        known = [(row[0], row[1], row[2]) for row in rows]
+        if known != self._known_rests:
+            self._known_rests = known
+            self._loop.call_soon_threadsafe(self.health.restore, rows)
 
     async def _threaded(self, work: Callable[..., Any], *args: Any) -> Any:
         """Run blocking database work in a thread and give its connection back."""

@@ -1,0 +1,78 @@
+"""Liveness, readiness and metrics: answered before anything else, without session or database."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from llm_gateway.core import json
+from llm_gateway.core.errors import GatewayError
+from llm_gateway.telemetry import metrics
+from llm_gateway.wiring import gateway
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Draining(Protocol):
+    draining: bool
+
+
+class Operations:
+    paths = frozenset({"/healthz", "/readyz", "/metrics"})
+
+    def __init__(self, settings: Mapping[str, Any], door: Draining) -> None:
+        self._token = str(settings["metrics_token"])
+        self._door = door
+
+    async def answer(self, scope: dict[str, Any], send: Send) -> None:
+        match scope["path"]:
+            case "/healthz":
+                await _send(send, 200, b"ok\n", b"text/plain")
+            case "/readyz":
+                why = self._unready()
+                body = json.dumps({"ready": why is None, **({"reason": why} if why else {})})
+                await _send(send, 200 if why is None else 503, body, b"application/json")
+            case _:
+                if not self._may_see_metrics(scope):
+                    await _send(send, 401, b"set COGO_METRICS_TOKEN and send it as a bearer token\n", b"text/plain")
+                    return
+                self._gauges()
+                await _send(send, 200, generate_latest(), CONTENT_TYPE_LATEST.encode())
+
+    def _unready(self) -> str | None:
+        if self._door.draining:
+            return "shutting down"
+        try:
+            return gateway().ready
+        except GatewayError as error:
+            return error.message
+
+    def _gauges(self) -> None:
+        try:
+            metrics.IN_FLIGHT.set(gateway().gate.in_flight)
+        except GatewayError:
+            metrics.IN_FLIGHT.set(0)
+        metrics.READY.set(self._unready() is None)
+
+    def _may_see_metrics(self, scope: dict[str, Any]) -> bool:
+        headers = dict(scope["headers"])
+        if self._token:
+            sent = headers.get(b"authorization", b"").decode("latin-1").removeprefix("Bearer ").strip()
+            return hmac.compare_digest(sent.encode(), self._token.encode())
+        client = scope.get("client")
+        try:
+            local = client is not None and ipaddress.ip_address(client[0]).is_loopback
+        except ValueError:
+            local = False
+        # Behind a proxy on the same machine every caller looks local.
+        return local and b"x-forwarded-for" not in headers
+
+
+async def _send(send: Send, status: int, body: bytes, kind: bytes) -> None:
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,60 @@
+"""Which dialect file answers which path."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from llm_gateway.api.http import Endpoint
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """``pattern`` matches the whole path; ``dialect`` shapes the errors of a request that never reaches its endpoint. ``when`` narrows by a
+    request header that must be present."""
+
+    method: str
+    pattern: re.Pattern[str]
+    dialect: str
+    endpoint: Endpoint
+    when: str | None = None
+
+
+class Routes:
+    """Filled by the dialect files as they are imported."""
+
+    def __init__(self) -> None:
+        self._routes: list[Route] = []
+        self._loaded = False
+
+    def add(self, method: str, pattern: str, dialect: str, endpoint: Endpoint, *, when: str | None = None) -> None:
+        self._routes.append(Route(method=method, pattern=re.compile(pattern), dialect=dialect, endpoint=endpoint, when=when))
+        # Those that ask for a header come before those that take anything.
+        self._routes.sort(key=lambda route: route.when is None)
+
+    def find(self, method: str, path: str, headers: Mapping[str, str]) -> tuple[Route | None, list[Route]]:
+        """The route, and all that match the path whatever the method."""
+        self.load()
+        fitting = [route for route in self._routes if route.pattern.fullmatch(path)]
+        for route in fitting:
+            if route.method == method and (route.when is None or route.when in headers):
+                return route, fitting
+        return None, fitting
+
+    def load(self) -> None:
+        if not self._loaded:
+            self._loaded = True
+            package = importlib.import_module(__package__ or "")
+            for module in pkgutil.iter_modules(package.__path__):
+                if not module.name.startswith("_"):
+                    importlib.import_module(f"{__package__}.{module.name}")
+
+    def __iter__(self) -> Iterator[Route]:
+        self.load()
+        return iter(self._routes)
+
+
+routes = Routes()

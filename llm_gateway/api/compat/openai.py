@@ -1,0 +1,58 @@
+"""OpenAI's paths: chat completions, embeddings, model lists."""
+
+from __future__ import annotations
+
+from llm_gateway.api.http import JSON, HttpCall, HttpReply, request_id
+from llm_gateway.core import json
+from llm_gateway.core.catalog import Snapshot
+from llm_gateway.core.errors import ModelNotFound
+from llm_gateway.engine.resolve import unknown, usable_names
+from llm_gateway.wires import dialects
+from llm_gateway.wiring import gateway
+
+from ._generate import generate, refuse
+from ._routes import routes
+
+CHAT = "openai_chat"
+# Models carry no creation date here; clients only want an integer.
+_CREATED = 1_700_000_000
+
+
+async def chat_completions(http: HttpCall) -> HttpReply:
+    return await generate(http, dialects.get(CHAT), {"kind": "chat"})
+
+
+async def embeddings(http: HttpCall) -> HttpReply:
+    return await generate(http, dialects.get(CHAT), {"kind": "embeddings"})
+
+
+async def models(http: HttpCall) -> HttpReply:
+    snapshot = gateway().catalog.snapshot()
+    data = [_model(snapshot, name) for name in sorted(set(usable_names(snapshot, http.identity)))]
+    return _json({"object": "list", "data": data}, http)
+
+
+async def model(http: HttpCall) -> HttpReply:
+    snapshot = gateway().catalog.snapshot()
+    name = http.path.removeprefix("/v1/models/")
+    if name not in set(usable_names(snapshot, http.identity)):
+        error: ModelNotFound = unknown(snapshot, http.identity, name)
+        return refuse(dialects.get(CHAT), error, http)
+    return _json(_model(snapshot, name), http)
+
+
+def _model(snapshot: Snapshot, name: str) -> dict[str, object]:
+    alias = snapshot.aliases.get(name)
+    found = snapshot.models.get(alias.models[0] if alias else name)
+    owner = snapshot.providers[found.provider_id].slug if found else "gateway"
+    return {"id": name, "object": "model", "created": _CREATED, "owned_by": owner}
+
+
+def _json(value: object, http: HttpCall) -> HttpReply:
+    return HttpReply(headers=(JSON, (b"x-request-id", request_id(http.id).encode())), body=json.dumps(value))
+
+
+routes.add("POST", r"/v1/chat/completions", CHAT, chat_completions)
+routes.add("POST", r"/v1/embeddings", CHAT, embeddings)
+routes.add("GET", r"/v1/models", CHAT, models)
+routes.add("GET", r"/v1/models/(?P<id>[^:]+)", CHAT, model)

@@ -1,0 +1,92 @@
+"""HTTP as the bare ASGI endpoints see it: hosted by the door, no Django request in between."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from uuid import UUID
+
+import msgspec
+
+from llm_gateway.core.catalog import Identity
+from llm_gateway.core.errors import GatewayError
+from llm_gateway.core.money import format_usd
+from llm_gateway.engine.calls import StreamAnswer, Summary
+
+
+class HttpCall(msgspec.Struct, frozen=True, kw_only=True):
+    """An authenticated request. ``headers`` have lower-case names; ``path`` is what the route matched; ``body`` reads at most the door's cap
+    and raises :class:`BodyTooLarge` or :class:`BodyTimeout`."""
+
+    id: UUID
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    identity: Identity
+    body: Callable[[], Awaitable[bytes]]
+
+
+class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
+    """``chunks`` instead of ``body``: a stream, whose every item is whole events; ``heartbeat`` may be sent between them while it is quiet."""
+
+    status: int = 200
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    body: bytes = b""
+    chunks: AsyncIterator[bytes] | None = None
+    heartbeat: bytes = b""
+
+
+Endpoint = Callable[[HttpCall], Awaitable[HttpReply]]
+
+JSON = (b"content-type", b"application/json")
+EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
+NO_CACHE = ((b"cache-control", b"no-cache, no-transform"), (b"x-accel-buffering", b"no"))
+
+
+def request_id(value: UUID) -> str:
+    return f"req_{value.hex}"
+
+
+def error_headers(error: GatewayError, call_id: UUID) -> tuple[tuple[bytes, bytes], ...]:
+    """``x-should-retry`` keeps SDKs from multiplying our own retries; a wait is given in whole seconds, rounded up, and in milliseconds."""
+    headers = [JSON, (b"x-request-id", request_id(call_id).encode()), (b"x-should-retry", b"true" if error.retryable else b"false")]
+    if error.retry_after_s is not None:
+        seconds = max(0.0, error.retry_after_s)
+        headers.append((b"retry-after", str(-int(-seconds // 1)).encode()))
+        headers.append((b"retry-after-ms", str(round(seconds * 1000)).encode()))
+    return tuple(headers)
+
+
+def summary_headers(summary: Summary) -> tuple[tuple[bytes, bytes], ...]:
+    target = summary.target
+    headers = [
+        (b"x-request-id", request_id(summary.id).encode()),
+        (b"x-cogo-model", _ascii(summary.served_model)),
+        (b"x-cogo-attempts", str(len(summary.attempts)).encode()),
+        (b"x-cogo-cost", format_usd(summary.cost_nusd).encode()),
+    ]
+    if target is not None:
+        headers.append((b"x-cogo-provider", _ascii(target.provider.slug)))
+        if target.provider.simulated:
+            headers.append((b"x-cogo-simulated", b"true"))
+    if "empty" in summary.flags:
+        headers.append((b"x-cogo-warning", b"empty"))
+    return tuple(headers)
+
+
+def stream_headers(answer: StreamAnswer) -> tuple[tuple[bytes, bytes], ...]:
+    """What is known when the first content is in hand; the cost is in the log row and, natively, in the last event."""
+    provider = answer.target.provider
+    headers = [
+        (b"x-request-id", request_id(answer.id).encode()),
+        (b"x-cogo-model", _ascii(answer.model)),
+        (b"x-cogo-provider", _ascii(provider.slug)),
+        (b"x-cogo-attempts", str(answer.attempts).encode()),
+    ]
+    if provider.simulated:
+        headers.append((b"x-cogo-simulated", b"true"))
+    return tuple(headers)
+
+
+def _ascii(text: str) -> bytes:
+    return "".join(c if " " <= c <= "~" else "?" for c in text).encode()
