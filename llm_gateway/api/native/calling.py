@@ -26,19 +26,11 @@ class GeneratingView(AsyncAPIView):
     def deadline_s(self) -> float | None:
         return parse_deadline(self.request.headers.get(DEADLINE_HEADER))
 
-    def call(
-        self,
-        chat: ChatRequest,
-        size: int,
-        *,
-        needs: frozenset[str] = frozenset(),
-        id: UUID | None = None,
-        **facts: Any,  # noqa: A002
-    ) -> Call:
-        """``facts`` are fields of :class:`Call`. The first call of a request has the request's own id; give later ones :func:`another_id`."""
+    def call(self, chat: ChatRequest, size: int, *, needs: frozenset[str] = frozenset(), call_id: UUID | None = None, **facts: Any) -> Call:
+        """``facts`` are fields of :class:`Call`. A request's first call has the request's own id; give later ones :func:`another_id`."""
         facts.setdefault("deadline_s", self.deadline_s())
         return Call(
-            id=id or request_id(self.request),
+            id=call_id or request_id(self.request),
             kind=self.kind,
             identity=self.identity,
             inbound=inbound_of(chat, size=size, needs=needs),

@@ -17,10 +17,10 @@ from .shapes import AttemptBody, Cost, UsageBody
 
 
 def envelope(summaries: Sequence[Summary]) -> dict[str, Any]:
-    """The fields every answer has, of the last of ``summaries``; usage, cost, latency and attempts are of all of them."""
+    """The fields every answer has: the id of the first of ``summaries``, who answered last, and usage, cost, latency and attempts of all."""
     last = summaries[-1]
     return {
-        "id": str(last.id),
+        "id": str(summaries[0].id),
         "model": model_name(last.target, last.served_model),
         "provider": last.target.provider.slug if last.target else "",
         "finish_reason": last.finish_reason or None,
@@ -36,7 +36,7 @@ def envelope(summaries: Sequence[Summary]) -> dict[str, Any]:
 
 def headers(summaries: Sequence[Summary]) -> dict[str, str]:
     last = summaries[-1]
-    found = {"x-cogo-attempts": str(sum(len(summary.attempts) for summary in summaries))}
+    found = {"x-request-id": str(summaries[0].id), "x-cogo-attempts": str(sum(len(summary.attempts) for summary in summaries))}
     if last.target is not None:
         found |= target_headers(last.target, model_name(last.target, last.served_model))
     return found | {"x-cogo-cost": format_usd(total(summary.cost_nusd for summary in summaries))}
@@ -44,7 +44,11 @@ def headers(summaries: Sequence[Summary]) -> dict[str, str]:
 
 def stream_headers(answer: StreamAnswer) -> dict[str, str]:
     """What is known when a stream begins: its cost is in ``done``."""
-    return {"x-cogo-attempts": str(answer.attempts), **target_headers(answer.target, model_name(answer.target, answer.model))}
+    return {
+        "x-request-id": str(answer.id),
+        "x-cogo-attempts": str(answer.attempts),
+        **target_headers(answer.target, model_name(answer.target, answer.model)),
+    }
 
 
 def target_headers(target: Target, model: str) -> dict[str, str]:

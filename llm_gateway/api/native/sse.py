@@ -1,6 +1,6 @@
 """Server-sent events to a caller of the native API: ``start``, ``delta``, ``thinking``, then ``done`` or ``error``; comments while idle.
 
-An error ends the stream without ``done``. ``thinking`` carries the model's own reasoning where its provider shows it, shaped like ``delta``.
+An error ends the stream without ``done``. ``thinking`` is the model's own reasoning where its provider shows it, shaped like ``delta``.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Opened:
     """A stream whose first batch is in hand. A generator that was never stepped cannot clean up after itself, so the first step is taken
     before the response leaves the view; whoever drops this after that has the upstream closed."""
 
-    __slots__ = ("answer", "_first")
+    __slots__ = ("_first", "answer")
 
     def __init__(self, answer: StreamAnswer, first: list[Frame]) -> None:
         self.answer = answer

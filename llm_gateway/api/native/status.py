@@ -11,7 +11,7 @@ from uuid import UUID
 
 from rest_framework.request import Request
 
-from llm_gateway.core.catalog import Credential, Lifecycle, ModelInfo, ProviderInfo, Snapshot
+from llm_gateway.core.catalog import Credential, Lifecycle, ModelInfo, Snapshot
 from llm_gateway.core.ids import uuid7
 from llm_gateway.models import Attempt, ProviderKey
 
@@ -64,7 +64,7 @@ def status_of(
     snapshot: Snapshot, health: Mapping[tuple[int, str], Mapping[str, Any]], checked: Mapping[int, datetime], calls: Calls
 ) -> Status:
     models = [
-        _model(snapshot, model, snapshot.providers[model.provider_id], health, checked, calls)
+        _model(snapshot, model, health=health, checked=checked, calls=calls)
         for model in sorted((*snapshot.models.values(), *_only_patterns(snapshot)), key=lambda m: (m.provider_id, m.position, m.name))
         if model.provider_id in snapshot.providers
     ]
@@ -78,11 +78,12 @@ def _only_patterns(snapshot: Snapshot) -> list[ModelInfo]:
 def _model(
     snapshot: Snapshot,
     model: ModelInfo,
-    provider: ProviderInfo,
+    *,
     health: Mapping[tuple[int, str], Mapping[str, Any]],
     checked: Mapping[int, datetime],
     calls: Calls,
 ) -> ModelStatus:
+    provider = snapshot.providers[model.provider_id]
     keys = snapshot.credentials.get(provider.id, ())
     usable = [key for key in keys if key.state.routable or provider.ignore_health]
     ids = _upstream_ids(model, calls, health)

@@ -1,0 +1,25 @@
+"""The schema, its page, and the front page. Nothing on them comes from another host."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import path, re_path
+from django.views.decorators.http import require_safe
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+
+@require_safe
+def landing(request: HttpRequest) -> HttpResponse:
+    """``/``: where to go from here."""
+    return render(
+        request, "landing.html", {"base": request.build_absolute_uri("/").rstrip("/"), "browsable": settings.COGO["browsable_api"]}
+    )
+
+
+urlpatterns = [
+    path("", landing, name="landing"),
+    re_path(r"^api/schema/?$", SpectacularAPIView.as_view(authentication_classes=[]), name="native-schema"),
+    re_path(r"^api/docs/?$", SpectacularSwaggerSplitView.as_view(url_name="native-schema", authentication_classes=[]), name="native-docs"),
+]

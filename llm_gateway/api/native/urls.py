@@ -1,0 +1,36 @@
+"""Routes of the native API. A trailing slash is optional."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import URLPattern, re_path
+
+from .analyze import AnalyzeView
+from .generate import GenerateView
+from .index import PREFIX, IndexView
+from .keys import KeysStatusView, RefreshKeysView
+from .models import ModelsView
+from .probe import TestView
+from .results import ResultsView
+from .status import StatusView
+from .strategy import SetStrategyView, StrategyView
+
+
+def _route(path: str, view: Any, name: str) -> URLPattern:
+    return re_path(rf"^{PREFIX}{path}/?$", view.as_view(), name=name)
+
+
+urlpatterns = [
+    re_path(rf"^{PREFIX}$", IndexView.as_view(), name="native-index"),
+    _route("status", StatusView, "native-status"),
+    _route("models", ModelsView, "native-models"),
+    _route("generate", GenerateView, "native-generate"),
+    _route("analyze", AnalyzeView, "native-analyze"),
+    _route("test", TestView, "native-test"),
+    _route("strategy", StrategyView, "native-strategy"),
+    _route("strategy/set", SetStrategyView, "native-strategy-set"),
+    _route("performance/results", ResultsView, "native-results"),
+    _route("keys/status", KeysStatusView, "native-keys-status"),
+    _route("keys/refresh", RefreshKeysView, "native-keys-refresh"),
+]
