@@ -44,6 +44,7 @@ def decode(body: bytes, path: Mapping[str, str]) -> Inbound:
         chat=cache(partial(chat_of, request, body)),
         affinity=user or _prefix(request),
         user=user,
+        service_tier=request.service_tier,
     )
 
 

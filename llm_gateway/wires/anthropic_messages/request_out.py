@@ -157,9 +157,9 @@ def _tool(tool: Tool, own: bool) -> dict[str, Any]:
         return dict(tool.raw or {})
     schema = _FREE_TEXT if tool.custom else tool.parameters
     body: dict[str, Any] = {"name": tool.name}
-    if tool.description:
+    if tool.description is not None:
         body["description"] = tool.description
-    body["input_schema"] = _NOTHING_TO_SAY if schema is None else schema if "type" in schema else {"type": "object", **schema}
+    body["input_schema"] = _NOTHING_TO_SAY if schema is None else schema if own or "type" in schema else {"type": "object", **schema}
     if own and tool.strict is not None:
         body["strict"] = tool.strict
     if own and tool.raw:

@@ -55,6 +55,7 @@ def decode(body: bytes, path: Mapping[str, str]) -> Inbound:
         body=body,
         chat=cache(partial(chat_of, request, fields, model, stream)),
         affinity=_head(request),
+        service_tier=request.service_tier,
     )
 
 

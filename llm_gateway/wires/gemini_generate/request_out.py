@@ -53,14 +53,22 @@ def encode_count(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
 
 
 def _tools(tools: list[Tool], own: bool) -> list[dict[str, Any]]:
-    declared = [_function(tool, own) for tool in tools if not tool.builtin]
-    hosted = [dict(tool.raw or {}) for tool in tools if tool.builtin]
-    return [*([{"functionDeclarations": declared}] if declared else []), *hosted]
+    """All functions in one entry, where the first stood."""
+    found: list[dict[str, Any]] = []
+    declared: list[dict[str, Any]] = []
+    for tool in tools:
+        if tool.builtin:
+            found.append(dict(tool.raw or {}))
+            continue
+        if not declared:
+            found.append({"functionDeclarations": declared})
+        declared.append(_function(tool, own))
+    return found
 
 
 def _function(tool: Tool, own: bool) -> dict[str, Any]:
     body: dict[str, Any] = {"name": tool.name}
-    if tool.description:
+    if tool.description is not None:
         body["description"] = tool.description
     schema = _FREE_TEXT if tool.custom else tool.parameters
     if schema is not None:

@@ -13,6 +13,7 @@ from llm_gateway.core.events import Event, Failed, Frame
 from llm_gateway.core.sse import EventTooLarge, SseDecoder, SseFrame
 
 from . import errors
+from .array_in import ArrayDecoder, Item, TooLarge
 from .response_in import Reader
 
 # A chunk can hold a whole generated image as base64.
@@ -20,46 +21,53 @@ _MAX_EVENT_BYTES = 8 << 20
 
 
 class Decoder:
-    """After an error frames pass without a meaning, and the end is no ``Done``."""
+    """After an error frames pass without a meaning, and the end is no ``Done``. What begins with ``[`` is the array form."""
 
-    __slots__ = ("_failed", "_reader", "_sse")
+    __slots__ = ("_failed", "_head", "_reader", "_split")
 
     def __init__(self) -> None:
-        self._sse = SseDecoder(_MAX_EVENT_BYTES)
+        self._split: SseDecoder | ArrayDecoder | None = None
+        self._head = b""
         self._reader = Reader()
         self._failed = False
 
     def feed(self, chunk: bytes) -> list[Frame]:
+        if self._split is None:
+            self._head += chunk
+            if not self._head.strip():
+                return []
+            array = self._head.lstrip().startswith(b"[")
+            self._split = ArrayDecoder(_MAX_EVENT_BYTES) if array else SseDecoder(_MAX_EVENT_BYTES)
+            chunk = self._head
         try:
-            frames = self._sse.feed(chunk)
-        except EventTooLarge as error:
+            return [self._frame(piece) for piece in self._split.feed(chunk)]
+        except (EventTooLarge, TooLarge) as error:
             raise AttemptFailed(Failure(kind=FailureClass.EVENT_TOO_LARGE, message=str(error))) from None
-        return [Frame(frame.raw, tuple(self._events(frame))) for frame in frames]
 
     def close(self) -> list[Frame]:
-        frames = [Frame(frame.raw, tuple(self._events(frame))) for frame in self._sse.close()]
+        frames = [self._frame(piece) for piece in self._split.close()] if self._split else []
+        if self._split is None and self._head:
+            frames.append(Frame(self._head))
         if not self._failed and (last := self._reader.end()):
             frames.append(Frame(b"", tuple(last)))
         return frames
 
-    def _events(self, frame: SseFrame) -> list[Event]:
+    def _frame(self, piece: SseFrame | Item) -> Frame:
         if self._failed:
-            return []
-        events = self._read(frame)
+            return Frame(piece.raw)
+        events = self._read(piece.data, piece.stray if isinstance(piece, SseFrame) else None)
         self._failed = bool(events) and isinstance(events[-1], Failed)
-        return events
+        return Frame(piece.raw, tuple(events))
 
-    def _read(self, frame: SseFrame) -> list[Event]:
-        if frame.data is None:
-            document = json.lenient(frame.stray) if frame.stray else None
-            if isinstance(document, list) and document:
-                document = document[0]
+    def _read(self, data: bytes | None, stray: bytes | None) -> list[Event]:
+        if data is None:
+            document = json.lenient(stray) if stray else None
             if isinstance(document, dict) and document.get("error"):
                 return [Failed(errors.from_object(document["error"]))]
             return []
-        if frame.data == b"[DONE]":  # no mark of this format, but of hosts that speak several
+        if data == b"[DONE]":  # no mark of this format, but of hosts that speak several
             return []
         try:
-            return self._reader.read(frame.data)
+            return self._reader.read(data)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return [Failed(Failure(kind=FailureClass.BAD_EVENT, message="a chunk cannot be read"))]
