@@ -62,6 +62,11 @@ class RetryBudget(msgspec.Struct, frozen=True, kw_only=True):
         return self.retrying < max(self.floor, int(self.in_flight * self.ratio))
 
 
+def reach(kind: FailureClass) -> Reach:
+    """Which candidates could still answer after a failure of ``kind``; the ``scope`` of the step."""
+    return _REACH.get(kind, "any")
+
+
 def after(
     failure: Failure,
     *,
@@ -104,7 +109,7 @@ def after(
     if kind in (_F.TTFB_TIMEOUT, _F.TOTAL_TIMEOUT) and remaining_s < max(first_event_s, MIN_WAIT_S):
         return _stop("the deadline leaves no time for another first event")
     if others_left:
-        return Step(kind="next", scope=_REACH.get(kind, "any"), why=kind.value)
+        return Step(kind="next", scope=reach(kind), why=kind.value)
     if first_try and _may_repeat(failure):
         step = _same(failure, remaining_s, draw, "there is no other target")
         if step:

@@ -49,7 +49,6 @@ class Fireworks:
         non_stream_cap=4096,
         priority=10,
         price_provider="fireworks",
-        stream_demand="must have stream=true",
     )
 
     def headers(self, wire: str, key: Secret, passed: Mapping[str, str]) -> dict[str, str]:

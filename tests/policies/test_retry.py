@@ -82,6 +82,7 @@ def shown(step: Step) -> str:
 @pytest.mark.parametrize(("row", "kind", "failure", "with_other", "alone"), NEXT, ids=[row[0] for row in NEXT])
 def test_the_next_column_holds(row: str, kind: FailureClass, failure: dict[str, Any], with_other: str, alone: str) -> None:
     assert shown(after(kind, failure=failure)) == with_other
+    assert retry.reach(kind) == after(kind, failure=failure).scope or with_other == "stop"
     assert shown(after(kind, failure=failure, others_left=False)) == alone
 
 
