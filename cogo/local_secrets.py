@@ -27,7 +27,9 @@ def prepare(root: Path) -> None:
     try:
         make_missing(var, given=settings)
     except OSError as error:
-        raise SystemExit(f"cogo: {var} cannot be written ({error.strerror}); make it writable or set COGO_VAR_DIR to another folder") from None
+        raise SystemExit(
+            f"cogo: {var} cannot be written ({error.strerror}); make it writable or set COGO_VAR_DIR to another folder"
+        ) from None
 
 
 def _env_file(file: Path) -> dict[str, str]:

@@ -36,7 +36,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 def _cannot_listen(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} on {host} is in use; stop what uses it, or take another one: make run PORT={port + 1 if port < 65535 else 8001}"
+        return (
+            f"port {port} on {host} is in use; stop what uses it, or take another one: make run PORT={port + 1 if port < 65535 else 8001}"
+        )
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"port {port} needs more rights than this user has; take one above 1023: make run PORT=8000"
     if error.errno == errno.EADDRNOTAVAIL:

@@ -50,12 +50,13 @@ class Child:
         self.started_at = 0.0
         self.start_again_at: float | None = None
         self.failures = 0
+        self.on_trial = False  # its first end is its starter's business, not a reason to start it again
         self.tail: deque[str] = deque(maxlen=20)
         self.unfinished = b""
 
     def start(self, now: float) -> None:
         self.started_at, self.start_again_at = now, None
-        self.process = subprocess.Popen(
+        self.process = subprocess.Popen(  # noqa: S603  # programs of our own
             [sys.executable, "-m", "cogo.tether", str(os.getpid()), *self.program.argv],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -84,7 +85,9 @@ class Child:
 class Supervisor:
     """``with Supervisor(say) as supervisor: supervisor.start(program); ...; supervisor.run()``. Leaving the block stops everything."""
 
-    def __init__(self, say: Callable[[str], None], *, stop_within_s: float = 9.0, give_up_after: int = 4, first_pause_s: float = 0.5) -> None:
+    def __init__(
+        self, say: Callable[[str], None], *, stop_within_s: float = 9.0, give_up_after: int = 4, first_pause_s: float = 0.5
+    ) -> None:
         self.say = say
         self.stop_within_s = stop_within_s
         self.give_up_after = give_up_after
@@ -123,11 +126,20 @@ class Supervisor:
     def stopping(self) -> bool:
         return self.stop_signals > 0 or self.gave_up is not None
 
-    def start(self, program: Program) -> Child:
+    def start(self, program: Program, *, on_trial: bool = False) -> Child:
         child = Child(program)
+        child.on_trial = on_trial
         self.children.append(child)
         self._launch(child)
         return child
+
+    def drop(self, child: Child) -> None:
+        """Ends a child for good."""
+        child.send(signal.SIGKILL, group=True)
+        while child.running:
+            self._listen(0.05)
+            self._ended(child)
+        self.children.remove(child)
 
     def run(self) -> int:
         """Until told to stop. 0 when it was a signal, 1 when an essential program kept ending."""
@@ -180,6 +192,8 @@ class Supervisor:
         self._selector.register(child.process.stdout, selectors.EVENT_READ, child)
 
     def _plan_restart(self, child: Child, now: float) -> None:
+        if child.on_trial:
+            return
         child.failures = 1 if now - child.started_at >= HEALTHY_AFTER_S else child.failures + 1
         if child.program.essential and child.failures >= self.give_up_after:
             self.gave_up = f"{child.program.name} ended {child.failures} times in a row; the last time it said: {child.reason()}"

@@ -1,7 +1,7 @@
 """Run a program so that it cannot outlive the process that started it.
 
-``python -m cogo.tether PARENT_PID MODULE [ARGS]`` (or ``PARENT_PID FILE.py [ARGS]``) becomes that program. On Linux the kernel kills it, and
-whatever it forks, when its parent ends in any way, ``kill -9`` included; elsewhere the supervisor's own stop is all there is.
+``python -m cogo.tether PARENT_PID MODULE [ARGS]`` (or ``PARENT_PID FILE.py [ARGS]``) becomes that program. On Linux the kernel kills it,
+and whatever it forks, when its parent ends in any way, ``kill -9`` included; elsewhere the supervisor's own stop is all there is.
 """
 
 from __future__ import annotations
