@@ -23,8 +23,9 @@ def _output(reported: int | None, prompt: int | None, total: int | None) -> int 
     return max(reported or 0, total - prompt) if reported is not None or total > prompt else reported
 
 
-def decode_usage(block: Any, service_tier: str | None = None) -> Usage | None:
-    """Usage of chat completions, embeddings or responses; ``None`` when the block tells nothing."""
+def decode_usage(block: Any, service_tier: str | None = None, web_searches: int | None = None) -> Usage | None:
+    """Usage of chat completions, embeddings or responses; ``None`` when the block tells nothing. ``web_searches`` stands where the
+    block itself counts none."""
     if not isinstance(block, dict):
         return None
     prompt = _first(block.get("prompt_tokens"), block.get("input_tokens"))
@@ -41,6 +42,7 @@ def decode_usage(block: Any, service_tier: str | None = None) -> Usage | None:
         block.get("num_search_queries"),
         _object(block.get("server_tool_use")).get("web_search_requests"),
         _object(block.get("server_side_tool_usage_details")).get("web_search_calls"),
+        web_searches,
     )
     return Usage(
         input_tokens=less(prompt, cached, written, audio_in),

@@ -1,0 +1,216 @@
+"""Input items and tools of a caller's Responses request, as neutral values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from llm_gateway.core.chat import (
+    Audio,
+    Document,
+    Image,
+    Message,
+    Opaque,
+    Part,
+    Refusal,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
+from llm_gateway.core.errors import InvalidRequest, UnsupportedParameter
+from llm_gateway.core.json import dumps
+from llm_gateway.wires._openai import inbound
+
+from . import schema
+from .names import NAME, qualified, unpack
+
+
+def messages_of(items: list[schema.Item], raws: list[msgspec.Raw]) -> Iterator[Message]:
+    """What the model said in a turn is several items but one message; so are the results it gets back."""
+    role: Any = None
+    parts: list[Part] = []
+    open_turn = False
+    for position, item in enumerate(items):
+        at = f"input[{position}]"
+        if item.type == "additional_tools":
+            continue
+        side = _side(item, at)
+        joins = side == "assistant" or item.type not in (None, "message")
+        if not (joins and open_turn and side == role):
+            if role is not None:
+                yield Message(role=role, parts=tuple(parts))
+            role, parts = side, []
+        open_turn = joins
+        parts.extend(_parts_of(item, raws[position], at))
+    if role is not None:
+        yield Message(role=role, parts=tuple(parts))
+
+
+def _side(item: schema.Item, at: str) -> str:
+    if item.type in (None, "message"):
+        match item.role:
+            case "user" | "assistant":
+                return item.role
+            case "system" | "developer":
+                return "system"
+            case _:
+                raise InvalidRequest(f"{at}.role must be user, assistant, system or developer.", param=f"{at}.role")
+    return "user" if (item.type or "").endswith("_output") else "assistant"
+
+
+def _parts_of(item: schema.Item, raw: msgspec.Raw, at: str) -> Iterator[Part]:
+    match item.type:
+        case None | "message":
+            yield from _content(item.content, f"{at}.content")
+        case "function_call":
+            name = _required(item.name, f"{at}.name")
+            yield ToolCall(
+                id=_required(item.call_id, f"{at}.call_id"),
+                name=qualified(item.namespace, name) if item.namespace else name,
+                arguments=_required(item.arguments, f"{at}.arguments"),
+            )
+        case "custom_tool_call":
+            yield ToolCall(
+                id=_required(item.call_id, f"{at}.call_id"),
+                name=_required(item.name, f"{at}.name"),
+                arguments=_required(item.input, f"{at}.input"),
+                custom=True,
+            )
+        case "function_call_output" | "custom_tool_call_output":
+            yield ToolResult(
+                call_id=_required(item.call_id, f"{at}.call_id"),
+                content=tuple(_output(item.output, f"{at}.output")),
+                custom=item.type == "custom_tool_call_output",
+            )
+        case "reasoning":
+            yield _thinking(item)
+        case _:
+            yield Opaque(wire=NAME, raw=msgspec.json.decode(raw))
+
+
+def _required(value: str | None, at: str) -> str:
+    if value is None:
+        raise InvalidRequest(f"{at} is missing.", param=at)
+    return value
+
+
+def _thinking(item: schema.Item) -> Thinking:
+    pieces = item.summary or (item.content if isinstance(item.content, list) else None) or []
+    text = "\n\n".join(piece.text for piece in pieces if piece.text)
+    if item.encrypted_content is None:
+        return Thinking(text=text, wire=NAME, id=item.id)
+    token, wire, redacted = unpack(item.encrypted_content)
+    if redacted:
+        return Thinking(text=text, redacted=token, wire=wire, id=item.id)
+    return Thinking(text=text, signature=token or None, wire=wire, id=item.id)
+
+
+def _output(output: str | list[schema.ContentPart] | dict[str, Any] | None, at: str) -> Iterator[Part]:
+    # Some clients send the result as an object; models read JSON.
+    yield from _content(dumps(output).decode() if isinstance(output, dict) else output, at)
+
+
+def _content(content: str | list[schema.ContentPart] | None, at: str) -> Iterator[Part]:
+    if isinstance(content, str):
+        if content:
+            yield Text(text=content)
+        return
+    for position, part in enumerate(content or ()):
+        yield _part(part, f"{at}[{position}]")
+
+
+def _part(part: schema.ContentPart, at: str) -> Part:
+    match part:
+        case schema.ContentPart(type="input_text" | "output_text" | "text", text=str(text)):
+            return Text(text=text)
+        case schema.ContentPart(type="refusal", refusal=str(text)):
+            return Refusal(text=text)
+        case schema.ContentPart(type="input_image"):
+            return _image(part, at)
+        case schema.ContentPart(type="input_file"):
+            return _file(part, at)
+        case schema.ContentPart(type="input_audio", input_audio={"data": str(data), "format": str(kind)}):
+            return Audio(data=data, format=kind)
+        case schema.ContentPart(type="input_text" | "output_text" | "text" | "refusal" | "input_audio"):
+            raise InvalidRequest(f"{at} has no content of its type.", param=at)
+        case _:
+            raise UnsupportedParameter(f"Content of type `{part.type}` cannot be translated for this provider.", param=f"{at}.type")
+
+
+def _image(part: schema.ContentPart, at: str) -> Image:
+    if part.file_id is not None:
+        return Image(file_id=part.file_id, detail=part.detail)
+    url = _required(part.image_url, f"{at}.image_url")
+    if split := inbound.split_data_url(url):
+        return Image(media_type=split[0], data=split[1], detail=part.detail)
+    return Image(url=url, detail=part.detail)
+
+
+def _file(part: schema.ContentPart, at: str) -> Document:
+    if part.file_id is not None:
+        return Document(file_id=part.file_id, name=part.filename)
+    if part.file_url is not None:
+        return Document(url=part.file_url, name=part.filename)
+    data = _required(part.file_data, f"{at}.file_data")
+    media_type, payload = inbound.split_data_url(data) or ("application/pdf", data)
+    return Document(media_type=media_type, data=payload, name=part.filename)
+
+
+def tools_of(tools: list[schema.InTool], raws: list[Any], at: str) -> Iterator[Tool]:
+    for position, tool in enumerate(tools):
+        match tool.type:
+            case "function":
+                yield _function(tool, f"{at}[{position}]")
+            case "custom":
+                name = _required(tool.name, f"{at}[{position}].name")
+                yield Tool(name=name, description=tool.description, format=tool.format, custom=True)
+            case "namespace":
+                yield from _namespace(tool, f"{at}[{position}]")
+            case _:
+                yield Tool(name=tool.name or tool.type, builtin=tool.type, raw=raws[position])
+
+
+def _function(tool: schema.InTool, at: str) -> Tool:
+    return Tool(name=_required(tool.name, f"{at}.name"), description=tool.description, parameters=tool.parameters, strict=tool.strict)
+
+
+def _namespace(tool: schema.InTool, at: str) -> Iterator[Tool]:
+    """Functions under flat names; ``raw`` keeps where they came from, so that a call finds its way back."""
+    space = _required(tool.name, f"{at}.name")
+    for position, inner in enumerate(tool.tools or ()):
+        function = _function(inner, f"{at}.tools[{position}]")
+        origin: dict[str, Any] = {"namespace": space, "about": tool.description, "name": function.name}
+        yield msgspec.structs.replace(function, name=qualified(space, function.name), custom=inner.type == "custom", raw=origin)
+
+
+def tool_choice_of(choice: str | dict[str, Any] | None) -> ToolChoice | None:
+    """``None`` for what has no neutral form."""
+    match choice:
+        case "auto" | "none" | "required":
+            return ToolChoice(mode=choice)
+        case {"type": "function" | "custom", "name": str(name), "namespace": str(space)}:
+            return ToolChoice(mode="tool", name=qualified(space, name))
+        case {"type": "function" | "custom", "name": str(name)}:
+            return ToolChoice(mode="tool", name=name)
+        case {"type": "allowed_tools", "mode": "auto" | "required" as mode, "tools": list(tools)}:
+            names = tuple(found for tool in tools if (found := _allowed(tool)) is not None)
+            return ToolChoice(mode=mode, allowed=names) if len(names) == len(tools) else None
+        case str():
+            raise InvalidRequest("tool_choice must be none, auto, required or an object.", param="tool_choice")
+        case _:
+            return None
+
+
+def _allowed(tool: Any) -> str | None:
+    match tool:
+        case {"type": "function" | "custom", "name": str(name), "namespace": str(space)}:
+            return qualified(space, name)
+        case {"type": "function" | "custom", "name": str(name)}:
+            return name
+        case _:
+            return None

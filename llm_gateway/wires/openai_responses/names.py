@@ -1,0 +1,55 @@
+"""The format's own words, and how foreign things travel in it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+NAME: Final = "openai_responses"
+
+_MAX_NAME: Final = 64
+_MARK: Final = "cogo:"
+
+# Fields that never change the answer: another wire leaves them out without a word.
+HINTS: Final = frozenset(
+    {
+        "store",
+        "metadata",
+        "include",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "safety_identifier",
+        "client_metadata",
+        "stream_options",
+    }
+)
+# What a strict host may refuse although it changes nothing. ``store`` and ``include`` say what is kept and returned, so they stay.
+DROPPABLE: Final = HINTS - {"store", "include"}
+# Values that say what is so anyway.
+NO_EFFECT: Final[dict[str, object]] = {"background": False, "truncation": "disabled", "top_logprobs": 0}
+PLAIN_TIERS: Final = frozenset({"auto", "default"})
+
+
+def qualified(namespace: str, name: str) -> str:
+    """The flat name of a function in a namespace, for models that know no namespaces: 64 characters of ``[a-zA-Z0-9_-]``."""
+    flat = f"{namespace}{name}" if namespace.endswith("__") else f"{namespace}__{name}"
+    flat = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in flat)
+    if len(flat) <= _MAX_NAME:
+        return flat
+    digest = hashlib.sha256(flat.encode()).hexdigest()[:8]
+    return f"{flat[: _MAX_NAME - 9]}_{digest}"
+
+
+def pack(token: str, wire: str | None, redacted: bool) -> str:
+    """Another format's thinking token as ``encrypted_content``; callers send it back unread."""
+    return token if wire == NAME and not redacted else f"{_MARK}{'r' if redacted else 's'}:{wire or ''}:{token}"
+
+
+def unpack(content: str) -> tuple[str, str | None, bool]:
+    """Token, the wire it belongs to, and whether it is a redacted block."""
+    if not content.startswith(_MARK):
+        return content, NAME, False
+    kind, _, rest = content.removeprefix(_MARK).partition(":")
+    wire, _, token = rest.partition(":")
+    return token, wire or None, kind == "r"
