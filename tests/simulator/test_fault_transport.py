@@ -25,7 +25,7 @@ def contents(wire: str, raw: bytes) -> int:
 async def protocol_error(sim: Simulator, wire: str, model: str, stream: bool) -> None:
     """httpx refuses to call this an answer."""
     path, body = request(wire, model, "hello", stream)
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=False) as client:
         with pytest.raises(httpx.RemoteProtocolError):
             await client.post(sim.url(path), json=body, headers=HEADERS)
 
@@ -46,7 +46,7 @@ async def test_reset_before_headers(sim: Simulator) -> None:
 
 
 async def test_stall_after_two_content_events_hangs(sim: Simulator) -> None:
-    for wire, stream, seen in await everywhere(sim, "fault:stall@2", deadline=0.4):
+    for wire, stream, seen in await everywhere(sim, "fault:stall@2", idle=0.3):
         assert seen.ended == "open", wire
         assert not seen.whole, wire
         assert seen.status == 200, wire
@@ -54,7 +54,7 @@ async def test_stall_after_two_content_events_hangs(sim: Simulator) -> None:
 
 
 async def test_stall_before_content_has_sent_its_headers(sim: Simulator) -> None:
-    for wire, stream, seen in await everywhere(sim, "fault:stall@0", deadline=0.4):
+    for wire, stream, seen in await everywhere(sim, "fault:stall@0", idle=0.3):
         assert seen.status == 200, wire
         assert contents(wire, seen.raw) == 0 or not stream, wire
 
@@ -84,7 +84,7 @@ async def test_gzip_bomb_is_small_on_the_wire(sim: Simulator) -> None:
 
 async def test_default_bomb_opens_to_a_gibibyte(sim: Simulator) -> None:
     path, body = request("openai", "fault:gzipbomb", "hello", True)
-    seen = await exchange(sim, encoded("POST", path, body), deadline=5)
+    seen = await exchange(sim, encoded("POST", path, body))
     assert seen.body.startswith(gzip.compress(b"")[:3])
     assert len(seen.body) < 1_500_000
     assert int.from_bytes(seen.body[-4:], "little") == 1 << 30
@@ -104,7 +104,7 @@ async def test_garbage_instead_of_a_status_line(sim: Simulator) -> None:
 async def test_drip_sends_single_bytes_and_no_event(sim: Simulator) -> None:
     for wire, _, seen in await everywhere(sim, "fault:drip:20", deadline=0.5):
         assert seen.ended == "open", wire
-        assert len(seen.times) > 4, wire
+        assert len(seen.times) > 1, wire
         assert contents(wire, seen.raw) == 0, wire
         assert not seen.body.endswith(b"\n"), wire
 
@@ -114,7 +114,7 @@ async def test_heartbeat_sends_pings_only(sim: Simulator) -> None:
         assert seen.ended == "open", wire
         assert contents(wire, seen.raw) == 0, wire
         ping = b"\n" if not stream else b"event: ping" if wire == "anthropic" else b": ping"
-        assert seen.body.count(ping) > 4, wire
+        assert seen.body.count(ping) > 1, wire
 
 
 async def test_slow_waits_before_the_first_byte(sim: Simulator) -> None:
@@ -127,7 +127,7 @@ async def test_slow_waits_before_the_first_byte(sim: Simulator) -> None:
 async def test_split1_and_burst_change_packets_only(sim: Simulator) -> None:
     plain = {wire: text_of(wire, seen) for wire, _, seen in await everywhere(sim, "fault:ok", "say 10 words")}
     for kind in ("split1", "burst"):
-        for wire, _, seen in await everywhere(sim, f"fault:{kind}", "say 10 words", deadline=10):
+        for wire, _, seen in await everywhere(sim, f"fault:{kind}", "say 10 words"):
             assert text_of(wire, seen) == plain[wire] != "", wire
             assert seen.whole, wire
 

@@ -49,11 +49,11 @@ async def test_chunked_bodies_are_read(sim: Simulator) -> None:
 
 
 async def test_head_has_headers_and_no_body(sim: Simulator) -> None:
-    seen = await exchange(sim, encoded("HEAD", "/openai/v1/models"), deadline=0.2)
+    seen = await exchange(sim, encoded("HEAD", "/openai/v1/models"), idle=0.2)
     assert seen.status == 200
     assert seen.body == b""
     assert int(seen.headers["content-length"]) > 100
-    missing = await exchange(sim, encoded("HEAD", "/anthropic"), deadline=0.2)
+    missing = await exchange(sim, encoded("HEAD", "/anthropic"), idle=0.2)
     assert (missing.status, missing.body) == (404, b"")
 
 
@@ -174,4 +174,4 @@ async def test_latency_is_kept_and_a_whole_answer_takes_as_long_as_its_stream() 
             started = loop.time()
             seen = await ask(sim, "openai", "gpt-4o", "say 20 words", stream=stream)
             assert text_of("openai", seen)
-            assert 0.06 <= loop.time() - started < 1
+            assert 0.06 <= loop.time() - started < 5

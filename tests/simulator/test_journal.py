@@ -46,7 +46,8 @@ async def test_the_file_has_a_line_at_once_and_a_line_at_the_end(tmp_path: Path)
     path = tmp_path / "journal.jsonl"
     async with Simulator(latency_ms=0, chunk_ms=0, journal_path=path, keep_bodies=True) as sim:
         hanging = asyncio.ensure_future(ask(sim, "openai", "fault:silent", deadline=0.3))
-        await asyncio.sleep(0.1)
+        while not sim.journal.entries:
+            await asyncio.sleep(0.01)
         lines = [json.loads(line) for line in path.read_text().splitlines()]
         assert [line["event"] for line in lines] == ["received"]
         assert lines[0]["model"] == "fault:silent"
@@ -61,7 +62,7 @@ async def test_the_file_has_a_line_at_once_and_a_line_at_the_end(tmp_path: Path)
 
 async def test_a_caller_that_leaves_is_noted_and_billed_for_what_went_out() -> None:
     async with Simulator(latency_ms=0, chunk_ms=20) as sim:
-        await ask(sim, "anthropic", "claude-sonnet-5", "write 300 words", stream=True, deadline=0.2)
+        await ask(sim, "anthropic", "claude-sonnet-5", "write 300 words", stream=True, deadline=0.3)
         entry = await entry_of(sim)
     assert entry["outcome"] == "peer_closed"
     assert entry["peer_closed"]["how"] in ("fin", "reset", "closed")

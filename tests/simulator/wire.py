@@ -102,17 +102,18 @@ def encoded(method: str, path: str, body: Any = None, headers: dict[str, str] | 
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + data
 
 
-async def exchange(sim: Simulator, data: bytes, deadline: float = 2.0, limit: int = 8_000_000) -> Seen:
-    """Sends ``data`` and reads until the answer is whole, the connection ends, or the deadline passes."""
+async def exchange(sim: Simulator, data: bytes, deadline: float = 20.0, idle: float = 20.0) -> Seen:
+    """Sends ``data`` and reads until the answer is whole, the connection ends, the deadline passes, or the answer has begun
+    and nothing more comes for ``idle`` seconds."""
     reader, writer = await asyncio.open_connection("127.0.0.1", sim.port)
     seen = Seen()
     until = time.monotonic() + deadline
     try:
         writer.write(data)
-        while len(seen.raw) < limit:
+        while True:
             left = until - time.monotonic()
             try:
-                got = await asyncio.wait_for(reader.read(262144), max(0.0, left))
+                got = await asyncio.wait_for(reader.read(262144), max(0.0, min(left, idle) if seen.raw else left))
             except TimeoutError:
                 break
             if not got:
@@ -131,10 +132,10 @@ async def exchange(sim: Simulator, data: bytes, deadline: float = 2.0, limit: in
 
 
 async def ask(sim: Simulator, wire: str, model: str, prompt: str = "hello there", stream: bool = False, **extra: Any) -> Seen:
-    """One generation over bare sockets. ``deadline`` and ``headers`` are taken out of ``extra``."""
-    deadline, headers = extra.pop("deadline", 2.0), extra.pop("headers", None)
+    """One generation over bare sockets. ``deadline``, ``idle`` and ``headers`` are taken out of ``extra``."""
+    deadline, idle, headers = extra.pop("deadline", 20.0), extra.pop("idle", 20.0), extra.pop("headers", None)
     path, body = request(wire, model, prompt, stream, **extra)
-    return await exchange(sim, encoded("POST", path, body, headers), deadline)
+    return await exchange(sim, encoded("POST", path, body, headers), deadline, idle)
 
 
 async def everywhere(sim: Simulator, model: str, prompt: str = "hello there", **extra: Any) -> list[tuple[str, bool, Seen]]:
