@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -79,21 +80,23 @@ def _cannot_use_sqlite(path: str, said: str) -> str:
 def _check_postgresql(parameters: dict[str, Any]) -> None:
     import psycopg
 
-    place = f"PostgreSQL at {parameters.get('host') or 'the local socket'}:{parameters.get('port') or 5432}"
     try:
         psycopg.connect(**{**parameters, "connect_timeout": 5}).close()
     except psycopg.Error as error:
-        said = str(error)
-        user, name = parameters.get("user", ""), parameters.get("dbname", "")
-        if "password authentication failed" in said or "no password supplied" in said:
-            line = f"{place} refuses the password of user {user!r}; correct it in DATABASE_URL"
-        elif "does not exist" in said and "role" in said:
-            line = f"{place} knows no user {user!r}; correct DATABASE_URL or create it: createuser {user}"
-        elif "does not exist" in said and "database" in said:
-            line = f"{place} has no database {name!r}; correct DATABASE_URL or create it: createdb {name}"
-        else:
-            line = f"{place} cannot be reached ({_last_line(said)}); start it or correct DATABASE_URL"
-        raise CannotStart(line) from None
+        raise CannotStart(cannot_use_postgresql(parameters, str(error))) from None
+
+
+def cannot_use_postgresql(parameters: Mapping[str, Any], said: str) -> str:
+    """One line from what libpq said, whose wording is all it gives."""
+    place = f"PostgreSQL at {parameters.get('host') or 'the local socket'}:{parameters.get('port') or 5432}"
+    user, name = parameters.get("user", ""), parameters.get("dbname", "")
+    if "password authentication failed" in said or "no password supplied" in said:
+        return f"{place} refuses the password of user {user!r}; correct it in DATABASE_URL"
+    if "does not exist" in said and "role" in said:
+        return f"{place} knows no user {user!r}; correct DATABASE_URL or create it: createuser {user}"
+    if "does not exist" in said and "database" in said:
+        return f"{place} has no database {name!r}; correct DATABASE_URL or create it: createdb {name}"
+    return f"{place} cannot be reached ({_last_line(said)}); start it or correct DATABASE_URL"
 
 
 def _last_line(text: str) -> str:
