@@ -52,3 +52,8 @@ def test_coming_back_when_told_always_works_and_no_minute_sees_twice_the_limit(l
             assert 0 < verdict.retry_after_s <= 60 / limit + 1e-9
             assert take(bucket, limit, now + verdict.retry_after_s)[0].allowed
     assert passed <= limit + limit * now / 60 + 1
+
+
+def test_a_rounding_error_does_not_refuse_who_comes_back_when_told() -> None:
+    verdict, bucket = take(Bucket(0.0, 1000.1), 2, 1000.103)
+    assert take(bucket, 2, 1000.103 + verdict.retry_after_s)[0].allowed

@@ -97,7 +97,7 @@ def test_after_content_there_is_neither_retry_nor_fallback(kind: FailureClass) -
 
 @pytest.mark.parametrize("kind", FailureClass)
 def test_the_third_attempt_is_the_last(kind: FailureClass) -> None:
-    assert after(kind, attempts=retry.MAX_ATTEMPTS).kind == "stop"
+    assert after(kind, attempts=3).kind == "stop"
 
 
 @pytest.mark.parametrize("kind", FailureClass)
@@ -199,4 +199,4 @@ def test_no_request_makes_more_than_three_attempts_whatever_happens(
             break
         attempts += 1
         tries = tries + 1 if step.kind == "same" else 1
-    assert attempts <= retry.MAX_ATTEMPTS
+    assert attempts <= 3
