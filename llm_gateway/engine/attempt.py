@@ -247,7 +247,8 @@ class Attempt:
         self._response = None
         if self.prepared.kind != "chat":
             self.body = body
-            self.tally.usage = meters.get(self.target.provider.wire)(body)
+            if self.prepared.kind == "embeddings":
+                self.tally.usage = meters.get(self.target.provider.wire)(body)
             self.tally.done = True
             return
         whole = wires.get(self.target.provider.wire).decode_response(body)

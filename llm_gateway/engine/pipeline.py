@@ -124,11 +124,22 @@ class Pipeline:
 
     async def reject(self, call: Call, error: GatewayError, *, strategy: str = "", state: str = "rejected") -> None:
         """Log a request that never got as far as a hold. Does not raise: the caller is told its own error first."""
-        rejection = Rejection(call=call, at=time.time(), error=error, strategy=strategy, state=state)
         try:
-            await self.journal.reject(rejection)
+            await self._finished(Rejection(call=call, at=time.time(), error=error, strategy=strategy, state=state))
         except GatewayError:
             return
+
+    async def note(self, call: Call) -> None:
+        """Log a request that the gateway answers by itself. Raises the store's errors: what cannot be logged is not answered."""
+        await self._finished(Rejection(call=call, at=time.time(), error=None, state="ok"))
+
+    def speaks(self, call: Call, wire: str) -> bool:
+        """Whether the target that would be tried first is spoken to in ``wire``. Raises as :meth:`whole` would, without logging."""
+        made = plan(call, self.catalog.snapshot(), self.health, datetime.now(UTC), 0.0)
+        return made.order[0].provider.wire == wire
+
+    async def _finished(self, rejection: Rejection) -> None:
+        await self.journal.reject(rejection)
         for observer in self.observers:
             observer.rejected(rejection)
 

@@ -171,6 +171,8 @@ def plan(call: Call, snapshot: Snapshot, health: DeploymentHealth, now: datetime
 
 def _estimate(call: Call, target: Target, prompt_tokens: int, now: datetime, snapshot: Snapshot) -> int | None:
     inbound = call.inbound
+    if inbound.kind == "count_tokens":
+        return 0
     limit = 0 if inbound.kind == "embeddings" else output_limit(inbound.max_tokens, target.model, call.identity.max_tokens)
     rates = target.model.rates
     tier = inbound.service_tier or "standard"

@@ -54,11 +54,12 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that ended before anything was sent upstream. ``state``: ``rejected``, or ``failed`` where no deployment was to be had."""
+    """A request that ended without an upstream call. ``state``: ``rejected``; ``failed`` where no deployment was to be had; ``ok``, without an
+    error, where the gateway itself had the answer."""
 
     call: Call
     at: float
-    error: GatewayError
+    error: GatewayError | None
     strategy: str = ""
     state: str = "rejected"
 

@@ -98,7 +98,8 @@ class Run:
         self._receive(attempt)
         if not tally.content and self.call.inbound.kind == "chat":
             self.flags.append("empty")
-        self._record(attempt, "ok", None, BillingRule.REPORTED)
+        free = self.call.inbound.kind == "count_tokens"
+        self._record(attempt, "ok", None, BillingRule.VOID if free else BillingRule.REPORTED)
 
     def fail(self, attempt: Attempt, failure: Failure, *, partial: bool = False) -> None:
         if partial:

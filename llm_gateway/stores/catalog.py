@@ -201,7 +201,7 @@ def _clients(budgets: list[Budget]) -> dict[str, tuple[bytes, Identity]]:
             name=row.name,
             team_id=row.team_id,
             team=row.team.slug,
-            scopes=frozenset(Scope(s) for s in row.scopes if s in Scope),
+            scopes=frozenset(s for s in Scope if s.value in row.scopes),
             models=frozenset(row.models_allowed or ()),
             strategy=row.strategy.name if row.strategy else None,
             max_tokens=row.max_tokens,

@@ -121,7 +121,7 @@ class Writer:
         at = self.at(r.at)
         return (
             self.uuid(call.id), at, at, r.state, call.kind, call.inbound.dialect, identity.team_id, identity.client_key_id, call.user_id,
-            _short(call.inbound.model, 200), r.strategy, call.stream, r.error.status, r.error.code, 0, _short(call.tag, 60),
+            _short(call.inbound.model, 200), r.strategy, call.stream, r.error.status if r.error else 200, r.error.code if r.error else "", 0, _short(call.tag, 60),
             _json(call.metadata), 0,
         )  # fmt: skip
 

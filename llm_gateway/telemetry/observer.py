@@ -57,4 +57,4 @@ class MetricsObserver:
 
     def rejected(self, rejection: Rejection) -> None:
         call = rejection.call
-        _requests(call.kind, call.inbound.dialect, rejection.state, "", rejection.error.code).inc()
+        _requests(call.kind, call.inbound.dialect, rejection.state, "", rejection.error.code if rejection.error else "").inc()

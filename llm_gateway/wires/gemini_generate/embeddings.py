@@ -112,3 +112,8 @@ def encode_response(vectors: Sequence[Sequence[float]], used: Usage | None, *, s
     if used:
         document["usageMetadata"] = {"promptTokenCount": used.prompt_tokens, "totalTokenCount": used.prompt_tokens}
     return json.dumps(document)
+
+
+def usage_of(body: bytes) -> Usage | None:
+    """What an embeddings answer says of its usage. Raises :class:`AttemptFailed`."""
+    return decode_response(body)[1]

@@ -1,6 +1,6 @@
 """OpenAI chat completions, and the many hosts that speak it."""
 
-from llm_gateway.wires import dialects, wires
+from llm_gateway.wires import dialects, meters, wires
 
 from .dialect import DIALECT
 from .embeddings import usage_of
@@ -8,5 +8,6 @@ from .wire import WIRE
 
 wires.add(WIRE.name, WIRE)
 dialects.add(DIALECT.name, DIALECT)
+meters.add(WIRE.name, usage_of)
 
 __all__ = ["DIALECT", "WIRE", "usage_of"]

@@ -1,0 +1,81 @@
+"""Anthropic's paths: messages, token counts, model lists."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from llm_gateway.api.http import JSON, HttpCall, HttpReply, request_id
+from llm_gateway.core import json
+from llm_gateway.core.catalog import ModelInfo, Snapshot
+from llm_gateway.engine.resolve import unknown, usable_names
+from llm_gateway.wires import dialects
+from llm_gateway.wires.anthropic_messages import encode_count
+from llm_gateway.wiring import gateway
+
+from ._count import count
+from ._generate import generate, refuse
+from ._routes import routes
+
+MESSAGES = "anthropic_messages"
+_CREATED = datetime(2023, 11, 14, tzinfo=UTC).isoformat().replace("+00:00", "Z")
+_MOST = 1000
+
+
+async def messages(http: HttpCall) -> HttpReply:
+    return await generate(http, dialects.get(MESSAGES), {"kind": "chat"})
+
+
+async def count_tokens(http: HttpCall) -> HttpReply:
+    return await count(http, dialects.get(MESSAGES), {"kind": "count_tokens"}, encode_count)
+
+
+async def models(http: HttpCall) -> HttpReply:
+    snapshot = gateway().catalog.snapshot()
+    names = sorted(set(usable_names(snapshot, http.identity)))
+    after, before = http.query.get("after_id"), http.query.get("before_id")
+    limit = _limit(http.query.get("limit"))
+    if after in names:
+        names = names[names.index(after) + 1 :]
+    if before in names:
+        names = names[: names.index(before)][-limit:]
+    page = names[:limit]
+    listed = {
+        "data": [_model(snapshot, name) for name in page],
+        "has_more": len(names) > len(page),
+        "first_id": page[0] if page else None,
+        "last_id": page[-1] if page else None,
+    }
+    return _json(listed, http)
+
+
+async def model(http: HttpCall) -> HttpReply:
+    snapshot = gateway().catalog.snapshot()
+    name = http.path.removeprefix("/v1/models/")
+    if name not in set(usable_names(snapshot, http.identity)):
+        return refuse(dialects.get(MESSAGES), unknown(snapshot, http.identity, name), http)
+    return _json(_model(snapshot, name), http)
+
+
+def _limit(text: str | None) -> int:
+    return min(max(int(text), 1), _MOST) if text and text.isdigit() and len(text) < 6 else 20
+
+
+def _model(snapshot: Snapshot, name: str) -> dict[str, object]:
+    alias = snapshot.aliases.get(name)
+    found: ModelInfo | None = snapshot.models.get(alias.models[0] if alias else name)
+    shown: dict[str, object] = {"type": "model", "id": name, "display_name": found.title if found else name, "created_at": _CREATED}
+    if found is not None:
+        shown["max_input_tokens"] = found.context_window
+        shown["max_tokens"] = found.max_output_tokens
+        shown["lifecycle"] = found.lifecycle.value
+    return shown
+
+
+def _json(value: object, http: HttpCall) -> HttpReply:
+    return HttpReply(headers=(JSON, (b"request-id", request_id(http.id).encode())), body=json.dumps(value))
+
+
+routes.add("POST", r"/v1/messages", MESSAGES, messages)
+routes.add("POST", r"/v1/messages/count_tokens", MESSAGES, count_tokens)
+routes.add("GET", r"/v1/models", MESSAGES, models, when="anthropic-version")
+routes.add("GET", r"/v1/models/(?P<id>[^:]+)", MESSAGES, model, when="anthropic-version")

@@ -1,0 +1,97 @@
+"""Gemini's paths, below ``/v1beta`` and, as google-genai calls them with only a base URL, below ``/v1``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from llm_gateway.api.http import JSON, HttpCall, HttpReply, request_id
+from llm_gateway.core import json
+from llm_gateway.core.catalog import Snapshot
+from llm_gateway.engine.resolve import unknown, usable_names
+from llm_gateway.wires import dialects
+from llm_gateway.wires.gemini_generate import encode_count
+from llm_gateway.wiring import gateway
+
+from ._count import count
+from ._generate import generate, refuse
+from ._routes import routes
+
+GENERATE = "gemini_generate"
+_BASE = r"/v1(?:beta)?/models"
+_NAME = re.compile(_BASE + r"/(?P<model>.+?)(?::(?P<verb>[A-Za-z]+))?")
+_METHODS = ["generateContent", "streamGenerateContent", "countTokens"]
+
+
+async def generate_content(http: HttpCall) -> HttpReply:
+    return await generate(http, dialects.get(GENERATE), _path(http, "chat", ""))
+
+
+async def stream_generate_content(http: HttpCall) -> HttpReply:
+    return await generate(http, dialects.get(GENERATE), _path(http, "chat", "sse" if http.query.get("alt") == "sse" else "array"))
+
+
+async def count_tokens(http: HttpCall) -> HttpReply:
+    return await count(http, dialects.get(GENERATE), _path(http, "count_tokens", ""), encode_count)
+
+
+async def embed(http: HttpCall) -> HttpReply:
+    return await generate(http, dialects.get(GENERATE), _path(http, "embeddings", ""))
+
+
+async def models(http: HttpCall) -> HttpReply:
+    snapshot = gateway().catalog.snapshot()
+    names = sorted(set(usable_names(snapshot, http.identity)))
+    size = http.query.get("pageSize", "50")
+    limit = min(max(int(size), 1), 1000) if size.isdigit() and len(size) < 6 else 50
+    token = http.query.get("pageToken", "")
+    start = names.index(token) if token in names else 0
+    listed: dict[str, object] = {"models": [_model(snapshot, name) for name in names[start : start + limit]]}
+    if start + limit < len(names):
+        listed["nextPageToken"] = names[start + limit]
+    return _json(listed, http)
+
+
+async def model(http: HttpCall) -> HttpReply:
+    snapshot = gateway().catalog.snapshot()
+    name = _path(http, "", "")["model"]
+    if name not in set(usable_names(snapshot, http.identity)):
+        return refuse(dialects.get(GENERATE), unknown(snapshot, http.identity, name), http)
+    return _json(_model(snapshot, name), http)
+
+
+def _path(http: HttpCall, kind: str, stream: str) -> Mapping[str, str]:
+    match = _NAME.fullmatch(http.path)
+    assert match is not None  # the route matched
+    return {"kind": kind, "model": match["model"], "stream": stream, "verb": match["verb"] or ""}
+
+
+def _model(snapshot: Snapshot, name: str) -> dict[str, object]:
+    alias = snapshot.aliases.get(name)
+    found = snapshot.models.get(alias.models[0] if alias else name)
+    shown: dict[str, object] = {
+        "name": f"models/{name}",
+        "baseModelId": name,
+        "version": "001",
+        "displayName": found.title if found else name,
+        "supportedGenerationMethods": _METHODS,
+    }
+    if found is not None and found.context_window:
+        shown["inputTokenLimit"] = found.context_window
+    if found is not None and found.max_output_tokens:
+        shown["outputTokenLimit"] = found.max_output_tokens
+    return shown
+
+
+def _json(value: object, http: HttpCall) -> HttpReply:
+    return HttpReply(headers=(JSON, (b"x-request-id", request_id(http.id).encode())), body=json.dumps(value))
+
+
+routes.add("POST", _BASE + r"/.+:generateContent", GENERATE, generate_content)
+routes.add("POST", _BASE + r"/.+:streamGenerateContent", GENERATE, stream_generate_content)
+routes.add("POST", _BASE + r"/.+:countTokens", GENERATE, count_tokens)
+routes.add("POST", _BASE + r"/.+:(?:embedContent|batchEmbedContents)", GENERATE, embed)
+routes.add("GET", r"/v1beta/models", GENERATE, models)
+routes.add("GET", r"/v1beta/models/.+", GENERATE, model)
+routes.add("GET", r"/v1/models", GENERATE, models, when="x-goog-api-key")
+routes.add("GET", r"/v1/models/.+", GENERATE, model, when="x-goog-api-key")
