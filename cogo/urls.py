@@ -1,8 +1,16 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
 urlpatterns = [
+    path("admin/reports/", include("analytics.urls")),
     path("admin/", admin.site.urls),
+    path("api/ai-models/performance/", include("analytics.api_urls")),
+    path("", include("llm_gateway.api.urls")),
 ]
+
+handler400 = "llm_gateway.api.errors_django.bad_request"
+handler403 = "llm_gateway.api.errors_django.forbidden"
+handler404 = "llm_gateway.api.errors_django.not_found"
+handler500 = "llm_gateway.api.errors_django.server_error"

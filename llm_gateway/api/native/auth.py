@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from rest_framework import authentication, exceptions, permissions
 from rest_framework.request import Request
-from rest_framework.views import APIView
 from typing_extensions import override
 
 from llm_gateway.core.catalog import Identity, Scope
 from llm_gateway.core.errors import GatewayError, Unauthenticated
 
 from .host import gateway
+
+if TYPE_CHECKING:  # DRF's views import this module, by the name its settings give
+    from rest_framework.views import APIView
 
 REALM = 'Bearer realm="cogo"'
 

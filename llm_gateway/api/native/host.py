@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
+from uuid import UUID
 
 from llm_gateway.core.catalog import Identity
 from llm_gateway.core.errors import GatewayError
@@ -24,7 +25,7 @@ class Gateway(Protocol):
 
     ``identify`` is pure and raises ``Unauthenticated`` or ``KeyRevoked``; ``staff_identity`` may read the user's permissions from the
     database, so it is called from synchronous code only; ``reject`` writes the row of a request that a view refused;
-    ``health_view`` maps (credential id, upstream id) to ``state``, ``reason`` and ``until``.
+    ``health_view`` maps (credential id, upstream id) of what is not healthy to ``state``, ``reason`` and ``wait_s``.
     """
 
     @property
@@ -34,13 +35,23 @@ class Gateway(Protocol):
     def identify(self, presented_key: str) -> Identity: ...
     def staff_identity(self, user: Any) -> Identity: ...
     def health_view(self) -> Mapping[tuple[int, str], Mapping[str, Any]]: ...
-    async def reject(self, *, kind: str, dialect: str, identity: Identity, error: GatewayError, model: str = "") -> None: ...
+    async def reject(
+        self,
+        *,
+        kind: str,
+        dialect: str,
+        identity: Identity,
+        error: GatewayError,
+        model: str = "",
+        request_id: UUID | None = None,
+        user_id: int | None = None,
+    ) -> None: ...
 
 
 def _wired() -> Gateway:
     from llm_gateway import wiring
 
-    return wiring.gateway()  # type: ignore[no-any-return, attr-defined, unused-ignore]
+    return wiring.gateway()
 
 
 _source: Callable[[], Gateway] = _wired

@@ -17,7 +17,7 @@ from .shapes import AttemptBody, Cost, UsageBody
 
 
 def envelope(summaries: Sequence[Summary]) -> dict[str, Any]:
-    """The fields every answer has: the id of the first of ``summaries``, who answered last, and usage, cost, latency and attempts of all."""
+    """The fields every answer has: the id of the first of ``summaries``, who answered last, and the usage, cost and attempts of all."""
     last = summaries[-1]
     return {
         "id": str(summaries[0].id),

@@ -25,7 +25,7 @@ WINDOW = timedelta(hours=1)
 # The newest calls of the window; enough for a 95th percentile of the busiest model.
 MOST_CALLS = 5000
 
-_CLOSED: Mapping[str, Any] = {"state": "closed", "reason": "", "until": None}
+_CLOSED: Mapping[str, Any] = {"state": "closed", "reason": "", "wait_s": None}
 _STATES = ("valid", "unchecked", "rate_limited", "unreachable", "out_of_credit", "no_permission", "invalid")
 Availability = Literal["available", "degraded", "unavailable"]
 Calls = Mapping[tuple[int, str], Sequence[tuple[str, int | None]]]
@@ -98,7 +98,7 @@ def _model(
         reason=reason,
         lifecycle=model.lifecycle.value,
         successor=model.successor,
-        breaker=BreakerBody(state=shown["state"], reason=shown.get("reason") or "", until=_time(shown.get("until"))),
+        breaker=BreakerBody(state=shown["state"], reason=shown.get("reason") or "", until=_until(shown)),
         key_state=min((key.state.value for key in keys), key=_STATES.index, default="none"),
         last_check=checked.get(provider.id),
         last_hour=rolling([call for upstream_id in ids for call in calls.get((provider.id, upstream_id), ())]),
@@ -129,7 +129,7 @@ def _availability(
 
 
 def _worst(views: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    order = ("closed", "half_open", "open", "suspended", "off")
+    order = ("closed", "half_open", "cooling", "open", "suspended", "off")
     return max(views, key=lambda view: order.index(view["state"]) if view["state"] in order else len(order), default=_CLOSED)
 
 
@@ -159,7 +159,6 @@ def _percentile(times: Sequence[int], share: float) -> float | None:
     return float(times[max(0, math.ceil(share * len(times)) - 1)]) if times else None
 
 
-def _time(value: Any) -> datetime | None:
-    if value is None or isinstance(value, datetime):
-        return value
-    return datetime.fromtimestamp(float(value), UTC)
+def _until(view: Mapping[str, Any]) -> datetime | None:
+    wait = view.get("wait_s")
+    return None if wait is None else datetime.now(UTC) + timedelta(seconds=wait)

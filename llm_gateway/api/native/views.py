@@ -134,7 +134,15 @@ class AsyncAPIView(APIView):
             return
         refusal = as_gateway_error(error)
         try:
-            await gateway().reject(kind=self.kind, dialect="native", identity=known, error=refusal, model=self.asked)
+            await gateway().reject(
+                kind=self.kind,
+                dialect="native",
+                identity=known,
+                error=refusal,
+                model=self.asked[:200],
+                request_id=request_id(self.request),
+                user_id=self.user_id,
+            )
         except Exception:  # the caller is told its own error first
             log.warning("a refused request could not be logged", extra={"request_id": str(request_id(self.request))}, exc_info=True)
 
