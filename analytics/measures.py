@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from .histogram import bucket, percentile
@@ -24,17 +25,38 @@ _STATE = {"client_cancelled": "cancelled"}
 _FREE = ("rejected", "replayed")
 
 
+@dataclass(slots=True)
 class Measures:
-    """Mutable while it is summed, read-only by convention afterwards."""
+    """Mutable while it is summed, read-only by convention afterwards. The fields are those of a rollup row."""
 
-    __slots__ = (*COUNTS, "latency_square_sum", "latency", "ttft")
-
-    def __init__(self) -> None:
-        for name in COUNTS:
-            setattr(self, name, 0)
-        self.latency_square_sum = 0.0
-        self.latency: dict[int, int] = {}
-        self.ttft: dict[int, int] = {}
+    requests: int = 0
+    ok: int = 0
+    partial: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    rejected: int = 0
+    orphaned: int = 0
+    replayed: int = 0
+    attempts: int = 0
+    estimated_requests: int = 0
+    unknown_cost_requests: int = 0
+    cost_nusd: int = 0
+    estimated_cost_nusd: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    reasoning_tokens: int = 0
+    audio_input_tokens: int = 0
+    audio_output_tokens: int = 0
+    latency_count: int = 0
+    latency_sum_ms: int = 0
+    ttft_count: int = 0
+    ttft_sum_ms: int = 0
+    latency_square_sum: float = 0.0
+    latency: dict[int, int] = field(default_factory=dict)
+    ttft: dict[int, int] = field(default_factory=dict)
 
     def add_request(self, row: Mapping[str, Any]) -> None:
         """One finished log row."""
@@ -87,18 +109,18 @@ class Measures:
     @property
     def answered(self) -> int:
         """Requests that were to be answered: what a success rate is a share of. Refused, cancelled and replayed ones prove nothing."""
-        return self.ok + self.partial + self.failed + self.orphaned  # type: ignore[attr-defined,no-any-return]
+        return self.ok + self.partial + self.failed + self.orphaned
 
     @property
     def success_rate(self) -> float | None:
-        return self.ok / self.answered if self.answered else None  # type: ignore[attr-defined]
+        return self.ok / self.answered if self.answered else None
 
     @property
     def known_cost_nusd(self) -> int | None:
         """The sum of the known costs; ``None`` when some request may have cost something and not one cost is known."""
-        if self.cost_nusd == 0 and self.unknown_cost_requests:  # type: ignore[attr-defined]
+        if self.cost_nusd == 0 and self.unknown_cost_requests:
             return None
-        return self.cost_nusd  # type: ignore[attr-defined,no-any-return]
+        return self.cost_nusd
 
     @property
     def tokens(self) -> int:
@@ -107,19 +129,19 @@ class Measures:
 
     @property
     def latency_mean_ms(self) -> float | None:
-        return self.latency_sum_ms / self.latency_count if self.latency_count else None  # type: ignore[attr-defined]
+        return self.latency_sum_ms / self.latency_count if self.latency_count else None
 
     @property
     def ttft_mean_ms(self) -> float | None:
-        return self.ttft_sum_ms / self.ttft_count if self.ttft_count else None  # type: ignore[attr-defined]
+        return self.ttft_sum_ms / self.ttft_count if self.ttft_count else None
 
     @property
     def latency_deviation_ms(self) -> float | None:
         """Sample standard deviation; ``None`` below two observations."""
-        n = self.latency_count  # type: ignore[attr-defined]
+        n = self.latency_count
         if n < 2:
             return None
-        variance = (self.latency_square_sum - self.latency_sum_ms**2 / n) / (n - 1)  # type: ignore[attr-defined]
+        variance = (self.latency_square_sum - self.latency_sum_ms**2 / n) / (n - 1)
         return math.sqrt(max(0.0, variance))
 
     def latency_at(self, share: float) -> float | None:

@@ -69,7 +69,16 @@ def finished(rows: QuerySet[RequestLog]) -> Iterator[dict[str, Any]]:
 def dimensions(row: dict[str, Any]) -> tuple[Any, ...]:
     """The values of :data:`DIMENSIONS` for a log row."""
     model = row["model__name"] or row["served_model"] or ""
-    return (row["team_id"], row["client_key_id"] or 0, row["provider_slug"], model, row["strategy"], row["tag"], row["kind"], row["simulated"])
+    return (
+        row["team_id"],
+        row["client_key_id"] or 0,
+        row["provider_slug"],
+        model,
+        row["strategy"],
+        row["tag"],
+        row["kind"],
+        row["simulated"],
+    )
 
 
 def floor_hour(moment: datetime) -> datetime:

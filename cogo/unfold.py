@@ -22,7 +22,12 @@ def _page(title: str, icon: str, model: str, app: str = "llm_gateway") -> dict[s
 
 
 def _report(title: str, icon: str, slug: str) -> dict[str, Any]:
-    return {"title": title, "icon": icon, "link": reverse_lazy("reports:report", args=[slug]), "permission": _may("analytics.view_dailyrollup")}
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy("reports:report", args=[slug]),
+        "permission": _may("analytics.view_dailyrollup"),
+    }
 
 
 UNFOLD = {

@@ -11,6 +11,7 @@ from llm_gateway.core.catalog import Identity, Scope, StrategyInfo
 from llm_gateway.models import Strategy
 from llm_gateway.strategies import Candidate, RequestFacts, strategies
 
+from . import _verbs
 from ._show import words
 
 # A request of ordinary size: what the preview is computed for.
@@ -52,25 +53,18 @@ def help_of(kind: str) -> dict[str, Any]:
     return {"title": strategy.title, "summary": strategy.summary, "defaults": sorted(defaults.items())}
 
 
-def validate(kind: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings with defaults filled in. Raises ValueError with a sentence for the operator."""
-    if kind not in strategies:
-        raise ValueError(f"There is no strategy kind {kind!r}; known are {', '.join(strategies)}.")
-    return strategies.get(kind).validate(settings)
-
-
 def preview(row: Strategy) -> Preview:
     """Never raises: a page that explains must not be the page that breaks."""
     from llm_gateway.engine.resolve import resolve
-    from llm_gateway.stores.catalog import build_snapshot
+    from llm_gateway.stores.catalog import load_snapshot
 
     try:
-        settings = validate(row.kind, row.settings)
-        snapshot = build_snapshot()
+        settings = _verbs.validate_settings(row.kind, row.settings)
+        snapshot = load_snapshot()
         info = StrategyInfo(name=row.name, kind=row.kind, settings=settings)
         snapshot = msgspec.structs.replace(snapshot, strategies={**snapshot.strategies, row.name: info})
         found = resolve(snapshot, _anyone(), "auto", row.name)
-    except Exception as error:  # noqa: BLE001  # a half-configured catalogue is what this page helps with
+    except Exception as error:  # a half-configured catalogue is what this page helps with
         return Preview(problem=str(error))
     candidates = [Candidate(target=target, estimate_nusd=_estimate(target)) for target in found.targets]
     facts = RequestFacts(now=timezone.now(), prompt_tokens=PROMPT_TOKENS, max_tokens=ANSWER_TOKENS)

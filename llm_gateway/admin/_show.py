@@ -120,4 +120,10 @@ def link(url: str, text: object) -> SafeString:
 
 def button(url: str, text: str, *, tone: str = "", title: str = "") -> SafeString:
     """A button of the surrounding form that POSTs to ``url`` (the form carries the CSRF token), so no link changes anything."""
-    return format_html('<button type="submit" class="cogo-button {}" formaction="{}" formmethod="post" title="{}" formnovalidate>{}</button>', tone, url, title, text)
+    return format_html(
+        '<button type="submit" class="cogo-button {}" formaction="{}" formmethod="post" title="{}" formnovalidate>{}</button>',
+        tone,
+        url,
+        title,
+        text,
+    )

@@ -45,9 +45,10 @@ def check_keys(ids: list[int], trigger: str) -> bool:
 
 
 def create_client_key(row: ClientKey, user: Any) -> tuple[ClientKey, str]:
-    from llm_gateway.actions.create_client_key import create_client_key as create
+    """The saved row and, once, the key's text. Raises ``ActionError``."""
+    from llm_gateway.actions.create_client_key import issue_client_key
 
-    return create(row, user)
+    return issue_client_key(row, user)
 
 
 def revoke_client_key(row: ClientKey) -> None:
@@ -56,10 +57,17 @@ def revoke_client_key(row: ClientKey) -> None:
     revoke(row)
 
 
-def activate_strategy(row: Strategy, user: Any) -> None:
+def validate_settings(kind: str, settings: Any) -> dict[str, Any]:
+    """With defaults filled in. Raises ``ActionError`` with a sentence for the operator."""
+    from llm_gateway.actions.activate_strategy import validate_settings as validate
+
+    return validate(kind, settings)
+
+
+def activate_strategy(row: Strategy, user: Any, settings: dict[str, Any] | None = None) -> None:
     from llm_gateway.actions.activate_strategy import activate_strategy as activate
 
-    activate(row.name, user=user, via="admin")
+    activate(row.name, user=user, via="admin", settings=settings)
 
 
 def rollback_strategy(row: StrategyActivation, user: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Any
 
 from django import forms
@@ -17,7 +18,7 @@ from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from llm_gateway.core.catalog import Scope
-from llm_gateway.models import ClientKey, Team
+from llm_gateway.models import Alias, ClientKey, LanguageModel, Team
 
 from . import _verbs
 from ._base import GatewayAdmin
@@ -71,7 +72,33 @@ class ClientKeyForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = ClientKey
-        fields = ("name", "team", "scopes", "models_allowed", "strategy", "max_tokens", "max_concurrency", "requests_per_minute", "allow_unpriced", "expires_at")
+        fields = (
+            "name",
+            "team",
+            "scopes",
+            "models_allowed",
+            "strategy",
+            "max_tokens",
+            "max_concurrency",
+            "requests_per_minute",
+            "allow_unpriced",
+            "expires_at",
+        )
+
+    def clean_models_allowed(self) -> list[str]:
+        names: list[str] = self.cleaned_data["models_allowed"]
+        known = {*LanguageModel.objects.values_list("name", flat=True), *Alias.objects.values_list("name", flat=True)}
+        patterns = [name for name in known if "*" in name]
+        unknown = [name for name in names if name not in known and not any(fnmatchcase(name, pattern) for pattern in patterns)]
+        if unknown:
+            raise forms.ValidationError(f"There is no model or alias named {', '.join(unknown)}.")
+        return names
+
+    def clean_expires_at(self) -> Any:
+        moment = self.cleaned_data["expires_at"]
+        if moment is not None and "expires_at" in self.changed_data and moment <= timezone.now():
+            raise forms.ValidationError("That moment has passed; choose a later one.")
+        return moment
 
 
 class LiveFilter(admin.SimpleListFilter):
@@ -138,8 +165,7 @@ class ClientKeyAdmin(GatewayAdmin):
         if change:
             super().save_model(request, obj, form, change)
             return
-        made, key = _verbs.create_client_key(obj, request.user)
-        obj.__dict__.update(made.__dict__)
+        _, key = _verbs.create_client_key(obj, request.user)
         # Only for the answer to this very request: no session, no message, no log ever holds it.
         request.cogo_new_key = key  # type: ignore[attr-defined]
 

@@ -19,7 +19,7 @@ from llm_gateway.core.money import to_nusd, to_usd
 from llm_gateway.models import Budget, LedgerEntry
 
 from ._base import GatewayAdmin, ReadOnlyAdmin
-from ._period import current_period
+from ._period import spent_and_held
 from ._show import LEDGER_TONE, NONE, ago, badge, link, usd
 
 MAX_USD = Decimal(1_000_000_000)
@@ -90,7 +90,13 @@ class BudgetAdmin(GatewayAdmin):
     readonly_fields = ("bar",)
     fieldsets = (
         (None, {"fields": ("name", "limit_usd", "period", "timezone", "hard", "enabled", "bar")}),
-        ("What it binds", {"fields": ("team", "client_key", "provider", "model"), "description": "One of these; with all empty it binds the whole gateway."}),
+        (
+            "What it binds",
+            {
+                "fields": ("team", "client_key", "provider", "model"),
+                "description": "One of these; with all empty it binds the whole gateway.",
+            },
+        ),
         ("Alerts", {"fields": ("thresholds",)}),
     )
 
@@ -124,7 +130,7 @@ class BudgetAdmin(GatewayAdmin):
 
     @admin.display(description="spent and held")
     def bar(self, row: Budget) -> str:
-        posted, held = (row.posted_nusd, row.held_nusd) if row.period_id == current_period(row) else (0, row.held_nusd)
+        posted, held = spent_and_held(row)
         limit = row.limit_nusd
         left = limit - posted - held
         share = (lambda part: min(100.0, 100 * part / limit)) if limit else (lambda part: 100.0 if part else 0.0)
@@ -149,7 +155,19 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     list_select_related = ("budget",)
     ordering = ("-id",)
     sortable_by = ()
-    fields = ("id", "budget", "period_id", "kind", "state_badge", "held_shown", "amount_shown", "created_at", "resolved_at", "request_link", "note")
+    fields = (
+        "id",
+        "budget",
+        "period_id",
+        "kind",
+        "state_badge",
+        "held_shown",
+        "amount_shown",
+        "created_at",
+        "resolved_at",
+        "request_link",
+        "note",
+    )
     readonly_fields = fields
     empty_title = "The ledger is empty"
     empty_hint = "Every request that a budget binds leaves one entry: held before it is sent, posted or voided after it ends."

@@ -41,7 +41,9 @@ class WordListField(forms.CharField):
 
 
 class LanguageModelForm(forms.ModelForm):  # type: ignore[type-arg]
-    capabilities = WordListField(required=False, help_text="For example: tools, images, json_schema. Empty: unknown, nothing is refused for it.")
+    capabilities = WordListField(
+        required=False, help_text="For example: tools, images, json_schema. Empty: unknown, nothing is refused for it."
+    )
 
     class Meta:
         model = LanguageModel
@@ -70,7 +72,18 @@ class AliasOfInline(TabularInline):
 @admin.register(LanguageModel)
 class LanguageModelAdmin(GatewayAdmin):
     form = LanguageModelForm
-    list_display = ("name_shown", "provider_title", "enabled", "auto", "lifecycle_badge", "price_shown", "window", "capabilities_shown", "position", "origin")
+    list_display = (
+        "name_shown",
+        "provider_title",
+        "enabled",
+        "auto",
+        "lifecycle_badge",
+        "price_shown",
+        "window",
+        "capabilities_shown",
+        "position",
+        "origin",
+    )
     list_editable = ("enabled", "auto", "position")
     list_filter = (("provider", RelatedDropdownFilter), ("lifecycle", ChoicesDropdownFilter), "enabled", "auto", "edited")
     list_select_related = ("provider", "successor")
@@ -90,7 +103,9 @@ class LanguageModelAdmin(GatewayAdmin):
 
     @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[LanguageModel]:
-        current = Price.objects.filter(model=OuterRef("pk"), tier="standard", min_prompt_tokens=0, effective_from__lte=timezone.now()).order_by("-effective_from")
+        current = Price.objects.filter(
+            model=OuterRef("pk"), tier="standard", min_prompt_tokens=0, effective_from__lte=timezone.now()
+        ).order_by("-effective_from")
         rows = super().get_queryset(request)
         return rows.annotate(price_in=Subquery(current.values("input")[:1]), price_out=Subquery(current.values("output")[:1]))
 
@@ -114,7 +129,13 @@ class LanguageModelAdmin(GatewayAdmin):
     @admin.display(description="lifecycle", ordering="lifecycle")
     def lifecycle_badge(self, row: LanguageModel) -> str:
         shown = badge(row.lifecycle, LIFECYCLE_TONE.get(row.lifecycle, "quiet"))
-        when = f"until {row.retires_on:%Y-%m-%d}" if row.retires_on and row.lifecycle != "retired" else f"since {row.retires_on:%Y-%m-%d}" if row.retires_on else ""
+        when = (
+            f"until {row.retires_on:%Y-%m-%d}"
+            if row.retires_on and row.lifecycle != "retired"
+            else f"since {row.retires_on:%Y-%m-%d}"
+            if row.retires_on
+            else ""
+        )
         after = f"→ {row.successor.name}" if row.successor else ""
         rest = " ".join(filter(None, (when, after)))
         return format_html('{}<span class="cogo-sub">{}</span>', shown, rest) if rest else shown

@@ -17,7 +17,18 @@ from llm_gateway.models import Price, RequestLog
 from ._base import GatewayAdmin, ReadOnly
 from ._show import ago, badge, count, price
 
-SUMS = ("input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning", "audio_input", "audio_output", "request", "web_search")
+SUMS = (
+    "input",
+    "output",
+    "cache_read",
+    "cache_write",
+    "cache_write_1h",
+    "reasoning",
+    "audio_input",
+    "audio_output",
+    "request",
+    "web_search",
+)
 
 
 class PriceInline(ReadOnly, TabularInline):
@@ -57,7 +68,18 @@ class PriceInline(ReadOnly, TabularInline):
 
 @admin.register(Price)
 class PriceAdmin(GatewayAdmin):
-    list_display = ("model_name", "in_force", "effective", "tier", "band", "input_shown", "output_shown", "cache_read_shown", "cache_write_shown", "source")
+    list_display = (
+        "model_name",
+        "in_force",
+        "effective",
+        "tier",
+        "band",
+        "input_shown",
+        "output_shown",
+        "cache_read_shown",
+        "cache_write_shown",
+        "source",
+    )
     list_filter = (("model__provider", RelatedDropdownFilter), ("model", RelatedDropdownFilter), "tier", "source")
     search_fields = ("model__name", "source", "note")
     list_select_related = ("model__provider",)
@@ -65,7 +87,9 @@ class PriceAdmin(GatewayAdmin):
     ordering = ("model__provider__priority", "model__name", "tier", "-effective_from", "min_prompt_tokens")
     actions = None
     empty_title = "No prices yet"
-    empty_hint = "Prices come with the catalogue. Requests to a model without a price are refused, so that no cost is ever unknown by accident."
+    empty_hint = (
+        "Prices come with the catalogue. Requests to a model without a price are refused, so that no cost is ever unknown by accident."
+    )
     fieldsets = (
         (
             None,
@@ -76,7 +100,13 @@ class PriceAdmin(GatewayAdmin):
         ),
         (
             "USD per 1,000,000 tokens",
-            {"fields": (("input", "output"), ("cache_read", "cache_write", "cache_write_1h"), ("reasoning", "audio_input", "audio_output"))},
+            {
+                "fields": (
+                    ("input", "output"),
+                    ("cache_read", "cache_write", "cache_write_1h"),
+                    ("reasoning", "audio_input", "audio_output"),
+                )
+            },
         ),
         ("USD each", {"fields": (("request", "web_search"),)}),
         ("Evidence", {"fields": ("source", "note")}),

@@ -35,7 +35,9 @@ class ProviderKeyForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         strip=True,
         max_length=MAX_KEY,
-        widget=UnfoldAdminPasswordWidget(render_value=False, attrs={"autocomplete": "new-password", "spellcheck": "false", "placeholder": "Paste it here"}),
+        widget=UnfoldAdminPasswordWidget(
+            render_value=False, attrs={"autocomplete": "new-password", "spellcheck": "false", "placeholder": "Paste it here"}
+        ),
         help_text="Stored encrypted and never shown again. It is checked with the provider as soon as you save.",
     )
 
@@ -61,7 +63,13 @@ class ProviderKeyForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         provider = cleaned.get("provider") or (self.instance.provider if self.instance.provider_id else None)
-        if not cleaned.get("new_key") and not self.instance.pk and not self.errors and provider is not None and provider.service != "custom":
+        if (
+            not cleaned.get("new_key")
+            and not self.instance.pk
+            and not self.errors
+            and provider is not None
+            and provider.service != "custom"
+        ):
             self.add_error("new_key", f"{provider.title} needs a key; paste one.")
         return cleaned
 
@@ -259,8 +267,10 @@ def check_after_commit(request: HttpRequest, ids: list[int]) -> None:
     def run() -> None:
         try:
             done = _verbs.check_keys(ids, "demand")
-        except Exception as error:  # noqa: BLE001  # whatever went wrong, the saved key stays saved and the operator hears of it
-            messages.warning(request, f"The key could not be checked now ({type(error).__name__}); the next scheduled check will try again.")
+        except Exception as error:  # whatever went wrong, the saved key stays saved and the operator hears of it
+            messages.warning(
+                request, f"The key could not be checked now ({type(error).__name__}); the next scheduled check will try again."
+            )
             return
         if not done:
             messages.info(request, "The check is under way; its result appears here within seconds.")

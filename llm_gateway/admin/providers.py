@@ -94,7 +94,9 @@ class ProviderAdmin(GatewayAdmin):
         usable = [k for k in keys if k.enabled and KeyState(k.state).routable]
         best = min(keys, key=lambda k: (k not in usable, k.state != KeyState.VALID))
         url = f"{reverse('admin:llm_gateway_providerkey_changelist')}?provider__id__exact={row.pk}"
-        return format_html("{} {}", key_badge(best.state, best.enabled), link(url, f"{len(usable)} of {len(keys)} usable") if len(keys) > 1 else "")
+        return format_html(
+            "{} {}", key_badge(best.state, best.enabled), link(url, f"{len(usable)} of {len(keys)} usable") if len(keys) > 1 else ""
+        )
 
     @admin.display(description="models", ordering="model_count")
     def models_shown(self, row: Any) -> str:

@@ -224,7 +224,12 @@ class RequestLogAdmin(ReadOnlyAdmin):
         served = row.model.name if row.model else NONE
         facts = [
             ("Arrived", f"{row.created_at:%Y-%m-%d %H:%M:%S} UTC"),
-            ("Client", link(reverse("admin:llm_gateway_clientkey_change", args=[row.client_key_id]), row.client_key.name) if row.client_key else "staff, from the browser"),
+            (
+                "Client",
+                link(reverse("admin:llm_gateway_clientkey_change", args=[row.client_key_id]), row.client_key.name)
+                if row.client_key
+                else "staff, from the browser",
+            ),
             ("Team", row.team.name),
             ("Asked for", row.asked_model or "any model"),
             ("Answered by", f"{served} at {row.provider_slug}" if row.provider_slug else NONE),
@@ -282,7 +287,11 @@ class RequestLogAdmin(ReadOnlyAdmin):
     @admin.display(description="cost")
     def cost(self, row: RequestLog) -> str:
         if row.cost_nusd is None:
-            return NONE if row.state in ("open", "rejected", "replayed") else badge("unknown", "warn", "No price was known, or the usage was not.")
+            return (
+                NONE
+                if row.state in ("open", "rejected", "replayed")
+                else badge("unknown", "warn", "No price was known, or the usage was not.")
+            )
         mark = "≈ " if row.usage_source == "estimated" and row.cost_nusd else ""
         return format_html('<span class="cogo-num" title="{}">{}{}</span>', usd(row.cost_nusd), mark, usd(row.cost_nusd, 6))
 

@@ -34,6 +34,13 @@ class SettingsField(forms.JSONField):
         return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
 
     @override
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return bool((initial or {}) != self.clean(data))
+        except forms.ValidationError:
+            return True
+
+    @override
     def clean(self, value: Any) -> dict[str, Any]:
         found = super().clean(value)
         if found in (None, ""):
@@ -44,7 +51,9 @@ class SettingsField(forms.JSONField):
 
 
 class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]
-    settings = SettingsField(required=False, help_text="Only what differs from the defaults. Changed settings of the active strategy apply within 2 seconds.")
+    settings = SettingsField(
+        required=False, help_text="Only what differs from the defaults. Changed settings of the active strategy apply within 2 seconds."
+    )
 
     class Meta:
         model = Strategy
@@ -63,7 +72,7 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]
         kind = cleaned.get("kind") or self.instance.kind
         if kind and "settings" in cleaned:
             try:
-                _preview.validate(kind, cleaned["settings"])
+                cleaned["settings"] = _verbs.validate_settings(kind, cleaned["settings"])
             except ValueError as error:
                 self.add_error("settings", str(error))
         return cleaned
@@ -95,10 +104,16 @@ class StrategyAdmin(GatewayAdmin):
 
     @override
     def save_model(self, request: HttpRequest, obj: Strategy, form: Any, change: bool) -> None:
+        """New settings of the strategy in force are an activation of their own: the history can show and restore them."""
+        settings = obj.settings
+        if change and obj.active:
+            obj.settings = form.initial["settings"]
+        elif change and "settings" in form.changed_data:
+            obj.revision += 1
         super().save_model(request, obj, form, change)
         if change and obj.active and "settings" in form.changed_data:
-            # New settings of the strategy in force are an activation of their own: history can show and restore them.
-            _verbs.activate_strategy(obj, request.user)
+            _verbs.activate_strategy(obj, request.user, settings)
+            messages.info(request, "The new settings are in force in every worker within 2 seconds.")
 
     @override
     def changeform_view(
@@ -183,7 +198,9 @@ class StrategyAdmin(GatewayAdmin):
     def switch_button(self, row: Strategy) -> str:
         if row.active:
             return ""
-        return format_html('<a class="cogo-button" href="{}">Switch to this</a>', reverse("admin:llm_gateway_strategy_switch", args=[row.pk]))
+        return format_html(
+            '<a class="cogo-button" href="{}">Switch to this</a>', reverse("admin:llm_gateway_strategy_switch", args=[row.pk])
+        )
 
 
 @admin.register(StrategyActivation)

@@ -1,0 +1,108 @@
+"""What a report page was asked for: its query string, read kindly. Nonsense falls back to the default and is said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import msgspec
+
+from .queries import Filters
+from .reports import Asked, Report
+
+MOST_DAYS = 800
+RANGES = (("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("month", "this month"), ("last", "last month"))
+
+
+class Asking(msgspec.Struct, frozen=True, kw_only=True):
+    """``asked`` for the report, ``problems`` for the reader, the rest for the form."""
+
+    asked: Asked
+    problems: tuple[str, ...] = ()
+    preset: str = ""
+    last_day: date
+
+    @property
+    def first_day(self) -> date:
+        return self.asked.start.date()
+
+
+def read(report: Report, query: Any, now: datetime) -> Asking:
+    """``query``: a QueryDict."""
+    problems: list[str] = []
+    first, last, preset = _range(query, now.astimezone(UTC).date(), problems)
+    groups = tuple(name for name in dict.fromkeys(query.getlist("by")) if name in report.groups) or report.default_groups
+    groups = tuple(name for name in report.groups if name in groups)
+    option = query.get("option", "")
+    known = [name for name, _ in report.options()]
+    if option and option not in known:
+        problems.append("That choice is not known.")
+        option = ""
+    asked = Asked(
+        start=datetime.combine(first, time(tzinfo=UTC)),
+        end=datetime.combine(last + timedelta(days=1), time(tzinfo=UTC)),
+        now=now,
+        group_by=groups,
+        filters=_filters(query, problems),
+        option=option,
+    )
+    return Asking(asked=asked, problems=tuple(problems), preset=preset, last_day=last)
+
+
+def _range(query: Mapping[str, Any], today: date, problems: list[str]) -> tuple[date, date, str]:
+    preset = query.get("range", "")
+    month = today.replace(day=1)
+    match preset:
+        case "7" | "30" | "90":
+            return today - timedelta(days=int(preset) - 1), today, preset
+        case "month":
+            return month, today, preset
+        case "last":
+            end = month - timedelta(days=1)
+            return end.replace(day=1), end, preset
+    first, last = _day(query.get("from"), problems), _day(query.get("to"), problems)
+    if first is None and last is None:
+        return today - timedelta(days=29), today, "30"
+    last = last or today
+    first = first or last - timedelta(days=29)
+    if first > last:
+        problems.append("The first day is after the last; they were swapped.")
+        first, last = last, first
+    if (last - first).days >= MOST_DAYS:
+        problems.append(f"At most {MOST_DAYS} days are shown at once.")
+        first = last - timedelta(days=MOST_DAYS - 1)
+    return first, last, ""
+
+
+def _day(text: str | None, problems: list[str]) -> date | None:
+    if not text:
+        return None
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        problems.append("A day is written like 2026-11-22.")
+        return None
+    if not 2000 <= found.year <= 2200:
+        problems.append("That day is out of range.")
+        return None
+    return found
+
+
+def _filters(query: Mapping[str, Any], problems: list[str]) -> Filters:
+    given: dict[str, Any] = {}
+    for name in ("provider", "model", "strategy", "kind", "tag"):
+        if value := query.get(name):
+            given[name] = value[:200]
+    for name in ("team_id", "client_key_id"):
+        value = query.get(name, "")
+        if value.isdecimal() and len(value) < 19:
+            given[name] = int(value)
+        elif value:
+            problems.append("That team or client is not known.")
+    match query.get("simulated", ""):
+        case "only":
+            given["simulated"] = True
+        case "without":
+            given["simulated"] = False
+    return Filters(**given)

@@ -1,0 +1,86 @@
+"""Sheets as files. Text that a spreadsheet would run as a formula is defused; numbers stay numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from analytics.reports import Column, Sheet
+from llm_gateway.core.money import format_usd, to_usd
+
+_DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def defused(text: str) -> str:
+    """OWASP's rule for CSV: an apostrophe before what begins like a formula."""
+    return f"'{text}" if text.startswith(_DANGEROUS) else text
+
+
+def plain(column: Column, value: Any) -> str:
+    """A cell as CSV writes it. Unknown is the word, so that nobody adds it up as nothing."""
+    if value is None:
+        return "unknown"
+    match column.kind:
+        case "usd":
+            return f"-{format_usd(-value)}" if value < 0 else format_usd(value)
+        case "share":
+            return f"{value:.6f}"
+        case "ms":
+            return f"{value:.1f}"
+        case "count":
+            return str(value)
+        case _:
+            return defused(str(value))
+
+
+def csv_lines(sheet: Sheet) -> Iterator[str]:
+    """One line at a time, every field quoted."""
+    writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
+    yield writer.writerow([defused(column.title) for column in sheet.columns])
+    for row in _body(sheet):
+        yield writer.writerow([plain(column, value) for column, value in zip(sheet.columns, row, strict=True)])
+
+
+def xlsx(sheet: Sheet, title: str) -> bytes:
+    """A workbook with one sheet. Strings are written as strings: none of them is a formula or a link."""
+    import xlsxwriter
+
+    buffer = io.BytesIO()
+    options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+    with xlsxwriter.Workbook(buffer, options) as book:
+        bold = book.add_format({"bold": True, "bottom": 1})
+        formats = {
+            "usd": book.add_format({"num_format": "0.000000000"}),
+            "share": book.add_format({"num_format": "0.0%"}),
+            "ms": book.add_format({"num_format": "0"}),
+            "count": book.add_format({"num_format": "#,##0"}),
+        }
+        page = book.add_worksheet(title[:31])
+        page.freeze_panes(1, 0)
+        for at, column in enumerate(sheet.columns):
+            page.write_string(0, at, column.title, bold)
+            page.set_column(at, at, 24 if column.kind == "text" else 16)
+        for line, row in enumerate(_body(sheet), 1):
+            for at, (column, value) in enumerate(zip(sheet.columns, row, strict=True)):
+                if value is None:
+                    page.write_string(line, at, "unknown")
+                elif column.kind == "text" or isinstance(value, str):
+                    page.write_string(line, at, str(value))
+                else:
+                    page.write_number(line, at, float(to_usd(value)) if column.kind == "usd" else value, formats[column.kind])
+    return buffer.getvalue()
+
+
+def _body(sheet: Sheet) -> Iterable[tuple[Any, ...]]:
+    yield from sheet.rows
+    if sheet.totals:
+        yield sheet.totals
+
+
+class _Echo:
+    """A file for ``csv.writer`` that hands back what is written."""
+
+    def write(self, text: str) -> str:
+        return text

@@ -1,0 +1,180 @@
+"""All report SQL. Reports read whole days and hours from the rollups and the rest from the log, so their numbers are of this moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from django.db.models import Q, QuerySet, Sum
+from django.utils import timezone
+
+from llm_gateway.models import RequestLog
+
+from .measures import Measures
+from .models import COUNTS, DIMENSIONS, DailyRollup, HourlyRollup, RollupState
+from .rollups import DAY, HOUR, dimensions, finished, floor_hour
+
+# What a report may be grouped by: the dimensions, and time.
+GROUPS = ("day", "hour", *DIMENSIONS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """``None``: any. Names as the rollups keep them; ``simulated``: only, or without, simulated providers."""
+
+    team_id: int | None = None
+    client_key_id: int | None = None
+    provider: str | None = None
+    model: str | None = None
+    strategy: str | None = None
+    tag: str | None = None
+    kind: str | None = None
+    simulated: bool | None = None
+
+    def given(self) -> dict[str, Any]:
+        return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) is not None}
+
+    def rollup(self) -> Q:
+        return Q(**self.given())
+
+    def log(self) -> Q:
+        given = self.given()
+        found = Q()
+        if "client_key_id" in given:
+            staff = given.pop("client_key_id")
+            found &= Q(client_key_id=staff) if staff else Q(client_key_id=None)
+        if "model" in given:
+            model = given.pop("model")
+            found &= Q(model__name=model) | Q(model__name=None, served_model=model)
+        if "provider" in given:
+            given["provider_slug"] = given.pop("provider")
+        return found & Q(**given)
+
+
+ANYTHING = Filters()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Where a time range is read from; together the parts cover it exactly once."""
+
+    days: tuple[tuple[date, date], ...] = ()
+    hours: tuple[tuple[datetime, datetime], ...] = ()
+    log: tuple[tuple[datetime, datetime], ...] = field(default=())
+
+
+def plan(start: datetime, end: datetime, *, hourly: bool = False) -> Plan:
+    """``start`` inclusive, ``end`` exclusive. ``hourly``: never read whole days, because hours are asked for."""
+    state = RollupState.objects.filter(pk=1).first()
+    low = _ceil(start, HOUR)
+    high = min(floor_hour(end), state.until if state else low)
+    if state is None or low >= high:
+        return Plan(log=((start, end),))
+    stale = sorted(at for hour in state.pending if low <= (at := datetime.fromtimestamp(hour * 3600, UTC)) < high)
+    log = [(start, low), (high, end), *((hour, hour + HOUR) for hour in stale)]
+    whole = list(_without(low, high, [(hour, hour + HOUR) for hour in stale]))
+    days: list[tuple[date, date]] = []
+    hours: list[tuple[datetime, datetime]] = []
+    for begin, until in whole:
+        first, last = _ceil(begin, DAY), floor_hour(until).replace(hour=0)
+        if hourly or first >= last:
+            hours.append((begin, until))
+            continue
+        days.append((first.date(), last.date()))
+        hours += [(begin, first), (last, until)]
+    return Plan(days=tuple(days), hours=tuple(h for h in hours if h[0] < h[1]), log=tuple(r for r in log if r[0] < r[1]))
+
+
+def spend(
+    group_by: Sequence[str], start: datetime, end: datetime, filters: Filters = ANYTHING, *, times: bool = False
+) -> dict[tuple[Any, ...], Measures]:
+    """Measures per combination of the named groups, in no order. ``times``: with the histograms, which costs more; without them percentiles
+    are ``None``. ``day`` is a UTC date, ``hour`` a UTC datetime."""
+    unknown = [name for name in group_by if name not in GROUPS]
+    if unknown:
+        raise ValueError(f"cannot group by {', '.join(unknown)}; choose from {', '.join(GROUPS)}")
+    parts = plan(start, end, hourly="hour" in group_by)
+    cells: dict[tuple[Any, ...], Measures] = {}
+    for key, row in _rolled(parts, group_by, filters, times):
+        cells.setdefault(key, Measures()).add_sums(row)
+    for begin, until in parts.log:
+        rows = RequestLog.objects.filter(filters.log(), created_at__gte=begin, created_at__lt=until)
+        for row in finished(rows):
+            cells.setdefault(_log_key(row, group_by), Measures()).add_request(row)
+    return cells
+
+
+def totals(start: datetime, end: datetime, filters: Filters = ANYTHING, *, times: bool = False) -> Measures:
+    return spend((), start, end, filters, times=times).get((), Measures())
+
+
+def open_requests() -> int:
+    """How many are under way now; read through the small index of open rows."""
+    return RequestLog.objects.filter(state="open").count()
+
+
+def simulated_requests(start: datetime, end: datetime) -> int:
+    return totals(start, end, Filters(simulated=True)).requests
+
+
+def choices(dimension: str, start: datetime, end: datetime) -> list[Any]:
+    """The values of a dimension that occur in the rollups of a time range, sorted."""
+    rows = DailyRollup.objects.filter(day__gte=start.date(), day__lte=end.date()).order_by()
+    return sorted(value for value in rows.values_list(dimension, flat=True).distinct() if value not in ("", None))
+
+
+def _rolled(parts: Plan, group_by: Sequence[str], filters: Filters, times: bool) -> Iterator[tuple[tuple[Any, ...], Mapping[str, Any]]]:
+    if parts.days:
+        rows = DailyRollup.objects.filter(filters.rollup(), _any("day", parts.days))
+        names = list(group_by)
+        yield from ((tuple(row[name] for name in names), row) for row in _sums(rows, names, times))
+    if parts.hours:
+        hourly = HourlyRollup.objects.filter(filters.rollup(), _any("hour", parts.hours))
+        names = list(dict.fromkeys("hour" if name == "day" else name for name in group_by))
+        for row in _sums(hourly, names, times):
+            yield tuple(row["hour"].date() if name == "day" else row[name] for name in group_by), row
+
+
+def _sums(rows: QuerySet[Any], names: list[str], times: bool) -> Iterable[Mapping[str, Any]]:
+    if times:
+        wanted = (*names, *COUNTS, "latency_square_sum", "latency_histogram", "ttft_histogram")
+        return rows.order_by().values(*dict.fromkeys(wanted)).iterator(chunk_size=2000)
+    # A sum may not be named like a column it groups over, so the sums get names of their own and lose them again.
+    summed = rows.order_by().values(*names).annotate(**{f"sum_{name}": Sum(name) for name in (*COUNTS, "latency_square_sum")})
+    return ({name.removeprefix("sum_"): value for name, value in row.items()} for row in summed.iterator(chunk_size=2000))
+
+
+def _log_key(row: dict[str, Any], group_by: Sequence[str]) -> tuple[Any, ...]:
+    known = dict(zip(DIMENSIONS, dimensions(row), strict=True))
+    at = row["created_at"]
+    return tuple(at.astimezone(UTC).date() if name == "day" else floor_hour(at) if name == "hour" else known[name] for name in group_by)
+
+
+def _any(column: str, ranges: Iterable[tuple[Any, Any]]) -> Q:
+    found = Q()
+    for begin, until in ranges:
+        found |= Q(**{f"{column}__gte": begin, f"{column}__lt": until})
+    return found
+
+
+def _without(low: datetime, high: datetime, holes: Sequence[tuple[datetime, datetime]]) -> Iterator[tuple[datetime, datetime]]:
+    for begin, until in holes:
+        if low < begin:
+            yield low, begin
+        low = until
+    if low < high:
+        yield low, high
+
+
+def _ceil(moment: datetime, unit: timedelta) -> datetime:
+    floor = floor_hour(moment)
+    if unit == DAY:
+        floor = floor.replace(hour=0)
+    return floor if floor == moment else floor + unit
+
+
+def today(now: datetime | None = None) -> datetime:
+    """The first moment of the UTC day."""
+    return floor_hour(now or timezone.now()).replace(hour=0)

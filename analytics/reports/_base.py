@@ -1,0 +1,89 @@
+"""The face of a report, and the values it is made of. A report computes; pages and files only render."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from analytics.queries import Filters
+
+Kind = Literal["text", "count", "usd", "share", "ms"]
+
+
+class Column(msgspec.Struct, frozen=True):
+    """``kind`` says how a cell is shown: ``usd`` is nano-USD, ``share`` a number from 0 to 1, ``ms`` milliseconds. ``None`` cells are unknown."""
+
+    name: str
+    title: str
+    kind: Kind = "text"
+
+
+class Series(msgspec.Struct, frozen=True):
+    name: str
+    values: tuple[float | None, ...]
+
+
+class Chart(msgspec.Struct, frozen=True, kw_only=True):
+    title: str
+    labels: tuple[str, ...]
+    series: tuple[Series, ...]
+    unit: str = ""
+    stacked: bool = True
+    line: bool = False
+
+
+class Card(msgspec.Struct, frozen=True):
+    """A figure above the table. ``tone``: good, warn, bad or empty."""
+
+    label: str
+    value: str
+    note: str = ""
+    tone: str = ""
+
+
+class Sheet(msgspec.Struct, frozen=True, kw_only=True):
+    """``rows`` have one cell per column; ``totals`` too, where a total makes sense. ``links``: one address or "" per row."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    totals: tuple[Any, ...] = ()
+    cards: tuple[Card, ...] = ()
+    chart: Chart | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """``start`` and ``end`` are UTC midnights, ``end`` exclusive; ``now`` is the moment of asking. ``option``: the report's own choice."""
+
+    start: datetime
+    end: datetime
+    now: datetime
+    group_by: tuple[str, ...] = ()
+    filters: Filters = Filters()
+    option: str = ""
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """Every day of the range that has begun."""
+        last = min(self.end, self.now)
+        count = max(0, -(-(last - self.start) // timedelta(days=1)))
+        return tuple((self.start + timedelta(days=i)).date() for i in range(count))
+
+
+class Report(Protocol):
+    """``groups``: what it may be grouped by, with ``default_groups``. ``option_title``: the label of a choice of its own, whose values are
+    ``options()``; empty: none."""
+
+    name: str
+    title: str
+    summary: str
+    groups: tuple[str, ...]
+    default_groups: tuple[str, ...]
+    option_title: str
+
+    def options(self) -> Sequence[tuple[str, str]]: ...
+
+    def build(self, asked: Asked) -> Sheet: ...

@@ -1,0 +1,129 @@
+"""Who spent what on which model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any
+
+from analytics import queries
+from analytics.measures import Measures
+from llm_gateway.core.money import NUSD, format_usd
+
+from . import reports
+from ._base import Asked, Card, Chart, Column, Series, Sheet
+from ._names import TITLES, Names
+
+# More colours than this cannot be told apart; the rest is summed as "others".
+MOST_SERIES = 7
+
+
+class Cost:
+    name = "cost"
+    title = "Cost"
+    summary = "What was spent, by day, model, provider, client or team. UTC days; the numbers include the last minute."
+    groups = ("day", "provider", "model", "client_key_id", "team_id", "strategy", "kind", "tag")
+    default_groups = ("day", "provider", "model")
+    option_title = ""
+
+    def options(self) -> tuple[tuple[str, str], ...]:
+        return ()
+
+    def build(self, asked: Asked) -> Sheet:
+        cells = queries.spend(asked.group_by, asked.start, asked.end, asked.filters)
+        names = Names(asked.group_by, cells)
+        ordered = sorted(cells.items(), key=lambda item: _order(asked.group_by, item))
+        total = queries.totals(asked.start, asked.end, asked.filters)
+        return Sheet(
+            columns=(*(Column(name, TITLES[name]) for name in asked.group_by), *_MEASURES),
+            rows=tuple((*names.of(key), *_figures(cell)) for key, cell in ordered),
+            totals=(*("Total" if i == 0 else "" for i in range(len(asked.group_by))), *_figures(total)),
+            cards=_cards(total),
+            chart=daily_cost(asked),
+            notes=_notes(total),
+        )
+
+
+_MEASURES = (
+    Column("requests", "Requests", "count"),
+    Column("input_tokens", "Input tokens", "count"),
+    Column("cached_tokens", "Cached tokens", "count"),
+    Column("output_tokens", "Output tokens", "count"),
+    Column("cost_usd", "Cost (USD)", "usd"),
+    Column("cost_per_request_usd", "Per request (USD)", "usd"),
+    Column("estimated_share", "Estimated share", "share"),
+    Column("unknown_cost_requests", "Unknown cost", "count"),
+    Column("orphaned", "Orphaned", "count"),
+)
+
+
+def _figures(cell: Measures) -> tuple[Any, ...]:
+    cost = cell.known_cost_nusd
+    sent = cell.requests - cell.rejected - cell.replayed
+    known = sent - cell.unknown_cost_requests
+    return (
+        cell.requests,
+        cell.input_tokens + cell.audio_input_tokens,
+        cell.cache_read_tokens + cell.cache_write_tokens + cell.cache_write_1h_tokens,
+        cell.output_tokens + cell.audio_output_tokens,
+        cost,
+        cost // known if cost is not None and known > 0 else None,
+        cell.estimated_cost_nusd / cell.cost_nusd if cell.cost_nusd else None,
+        cell.unknown_cost_requests,
+        cell.orphaned,
+    )
+
+
+def _cards(total: Measures) -> tuple[Card, ...]:
+    cost = total.known_cost_nusd
+    share = total.estimated_cost_nusd / total.cost_nusd if total.cost_nusd else 0.0
+    return (
+        Card("Cost", f"${format_usd(cost)}" if cost is not None else "unknown", "of all requests whose cost is known"),
+        Card("Requests", f"{total.requests:,}", f"{total.ok:,} answered in full"),
+        Card("Tokens", f"{total.tokens:,}", "in and out, cached ones included"),
+        Card("Estimated", f"{share:.1%}", "of the cost rests on estimated usage", "warn" if share > 0.05 else ""),
+        Card("Unknown cost", f"{total.unknown_cost_requests:,}", "requests, not in the sum", "bad" if total.unknown_cost_requests else ""),
+    )
+
+
+def _notes(total: Measures) -> tuple[str, ...]:
+    notes = []
+    if total.unknown_cost_requests:
+        notes.append(f"{total.unknown_cost_requests:,} requests have an unknown cost and are in no sum. Add a price for their models.")
+    if total.orphaned:
+        notes.append(
+            f"{total.orphaned:,} requests were orphaned: their process ended before the answer was settled, so they are charged as held."
+        )
+    return tuple(notes)
+
+
+def _order(groups: tuple[str, ...], item: tuple[tuple[Any, ...], Measures]) -> tuple[Any, ...]:
+    """Newest day first, then the dearest."""
+    key, cell = item
+    days = [-value.toordinal() for name, value in zip(groups, key, strict=True) if name == "day"]
+    return (*days, -cell.cost_nusd, -cell.requests, tuple(map(str, key)))
+
+
+def daily_cost(asked: Asked) -> Chart:
+    """Cost per day, stacked by the first thing that is not the day."""
+    by = next((name for name in asked.group_by if name != "day"), "provider")
+    cells = queries.spend(("day", by), asked.start, asked.end, asked.filters)
+    names = Names((by,), {(key[1],) for key in cells})
+    sums: dict[Any, int] = {}
+    for (_, value), cell in cells.items():
+        sums[value] = sums.get(value, 0) + cell.cost_nusd
+    ranked = [value for value in sorted(sums, key=lambda v: (-sums[v], str(v))) if sums[value]]
+    shown = ranked[:MOST_SERIES]
+    series = [Series(names.one(by, value), _per_day(asked.days, cells, [value])) for value in shown]
+    if rest := ranked[MOST_SERIES:]:
+        series.append(Series("others", _per_day(asked.days, cells, rest)))
+    labels = tuple(f"{day:%b} {day.day}" for day in asked.days)
+    return Chart(title=f"Cost per day by {TITLES[by].lower()}", labels=labels, series=tuple(series), unit="USD")
+
+
+def _per_day(days: Iterable[date], cells: Mapping[tuple[Any, ...], Measures], values: Iterable[Any]) -> tuple[float, ...]:
+    wanted = list(values)
+    return tuple(sum(cells[(day, v)].cost_nusd for v in wanted if (day, v) in cells) / NUSD for day in days)
+
+
+reports.add(Cost.name, Cost())

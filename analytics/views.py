@@ -1,0 +1,127 @@
+"""Report pages of the console: parse, compute, render."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from llm_gateway.core.money import format_usd
+from llm_gateway.models import ClientKey, Team
+
+from . import asking, exports, queries
+from .charts import rendered
+from .reports import Column, Sheet, reports
+from .reports._names import TITLES
+
+MAY_READ = "analytics.view_dailyrollup"
+MOST_ROWS = 1000
+XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+@require_safe
+def report(request: HttpRequest, name: str) -> HttpResponse | StreamingHttpResponse:
+    if name not in reports:
+        raise Http404
+    if not request.user.has_perm(MAY_READ):
+        raise PermissionDenied
+    chosen = reports.get(name)
+    found = asking.read(chosen, request.GET, timezone.now())
+    sheet = chosen.build(found.asked)
+    file = f"{name}-{found.first_day:%Y%m%d}-{found.last_day:%Y%m%d}"
+    match request.GET.get("format"):
+        case "csv":
+            return _attachment(StreamingHttpResponse(exports.csv_lines(sheet), content_type="text/csv; charset=utf-8"), f"{file}.csv")
+        case "xlsx":
+            return _attachment(HttpResponse(exports.xlsx(sheet, chosen.title), content_type=XLSX_TYPE), f"{file}.xlsx")
+    asked = found.asked
+    context = {
+        **admin.site.each_context(request),
+        "title": f"{chosen.title} report",
+        "report": chosen,
+        "problems": found.problems,
+        "sheet": sheet,
+        "table": _cells(sheet),
+        "more": max(0, len(sheet.rows) - MOST_ROWS),
+        "chart": rendered(sheet.chart) if sheet.chart else None,
+        "ranges": asking.RANGES,
+        "preset": found.preset,
+        "first_day": found.first_day.isoformat(),
+        "last_day": found.last_day.isoformat(),
+        "groups": [(group, TITLES[group], group in asked.group_by) for group in chosen.groups],
+        "options": chosen.options(),
+        "option": asked.option,
+        "selects": _selects(asked),
+        "simulated": request.GET.get("simulated", ""),
+        "query": _query(request),
+        "some_simulated": asked.filters.simulated is None and queries.simulated_requests(asked.start, asked.end),
+    }
+    return TemplateResponse(request, "admin/analytics/report.html", context)
+
+
+def shown(column: Column, value: Any) -> str:
+    """A cell for people."""
+    if value is None:
+        return "unknown" if column.kind == "usd" else "—"
+    match column.kind:
+        case "count":
+            return f"{value:,}"
+        case "usd":
+            text = format_usd(abs(value))
+            whole, _, fraction = text.partition(".")
+            return f"{'−' if value < 0 else ''}${int(whole):,}.{fraction[:6]}"
+        case "share":
+            return f"{value:.1%}"
+        case "ms":
+            return f"{value:,.0f} ms" if value < 10_000 else f"{value / 1000:,.1f} s"
+        case _:
+            return str(value)
+
+
+def _cells(sheet: Sheet) -> dict[str, Any]:
+    def line(row: tuple[Any, ...]) -> list[tuple[str, bool]]:
+        return [(shown(column, value), column.kind != "text") for column, value in zip(sheet.columns, row, strict=True)]
+
+    return {
+        "heads": [(column.title, column.kind != "text") for column in sheet.columns],
+        "rows": [line(row) for row in sheet.rows[:MOST_ROWS]],
+        "totals": [("" if value == "" else text, right) for (text, right), value in zip(line(sheet.totals), sheet.totals, strict=True)]
+        if sheet.totals
+        else [],
+    }
+
+
+def _selects(asked: Any) -> list[dict[str, Any]]:
+    """Drop-downs of what occurs in the range, each with what is chosen."""
+    filters = asked.filters
+    found = []
+    for name in ("provider", "model"):
+        values = queries.choices(name, asked.start, asked.end)
+        chosen = getattr(filters, name)
+        if chosen and chosen not in values:
+            values = sorted([*values, chosen])
+        found.append({"name": name, "title": TITLES[name], "options": [(v, v, v == chosen) for v in values]})
+    clients = ClientKey.objects.order_by("name").values_list("pk", "name")[:500]
+    teams = Team.objects.order_by("name").values_list("pk", "name")[:500]
+    for name, rows in (("client_key_id", clients), ("team_id", teams)):
+        chosen = getattr(filters, name)
+        found.append({"name": name, "title": TITLES[name], "options": [(pk, text, pk == chosen) for pk, text in rows]})
+    return found
+
+
+def _query(request: HttpRequest) -> str:
+    query = request.GET.copy()
+    query.pop("format", None)
+    return query.urlencode()
+
+
+def _attachment(response: Any, name: str) -> Any:
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Cache-Control"] = "no-store"
+    return response
