@@ -66,7 +66,8 @@ def sync_schedules(jobs: tuple[Job, ...] = JOBS, now: datetime | None = None) ->
             "intended_date_kwarg": None,
         }
         if first is None:
-            Schedule.objects.create(name=PREFIX + job.name, next_run=_next(job.cron, now), **wanted)
+            # Not through save(), which computes a next run of its own from another clock.
+            Schedule.objects.bulk_create([Schedule(name=PREFIX + job.name, next_run=_next(job.cron, now), **wanted)])
             created.append(job.name)
             continue
         wrong = {name: value for name, value in wanted.items() if (getattr(first, name) or None) != value}

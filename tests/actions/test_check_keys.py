@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+import pytest
+from asgiref.sync import sync_to_async
+from django.utils import timezone
+
+from llm_gateway.actions.check_keys import acheck_keys, check_keys
+from llm_gateway.actions.load_catalogue import load_catalogue
+from llm_gateway.actions.store_provider_key import store_keyless, store_provider_key
+from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass
+from llm_gateway.core.keys import KeyState
+from llm_gateway.models import CatalogueVersion, DeploymentHealth, KeyCheck, Provider, ProviderKey
+from llm_gateway.simulator.threaded import ThreadedSimulator
+
+pytestmark = pytest.mark.django_db
+SECRET = "canary-0123456789-abcd"
+LISTED = b'{"object":"list","data":[]}'
+
+
+class Answer(msgspec.Struct, frozen=True):
+    status: int = 200
+    body: bytes = LISTED
+    headers: Mapping[str, str] = MappingProxyType({"content-type": "application/json"})
+
+
+class Network:
+    """Answers probes: by URL part, else with the last entry. An exception is raised; a callable is called first."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers) or [Answer()]
+        self.calls: list[tuple[str, dict[str, str]]] = []
+        self.running = self.most = 0
+
+    async def __call__(self, method: str, url: str, headers: Mapping[str, str], *, timeout_s: float, allow_private: bool) -> Any:
+        self.calls.append((url, dict(headers)))
+        self.running += 1
+        self.most = max(self.most, self.running)
+        await asyncio.sleep(0.01)
+        self.running -= 1
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def fault(kind: FailureClass = FailureClass.DNS) -> AttemptFailed:
+    return AttemptFailed(Failure(kind=kind))
+
+
+@pytest.fixture
+def key(host: Provider) -> ProviderKey:
+    return store_provider_key(host, SECRET)
+
+
+def test_a_valid_key_is_marked_so_with_its_evidence_and_history(key: ProviderKey) -> None:
+    version = CatalogueVersion.current()
+    network = Network()
+    (result,) = check_keys(probe=network)
+    row = ProviderKey.objects.get()
+    assert (result.before, result.state, row.state, row.checking_until) == ("unchecked", "valid", "valid", None)
+    assert network.calls[0][1]["authorization"] == f"Bearer {SECRET}"
+    assert row.checked_at is not None
+    assert row.next_check_at is not None
+    assert timedelta(minutes=5) <= row.next_check_at - row.checked_at <= timedelta(minutes=6)
+    history = KeyCheck.objects.get()
+    assert (history.state, history.trigger) == ("valid", "schedule")
+    assert CatalogueVersion.current() > version
+
+
+def test_a_check_that_changes_nothing_is_no_news_to_workers(key: ProviderKey) -> None:
+    check_keys(probe=Network())
+    version = CatalogueVersion.current()
+    check_keys([key], probe=Network())
+    assert CatalogueVersion.current() == version
+    assert KeyCheck.objects.count() == 2
+
+
+def test_a_refused_key_leaves_routing_and_comes_back_when_it_checks_valid(key: ProviderKey) -> None:
+    DeploymentHealth.objects.create(provider_key=key, upstream_id="m", state="off", since=timezone.now())
+    version = CatalogueVersion.current()
+    check_keys(probe=Network(Answer(401, b'{"error":{"message":"bad key"}}')))
+    row = ProviderKey.objects.get()
+    assert row.state == "invalid"
+    assert not KeyState(row.state).routable
+    assert CatalogueVersion.current() > version
+    check_keys([key], probe=Network())
+    assert ProviderKey.objects.get().state == "valid"
+    assert not DeploymentHealth.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        (200, "valid"),
+        (401, "invalid"),
+        (402, "out_of_credit"),
+        (403, "no_permission"),
+        (429, "rate_limited"),
+        (500, "unreachable"),
+        (404, "unchecked"),
+    ],
+)
+def test_every_answer_has_its_state(key: ProviderKey, status: int, state: str) -> None:
+    (result,) = check_keys(probe=Network(Answer(status, b'{"error":{"message":"x"}}')))
+    assert result.state == state
+    assert result.reason
+
+
+def test_an_unreachable_provider_leaves_a_valid_key_routable(key: ProviderKey) -> None:
+    check_keys(probe=Network())
+    (result,) = check_keys([key], probe=Network(fault()))
+    assert result.state == "unreachable"
+    assert result.state.routable
+    assert "host name cannot be resolved" in result.reason
+
+
+@pytest.mark.parametrize("refused", ["invalid", "no_permission", "out_of_credit"])
+@pytest.mark.parametrize("silent", [fault(), Answer(500, b"oops"), Answer(404, b"{}")])
+def test_silence_never_brings_back_a_refused_key(key: ProviderKey, refused: str, silent: Any) -> None:
+    ProviderKey.objects.update(state=refused)
+    version = CatalogueVersion.current()
+    (result,) = check_keys([key], probe=Network(silent))
+    assert (result.state, ProviderKey.objects.get().state) == (refused, refused)
+    assert "as far as known" in result.reason
+    assert CatalogueVersion.current() == version
+
+
+def test_an_operator_may_give_a_host_without_a_model_list_another_chance(key: ProviderKey) -> None:
+    ProviderKey.objects.update(state="invalid")
+    (result,) = check_keys([key], trigger="demand", probe=Network(Answer(404, b"{}")))
+    assert result.state == "unchecked"
+
+
+def test_a_second_probe_decides_where_the_first_is_inconclusive() -> None:
+    load_catalogue()
+    fireworks = store_provider_key(Provider.objects.get(slug="fireworks"), SECRET)
+    network = Network(Answer(500, b'{"error":{"message":"Error listing deployed models"}}'), Answer(200, b'{"models":[]}'))
+    (result,) = check_keys([fireworks], probe=network)
+    assert result.state == "valid"
+    assert len(network.calls) == 2
+
+
+def test_the_provider_may_repeat_our_key_without_its_being_stored(key: ProviderKey) -> None:
+    body = f'{{"error":{{"message":"Incorrect API key provided: {SECRET}"}}}}'.encode()
+    (result,) = check_keys(probe=Network(Answer(401, body)))
+    stored = repr([*ProviderKey.objects.values(), *KeyCheck.objects.values(), result])
+    assert SECRET not in stored
+    assert "***" in result.evidence
+
+
+def test_a_key_that_another_process_checks_is_left_alone(key: ProviderKey) -> None:
+    ProviderKey.objects.update(checking_until=timezone.now() + timedelta(seconds=30))
+    network = Network()
+    assert check_keys([key], probe=network) == []
+    assert network.calls == []
+    ProviderKey.objects.update(checking_until=timezone.now() - timedelta(seconds=1))
+    assert len(check_keys([key], probe=network)) == 1
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets a probe write to the database of the test, from the thread whose transaction that is."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+
+
+@pytest.mark.usefixtures("meanwhile", "key")
+def test_a_key_replaced_during_the_check_is_not_judged_by_the_old_answer(host: Provider) -> None:
+    class Replacing(Network):
+        async def __call__(self, *args: Any, **options: Any) -> Any:
+            store_provider_key(host, "another-0123456789")
+            return Answer(401, b"{}")
+
+    (result,) = check_keys(probe=Replacing())
+    row = ProviderKey.objects.get()
+    assert (result.applied, row.state, row.checking_until) == (False, "unchecked", None)
+    assert not KeyCheck.objects.exists()
+
+
+@pytest.mark.usefixtures("meanwhile")
+def test_a_key_refused_by_traffic_during_the_check_is_not_put_right_by_an_old_answer(key: ProviderKey) -> None:
+    class Refusing(Network):
+        async def __call__(self, *args: Any, **options: Any) -> Any:
+            ProviderKey.objects.filter(pk=key.pk).update(state="invalid")
+            return Answer()
+
+    (result,) = check_keys(probe=Refusing())
+    row = ProviderKey.objects.get()
+    assert (result.applied, row.state, row.checking_until) == (False, "invalid", None)
+
+
+def test_the_schedule_skips_what_is_off_or_was_just_checked(host: Provider, key: ProviderKey) -> None:
+    store_provider_key(host, SECRET + "2", "off")
+    ProviderKey.objects.filter(name="off").update(enabled=False)
+    ProviderKey.objects.filter(pk=key.pk).update(checked_at=timezone.now() - timedelta(seconds=30))
+    assert check_keys(probe=Network()) == []
+    ProviderKey.objects.filter(pk=key.pk).update(checked_at=timezone.now() - timedelta(minutes=4))
+    assert [result.name for result in check_keys(probe=Network())] == ["default"]
+    Provider.objects.update(enabled=False)
+    ProviderKey.objects.update(checked_at=None)
+    assert check_keys(probe=Network()) == []
+
+
+def test_keys_are_asked_side_by_side(host: Provider) -> None:
+    for number in range(6):
+        store_provider_key(host, f"{SECRET}-{number}", f"key {number}")
+    network = Network()
+    assert len(check_keys(probe=network)) == 6
+    assert network.most == 6
+
+
+def test_a_key_that_cannot_be_decrypted_says_so_and_leaves_routing(key: ProviderKey) -> None:
+    ProviderKey.objects.update(ciphertext="v1.feedface.AAAA")
+    network = Network()
+    (result,) = check_keys(probe=network)
+    assert result.state == "invalid"
+    assert "feedface" in result.reason
+    assert network.calls == []
+
+
+def test_a_fault_of_an_adapter_ends_neither_the_round_nor_a_good_key(key: ProviderKey) -> None:
+    (result,) = check_keys(probe=Network(RuntimeError("boom")))
+    assert result.state == "unreachable"
+    assert "RuntimeError" in result.reason
+    assert ProviderKey.objects.get().checking_until is None
+
+
+def test_a_host_without_a_key_is_asked_without_one(host: Provider) -> None:
+    store_keyless(host)
+    network = Network()
+    (result,) = check_keys(probe=network)
+    assert result.state == "valid"
+    assert "authorization" not in network.calls[0][1]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_inside_an_event_loop_it_is_awaited() -> None:
+    host = await Provider.objects.acreate(slug="h", title="H", service="custom", wire="openai_chat", base_url="http://127.0.0.1:9/v1")
+    key = await sync_to_async(store_provider_key)(host, SECRET)
+    (result,) = await acheck_keys([key], probe=Network())
+    assert result.state == "valid"
+
+
+def test_real_calls_to_the_four_services_tell_every_state() -> None:
+    load_catalogue()
+    with ThreadedSimulator() as simulator:
+        for slug in ("openai", "anthropic", "gemini", "fireworks"):
+            Provider.objects.filter(slug=slug).update(base_url=simulator.base_url(slug), allow_private=True)
+            provider = Provider.objects.get(slug=slug)
+            for word in ("valid", "invalid", "noperm", "limited"):
+                store_provider_key(provider, f"sim-{word}-0123456789", word)
+        states = {(result.provider, result.name): result.state for result in check_keys(trigger="demand")}
+    expected = {"valid": "valid", "invalid": "invalid", "noperm": "no_permission", "limited": "rate_limited"}
+    for (provider, word), state in states.items():
+        assert state == expected[word], (provider, word)
+    assert len(states) == 16
+
+
+def test_a_provider_that_does_not_listen_is_unreachable(key: ProviderKey) -> None:
+    (result,) = check_keys()
+    assert result.state == "unreachable"
+    assert "refused the connection" in result.reason
