@@ -148,9 +148,10 @@ class Reader:
             state = self._choices.get(index)
             if state is None:
                 state = self._choices[index] = _Choice()
-            delta = choice.delta or choice.message
-            if delta is not None:
-                self._delta(delta, index, state, events)
+            if choice.delta is not None:
+                self._delta(choice.delta, index, state, events)
+            elif choice.message is not None:
+                self._delta(choice.message, index, state, events, whole=True)
             elif choice.text:
                 events.append(TextDelta(choice.text, index))
             if choice.finish_reason and not state.finished:
@@ -160,7 +161,7 @@ class Reader:
             events.append(UsageReport(known))
         return events
 
-    def _delta(self, delta: Delta, at: int, state: _Choice, events: list[Event]) -> None:
+    def _delta(self, delta: Delta, at: int, state: _Choice, events: list[Event], whole: bool = False) -> None:
         if thought := delta.reasoning_content or delta.reasoning:
             events.append(ThinkingDelta(thought, at))
         content = delta.content
@@ -174,14 +175,14 @@ class Reader:
             events.append(RefusalDelta(delta.refusal, at))
         if delta.tool_calls:
             for call in delta.tool_calls:
-                self._call(call, at, state, events)
+                self._call(call, at, state, events, whole)
         if delta.function_call:
             self._call(CallDelta(index=0, function=delta.function_call), at, state, events)
         if delta.audio is not None or delta.images is not None:
             events.extend(_media(delta, at))
 
-    def _call(self, delta: CallDelta, at: int, state: _Choice, events: list[Event]) -> None:
-        call = self._bind(delta, state)
+    def _call(self, delta: CallDelta, at: int, state: _Choice, events: list[Event], whole: bool = False) -> None:
+        call = self._new(delta, state) if whole else self._bind(delta, state)
         piece = delta.function or delta.custom
         name = piece.name if piece else None
         arguments = delta.custom.input if delta.custom else delta.function.arguments if delta.function else None
@@ -201,7 +202,14 @@ class Reader:
             events.append(ToolDelta(call.index, arguments, at))
 
     @staticmethod
-    def _bind(delta: CallDelta, state: _Choice) -> _Call:
+    def _new(delta: CallDelta, state: _Choice) -> _Call:
+        call = _Call(len(state.calls))
+        state.calls.append(call)
+        if delta.index is not None:
+            state.by_key[delta.index] = call
+        return call
+
+    def _bind(self, delta: CallDelta, state: _Choice) -> _Call:
         """The call a delta belongs to: by index where the host sends one, else by id, else the last. A new id under an old index
         is a new call (hosts that number every call 0)."""
         named = bool(delta.function and delta.function.name)
@@ -215,12 +223,7 @@ class Reader:
             known = state.calls[-1] if state.calls else None
             if known and known.started and named:
                 known = None
-        if known is None:
-            known = _Call(len(state.calls))
-            state.calls.append(known)
-            if delta.index is not None:
-                state.by_key[delta.index] = known
-        return known
+        return known or self._new(delta, state)
 
     @staticmethod
     def _finish(choice: ChunkChoice, raw: str, at: int, state: _Choice, events: list[Event]) -> None:
@@ -285,10 +288,11 @@ def coerce(value: dict[str, Any]) -> Chunk:
 
 
 def _coerce_choice(value: dict[str, Any]) -> ChunkChoice:
-    index, delta = value.get("index"), value.get("delta") or value.get("message")
+    index, delta, message = value.get("index"), value.get("delta"), value.get("message")
     return ChunkChoice(
         index=index if isinstance(index, int) else None,
         delta=_coerce_delta(delta) if isinstance(delta, dict) else None,
+        message=_coerce_delta(message) if isinstance(message, dict) else None,
         text=_text(value.get("text")),
         finish_reason=_text(value.get("finish_reason")),
         stop_reason=_text(value.get("stop_reason")),
