@@ -90,7 +90,7 @@ def _facts(service: str, wire: str, upstream_id: str, window: int | None, limit:
         facts,
         context_window=window if window is not None else facts.context_window,
         max_output_tokens=limit if limit is not None else facts.max_output_tokens,
-        capabilities=capabilities or facts.capabilities,
+        capabilities=capabilities | facts.capabilities if capabilities else facts.capabilities,
     )
 
 

@@ -35,6 +35,7 @@ class DeploymentHealth:
         self._breakers: dict[Deployment, Breaker] = {}
         self._disabled: dict[Deployment, str] = {}
         self._disabled_keys: dict[int, str] = {}
+        self._key_rests: dict[int, tuple[float, str]] = {}
         self._hosts: dict[str, Breaker] = {}
         self._samples: dict[Deployment, deque[tuple[float, bool, float | None, float | None, int | None]]] = {}
         self._reasons: dict[Deployment, str] = {}
@@ -49,6 +50,10 @@ class DeploymentHealth:
         if key in self._disabled:
             return self._disabled[key]
         now = time.monotonic()
+        if self._key_rests and (rest := self._key_rests.get(target.credential.id)) is not None:
+            if rest[0] > now:
+                return f"its key rests for {rest[0] - now:.0f} s: {rest[1]}"
+            del self._key_rests[target.credential.id]
         host = self._hosts.get(_host(target)) if self._hosts else None
         if host is not None:
             allowed, self._hosts[_host(target)] = breakers.admit(host, now)
@@ -68,6 +73,9 @@ class DeploymentHealth:
         if target.credential.id in self._disabled_keys or target.deployment in self._disabled:
             return 60.0
         host = self._hosts.get(_host(target)) if self._hosts else None
+        rest = self._key_rests.get(target.credential.id)
+        if rest is not None and rest[0] > now:
+            return rest[0] - now
         waits = [breakers.wait_s(b, now) for b in (self._breakers.get(target.deployment), host) if b is not None]
         return max(waits, default=0.0)
 
@@ -97,7 +105,8 @@ class DeploymentHealth:
             self._hosts.pop(_host(target), None)
         self._sample(key, now, True, latency_ms, ttft_ms, cost_nusd)
 
-    def failed(self, target: Target, failure: Failure) -> None:
+    def failed(self, target: Target, failure: Failure, waited_s: float = 0.0) -> None:
+        """``waited_s``: how long the attempt took to fail, which is no part of a run of quick failures."""
         now = time.monotonic()
         key = target.deployment
         breaker = self._breakers.get(key, Breaker())
@@ -111,21 +120,20 @@ class DeploymentHealth:
             return
         self._reasons[key] = outcome.reason
         if outcome.kind == "failure" and outcome.scope == "endpoint":
-            self._hosts[_host(target)] = breakers.failure(self._hosts.get(_host(target), Breaker()), now)
+            self._hosts[_host(target)] = breakers.failure(self._hosts.get(_host(target), Breaker()), now, waited_s)
         elif outcome.kind == "failure":
-            self._breakers[key] = breakers.failure(breaker, now)
+            self._breakers[key] = breakers.failure(breaker, now, waited_s)
         elif outcome.scope == "key" and outcome.kind == "disable":
             self._disabled_keys[target.credential.id] = outcome.reason
         elif outcome.kind == "disable" and outcome.until is None:
             self._disabled[key] = outcome.reason
         elif outcome.until is not None:
             rest = (outcome.until - datetime.now(UTC)).total_seconds()
-            cooled = breakers.cool(breakers.failure(breaker, now) if outcome.kind == "cooldown" else breaker, now, rest)
-            self._breakers[key] = cooled
             if outcome.scope == "key":
-                for other in [d for d in self._samples if d[0] == target.credential.id]:
-                    self._breakers[other] = breakers.cool(self._breakers.get(other, Breaker()), now, rest)
-                    self._reasons[other] = outcome.reason
+                self._key_rests[target.credential.id] = (now + rest, outcome.reason)
+            else:
+                counted = breakers.failure(breaker, now, waited_s) if outcome.kind == "cooldown" else breaker
+                self._breakers[key] = breakers.cool(counted, now, rest)
         if self._on_effect:
             self._on_effect(target, outcome, failure)
 
@@ -175,6 +183,7 @@ class DeploymentHealth:
         """A newer catalogue lists these keys as usable: what was learnt of an older secret no longer counts."""
         for credential_id in credential_ids:
             self._disabled_keys.pop(credential_id, None)
+            self._key_rests.pop(credential_id, None)
 
     def _sample(self, key: Deployment, now: float, ok: bool, latency: float | None, ttft: float | None, cost: int | None) -> None:
         samples = self._samples.get(key)

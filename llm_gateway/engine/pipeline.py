@@ -241,7 +241,7 @@ class Pipeline:
                 self.health.released(target)
                 continue
             run.fail(attempt, failure)
-            self.health.failed(target, failure)
+            self.health.failed(target, failure, attempt.elapsed_ms / 1000)
             last = from_failure(failure, named_model=run.plan.resolution.named)
             step = self._step(run, target, failure, tries[target.deployment], clocks)
             if step.kind == "stop":
@@ -347,7 +347,7 @@ class Pipeline:
         if attempt is not None:
             attempt.abort()
             run.fail(attempt, failure, partial=True)
-            self.health.failed(attempt.target, failure)
+            self.health.failed(attempt.target, failure, attempt.elapsed_ms / 1000)
             self._live.discard(attempt)
             run.current = None
         error = from_failure(failure) if failure.code != "server_shutting_down" else run.shutdown_error()

@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llm_gateway.core.catalog import Snapshot, Target
-from llm_gateway.core.errors import ConfigError, Failure, FailureClass, NoHealthyDeployment, UnsupportedParameter
+from llm_gateway.core.errors import ConfigError, Failure, NoHealthyDeployment, UnsupportedParameter
 from llm_gateway.core.money import rate_at
 from llm_gateway.policies.hold import estimate_tokens, hold_nusd, output_limit
-from llm_gateway.policies.retry import Reach
+from llm_gateway.policies.retry import Reach, reach
 from llm_gateway.strategies import Candidate, Ranking, RequestFacts, strategies
 
 from .calls import Call
@@ -51,27 +51,20 @@ class Plan:
 
     def eligible(self, failure: Failure, failed: Target) -> list[Target]:
         """Which of the remaining targets could still answer after ``failure`` of ``failed``."""
-        reach: Reach = "any"
-        if failure.kind in (FailureClass.AUTH, FailureClass.QUOTA):
-            reach = "other_key"
-        elif failure.kind is FailureClass.DNS:
-            reach = "other_host"
-        elif failure.kind in (FailureClass.CONTEXT_LENGTH, FailureClass.TOO_LARGE):
-            reach = "larger_window"
-        return self._within(reach, failed)
+        return self._within(reach(failure.kind), failed)
 
-    def narrow(self, reach: Reach, failed: Target) -> None:
-        kept = self._within(reach, failed)
-        if reach == "other_key":
+    def narrow(self, scope: Reach, failed: Target) -> None:
+        kept = self._within(scope, failed)
+        if scope == "other_key":
             # The fault is the key's: another key of the same model comes before another provider.
             kept.sort(key=lambda t: 0 if t.model.id == failed.model.id else 1)
         for target in self.remaining:
             if target not in kept:
-                self.skip(target, f"after the failure of {label(failed)} only {reach.replace('_', ' ')} helps")
+                self.skip(target, f"after the failure of {label(failed)} only {scope.replace('_', ' ')} helps")
         self.remaining = kept
 
-    def _within(self, reach: Reach, failed: Target) -> list[Target]:
-        match reach:
+    def _within(self, scope: Reach, failed: Target) -> list[Target]:
+        match scope:
             case "other_key":
                 return [t for t in self.remaining if t.credential.id != failed.credential.id]
             case "other_host":
@@ -153,7 +146,7 @@ def plan(call: Call, snapshot: Snapshot, health: DeploymentHealth, now: datetime
         task_type=call.task_type,
         language=call.language,
         framework=call.framework,
-        sticky=call.sticky or inbound.user or str(call.identity.client_key_id or ""),
+        sticky=call.sticky or inbound.user or "",
         affinity=inbound.affinity,
         stream=call.stream,
     )
