@@ -40,6 +40,7 @@ def decode_request(body: bytes, path: Mapping[str, str]) -> Inbound:
         chat=partial(to_chat, request, body),
         affinity=request.prompt_cache_key or _head(request),
         user=request.user or request.safety_identifier,
+        service_tier=request.service_tier,
     )
 
 
