@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
+from llm_gateway.actions import check_keys as module
 from llm_gateway.actions.check_keys import acheck_keys, check_keys
 from llm_gateway.actions.load_catalogue import load_catalogue
 from llm_gateway.actions.store_provider_key import store_keyless, store_provider_key
@@ -165,32 +166,32 @@ def test_a_key_that_another_process_checks_is_left_alone(key: ProviderKey) -> No
 
 
 @pytest.fixture
-def meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets a probe write to the database of the test, from the thread whose transaction that is."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Something that happens while the provider thinks: after the claim, before the verdict is stored."""
+    record = module._record
+
+    def happen(event: Callable[[], object]) -> None:
+        def late(*args: Any) -> Any:
+            event()
+            return record(*args)
+
+        monkeypatch.setattr(module, "_record", late)
+
+    return happen
 
 
-@pytest.mark.usefixtures("meanwhile", "key")
-def test_a_key_replaced_during_the_check_is_not_judged_by_the_old_answer(host: Provider) -> None:
-    class Replacing(Network):
-        async def __call__(self, *args: Any, **options: Any) -> Any:
-            store_provider_key(host, "another-0123456789")
-            return Answer(401, b"{}")
-
-    (result,) = check_keys(probe=Replacing())
+@pytest.mark.usefixtures("key")
+def test_a_key_replaced_during_the_check_is_not_judged_by_the_old_answer(host: Provider, meanwhile: Any) -> None:
+    meanwhile(lambda: store_provider_key(host, "another-0123456789"))
+    (result,) = check_keys(probe=Network(Answer(401, b"{}")))
     row = ProviderKey.objects.get()
     assert (result.applied, row.state, row.checking_until) == (False, "unchecked", None)
     assert not KeyCheck.objects.exists()
 
 
-@pytest.mark.usefixtures("meanwhile")
-def test_a_key_refused_by_traffic_during_the_check_is_not_put_right_by_an_old_answer(key: ProviderKey) -> None:
-    class Refusing(Network):
-        async def __call__(self, *args: Any, **options: Any) -> Any:
-            ProviderKey.objects.filter(pk=key.pk).update(state="invalid")
-            return Answer()
-
-    (result,) = check_keys(probe=Refusing())
+def test_a_key_refused_by_traffic_during_the_check_is_not_put_right_by_an_old_answer(key: ProviderKey, meanwhile: Any) -> None:
+    meanwhile(lambda: ProviderKey.objects.filter(pk=key.pk).update(state="invalid"))
+    (result,) = check_keys(probe=Network())
     row = ProviderKey.objects.get()
     assert (result.applied, row.state, row.checking_until) == (False, "invalid", None)
 
