@@ -12,7 +12,7 @@ from llm_gateway.simulator.content import answer
 from llm_gateway.simulator.faults import NO_FAULT, Plan
 from llm_gateway.simulator.http11 import Request
 from llm_gateway.simulator.neutral import Answer, Ask
-from llm_gateway.simulator.reply import Reply
+from llm_gateway.simulator.reply import Problem, Reply
 from llm_gateway.simulator.state import State
 
 
@@ -32,7 +32,10 @@ class Call:
     found: Model | None = None
 
     def answer(self, ask: Ask) -> Answer:
-        """The simulated model's answer, with the content faults of this call worked in."""
+        """The simulated model's answer, with the content faults of this call worked in. Raises Problem (context)."""
+        used = ask.input_tokens()
+        if self.found is not None and used > self.found.context:
+            raise Problem("context", used=used, limit=self.found.context)
         step = self.state.next_step(ask)
         made = answer(ask, self.state.seed, step, lambda one: self.state.cached(self.provider, one))
         return bend(made, self.plan) if self.plan else made

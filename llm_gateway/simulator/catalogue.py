@@ -24,6 +24,16 @@ def _gone(*names: str) -> tuple[Model, ...]:
     return tuple(Model(name, name, ends="2025-10-28", retired=True) for name in names)
 
 
+SNAPSHOTS = {
+    "gpt-4o": "gpt-4o-2024-08-06",
+    "gpt-4o-mini": "gpt-4o-mini-2024-07-18",
+    "gpt-4.1": "gpt-4.1-2025-04-14",
+    "gpt-5": "gpt-5-2025-08-07",
+    "gpt-5-mini": "gpt-5-mini-2025-08-07",
+    "o3": "o3-2025-04-16",
+    "claude-haiku-4-5": "claude-haiku-4-5-20251001",
+    "claude-sonnet-4-5": "claude-sonnet-4-5-20250929",
+}
 FIREWORKS = "accounts/fireworks/models/"
 MODELS: dict[str, tuple[Model, ...]] = {
     "openai": (

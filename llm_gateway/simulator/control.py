@@ -12,11 +12,43 @@ from llm_gateway.simulator.catalogue import Model
 from llm_gateway.simulator.http11 import Request
 from llm_gateway.simulator.journal import Journal
 from llm_gateway.simulator.reply import Reply, json_reply
-from llm_gateway.simulator.state import STATES, Personality, Sequence, State
+from llm_gateway.simulator.state import PROVIDERS, STATES, Personality, Sequence, State
 
 
 class Refused(Exception):
     """A control request that makes no sense; the text says why."""
+
+
+def apply(what: str, body: dict[str, Any], state: State) -> Any:
+    """One command, named by its path under /_sim: ``personality/{provider}``, reset, script, faults, models, keys.
+
+    Raises Refused, KeyError.
+    """
+    name, _, rest = what.partition("/")
+    if name == "personality":
+        return _personality(rest or "all", dict(body), state)
+    actions = {"reset": _reset, "script": _script, "faults": _faults, "models": _models, "keys": _keys}
+    actions[name](body, state)
+    return {"ok": True}
+
+
+def parse_personality(text: str) -> tuple[str, dict[str, Any]]:
+    """``provider=state[,field=value…]`` as a command line gives it, for ``apply``. Raises Refused.
+
+    Examples: ``openai=down``, ``anthropic=flaky,p=0.2``, ``all=slow,latency_ms=200``, ``gemini=fault,fault=status:503``.
+    """
+    provider, equals, rest = text.partition("=")
+    state, *fields = rest.split(",")
+    if not equals or state not in STATES or provider not in (*PROVIDERS, "all"):
+        raise Refused(f"{text!r} is not provider=state[,field=value…]")
+    body: dict[str, Any] = {"state": state}
+    for field in fields:
+        name, _, value = field.partition("=")
+        try:
+            body[name] = value if name == "fault" else float(value)
+        except ValueError:
+            raise Refused(f"{name} in {text!r} is no number") from None
+    return provider, body
 
 
 def control(request: Request, state: State, journal: Journal) -> Reply:
@@ -49,12 +81,7 @@ def _do(request: Request, parts: list[str], state: State, journal: Journal) -> A
     if request.method == "DELETE" and what == "journal":
         journal.entries.clear()
         return {"ok": True}
-    body = _body(request)
-    if what == "personality":
-        return _personality(parts[1] if len(parts) > 1 else "all", body, state)
-    actions = {"reset": _reset, "script": _script, "faults": _faults, "models": _models, "keys": _keys}
-    actions[what](body, state)
-    return {"ok": True}
+    return apply("/".join(parts), _body(request), state)
 
 
 def _journal(request: Request, journal: Journal) -> Any:

@@ -44,6 +44,13 @@ class Problem(Exception):
     headers: Headers = ()
     model: str = ""
     key: str = ""
+    used: int = 1_203_404
+    limit: int = 200_000
+
+    def worded(self, template: str) -> str:
+        """The message given, else the provider's own words with model and token counts filled in."""
+        text = self.message or template
+        return text.replace("{model}", self.model).replace("{used}", str(self.used)).replace("{limit}", str(self.limit))
 
     def __post_init__(self) -> None:
         Exception.__init__(self, self.kind, self.message)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from llm_gateway.simulator import faults
 from llm_gateway.simulator.call import Call
-from llm_gateway.simulator.control import control
+from llm_gateway.simulator.control import apply, control, parse_personality
 from llm_gateway.simulator.deliver import Delivery
 from llm_gateway.simulator.http11 import Malformed, Request, read_request
 from llm_gateway.simulator.journal import Journal
@@ -27,6 +29,8 @@ log = logging.getLogger(__name__)
 class Simulator:
     """A provider simulator on 127.0.0.1. Times in milliseconds; ``port`` 0 takes any free one.
 
+    ``personalities`` are texts for control.parse_personality, ``strict_models`` refuses names that are not listed.
+
     ``await start()``, use ``base_url(provider)``, ``await stop()``; or ``async with``.
     """
 
@@ -41,10 +45,14 @@ class Simulator:
         seed: int = 1,
         keep_bodies: bool = False,
         strict_models: bool = False,
+        personalities: Sequence[str] = (),
     ) -> None:
         self.host = host
         self.port = port
         self.state = State(seed, latency_ms, chunk_ms, strict_models)
+        for text in personalities:
+            provider, fields = parse_personality(text)
+            apply(f"personality/{provider}", fields, self.state)
         self.journal = Journal(journal_path, keep_bodies)
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -75,6 +83,10 @@ class Simulator:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.stop()
+
+    def control(self, what: str, **fields: Any) -> Any:
+        """The control room without HTTP, in the server's own loop: ``control("personality/openai", state="down")``."""
+        return apply(what, fields, self.state)
 
     def url(self, path: str = "") -> str:
         """An address at this server, for the control room."""

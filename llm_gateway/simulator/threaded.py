@@ -57,6 +57,15 @@ class ThreadedSimulator:
     def __exit__(self, *exc: object) -> None:
         self.stop()
 
+    def control(self, what: str, **fields: Any) -> Any:
+        """As Simulator.control, from any other thread."""
+
+        async def act() -> Any:
+            return self.simulator.control(what, **fields)
+
+        assert self._loop is not None
+        return asyncio.run_coroutine_threadsafe(act(), self._loop).result(5)
+
     @property
     def port(self) -> int:
         """The port that was taken."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from llm_gateway.simulator import Simulator
+from llm_gateway.simulator.control import Refused
 from tests.simulator.wire import WIRES, ask, encoded, exchange, get, post
 
 PROVIDERS = ("openai", "anthropic", "gemini", "fireworks", "custom")
@@ -38,6 +39,21 @@ async def test_moods_answer_in_the_providers_own_status(sim: Simulator, state: s
     await post(sim, "/_sim/personality/all", {"state": state})
     for provider, status in statuses.items():
         assert (await ask(sim, provider, "sim-model")).status == status, provider
+
+
+async def test_python_callers_need_no_http() -> None:
+    async with Simulator(latency_ms=0, chunk_ms=0, personalities=["openai=down", "gemini=flaky,p=1,latency_ms=3"]) as sim:
+        assert (await ask(sim, "openai", "m")).ended == "reset"
+        assert sim.state.personalities["gemini"].p == 1
+        sim.control("personality/openai", state="up")
+        sim.control("faults", model="m", sequence=["status:503"])
+        assert (await ask(sim, "openai", "m")).status == 503
+
+
+@pytest.mark.parametrize("text", ["openai", "openai=moody", "nobody=up", "openai=up,latency_ms=fast"])
+async def test_senseless_personalities_are_refused(text: str) -> None:
+    with pytest.raises(Refused):
+        Simulator(personalities=[text])
 
 
 async def test_flaky_fails_about_as_often_as_told_and_repeats_for_a_seed() -> None:

@@ -103,7 +103,14 @@ async def test_json_schema_answer_validates(client: openai.AsyncOpenAI) -> None:
         },
         "required": ["score", "issues"],
         "additionalProperties": False,
-        "$defs": {"issue": {"type": "object", "properties": {"severity": {"enum": ["low", "high"]}}, "required": ["severity"]}},
+        "$defs": {
+            "issue": {
+                "type": "object",
+                "properties": {"severity": {"enum": ["low", "high"]}},
+                "required": ["severity"],
+                "additionalProperties": False,
+            }
+        },
     }
     shape: Any = {"type": "json_schema", "json_schema": {"name": "analysis", "schema": schema, "strict": True}}
     made = await client.chat.completions.create(model="gpt-4o", messages=HELLO, response_format=shape)

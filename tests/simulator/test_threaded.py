@@ -28,6 +28,8 @@ def test_it_serves_from_its_own_thread() -> None:
         with urllib.request.urlopen(asked) as answer:
             assert answer.status == 200
         assert sim.journal[-1]["path"] == "/openai/v1/models"
+        sim.control("personality/openai", state="overloaded")
+        assert sim.simulator.state.personalities["openai"].state == "overloaded"
         port = sim.port
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), 1)

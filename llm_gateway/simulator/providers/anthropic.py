@@ -9,7 +9,8 @@ from typing_extensions import override
 
 from llm_gateway.simulator import ids
 from llm_gateway.simulator.call import Call, Handler
-from llm_gateway.simulator.catalogue import Model
+from llm_gateway.simulator.catalogue import SNAPSHOTS, Model
+from llm_gateway.simulator.checks.anthropic import check_messages
 from llm_gateway.simulator.http11 import Request
 from llm_gateway.simulator.providers.base import Provider
 from llm_gateway.simulator.reply import Headers, Problem, Reply, json_reply
@@ -40,7 +41,7 @@ WORDS: dict[str, tuple[int, str, str]] = {
     "bad_json": (400, BAD, "The request body is not valid JSON: expected an object"),
     "bad_request": (400, BAD, "Invalid request."),
     "too_large": (413, "request_too_large", "Request exceeds the maximum size"),
-    "context": (400, BAD, "prompt is too long: 1203404 tokens > 200000 maximum"),
+    "context": (400, BAD, "prompt is too long: {used} tokens > {limit} maximum"),
     "filtered": (400, BAD, "Output blocked by content filtering policy"),
     "timeout": (504, "timeout_error", "The request timed out."),
     "conflict": (409, BAD, "The resource was modified by another request."),
@@ -107,11 +108,12 @@ class Anthropic(Provider):
             raise Problem("bad_request", "model: Field required")
         model = self.require_model(call)
         asked = anthropic_messages.ask(call.body)
+        check_messages(call.body)
         if asked.max_tokens is not None and asked.max_tokens > model.output:
             text = f"max_tokens: {asked.max_tokens} > {model.output}, which is the maximum allowed number of output tokens for "
             raise Problem("bad_request", text + call.model)
         self._check_family(call)
-        return anthropic_messages.render(call, asked, call.answer(asked), call.model)
+        return anthropic_messages.render(call, asked, call.answer(asked), SNAPSHOTS.get(call.model, call.model))
 
     @staticmethod
     def _check_family(call: Call) -> None:
@@ -193,7 +195,7 @@ class Anthropic(Provider):
 def refuse(problem: Problem) -> Reply:
     """Anthropic's error body, with x-should-retry as it sends it."""
     status, kind, message = WORDS.get(problem.kind, WORDS["server"])
-    message = (problem.message or message).replace("{model}", problem.model)
+    message = problem.worded(message)
     status = problem.status or status
     body = {
         "type": "error",

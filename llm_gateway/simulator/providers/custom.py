@@ -37,7 +37,7 @@ _TEXT = {
     "rate_limited": "Too many requests",
     "unknown_model": "The model `{model}` does not exist.",
     "retired_model": "The model `{model}` does not exist.",
-    "context": "This model's maximum context length is 32768 tokens. However, you requested 40960 tokens in the messages. "
+    "context": "This model's maximum context length is {limit} tokens. However, you requested {used} tokens in the messages. "
     "Please reduce the length of the messages.",
     "filtered": "The request was rejected by the content filter.",
     "overloaded": "The server is overloaded, please try again later.",
@@ -85,7 +85,7 @@ class Custom(Provider):
             wrong: dict[str, Any] = {"type": problem.code or "value_error", "loc": where, "msg": text, "input": None}
             return json_reply({"detail": [wrong]}, problem.status or 422, problem.headers)
         status = problem.status or _STATUS.get(problem.kind, 500)
-        text = (problem.message or _TEXT.get(problem.kind, "Internal Server Error")).replace("{model}", problem.model)
+        text = problem.worded(_TEXT.get(problem.kind, "Internal Server Error"))
         kind = {404: "NotFoundError", 400: "BadRequestError", 429: "RateLimitError"}.get(status, "InternalServerError")
         code: Any = problem.code or _CODES.get(problem.kind, status)
         body = {"object": "error", "message": text, "type": kind, "param": problem.param, "code": code}

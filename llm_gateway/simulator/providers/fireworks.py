@@ -12,16 +12,17 @@ from typing_extensions import override
 from llm_gateway.simulator import ids
 from llm_gateway.simulator.call import Call, Handler
 from llm_gateway.simulator.catalogue import FIREWORKS, Model
+from llm_gateway.simulator.checks.fireworks import check_fields
 from llm_gateway.simulator.http11 import Request
 from llm_gateway.simulator.providers import anthropic as anthropic_provider
 from llm_gateway.simulator.providers.base import Provider
-from llm_gateway.simulator.providers.fireworks_fields import check_fields
 from llm_gateway.simulator.reply import Headers, Problem, Reply, json_reply
 from llm_gateway.simulator.wires import anthropic_messages, embeddings, openai_chat
 
 CAP = 4096
 CONTROL = "/fireworks/v1/accounts/fireworks/models"
 FLAVOR = openai_chat.Flavor(id_prefix="", reasoning_field="reasoning_content")
+OLD = openai_chat.Flavor(id_prefix="", reasoning_field="reasoning_content", usage_at_finish=True)
 WORDS: dict[str, tuple[int, str, str]] = {
     "invalid_key": (401, "UNAUTHORIZED", "The API key you provided is invalid."),
     "no_key": (401, "UNAUTHORIZED", "Missing API key: pass it as a bearer token in the Authorization header."),
@@ -40,7 +41,7 @@ WORDS: dict[str, tuple[int, str, str]] = {
     "method": (405, "METHOD_NOT_ALLOWED", "Method Not Allowed"),
     "bad_json": (400, "BAD_REQUEST", "Request body is not valid JSON"),
     "too_large": (413, "REQUEST_TOO_LARGE", "Request body is too large"),
-    "context": (400, "BAD_REQUEST", "The prompt is too long: 403404, model maximum context length: 262143"),
+    "context": (400, "BAD_REQUEST", "The prompt is too long: {used}, model maximum context length: {limit}"),
     "filtered": (400, "BAD_REQUEST", "The request was rejected by the content filter"),
     "timeout": (408, "TIMEOUT", "Request timed out"),
     "conflict": (409, "CONFLICT", "The resource was modified by another request"),
@@ -115,7 +116,7 @@ class Fireworks(Provider):
             return json_reply({"error": error}, problem.status or 400, problem.headers)
         status, code, words = WORDS.get(problem.kind, WORDS["server"])
         param = "model" if problem.kind in ("unknown_model", "retired_model") else problem.param
-        fault: dict[str, Any] = {"message": problem.message or words, "param": param, "code": problem.code or code, "type": "error"}
+        fault: dict[str, Any] = {"message": problem.worded(words), "param": param, "code": problem.code or code, "type": "error"}
         body = {"error": fault, "request_id": ids.base62(16)}
         return json_reply(body, problem.status or status, problem.headers)
 
@@ -148,7 +149,8 @@ class Fireworks(Provider):
             ("fireworks-prompt-tokens", str(made.usage.input)),
             ("fireworks-cached-prompt-tokens", str(made.usage.cache_read)),
         )
-        return openai_chat.render(call, asked, made, FLAVOR, call.model, headers=headers)
+        flavor = OLD if "deepseek-r1" in call.model or "legacy" in call.model else FLAVOR
+        return openai_chat.render(call, asked, made, flavor, call.model, headers=headers)
 
     def completions(self, call: Call) -> Reply:
         """The legacy text endpoint, unstreamed."""

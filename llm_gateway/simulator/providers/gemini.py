@@ -10,6 +10,7 @@ from typing_extensions import override
 from llm_gateway.simulator import tokens
 from llm_gateway.simulator.call import Call, Handler
 from llm_gateway.simulator.catalogue import Model
+from llm_gateway.simulator.checks.gemini import check_generate
 from llm_gateway.simulator.http11 import Request
 from llm_gateway.simulator.providers.base import Provider
 from llm_gateway.simulator.reply import Headers, Problem, Reply, dump, json_reply
@@ -56,7 +57,7 @@ WORDS: dict[str, tuple[int, str]] = {
     "bad_json": (400, "Invalid JSON payload received. Unexpected end of string. Expected an object."),
     "bad_request": (400, "Request contains an invalid argument."),
     "too_large": (413, "Request payload size exceeds the limit."),
-    "context": (400, "The input token count (2203404) exceeds the maximum number of tokens allowed (1048576)."),
+    "context": (400, "The input token count ({used}) exceeds the maximum number of tokens allowed ({limit})."),
     "timeout": (504, "Deadline expired before operation could complete."),
     "conflict": (409, "The operation was aborted."),
     "overloaded": (503, "The model is overloaded. Please try again later."),
@@ -112,7 +113,7 @@ class Gemini(Provider):
             return self._blocked(call)
         status, words = WORDS.get(kind, WORDS["server"])
         method = call.path.rpartition(":")[2]
-        message = (problem.message or words).replace("{model}", problem.model).replace("{method}", method)
+        message = problem.worded(words).replace("{method}", method)
         status = problem.status or status
         error: dict[str, Any] = {"code": status, "message": message, "status": problem.code or _STATUS.get(status, "UNKNOWN")}
         details = self._details(kind, problem)
@@ -169,6 +170,7 @@ class Gemini(Provider):
     def generate(self, call: Call) -> Reply:
         self.require_model(call)
         asked = gemini_generate.ask(call.body, call.model, call.stream)
+        check_generate(call.body, call.model)
         return gemini_generate.render(call, asked, call.answer(asked), call.request.query.get("alt") == "sse")
 
     def count_tokens(self, call: Call) -> Reply:

@@ -11,7 +11,8 @@ from typing_extensions import override
 
 from llm_gateway.simulator import ids
 from llm_gateway.simulator.call import Call, Handler
-from llm_gateway.simulator.catalogue import Model
+from llm_gateway.simulator.catalogue import SNAPSHOTS, Model
+from llm_gateway.simulator.checks.openai import check_chat, check_responses
 from llm_gateway.simulator.http11 import Request
 from llm_gateway.simulator.providers import openai_errors
 from llm_gateway.simulator.providers.base import Provider
@@ -91,13 +92,14 @@ class OpenAI(Provider):
 
     def chat(self, call: Call) -> Reply:
         self.require_model(call)
+        check_chat(call.body)
         if reasons(call.model):
             self._reject_for_reasoning(call.body)
         asked = openai_chat.ask(call.body, effort_of(call.model, call.body.get("reasoning_effort")))
         if asked.json_mode and asked.schema is None and not any("json" in text.lower() for text in asked.texts):
             text = "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
             raise Problem("bad_request", text, "messages")
-        return openai_chat.render(call, asked, call.answer(asked), FLAVOR, call.model)
+        return openai_chat.render(call, asked, call.answer(asked), FLAVOR, SNAPSHOTS.get(call.model, call.model))
 
     @staticmethod
     def _reject_for_reasoning(body: dict[str, Any]) -> None:
@@ -117,10 +119,11 @@ class OpenAI(Provider):
 
     def responses(self, call: Call) -> Reply:
         self.require_model(call)
+        check_responses(call.body)
         reasoning = call.body.get("reasoning")
         effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
         asked = openai_responses.ask(call.body, effort_of(call.model, effort))
-        return openai_responses.render(call, asked, call.answer(asked), call.model)
+        return openai_responses.render(call, asked, call.answer(asked), SNAPSHOTS.get(call.model, call.model))
 
     def input_tokens(self, call: Call) -> Reply:
         self.require_model(call)

@@ -203,7 +203,9 @@ def render(call: Call, asked: Ask, made: Answer, model: str) -> Reply:
 
 
 def _event(name: str, fields: dict[str, Any]) -> bytes:
-    return common.named_frame(name, {"type": name, **fields})
+    """One event. Anthropic pads its JSON with spaces; readers must not mind."""
+    frame = common.named_frame(name, {"type": name, **fields})
+    return frame[:-2] + b" " * (len(frame) % 13) + b"\n\n"
 
 
 def _frames(

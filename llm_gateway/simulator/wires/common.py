@@ -6,6 +6,8 @@ from typing import Any
 
 from llm_gateway.simulator.reply import Frame, Problem, dump
 
+# What OpenAI calls obfuscation: noise that hides the size of a chunk.
+PADDING = "q7Zk2mVx9RtB4wLpN"
 MEDIA_TOKENS = 256
 MESSAGE_TOKENS = 4
 

@@ -30,6 +30,7 @@ class Flavor:
     reasoning_field: str = ""
     openai_extras: bool = False
     done: bool = True
+    usage_at_finish: bool = False
     chunk_extras: tuple[tuple[str, Any], ...] = ()
 
 
@@ -174,7 +175,9 @@ def _choice(index: int, one: Choice, flavor: Flavor, call: Call) -> dict[str, An
 
 
 def _frames(call: Call, made: Answer, flavor: Flavor, head: dict[str, Any]) -> tuple[Frame, ...]:
-    wanted = bool(common.obj(call.body.get("stream_options")).get("include_usage"))
+    options = common.obj(call.body.get("stream_options"))
+    wanted = bool(options.get("include_usage"))
+    padded = flavor.openai_extras and options.get("include_obfuscation") is not False
     base: dict[str, Any] = {"id": head["id"], "object": "chat.completion.chunk", "created": head["created"]}
     base |= {"model": head["model"], **dict(flavor.chunk_extras)}
     if flavor.openai_extras:
@@ -182,7 +185,9 @@ def _frames(call: Call, made: Answer, flavor: Flavor, head: dict[str, Any]) -> t
     tail: dict[str, Any] = {"usage": None} if wanted or not flavor.openai_extras else {}
 
     def chunk(index: int, delta: dict[str, Any], finish: str | None = None) -> bytes:
-        return common.data_frame({**base, "choices": [{"index": index, "delta": delta, "finish_reason": finish}], **tail})
+        choice = {"index": index, "delta": delta, "finish_reason": finish}
+        padding = {"obfuscation": common.PADDING[len(frames) % 17 :]} if padded else {}
+        return common.data_frame({**base, "choices": [choice], **tail, **padding})
 
     frames: list[Frame] = []
     for index, one in enumerate(made.choices):
@@ -208,6 +213,11 @@ def _frames(call: Call, made: Answer, flavor: Flavor, head: dict[str, Any]) -> t
                 frames.append(Frame(chunk(index, delta), "content", (len(part) + 3) // 4))
         frames.append(Frame(chunk(index, {}, _finish(one, call)), "finish"))
     counted = usage(made.usage, flavor)
+    if flavor.usage_at_finish and counted is not None:
+        # Hosts of 2025 sent usage with the finish reason, asked or not, and no chunk of its own.
+        wanted = False
+        tail["usage"] = counted
+        frames[-1] = Frame(chunk(len(made.choices) - 1, {}, _finish(made.first, call)), "finish")
     if wanted and counted is not None:
         frames.append(Frame(common.data_frame({**base, "choices": [], "usage": counted}), "usage"))
     if flavor.done:

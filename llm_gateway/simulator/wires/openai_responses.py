@@ -195,7 +195,8 @@ def _message(events: _Events, at: dict[str, Any], item: dict[str, Any], pieces: 
     events.add("response.content_part.added", **at, content_index=0, part={**part, "text": ""})
     for piece in pieces:
         count = (len(piece) + 3) // 4
-        events.add("response.output_text.delta", "content", count, **at, content_index=0, delta=piece, logprobs=[])
+        extra = {"content_index": 0, "delta": piece, "logprobs": [], "obfuscation": common.PADDING[count:]}
+        events.add("response.output_text.delta", "content", count, **at, **extra)
     events.add("response.output_text.done", **at, content_index=0, text=part["text"], logprobs=[])
     events.add("response.content_part.done", **at, content_index=0, part=part)
 

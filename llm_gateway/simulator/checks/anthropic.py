@@ -1,0 +1,88 @@
+"""What Anthropic refuses: foreign fields, tool turns without their results, empty blocks, too many breakpoints."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from llm_gateway.simulator.checks.foreign import foreign
+from llm_gateway.simulator.reply import Problem
+from llm_gateway.simulator.wires.common import obj, objs
+
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+
+
+def check_messages(body: dict[str, Any]) -> None:
+    """Raises Problem as the messages endpoint would."""
+    if name := foreign("messages", body):
+        raise Problem("bad_request", f"{name}: Extra inputs are not permitted")
+    for at, tool in enumerate(objs(body.get("tools"))):
+        if tool.get("type", "custom") == "custom":
+            if not _NAME.fullmatch(str(tool.get("name", ""))):
+                text = f"tools.{at}.custom.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'"
+                raise Problem("bad_request", text)
+            if obj(tool.get("input_schema")).get("type") != "object":
+                raise Problem("bad_request", f"tools.{at}.custom.input_schema.type: Field required")
+    temperature = body.get("temperature")
+    if isinstance(temperature, int | float) and not 0 <= temperature <= 1:
+        raise Problem("bad_request", "temperature: Input should be less than or equal to 1")
+    forced = obj(body.get("tool_choice")).get("type") in ("any", "tool")
+    if forced and obj(body.get("thinking")).get("type") in ("enabled", "adaptive"):
+        raise Problem("bad_request", "Thinking may not be enabled when tool_choice forces tool use.")
+    breakpoints = _breakpoints([body.get("system"), body.get("tools"), body.get("messages")])
+    if breakpoints > 4:
+        raise Problem("bad_request", f"A maximum of 4 blocks with cache_control may be provided. Found {breakpoints}.")
+    _check_turns(objs(body.get("messages")))
+
+
+def _breakpoints(value: Any) -> int:
+    if isinstance(value, list):
+        return sum(map(_breakpoints, value))
+    if isinstance(value, dict):
+        return (1 if value.get("cache_control") else 0) + _breakpoints(value.get("content"))
+    return 0
+
+
+def _check_turns(messages: list[dict[str, Any]]) -> None:
+    turns: list[tuple[int, str, list[dict[str, Any]]]] = []
+    for at, message in enumerate(messages):
+        content = message.get("content")
+        blocks = objs(content) if isinstance(content, list) else [{"type": "text", "text": content}]
+        for block in blocks:
+            if block.get("type") == "text" and not block.get("text"):
+                raise Problem("bad_request", f"messages.{at}: text content blocks must be non-empty")
+        role = str(message.get("role"))
+        if turns and turns[-1][1] == role:
+            # Consecutive turns of one role are merged before anything is checked.
+            turns[-1][2].extend(blocks)
+        else:
+            turns.append((at, role, list(blocks)))
+    waiting: list[str] = []
+    for at, role, blocks in turns:
+        if role == "system":
+            continue
+        begun = [str(block.get("tool_use_id")) for block in _leading_results(blocks)] if role == "user" else []
+        if missing := [name for name in waiting if name not in begun]:
+            text = (
+                f"messages.{at - 1}: `tool_use` ids were found without `tool_result` blocks immediately after: {', '.join(missing)}. "
+                "Each `tool_use` block must have a corresponding `tool_result` block in the next message."
+            )
+            raise Problem("bad_request", text)
+        for place, block in enumerate(blocks):
+            if block.get("type") == "tool_result" and block.get("tool_use_id") not in waiting:
+                text = (
+                    f"messages.{at}.content.{place}: unexpected `tool_use_id` found in `tool_result` blocks: "
+                    f"{block.get('tool_use_id')}. Each `tool_result` block must have a corresponding `tool_use` block in the "
+                    "previous message."
+                )
+                raise Problem("bad_request", text)
+        waiting = [str(block.get("id")) for block in blocks if block.get("type") == "tool_use"] if role == "assistant" else []
+
+
+def _leading_results(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    found = []
+    for block in blocks:
+        if block.get("type") != "tool_result":
+            break
+        found.append(block)
+    return found
