@@ -28,7 +28,9 @@ if _env_file.exists():
     try:
         _env_file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{_env_file} cannot be read ({error.__class__.__name__}); make it a readable UTF-8 text file or remove it") from None
+        raise SettingsError(
+            f"{_env_file} cannot be read ({error.__class__.__name__}); make it a readable UTF-8 text file or remove it"
+        ) from None
     env.read_env(str(_env_file))
 
 VAR_DIR = Path(env.str("COGO_VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
@@ -63,7 +65,9 @@ def _secret(name: str) -> str:
         try:
             value = path.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{path} cannot be read ({error.__class__.__name__}); make it readable for this user or set {name}") from None
+            raise SettingsError(
+                f"{path} cannot be read ({error.__class__.__name__}); make it readable for this user or set {name}"
+            ) from None
     if not value:
         raise SettingsError(f"{name} is not set; set it in the environment (or {name}_FILE), or run 'make run' once to have one made")
     return value
@@ -79,6 +83,12 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[:
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # True where TLS ends in front of the gateway: secure cookies and HSTS.
 COGO_HTTPS = _flag("COGO_HTTPS", False)
+if len(SECRET_KEY) < 32 or len(set(SECRET_KEY)) < 12:
+    raise SettingsError("SECRET_KEY is too easy to guess; set 50 random characters, or unset it to have some made")
+if COGO_HTTPS and DEBUG:
+    raise SettingsError("DEBUG shows internals to everybody and COGO_HTTPS says this is a deployment; unset DEBUG")
+if COGO_HTTPS and "*" in ALLOWED_HOSTS:
+    raise SettingsError("ALLOWED_HOSTS is *, which lets any site use the console's name; list the host names of this deployment")
 
 PORT = _number("PORT", 8000, 1, 65535)
 COGO_WORKERS = _number("COGO_WORKERS", 1, 1, 64)
@@ -145,7 +155,9 @@ def _databases() -> dict[str, Any]:
             try:
                 Path(found["NAME"]).parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise SettingsError(f"DATABASE_URL names {found['NAME']}, whose folder cannot be made ({error.strerror}); name another one") from None
+                raise SettingsError(
+                    f"DATABASE_URL names {found['NAME']}, whose folder cannot be made ({error.strerror}); name another one"
+                ) from None
         # IMMEDIATE: a writer queues at BEGIN instead of failing in the middle; NORMAL loses nothing on a killed process (WAL).
         sync = "FULL" if _flag("COGO_SQLITE_FULL_SYNC", False) else "NORMAL"
         found["OPTIONS"] = {
@@ -161,7 +173,10 @@ def _databases() -> dict[str, Any]:
                 "DATABASE_URL names PostgreSQL, whose driver is not installed; run 'make install-postgres', then try again"
             ) from None
         found["CONN_MAX_AGE"] = 0
-        found["OPTIONS"] = {**found.get("OPTIONS", {}), "pool": {"min_size": 1, "max_size": _number("COGO_DB_POOL", 8, 1, 200), "timeout": 5}}
+        found["OPTIONS"] = {
+            **found.get("OPTIONS", {}),
+            "pool": {"min_size": 1, "max_size": _number("COGO_DB_POOL", 8, 1, 200), "timeout": 5},
+        }
     return {"default": found}
 
 
@@ -197,6 +212,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = COGO_HTTPS
 CSRF_COOKIE_SECURE = COGO_HTTPS
+CSRF_FAILURE_VIEW = "llm_gateway.api.errors_django.csrf_failed"
 SECURE_HSTS_SECONDS = 31536000 if COGO_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = COGO_HTTPS
 SECURE_HSTS_PRELOAD = COGO_HTTPS
@@ -225,6 +241,8 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "COGO LLM Gateway",
     "DESCRIPTION": "Generate and analyse code through any configured provider.",
     "VERSION": "0.1.0",
+    "OAS_VERSION": "3.1.1",
+    "POSTPROCESSING_HOOKS": [],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -247,16 +265,19 @@ Q_CLUSTER = {
     "label": "Background work",
 }
 
+LOG_LEVEL = env.str("COGO_LOG_LEVEL", default="").strip().upper()
+if LOG_LEVEL not in ("", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
+    raise SettingsError(f"COGO_LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL, not {LOG_LEVEL!r}")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": "llm_gateway.telemetry.logs.JsonFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
-    "root": {"handlers": ["stderr"], "level": env.str("COGO_LOG_LEVEL", default="WARNING").upper()},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL or "WARNING"},
     "loggers": {
         "django.server": {"level": "WARNING"},
         "django-q": {"level": "WARNING"},
-        "cogo": {"level": env.str("COGO_LOG_LEVEL", default="INFO").upper()},
+        "cogo": {"level": LOG_LEVEL or "INFO"},
     },
 }
 
