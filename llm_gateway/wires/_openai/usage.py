@@ -16,6 +16,10 @@ def _first(*values: Any) -> int | None:
     return next((n for value in values if (n := count(value)) is not None), None)
 
 
+def _within(part: int | None, whole: int | None) -> int | None:
+    return part if part is None or whole is None else min(part, whole)
+
+
 def _output(reported: int | None, prompt: int | None, total: int | None) -> int | None:
     # xAI's completion_tokens leave out reasoning while total_tokens hold it; everywhere else total = prompt + completion.
     if prompt is None or total is None:
@@ -36,8 +40,11 @@ def decode_usage(block: Any, service_tier: str | None = None, web_searches: int 
     if prompt is None and output is None:
         return None
     cached = _first(inputs.get("cached_tokens"), block.get("prompt_cache_hit_tokens"), block.get("cached_tokens"))
-    written = count(inputs.get("cache_write_tokens"))
-    audio_in, audio_out = count(inputs.get("audio_tokens")), count(outputs.get("audio_tokens"))
+    # Parts of the prompt cannot be more than the prompt, whatever a host says (Azure's Grok: 347 tokens, 403 of them cached).
+    cached = _within(cached, prompt)
+    written = _within(count(inputs.get("cache_write_tokens")), less(prompt, cached))
+    audio_in = _within(count(inputs.get("audio_tokens")), less(prompt, cached, written))
+    audio_out = _within(count(outputs.get("audio_tokens")), output)
     searches = _first(
         block.get("num_search_queries"),
         _object(block.get("server_tool_use")).get("web_search_requests"),

@@ -6,7 +6,7 @@ import msgspec
 
 from llm_gateway.core import json
 from llm_gateway.core.chat import ChatRequest
-from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, UnsupportedParameter
+from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, InvalidRequest, UnsupportedParameter
 from llm_gateway.core.usage import Usage
 from llm_gateway.wires import _typed
 from llm_gateway.wires._base import Inbound
@@ -22,6 +22,8 @@ _TOKEN_CHARS = 4
 
 def decode_embeddings(body: bytes) -> Inbound:
     request = _typed.decode(body, _body)
+    if request.input is None and request.messages is None:
+        raise InvalidRequest("input is missing.", param="input")
     return Inbound(
         kind="embeddings",
         dialect="openai_chat",
@@ -30,7 +32,7 @@ def decode_embeddings(body: bytes) -> Inbound:
         include_usage=False,
         max_tokens=None,
         n=1,
-        size=_size(request.input),
+        size=_size(request.input) + _size(request.messages),
         needs=frozenset({"embeddings"}),
         body=body,
         chat=_no_chat,
@@ -65,3 +67,12 @@ def usage_of(body: bytes) -> Usage | None:
     if value.get("error") and "data" not in value:
         raise AttemptFailed(errors.error_in_200(value))
     return decode_usage(value.get("usage"), None)
+
+
+def model_ids(body: bytes) -> tuple[str, ...]:
+    """The ids of a model list in the forms hosts send: ``{"data": […]}``, a bare list, or one model."""
+    value = json.lenient(body)
+    if isinstance(value, dict):
+        value = value.get("data", value.get("models", [value]))
+    found = [item.get("id") or item.get("name") for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    return tuple(name for name in found if isinstance(name, str))

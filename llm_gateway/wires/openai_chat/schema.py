@@ -155,7 +155,8 @@ class Body(msgspec.Struct, gc=False):
 
 class EmbeddingsBody(msgspec.Struct, gc=False):
     model: Name
-    input: str | list[str | int | list[int] | dict[str, Any]]
+    input: str | list[str | int | list[int] | dict[str, Any]] | None = None
+    messages: list[dict[str, Any]] | None = None  # vLLM: a chat to embed
     encoding_format: str | None = None
     dimensions: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
     user: str | None = None

@@ -3,9 +3,9 @@
 from llm_gateway.wires import dialects, wires
 
 from .dialect import DIALECT
-from .wire import WIRE
+from .wire import WIRE, decode_count
 
 wires.add(WIRE.name, WIRE)
 dialects.add(DIALECT.name, DIALECT)
 
-__all__ = ["DIALECT", "WIRE"]
+__all__ = ["DIALECT", "WIRE", "decode_count"]

@@ -10,6 +10,7 @@ import msgspec
 from llm_gateway.core import json
 from llm_gateway.core.chat import ChatRequest, ChatResponse
 from llm_gateway.core.errors import Failure, UnsupportedParameter
+from llm_gateway.core.usage import count
 from llm_gateway.wires._base import Edits, ModelFacts, StreamDecoder
 from llm_gateway.wires._openai import errors
 
@@ -69,6 +70,12 @@ class ResponsesWire:
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
         return errors.decode_error(status, headers, body)
+
+
+def decode_count(body: bytes) -> int | None:
+    """The provider's answer to a ``count_tokens`` call."""
+    document = json.lenient(body)
+    return count(document.get("input_tokens")) if isinstance(document, dict) else None
 
 
 WIRE = ResponsesWire()
