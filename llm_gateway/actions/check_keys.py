@@ -39,6 +39,8 @@ AT_ONCE = 16
 _JITTER_S = 20.0
 # What says nothing of the key itself.
 _SILENT = (KeyState.UNREACHABLE, KeyState.UNCHECKED)
+# No unbilled call shows the credit: what real requests were told holds for this long against a mere list of models.
+CREDIT_MEMORY = timedelta(minutes=10)
 
 _F = FailureClass
 _FAULTS = {
@@ -202,6 +204,13 @@ def _store(job: _Job, verdict: KeyVerdict, latency_ms: int | None, *, trigger: s
     before = KeyState(key.state)
     secret = job.secret.reveal()
     state, reason = _settled(before, verdict, trigger)
+    if (
+        before is KeyState.OUT_OF_CREDIT
+        and state is KeyState.VALID
+        and trigger == "schedule"
+        and _refused_payment(key, now - CREDIT_MEMORY)
+    ):
+        state, reason = before, "Requests were refused for want of credit just now; the key itself works and is tried again soon."
     reason, evidence = redact(reason, secret, limit=300), redact(verdict.evidence, secret, limit=600)
     changes: dict[str, Any] = {"reason": reason, "evidence": evidence, "checked_at": now, "next_check_at": due, "checking_until": None}
     if state is not before:
@@ -242,3 +251,7 @@ def _settled(before: KeyState, verdict: KeyVerdict, trigger: str) -> tuple[KeySt
     if verdict.state is KeyState.UNCHECKED and trigger != "schedule":
         return verdict.state, verdict.reason
     return before, f"Still {before.value.replace('_', ' ')} as far as known. {verdict.reason}"
+
+
+def _refused_payment(key: ProviderKey, since: datetime) -> bool:
+    return KeyCheck.objects.filter(provider_key_id=key.pk, at__gte=since, trigger="traffic", state=KeyState.OUT_OF_CREDIT).exists()

@@ -133,6 +133,17 @@ def test_silence_never_brings_back_a_refused_key(key: ProviderKey, refused: str,
     assert CatalogueVersion.current() == version
 
 
+def test_a_key_that_traffic_found_out_of_credit_rests_before_a_model_list_brings_it_back(key: ProviderKey) -> None:
+    ProviderKey.objects.update(state="out_of_credit", checked_at=timezone.now() - timedelta(minutes=5))
+    KeyCheck.objects.create(provider_key=key, at=timezone.now() - timedelta(minutes=5), state="out_of_credit", trigger="traffic")
+    (result,) = check_keys(probe=Network())
+    assert result.state == "out_of_credit"
+    KeyCheck.objects.filter(trigger="traffic").update(at=timezone.now() - timedelta(minutes=11))
+    ProviderKey.objects.update(checked_at=timezone.now() - timedelta(minutes=5))
+    (result,) = check_keys(probe=Network())
+    assert result.state == "valid"
+
+
 def test_an_operator_may_give_a_host_without_a_model_list_another_chance(key: ProviderKey) -> None:
     ProviderKey.objects.update(state="invalid")
     (result,) = check_keys([key], trigger="demand", probe=Network(Answer(404, b"{}")))

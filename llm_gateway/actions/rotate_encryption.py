@@ -1,0 +1,83 @@
+"""Move what is encrypted at rest to the newest key, while the gateway runs.
+
+Rotation: put a new key first in COGO_ENCRYPTION_KEYS on every machine, restart, run this, then take the old key out.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Callable
+
+import msgspec
+from django.db.models import Model
+
+from llm_gateway.models import ProviderKey
+from llm_gateway.stores import vault
+
+from .store_provider_key import place_of
+
+CHUNK = 200
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    """A column of ciphertexts and what each is bound to. A new encrypted column is one entry in :data:`COLUMNS`."""
+
+    model: type[Model]
+    field: str
+    place: Callable[..., str]
+
+
+COLUMNS = (Sealed(ProviderKey, "ciphertext", place_of),)
+
+
+class Rotation(msgspec.Struct, frozen=True, kw_only=True):
+    """``failed``: rows that no configured key opens, as ``table row: reason``; they are left as they are."""
+
+    moved: int = 0
+    current: int = 0
+    failed: tuple[str, ...] = ()
+
+
+def make_encryption_key() -> str:
+    """An entry for COGO_ENCRYPTION_KEYS."""
+    return f"{secrets.token_hex(4)}:{base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()}"
+
+
+def rotate_encryption() -> Rotation:
+    """Idempotent and safe beside writers: a row is replaced only while it still holds the ciphertext that was opened."""
+    moved = current = 0
+    failed: list[str] = []
+    for column in COLUMNS:
+        last = 0
+        while rows := list(column.model._default_manager.filter(pk__gt=last).exclude(**{column.field: ""}).order_by("pk")[:CHUNK]):
+            last = rows[-1].pk
+            for row in rows:
+                ciphertext = getattr(row, column.field)
+                if vault.is_current(ciphertext):
+                    current += 1
+                    continue
+                try:
+                    plain = vault.open_sealed(ciphertext, place=column.place(row))
+                except vault.VaultError as error:
+                    failed.append(_named(row, error))
+                    continue
+                fresh = vault.seal(plain.reveal(), place=column.place(row))
+                moved += column.model._default_manager.filter(pk=row.pk, **{column.field: ciphertext}).update(**{column.field: fresh})
+    return Rotation(moved=moved, current=current, failed=tuple(failed))
+
+
+def verify_encryption() -> list[str]:
+    """Rows that do not open with the configured keys, as ``table row: reason``."""
+    failed = []
+    for column in COLUMNS:
+        for row in column.model._default_manager.exclude(**{column.field: ""}).order_by("pk").iterator(CHUNK):
+            try:
+                vault.open_sealed(getattr(row, column.field), place=column.place(row))
+            except vault.VaultError as error:
+                failed.append(_named(row, error))
+    return failed
+
+
+def _named(row: Model, error: vault.VaultError) -> str:
+    return f"{row._meta.verbose_name} {row}: {error}"

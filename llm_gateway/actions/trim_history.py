@@ -1,0 +1,58 @@
+"""Delete what nobody will ask for again, in small steps so that no request waits for it.
+
+Money stays: a request row that some budget was charged for, and its ledger entries, are kept as long as the retention setting says.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+from django_q.models import Failure, Success
+
+from llm_gateway.models import Heartbeat, KeyCheck, RequestBody, Team
+
+CHUNK = 500
+KEY_CHECKS_KEPT = timedelta(days=30)
+FAILURES_KEPT = timedelta(days=7)
+HEARTBEATS_KEPT = timedelta(days=2)
+
+
+class Trimmed(msgspec.Struct, frozen=True, kw_only=True):
+    key_checks: int = 0
+    bodies: int = 0
+    heartbeats: int = 0
+
+
+def trim_history(now: datetime | None = None) -> Trimmed:
+    """Old key checks, texts beyond their team's retention, signs of life of workers long gone. Idempotent."""
+    now = now or timezone.now()
+    return Trimmed(
+        key_checks=_delete(KeyCheck.objects.filter(at__lt=now - KEY_CHECKS_KEPT)),
+        bodies=sum(_delete(RequestBody.objects.filter(request__team=team, created_at__lt=edge)) for team, edge in _edges(now)),
+        heartbeats=_delete(Heartbeat.objects.filter(Q(name__startswith="worker:") & Q(at__lt=now - HEARTBEATS_KEPT))),
+    )
+
+
+def trim_task_failures(now: datetime | None = None) -> int:
+    """django-q2 keeps failures for ever. How many were deleted."""
+    edge = (now or timezone.now()) - FAILURES_KEPT
+    return _delete(Failure.objects.filter(stopped__lt=edge)) + _delete(Success.objects.filter(stopped__lt=edge))
+
+
+def _edges(now: datetime) -> list[tuple[Team, datetime]]:
+    return [(team, now - timedelta(days=_days(team))) for team in Team.objects.all()]
+
+
+def _days(team: Team) -> int:
+    return team.retention_days if team.retention_days is not None else int(settings.COGO["retention_days"])
+
+
+def _delete(rows: object) -> int:
+    total = 0
+    while ids := list(rows.order_by("pk").values_list("pk", flat=True)[:CHUNK]):  # type: ignore[attr-defined]
+        total += rows.model._default_manager.filter(pk__in=ids).delete()[0]  # type: ignore[attr-defined]
+    return total

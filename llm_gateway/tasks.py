@@ -1,0 +1,93 @@
+"""What the django-q2 cluster runs: synchronous, ids in, a small dictionary out, harmless when run twice (reliability P13, P14, P16).
+
+Nothing here is needed for requests to be answered, budgets to hold or holds to end: a dead cluster makes checks late, nothing wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from llm_gateway.actions.claim_job import claim_job
+
+# The admin takes a fresh row of this name for a living cluster.
+HEARTBEAT = "tasks"
+SKIPPED = {"skipped": "another process does it"}
+_SPREAD_S = 15.0
+
+
+def heartbeat() -> dict[str, Any]:
+    """A sign of life of the cluster, each minute."""
+    from llm_gateway.models import Heartbeat
+
+    now = timezone.now()
+    Heartbeat.objects.update_or_create(name=HEARTBEAT, defaults={"at": now, "detail": {}})
+    return {"at": now.isoformat()}
+
+
+def check_keys(ids: Sequence[int] | None = None, trigger: str = "schedule") -> dict[str, Any]:
+    """Every enabled key each five minutes, or those of ``ids`` now."""
+    from llm_gateway.actions.check_keys import EVERY
+    from llm_gateway.actions.check_keys import check_keys as check
+
+    if ids is None and not claim_job("check keys", EVERY):
+        return SKIPPED
+    results = check(None if ids is None else _ids(ids), trigger=trigger, spread_s=_SPREAD_S if ids is None else 0.0)
+    counts: dict[str, int] = {}
+    for result in results:
+        counts[result.state.value] = counts.get(result.state.value, 0) + 1
+    return {"checked": len(results), **counts}
+
+
+def check_key(key_id: int) -> dict[str, Any]:
+    """One key that was just saved."""
+    return check_keys([key_id], "save")
+
+
+def reap_open_requests() -> dict[str, Any]:
+    """Beside the workers' own reaping: rows of a gateway of which no worker is left."""
+    from llm_gateway.stores.reaper import reap
+
+    return {"orphaned": reap(timezone.now())}
+
+
+def advance_lifecycles() -> dict[str, Any]:
+    from llm_gateway.actions.advance_lifecycles import advance_lifecycles as advance
+
+    return {"retired": advance()}
+
+
+def trim_history() -> dict[str, Any]:
+    from llm_gateway.actions.trim_history import trim_history as trim
+
+    if not claim_job("trim history", timedelta(days=1)):
+        return SKIPPED
+    result = trim()
+    return {"key_checks": result.key_checks, "bodies": result.bodies, "heartbeats": result.heartbeats}
+
+
+def trim_task_failures() -> dict[str, Any]:
+    from llm_gateway.actions.trim_history import trim_task_failures as trim
+
+    return {"deleted": trim()}
+
+
+def compare_prices() -> dict[str, Any]:
+    """What changed in the published prices since the last import. Reported only: a person approves it (``import_prices``)."""
+    from llm_gateway.actions.import_prices import import_prices
+
+    if not claim_job("published prices", timedelta(days=7)):
+        return SKIPPED
+    result = import_prices(dry_run=True)
+    changes = [f"{change.model} {change.tier}: {change.before or 'none'} → {change.after}" for change in result.changes]
+    return {"new": result.new, "changed": result.changed, "unpriced": list(result.unpriced)[:50], "changes": changes[:50]}
+
+
+def _ids(ids: Sequence[int]) -> list[int]:
+    """Task arguments are ids and nothing else: they are pickled into a table (reliability A34)."""
+    if not all(isinstance(one, int) and not isinstance(one, bool) for one in ids):
+        raise TypeError("task arguments are integer ids")
+    return list(ids)
