@@ -33,7 +33,7 @@ _LINE = re.compile(r"\d{1,7}")
 _SCORE = re.compile(r"\s*(\d{1,3})(?:\.\d+)?\s*(?:/\s*100|%)?\s*")
 _OPENING = re.compile(r'[{\[](?=\s*["{\[])')
 # Enough for prose with code in it; bounds the time a hostile answer can take.
-MOST_TRIES, MOST_MENDS = 50, 4
+MOST_TRIES, MOST_MENDS, MOST_CUTS, LONGEST = 50, 3, 20, 200_000
 _TRAILING_COMMA = re.compile(r",(\s*[\]}])")
 
 
@@ -48,9 +48,9 @@ def read(text: str, category: str) -> Reading:
     """``category`` is what a finding belongs to that names none."""
     try:
         return Reading(analysis=_whole(msgspec.json.decode(text.strip().encode(), type=Analysis)))
-    except (msgspec.MsgspecError, UnicodeError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         pass
-    text = _THINKING.sub("", text)
+    text = _THINKING.sub("", text[:LONGEST])
     found = None
     for value, cut in _values(text):
         reading = _ordered(value, category, cut)
@@ -124,7 +124,7 @@ def close(text: str) -> Any | None:
             cuts.append((place + 1, tuple(stack)))
         elif char == ",":
             cuts.append((place, tuple(stack)))
-    for place, open_ in reversed(cuts[-50:]):
+    for place, open_ in reversed(cuts[-MOST_CUTS:]):
         try:
             return json.loads(text[:place] + "".join(reversed(open_)), strict=False)
         except (ValueError, RecursionError):

@@ -94,7 +94,7 @@ class ClientKeyAuthentication(authentication.BaseAuthentication):
             raise KeyRefused(error) from None
         except GatewayError as error:
             raise Refused(error) from None
-        request._request.cogo_identity = identity
+        request._request.cogo_identity = identity  # type: ignore[attr-defined]
         return Caller(identity), identity
 
     @override
@@ -119,7 +119,7 @@ def identity_of(request: Request) -> Identity:
         identity = gateway().staff_identity(user)
     except GatewayError as error:
         raise Refused(error) from None
-    request._request.cogo_identity = identity
+    request._request.cogo_identity = identity  # type: ignore[attr-defined]
     return identity
 
 

@@ -111,7 +111,7 @@ def as_gateway_error(exc: BaseException) -> errors.GatewayError:
         case exceptions.NotFound() | Http404():
             return errors.NotFound("There is nothing at this address, or it is not yours.")
         case exceptions.Throttled():
-            return errors.RateLimited("Too many requests; wait as long as Retry-After says.", retry_after_s=exc.wait)
+            return errors.RateLimited("Too many requests; wait as long as Retry-After says.", retry_after_s=getattr(exc, "wait", None))
         case exceptions.ValidationError():
             return errors.InvalidRequest("Some fields are wrong.", details={"fields": exc.detail})
         case RequestDataTooBig():

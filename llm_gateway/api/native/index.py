@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.urls import URLPattern, get_resolver, reverse
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -60,7 +62,7 @@ def _patterns() -> list[URLPattern]:
     ]
 
 
-def _flat(patterns: list[object]) -> list[URLPattern]:
+def _flat(patterns: Iterable[object]) -> list[URLPattern]:
     found: list[URLPattern] = []
     for pattern in patterns:
         if isinstance(pattern, URLPattern):

@@ -97,7 +97,7 @@ def documented(
     for shape in streams:
         text = f"Server-sent events: `start`, `delta`, `thinking`, then `done` ({shape.__name__}) or `error`."
         responses[200, "text/event-stream"] = OpenApiResponse({"type": "string"}, description=text)
-    for status, meaning in (ERRORS | CALL_ERRORS if costs else ERRORS).items():
+    for status, meaning in ({**ERRORS, **CALL_ERRORS} if costs else ERRORS).items():
         responses[status, "application/json"] = OpenApiResponse(shapes.Error, description=meaning)
     examples = [OpenApiExample("Example", value=dict(example), request_only=True)] if example else []
     return extend_schema(

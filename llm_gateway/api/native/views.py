@@ -6,14 +6,14 @@ For a key everything but the handler is plain computation. For a session, whatev
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from inspect import isawaitable
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework import exceptions
 from rest_framework.authentication import SessionAuthentication
@@ -43,14 +43,17 @@ class Negotiation(DefaultContentNegotiation):
 
     @override
     def select_renderer(
-        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
         if presented_key(request) is None:
             try:
-                return super().select_renderer(request, renderers, format_suffix)  # type: ignore[return-value]
-            except (exceptions.NotAcceptable, exceptions.NotFound):
+                renderer, media_type = super().select_renderer(request, renderers, format_suffix)
+            except (exceptions.NotAcceptable, exceptions.NotFound, Http404):
                 pass
-        return renderers[0], renderers[0].media_type
+            else:
+                return renderer, str(media_type)
+        first = next(iter(renderers))
+        return first, first.media_type
 
 
 class AsyncAPIView(APIView):
