@@ -103,7 +103,10 @@ def test_a_folder_that_cannot_be_written(tmp_path):
 @pytest.mark.parametrize(
     ("said", "advice"),
     [
-        ('connection failed: FATAL:  password authentication failed for user "cogo"', "refuses the password of user 'cogo'; correct it in DATABASE_URL"),
+        (
+            'connection failed: FATAL:  password authentication failed for user "cogo"',
+            "refuses the password of user 'cogo'; correct it in DATABASE_URL",
+        ),
         ("fe_sendauth: no password supplied", "refuses the password of user 'cogo'; correct it in DATABASE_URL"),
         ('FATAL:  role "cogo" does not exist', "knows no user 'cogo'; correct DATABASE_URL or create it: createuser cogo"),
         ('FATAL:  database "ledger" does not exist', "has no database 'ledger'; correct DATABASE_URL or create it: createdb ledger"),
