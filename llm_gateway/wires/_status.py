@@ -1,6 +1,8 @@
-"""What an HTTP status of a provider means when nothing else is known."""
+"""What an HTTP status of a provider means when nothing else is known, and what a body that is no JSON says."""
 
 from __future__ import annotations
+
+import re
 
 from llm_gateway.core.errors import FailureClass as K
 
@@ -32,3 +34,11 @@ def kind_of_status(status: int) -> K:
     if 300 <= status < 400:
         return K.REDIRECT
     return K.SERVER_ERROR if status >= 500 else K.BAD_REQUEST
+
+
+_MARKUP = re.compile(r"<[^>]*>")
+
+
+def plain_text(body: bytes) -> str:
+    """The words of a text or an HTML page, on one line."""
+    return " ".join(_MARKUP.sub(" ", body[:4000].decode("utf-8", "replace")).split())

@@ -10,8 +10,8 @@ from typing import Any
 
 from llm_gateway.core.chat import Audio, Document, Image, Opaque, Part, Refusal, Text, Thinking, ToolCall, ToolResult
 from llm_gateway.core.errors import UnsupportedParameter
-
 from llm_gateway.wires._arguments import as_object
+
 from .names import NAME
 
 _BAD_ID = re.compile(r"[^a-zA-Z0-9_-]")

@@ -12,7 +12,7 @@ from llm_gateway.core import json
 from llm_gateway.core.errors import Failure, FailureClass, GatewayError
 from llm_gateway.core.redact import redact
 from llm_gateway.core.retry_after import retry_after_s
-from llm_gateway.wires._status import kind_of_status
+from llm_gateway.wires._status import kind_of_status, plain_text
 
 _K = FailureClass
 
@@ -49,7 +49,6 @@ _BY_TEXT = (
     ),
 )
 _FIELD = re.compile(r"^([a-z_]+(?:\.[\w-]+)*): ")
-_MARKUP = re.compile(r"<[^>]*>|\s+")
 
 
 def decode(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
@@ -59,7 +58,7 @@ def decode(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
     error = document.get("error", document) if isinstance(document, dict) else document
     failure = from_object(error, status)
     if not failure.message:
-        text = _MARKUP.sub(" ", body[:4000].decode("utf-8", "replace")).strip()
+        text = plain_text(body)
         failure = from_object({"type": failure.code, "message": text}, status)
     return msgspec.structs.replace(
         failure,
@@ -76,7 +75,7 @@ def from_object(error: Any, status: int | None = None) -> Failure:
         text = _string(error.get("message")) or _string(error.get("error"))
     elif isinstance(error, str):
         text = error
-    embedded = status is None or status < 400
+    embedded = status is None or status < 300
     known = _STATUS_OF_TYPE.get(code) if embedded else status
     kind = kind_of_status(known) if known else _K.ERROR_IN_200
     if code == "billing_error":

@@ -6,10 +6,10 @@ from typing import Any
 
 from llm_gateway.core import json
 from llm_gateway.core.chat import ChatRequest, ChatResponse, Choice, FinishReason, Opaque, Refusal, Text, Thinking, ToolCall
+from llm_gateway.wires._arguments import as_object
 from llm_gateway.wires._base import Reply
 
 from . import usage
-from llm_gateway.wires._arguments import as_object
 from .names import NAME, stop_reason_of
 from .signatures import pack
 

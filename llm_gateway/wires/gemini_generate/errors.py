@@ -13,7 +13,7 @@ from llm_gateway.core import json
 from llm_gateway.core.errors import Failure, FailureClass, GatewayError
 from llm_gateway.core.redact import redact
 from llm_gateway.core.retry_after import retry_after_s
-from llm_gateway.wires._status import kind_of_status
+from llm_gateway.wires._status import kind_of_status, plain_text
 
 _K = FailureClass
 # A daily quota is not free again within any wait we would sit out; this keeps its key at rest.
@@ -59,7 +59,6 @@ _CONTEXT_TEXT = re.compile(r"token count[^.]*exceeds|exceeds the maximum number 
 _PARAMETER_TEXT = re.compile(r"unknown name|is not supported|does not support|not enabled for|unsupported|cannot find field", re.I)
 _NO_QUOTA_TEXT = re.compile(r"\blimit: 0\b(?!\.\d)")
 _RETRY_TEXT = re.compile(r"retry in ([0-9.]+)\s*s", re.I)
-_MARKUP = re.compile(r"<[^>]*>|\s+")
 
 
 def decode(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
@@ -67,8 +66,7 @@ def decode(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
     error = _error_in(document)
     failure = from_object(error, status)
     if not failure.message:
-        text = _MARKUP.sub(" ", body[:4000].decode("utf-8", "replace")).strip()
-        failure = from_object({"message": text}, status)
+        failure = from_object({"message": plain_text(body)}, status)
     wait = retry_after_s(headers)
     return msgspec.structs.replace(
         failure,
@@ -92,7 +90,7 @@ def from_object(error: Any, status: int | None = None) -> Failure:
     text = found.get("message") if isinstance(found.get("message"), str) else ""
     details = [one for one in found.get("details") or () if isinstance(one, dict)] if isinstance(found.get("details"), list) else []
     code = word if isinstance(word, str) else None
-    if status is None or status < 400:
+    if status is None or status < 300:
         status = number if isinstance(number, int) and 400 <= number < 600 else _STATUS_OF_RPC.get(code or "")
     if status is None:
         return Failure(kind=_K.ERROR_IN_200, message=redact(str(text)), code=code)
