@@ -58,11 +58,16 @@ ANSWERED: st.SearchStrategy[Part] = st.one_of(
 RESULTS = st.builds(ToolResult, call_id=n.names, content=st.lists(SAID, max_size=2).map(tuple), custom=st.booleans())
 BUILTIN = st.just(Tool(name="web_search", builtin="web_search", raw={"type": "web_search", "search_context_size": "low"}))
 SPACED = st.builds(
-    lambda name, schema: Tool(
-        name=f"mcp__x__{name}", parameters=schema, raw={"namespace": "mcp__x", "about": "X's tools", "name": name}, strict=False
+    lambda name, schema, custom: Tool(
+        name=f"mcp__x__{name}",
+        parameters=None if custom else schema,
+        strict=None if custom else False,
+        custom=custom,
+        raw={"namespace": "mcp__x", "about": "X's tools", "name": name},
     ),
     n.names,
     n.schemas,
+    st.booleans(),
 )
 
 

@@ -80,7 +80,7 @@ def token_of(signature: str | None, redacted: str | None, wire: str | None) -> s
 def call_item(names: Names, call: ToolCall, item_id: str, call_id: str, status: str) -> dict[str, Any]:
     head = {"id": item_id, "status": status, "call_id": call_id}
     if call.custom:
-        return head | {"type": "custom_tool_call", "name": call.name, "input": call.arguments}
+        return head | {"type": "custom_tool_call", **names.function(call.name), "input": call.arguments}
     return head | {"type": "function_call", **names.function(call.name), "arguments": call.arguments}
 
 

@@ -68,16 +68,15 @@ def _parts_of(item: schema.Item, raw: msgspec.Raw, at: str) -> Iterator[Part]:
         case None | "message":
             yield from _content(item.content, f"{at}.content")
         case "function_call":
-            name = _required(item.name, f"{at}.name")
             yield ToolCall(
                 id=_required(item.call_id, f"{at}.call_id"),
-                name=qualified(item.namespace, name) if item.namespace else name,
+                name=_flat_name(item, at),
                 arguments=_required(item.arguments, f"{at}.arguments"),
             )
         case "custom_tool_call":
             yield ToolCall(
                 id=_required(item.call_id, f"{at}.call_id"),
-                name=_required(item.name, f"{at}.name"),
+                name=_flat_name(item, at),
                 arguments=_required(item.input, f"{at}.input"),
                 custom=True,
             )
@@ -97,6 +96,11 @@ def _required(value: str | None, at: str) -> str:
     if value is None:
         raise InvalidRequest(f"{at} is missing.", param=at)
     return value
+
+
+def _flat_name(item: schema.Item, at: str) -> str:
+    name = _required(item.name, f"{at}.name")
+    return qualified(item.namespace, name) if item.namespace else name
 
 
 def _thinking(item: schema.Item) -> Thinking:
@@ -167,8 +171,7 @@ def tools_of(tools: list[schema.InTool], raws: list[Any], at: str) -> Iterator[T
             case "function":
                 yield _function(tool, f"{at}[{position}]")
             case "custom":
-                name = _required(tool.name, f"{at}[{position}].name")
-                yield Tool(name=name, description=tool.description, format=tool.format, custom=True)
+                yield _custom(tool, f"{at}[{position}]")
             case "namespace":
                 yield from _namespace(tool, f"{at}[{position}]")
             case _:
@@ -179,13 +182,18 @@ def _function(tool: schema.InTool, at: str) -> Tool:
     return Tool(name=_required(tool.name, f"{at}.name"), description=tool.description, parameters=tool.parameters, strict=tool.strict)
 
 
+def _custom(tool: schema.InTool, at: str) -> Tool:
+    return Tool(name=_required(tool.name, f"{at}.name"), description=tool.description, format=tool.format, custom=True)
+
+
 def _namespace(tool: schema.InTool, at: str) -> Iterator[Tool]:
-    """Functions under flat names; ``raw`` keeps where they came from, so that a call finds its way back."""
+    """Tools under flat names; ``raw`` keeps where they came from, so that a call finds its way back."""
     space = _required(tool.name, f"{at}.name")
     for position, inner in enumerate(tool.tools or ()):
-        function = _function(inner, f"{at}.tools[{position}]")
-        origin: dict[str, Any] = {"namespace": space, "about": tool.description, "name": function.name}
-        yield msgspec.structs.replace(function, name=qualified(space, function.name), custom=inner.type == "custom", raw=origin)
+        where = f"{at}.tools[{position}]"
+        found = _custom(inner, where) if inner.type == "custom" else _function(inner, where)
+        origin: dict[str, Any] = {"namespace": space, "about": tool.description, "name": found.name}
+        yield msgspec.structs.replace(found, name=qualified(space, found.name), raw=origin)
 
 
 def tool_choice_of(choice: str | dict[str, Any] | None) -> ToolChoice | None:

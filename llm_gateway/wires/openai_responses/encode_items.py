@@ -71,12 +71,13 @@ def _message(role: str, content: list[dict[str, Any]]) -> dict[str, Any]:
 def _own_items(part: Part, spaces: dict[str, Tool]) -> Iterator[dict[str, Any]]:
     """Parts that are items of their own. Thoughts of another format, or none that could be sent back, are no item at all."""
     match part:
-        case ToolCall(custom=True):
-            yield {"type": "custom_tool_call", "call_id": part.id, "name": part.name, "input": part.arguments}
         case ToolCall():
             tool = spaces.get(part.name)
             names = {"name": tool.raw["name"], "namespace": tool.raw["namespace"]} if tool and tool.raw else {"name": part.name}
-            yield {"type": "function_call", "call_id": part.id, **names, "arguments": part.arguments or "{}"}
+            if part.custom:
+                yield {"type": "custom_tool_call", "call_id": part.id, **names, "input": part.arguments}
+            else:
+                yield {"type": "function_call", "call_id": part.id, **names, "arguments": part.arguments or "{}"}
         case ToolResult():
             kind = "custom_tool_call_output" if part.custom else "function_call_output"
             yield {"type": kind, "call_id": part.call_id, "output": _output(part)}
