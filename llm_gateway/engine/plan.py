@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from llm_gateway.core.catalog import Snapshot, Target
 from llm_gateway.core.errors import ConfigError, Failure, NoHealthyDeployment, UnsupportedParameter
-from llm_gateway.core.money import rate_at
 from llm_gateway.policies.hold import estimate_tokens, hold_nusd, output_limit
 from llm_gateway.policies.retry import Reach, reach
 from llm_gateway.strategies import Candidate, Ranking, RequestFacts, strategies
@@ -167,14 +166,14 @@ def _estimate(call: Call, target: Target, prompt_tokens: int, now: datetime, sna
     if inbound.kind == "count_tokens":
         return 0
     limit = 0 if inbound.kind == "embeddings" else output_limit(inbound.max_tokens, target.model, call.identity.max_tokens)
-    rates = target.model.rates
     tier = inbound.service_tier or "standard"
-    if rate_at(rates, now, prompt_tokens, tier) is None:
-        ceiling = snapshot.settings.get("unpriced_ceiling_pusd")
-        if ceiling is None:
-            return 0 if call.identity.allow_unpriced else None
-        return int((prompt_tokens + limit * inbound.n) * ceiling) // 1000
-    return hold_nusd(prompt_tokens, limit, inbound.n, rates, now, tier=tier, audio="audio" in inbound.needs, cache_1h=True, searches=0)
+    hold = hold_nusd(prompt_tokens, limit, inbound.n, target.model.rates, now, tier=tier, audio="audio" in inbound.needs, cache_1h=True)
+    if hold is not None:
+        return hold
+    ceiling = snapshot.settings.get("unpriced_ceiling_pusd")
+    if ceiling is None:
+        return 0 if call.identity.allow_unpriced else None
+    return int((prompt_tokens + limit * inbound.n) * ceiling) // 1000
 
 
 def _named_order(resolution: Resolution, targets: list[Target], draw: float) -> list[Target]:

@@ -6,7 +6,7 @@ Every amount is integer nano-USD. ``None`` means unpriced, never free.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 import msgspec
@@ -78,11 +78,71 @@ def hold_nusd(
     """The most a request can cost: every input token in the dearest class it could fall into (a cache write costs more than plain
     input), every answer full to ``max_tokens``, in the dearest band the prompt reaches. ``audio`` and ``cache_1h``: whether the request
     can be billed in those classes; ``searches``: provider-side searches allowed for. ``None``: no price is in force."""
-    if rate_at(rates, at, prompt_tokens, tier) is None:
-        return None
-    usages = _worst(prompt_tokens, max_tokens * max(n, 1), audio, cache_1h, searches)
-    bands = {rate for rate in (rate_at(rates, at, edge, tier) for edge in _edges(rates, prompt_tokens)) if rate is not None}
-    return max(cost_nusd(usage, rate) for usage in usages for rate in bands)
+    answer = max_tokens * max(n, 1)
+    most: int | None = None
+    for band in _worst_bands(rates, at, tier, audio, cache_1h):
+        if band.min_prompt_tokens <= prompt_tokens:
+            pico = prompt_tokens * band.input + answer * band.output + searches * band.web_search + band.request
+            most = pico if most is None or pico > most else most
+    return None if most is None else (most + 500) // 1000
+
+
+class _Worst(msgspec.Struct, frozen=True):
+    """A band with the dearest price an input and an output token can have in it, in pico-USD."""
+
+    min_prompt_tokens: int
+    input: int
+    output: int
+    request: int
+    web_search: int
+
+
+class _Known(msgspec.Struct, frozen=True):
+    """``bands`` hold from ``start`` until before ``end``. Keeps ``rates`` alive, so that its id stays its own."""
+
+    rates: Sequence[Rate]
+    start: datetime
+    end: datetime
+    bands: tuple[_Worst, ...]
+
+
+# Every request asks, and a price list changes a few times a year: worked out once for each list and class of request.
+_known: dict[tuple[int, str, bool, bool], _Known] = {}
+_MOST_KNOWN = 4096
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+def _worst_bands(rates: Sequence[Rate], at: datetime, tier: str, audio: bool, cache_1h: bool) -> tuple[_Worst, ...]:
+    key = (id(rates), tier, audio, cache_1h)
+    known = _known.get(key)
+    if known is not None and known.rates is rates and known.start <= at < known.end:
+        return known.bands
+    if len(_known) >= _MOST_KNOWN:
+        _known.clear()
+    later = [rate.effective_from for rate in rates if rate.effective_from > at]
+    start = max((rate.effective_from for rate in rates if rate.effective_from <= at), default=at)
+    bands = tuple(_worst(rate, audio, cache_1h) for rate in _in_force(rates, at, tier))
+    _known[key] = _Known(rates, start, min(later, default=_NEVER), bands)
+    return bands
+
+
+def _in_force(rates: Sequence[Rate], at: datetime, tier: str) -> list[Rate]:
+    """All bands of the price list that :func:`rate_at` would choose from."""
+    edges = sorted({rate.min_prompt_tokens for rate in rates})
+    found = (rate_at(rates, at, edge, tier) for edge in edges)
+    return list({id(rate): rate for rate in found if rate is not None}.values())
+
+
+def _worst(rate: Rate, audio: bool, cache_1h: bool) -> _Worst:
+    write = rate.input if rate.cache_write is None else rate.cache_write
+    inputs = [rate.input, write]
+    outputs = [rate.output, rate.output if rate.reasoning is None else rate.reasoning]
+    if cache_1h:
+        inputs.append(write if rate.cache_write_1h is None else rate.cache_write_1h)
+    if audio:
+        inputs.append(rate.input if rate.audio_input is None else rate.audio_input)
+        outputs.append(rate.output if rate.audio_output is None else rate.audio_output)
+    return _Worst(rate.min_prompt_tokens, max(inputs), max(outputs), rate.request, rate.web_search)
 
 
 def billing(
@@ -169,19 +229,3 @@ def charge(rule: BillingRule, usage: Usage, hold: int | None, rates: Sequence[Ra
     if hold is not None and cost > hold and (rule is BillingRule.ESTIMATE or usage.source is UsageSource.ESTIMATED):
         cost = hold
     return Charge(cost_nusd=cost, price_id=rate.price_id, overrun=hold is not None and cost > hold)
-
-
-def _worst(prompt: int, output: int, audio: bool, cache_1h: bool, searches: int) -> list[Usage]:
-    inputs = [Usage(input_tokens=prompt), Usage(cache_write_tokens=prompt)]
-    if cache_1h:
-        inputs.append(Usage(cache_write_1h_tokens=prompt))
-    if audio:
-        inputs.append(Usage(audio_input_tokens=prompt))
-    outputs = [{"output_tokens": output}, {"output_tokens": output, "reasoning_tokens": output}]
-    if audio:
-        outputs.append({"audio_output_tokens": output})
-    return [replace(usage, web_searches=searches, **counts) for usage in inputs for counts in outputs]
-
-
-def _edges(rates: Sequence[Rate], prompt_tokens: int) -> set[int]:
-    return {prompt_tokens, *(rate.min_prompt_tokens for rate in rates if rate.min_prompt_tokens <= prompt_tokens)}
