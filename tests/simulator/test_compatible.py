@@ -121,7 +121,7 @@ async def test_lenient_host_answers_mistakes_like_fastapi(sim: Simulator) -> Non
 
 async def test_lenient_host_may_end_without_done(sim: Simulator) -> None:
     assert (await ask(sim, "custom", "local-coder-7b", stream=True)).events()[-1] == "[DONE]"
-    bare = await ask(sim, "custom", "local-nodone", stream=True)
+    bare = await ask(sim, "custom", "local-quirk:nodone", stream=True)
     assert bare.whole
     assert bare.events()[-1]["usage"]["completion_tokens"] > 0
 
@@ -130,3 +130,26 @@ async def test_lenient_host_reasons(sim: Simulator) -> None:
     message = (await ask(sim, "custom", "local-reasoner-8b")).json()["choices"][0]["message"]
     assert message["reasoning_content"]
     assert message["content"]
+
+
+async def test_lenient_host_has_the_quirks_of_others(sim: Simulator) -> None:
+    async def said(quirks: str, **extra: Any) -> Any:
+        return (await ask(sim, "custom", f"local-reasoner-quirk:{quirks}", **extra)).json()
+
+    assert (await said("reasoning"))["choices"][0]["message"]["reasoning"]
+    assert (await said("think"))["choices"][0]["message"]["content"].startswith("<think>")
+    assert (await said("contentlist"))["choices"][0]["message"]["content"][0]["type"] == "text"
+    assert (await said("eos+nousage"))["choices"][0]["finish_reason"] == "eos"
+    assert "usage" not in await said("eos+nousage")
+    assert (await said("cost"))["usage"]["cost"] > 0
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {"a": {"type": "string"}}}}}
+    call = (await said("wholetool", tools=[tool], tool_choice="required"))["choices"][0]["message"]["tool_calls"][0]
+    assert call["id"] is None
+    assert set(call["function"]["arguments"]) == {"a"}
+
+
+@pytest.mark.parametrize("quirk", ["norole", "emptyfinish", "noindex", "padded"])
+async def test_quirks_leave_the_text_alone(sim: Simulator, quirk: str) -> None:
+    plain = text_of("custom", await ask(sim, "custom", "local-x", "hello", stream=True))
+    for stream in (True, False):
+        assert text_of("custom", await ask(sim, "custom", f"local-quirk:{quirk}", "hello", stream=stream)) == plain

@@ -9,13 +9,13 @@ from typing_extensions import override
 from llm_gateway.simulator.call import Call, Handler
 from llm_gateway.simulator.catalogue import Model
 from llm_gateway.simulator.http11 import Request
+from llm_gateway.simulator.providers import custom_quirks
 from llm_gateway.simulator.providers.base import Provider
 from llm_gateway.simulator.providers.fireworks import effort_of
 from llm_gateway.simulator.reply import Headers, Problem, Reply, json_reply
 from llm_gateway.simulator.wires import embeddings, openai_chat, openai_responses
 
 FLAVOR = openai_chat.Flavor(id_prefix="chatcmpl-", reasoning_field="reasoning_content")
-NO_DONE = openai_chat.Flavor(id_prefix="chatcmpl-", reasoning_field="reasoning_content", done=False)
 _STATUS = {
     "no_permission": 403,
     "no_money": 402,
@@ -98,8 +98,8 @@ class Custom(Provider):
     def chat(self, call: Call) -> Reply:
         self.require_model(call)
         asked = openai_chat.ask(call.body, effort_of(call.body, call.model))
-        flavor = NO_DONE if "nodone" in call.model else FLAVOR
-        return openai_chat.render(call, asked, call.answer(asked), flavor, call.model)
+        reply = openai_chat.render(call, asked, call.answer(asked), FLAVOR, call.model)
+        return custom_quirks.bend(reply, call.model) if custom_quirks.MARK in call.model else reply
 
     def responses(self, call: Call) -> Reply:
         self.require_model(call)

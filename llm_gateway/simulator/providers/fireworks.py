@@ -21,7 +21,7 @@ from llm_gateway.simulator.wires import anthropic_messages, embeddings, openai_c
 
 CAP = 4096
 CONTROL = "/fireworks/v1/accounts/fireworks/models"
-FLAVOR = openai_chat.Flavor(id_prefix="", reasoning_field="reasoning_content")
+FLAVOR = openai_chat.Flavor(id_prefix="", reasoning_field="reasoning_content", choice_extras=(("raw_output", None),))
 OLD = openai_chat.Flavor(id_prefix="", reasoning_field="reasoning_content", usage_at_finish=True)
 WORDS: dict[str, tuple[int, str, str]] = {
     "invalid_key": (401, "UNAUTHORIZED", "The API key you provided is invalid."),

@@ -21,7 +21,7 @@ from llm_gateway.simulator.wires import embeddings, openai_chat, openai_response
 
 _REASONING = re.compile(r"(^|/)(gpt-[56]|o\d)")
 _UNSUPPORTED = ("top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "logit_bias", "stop")
-FLAVOR = openai_chat.Flavor(openai_extras=True)
+FLAVOR = openai_chat.Flavor(openai_extras=True, choice_extras=(("logprobs", None),))
 
 
 def reasons(model: str) -> bool:

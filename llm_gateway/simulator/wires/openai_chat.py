@@ -29,9 +29,8 @@ class Flavor:
     id_prefix: str = "chatcmpl-"
     reasoning_field: str = ""
     openai_extras: bool = False
-    done: bool = True
     usage_at_finish: bool = False
-    chunk_extras: tuple[tuple[str, Any], ...] = ()
+    choice_extras: tuple[tuple[str, Any], ...] = ()
 
 
 def ask(body: dict[str, Any], effort: str | None) -> Ask:
@@ -171,7 +170,7 @@ def _choice(index: int, one: Choice, flavor: Flavor, call: Call) -> dict[str, An
             message[flavor.reasoning_field] = one.thinking
     if one.calls:
         message["tool_calls"] = [_tool_call(item) for item in one.calls]
-    return {"index": index, "message": message, "finish_reason": _finish(one, call)}
+    return {"index": index, "message": message, **dict(flavor.choice_extras), "finish_reason": _finish(one, call)}
 
 
 def _frames(call: Call, made: Answer, flavor: Flavor, head: dict[str, Any]) -> tuple[Frame, ...]:
@@ -179,13 +178,14 @@ def _frames(call: Call, made: Answer, flavor: Flavor, head: dict[str, Any]) -> t
     wanted = bool(options.get("include_usage"))
     padded = flavor.openai_extras and options.get("include_obfuscation") is not False
     base: dict[str, Any] = {"id": head["id"], "object": "chat.completion.chunk", "created": head["created"]}
-    base |= {"model": head["model"], **dict(flavor.chunk_extras)}
+    base["model"] = head["model"]
+    extras = dict(flavor.choice_extras)
     if flavor.openai_extras:
         base |= {"service_tier": "default", "system_fingerprint": "fp_simulated"}
     tail: dict[str, Any] = {"usage": None} if wanted or not flavor.openai_extras else {}
 
     def chunk(index: int, delta: dict[str, Any], finish: str | None = None) -> bytes:
-        choice = {"index": index, "delta": delta, "finish_reason": finish}
+        choice = {"index": index, "delta": delta, **extras, "finish_reason": finish}
         padding = {"obfuscation": common.PADDING[len(frames) % 17 :]} if padded else {}
         return common.data_frame({**base, "choices": [choice], **tail, **padding})
 
@@ -220,8 +220,7 @@ def _frames(call: Call, made: Answer, flavor: Flavor, head: dict[str, Any]) -> t
         frames[-1] = Frame(chunk(len(made.choices) - 1, {}, _finish(made.first, call)), "finish")
     if wanted and counted is not None:
         frames.append(Frame(common.data_frame({**base, "choices": [], "usage": counted}), "usage"))
-    if flavor.done:
-        frames.append(common.DONE)
+    frames.append(common.DONE)
     return tuple(frames)
 
 

@@ -14,12 +14,16 @@ from llm_gateway.simulator.wires import common
 from llm_gateway.simulator.wires.openai_chat import tool_choice, tools
 
 _ECHOED: dict[str, Any] = {
+    "completed_at": None,
+    "frequency_penalty": 0.0,
     "instructions": None,
     "max_output_tokens": None,
     "max_tool_calls": None,
     "parallel_tool_calls": True,
+    "presence_penalty": 0.0,
     "previous_response_id": None,
     "prompt_cache_key": None,
+    "prompt_cache_retention": None,
     "reasoning": {"effort": None, "summary": None},
     "safety_identifier": None,
     "service_tier": "default",
@@ -126,9 +130,17 @@ def _output(asked: Ask, made: Answer, body: dict[str, Any]) -> list[dict[str, An
     return items
 
 
+def _declared(tool: dict[str, Any]) -> dict[str, Any]:
+    """A tool as it is echoed: functions with every field present."""
+    return {"description": None, "strict": True, "parameters": None, **tool} if tool.get("type") == "function" else tool
+
+
 def render(call: Call, asked: Ask, made: Answer, model: str) -> Reply:
     """The reply in this wire, whole or streamed as asked."""
     echoed = {name: call.body.get(name, default) for name, default in _ECHOED.items()}
+    effort = asked.effort if asked.effort != "auto" else "medium"
+    echoed["reasoning"] = {"effort": effort, "summary": None, **common.obj(call.body.get("reasoning"))}
+    echoed["tools"] = [_declared(tool) for tool in common.objs(call.body.get("tools"))]
     base = {
         "id": f"resp_{ids.hexed(50)}",
         "object": "response",
@@ -147,6 +159,7 @@ def render(call: Call, asked: Ask, made: Answer, model: str) -> Reply:
     final = {
         **base,
         "status": "incomplete" if reason else "completed",
+        "completed_at": int(time.time()),
         "incomplete_details": {"reason": reason} if reason else None,
         "output": output,
         "usage": usage(made.usage),
@@ -220,7 +233,8 @@ def _tool_call(events: _Events, at: dict[str, Any], item: dict[str, Any]) -> Non
     said = item[field]
     for start in range(0, len(said), 12):
         part = said[start : start + 12]
-        events.add(f"{stem}.delta", "content", (len(part) + 3) // 4, **at, delta=part)
+        padding = common.PADDING[len(part) :]
+        events.add(f"{stem}.delta", "content", (len(part) + 3) // 4, **at, delta=part, obfuscation=padding)
     events.add(f"{stem}.done", **at, **{field: said})
 
 
