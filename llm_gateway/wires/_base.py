@@ -21,7 +21,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What an encoder must know of the model it writes for.
 
     ``upstream_id``: the provider's name of it. ``max_tokens_field``: ``max_tokens`` or ``max_completion_tokens`` (OpenAI chat only).
-    ``sampling``: whether temperature, top_p and top_k may be sent. ``thinking``: ``none``, ``budget``, ``adaptive``, ``level`` or ``effort``.
+    ``sampling``: whether temperature, top_p and top_k may be sent. ``thinking``: ``none``, ``budget``, ``adaptive``, ``level``, ``effort``.
     ``default_max_tokens``: sent where the wire demands a limit and the caller gave none. ``capabilities``: e.g. ``tools``, ``images``,
     ``documents``, ``audio``, ``json_schema``, ``n``. ``drop_hints``: hosts with strict validation, where no hint may be sent.
     """

@@ -10,6 +10,7 @@ from llm_gateway.core.chat import Audio, Document, Image, Part
 from llm_gateway.core.errors import UnsupportedParameter
 
 _FORMAT_OF_SOUND = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav"}
+_URL_ALPHABET = str.maketrans("-_", "+/")
 _KINDS_OF_IMAGE = {"/9j/": "image/jpeg", "iVBOR": "image/png", "R0lGOD": "image/gif", "UklGR": "image/webp"}
 
 
@@ -23,16 +24,22 @@ class File(msgspec.Struct, rename="camel"):
     mime_type: str | None = None
 
 
+def standard(data: str) -> str:
+    """Google's SDKs write base64 with the URL alphabet, which other formats refuse."""
+    return data.translate(_URL_ALPHABET) if "-" in data or "_" in data else data
+
+
 def read(blob: Blob) -> Part | None:
     """``None`` for what no part holds (video)."""
     family, _, kind = blob.mime_type.partition("/")
+    data = standard(blob.data)
     match family:
         case "image":
-            return Image(media_type=blob.mime_type, data=blob.data)
+            return Image(media_type=blob.mime_type, data=data)
         case "audio":
-            return Audio(data=blob.data, format=_FORMAT_OF_SOUND.get(kind, kind))
+            return Audio(data=data, format=_FORMAT_OF_SOUND.get(kind, kind))
         case "application" | "text":
-            return Document(media_type=blob.mime_type, data=blob.data)
+            return Document(media_type=blob.mime_type, data=data)
     return None
 
 

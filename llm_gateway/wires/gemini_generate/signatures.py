@@ -39,7 +39,7 @@ def unpack(text: str | None) -> Origin:
     if not is_foreign(text):
         return Origin(signature=text, wire=NAME)
     try:
-        whole = base64.b64decode(text, validate=True).decode()
+        whole = base64.urlsafe_b64decode(text.replace("+", "-").replace("/", "_")).decode()
     except (binascii.Error, UnicodeDecodeError):
         return Origin()
     kind, _, rest = whole.removeprefix(_MARK + ":").partition(":")
