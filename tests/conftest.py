@@ -48,4 +48,6 @@ def _is_address(text: object) -> bool:
     return True
 
 
+pytest_plugins = ["tests.support.gateway"]
+
 sys.addaudithook(_guard)

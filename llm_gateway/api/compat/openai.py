@@ -1,4 +1,4 @@
-"""OpenAI's paths: chat completions, embeddings, model lists."""
+"""OpenAI's paths: chat completions, responses, embeddings, model lists."""
 
 from __future__ import annotations
 
@@ -14,12 +14,17 @@ from ._generate import generate, refuse
 from ._routes import routes
 
 CHAT = "openai_chat"
+RESPONSES = "openai_responses"
 # Models carry no creation date here; clients only want an integer.
 _CREATED = 1_700_000_000
 
 
 async def chat_completions(http: HttpCall) -> HttpReply:
     return await generate(http, dialects.get(CHAT), {"kind": "chat"})
+
+
+async def responses(http: HttpCall) -> HttpReply:
+    return await generate(http, dialects.get(RESPONSES), {"kind": "chat"})
 
 
 async def embeddings(http: HttpCall) -> HttpReply:
@@ -53,6 +58,7 @@ def _json(value: object, http: HttpCall) -> HttpReply:
 
 
 routes.add("POST", r"/v1/chat/completions", CHAT, chat_completions)
+routes.add("POST", r"/v1/responses", RESPONSES, responses)
 routes.add("POST", r"/v1/embeddings", CHAT, embeddings)
 routes.add("GET", r"/v1/models", CHAT, models)
 routes.add("GET", r"/v1/models/(?P<id>[^:]+)", CHAT, model)

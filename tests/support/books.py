@@ -1,0 +1,27 @@
+"""The invariants of money and logs, looked at from outside: the auditor where it exists, and its own few sums."""
+
+from __future__ import annotations
+
+
+def unbalanced() -> list[str]:
+    """What is wrong, a sentence each; empty when all is well."""
+    from django.db.models import Q, Sum
+
+    from llm_gateway.models import Budget, LedgerEntry, RequestLog
+
+    found = []
+    still_open = list(RequestLog.objects.filter(state="open").values_list("pk", "asked_model"))
+    if still_open:
+        found.append(f"rows still open: {still_open}")
+    held = LedgerEntry.objects.filter(state="held").count()
+    if held:
+        found.append(f"{held} ledger entries still held")
+    for budget in Budget.objects.all():
+        sums = LedgerEntry.objects.filter(budget=budget, period_id=budget.period_id).aggregate(
+            posted=Sum("amount_nusd", filter=Q(state="posted")), held=Sum("amount_nusd", filter=Q(state="held"))
+        )
+        if budget.posted_nusd != (sums["posted"] or 0) or budget.held_nusd != (sums["held"] or 0):
+            found.append(f"budget {budget.name}: {budget.posted_nusd} posted, {budget.held_nusd} held, ledger says {sums}")
+        if budget.hard and budget.posted_nusd + budget.held_nusd > budget.limit_nusd:
+            found.append(f"budget {budget.name} is over its limit")
+    return found
