@@ -14,6 +14,7 @@ class LlmGatewayConfig(AppConfig):
 
     @override
     def ready(self) -> None:
+        from . import checks  # noqa: F401  # importing registers them
         from .models import catalogue_version
 
         catalogue_version.connect()

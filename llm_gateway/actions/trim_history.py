@@ -1,6 +1,6 @@
 """Delete what nobody will ask for again, in small steps so that no request waits for it.
 
-Money stays: a request row that some budget was charged for, and its ledger entries, are kept as long as the retention setting says.
+Request rows, attempts and ledger entries stay: they are what bills and budgets are proved by.
 """
 
 from __future__ import annotations

@@ -1,0 +1,166 @@
+"""Prove the money and log invariants from the rows themselves (reliability.md, M1 to M5, L1, L2). Reads only."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce, Greatest
+from django.db.models.lookups import GreaterThan
+from django.utils import timezone
+
+from llm_gateway.core.money import format_usd
+from llm_gateway.models import Attempt, Budget, LedgerEntry, RequestLog
+
+# An expired open row is closed by the next sweep of any worker.
+SWEEP = timedelta(seconds=30)
+SHOWN = 10
+_CHARGED = ("ok", "partial", "failed", "client_cancelled", "orphaned")
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One invariant. ``looked_at``: how many rows it was tried on; ``offenders``: the first of those that break it, with figures.
+
+    ``strict``: it also fails after legitimate acts of an operator (a limit lowered below what was spent), or costs a scan; asked for
+    with ``--strict``.
+    """
+
+    code: str
+    title: str
+    looked_at: int
+    broken: int
+    figures: str = ""
+    offenders: tuple[str, ...] = ()
+    strict: bool = False
+
+    @property
+    def ok(self) -> bool:
+        return self.broken == 0
+
+
+def audit(now: datetime | None = None, strict: bool = False) -> list[Finding]:
+    """Every invariant with its figures, in a fixed order. On a busy gateway run it inside one snapshot of the database."""
+    now = now or timezone.now()
+    findings = [*_budgets(strict), *_ledger(), *_requests(now)]
+    return [*findings, *_strict()] if strict else findings
+
+
+def _budgets(strict: bool) -> list[Finding]:
+    sums = {
+        (row["budget_id"], row["period_id"], row["state"]): row
+        for row in LedgerEntry.objects.exclude(budget=None)
+        .order_by()
+        .values("budget_id", "period_id", "state")
+        .annotate(amount=Sum("amount_nusd"), over=Sum(Greatest(F("amount_nusd") - F("held_nusd"), 0), filter=Q(kind="request")))
+    }
+    posted, held, limit = [], [], []
+    total_posted = total_held = 0
+    rows = list(Budget.objects.order_by("pk"))
+    for budget in rows:
+        mine = {state: sums.get((budget.pk, budget.period_id, state), {}) for state in ("posted", "held")}
+        in_ledger, reserved = mine["posted"].get("amount") or 0, mine["held"].get("amount") or 0
+        total_posted, total_held = total_posted + budget.posted_nusd, total_held + budget.held_nusd
+        if budget.posted_nusd != in_ledger:
+            posted.append(f"budget {budget.pk} “{budget.name}”: posted {_usd(budget.posted_nusd)}, ledger {_usd(in_ledger)}")
+        if budget.held_nusd != reserved:
+            held.append(f"budget {budget.pk} “{budget.name}”: held {_usd(budget.held_nusd)}, ledger {_usd(reserved)}")
+        overrun = mine["posted"].get("over") or 0
+        if budget.hard and budget.posted_nusd + budget.held_nusd > budget.limit_nusd + overrun:
+            limit.append(
+                f"budget {budget.pk} “{budget.name}”: posted {_usd(budget.posted_nusd)} + held {_usd(budget.held_nusd)} "
+                f"> limit {_usd(budget.limit_nusd)} + overruns {_usd(overrun)}"
+            )
+    findings = [
+        _finding("M2a", "every budget's posted sum is that of its ledger entries", len(rows), posted, f"posted {_usd(total_posted)}"),
+        _finding("M2b", "every budget's held sum is that of its ledger entries", len(rows), held, f"held {_usd(total_held)}"),
+    ]
+    hard = sum(budget.hard for budget in rows)
+    bound = _finding("M1", "no hard budget is passed, but by what a provider billed above a hold", hard, limit, strict=True)
+    # A limit that the operator lowered below what was spent looks the same: told always, counted only when asked strictly.
+    return [bound if strict else msgspec.structs.replace(bound, broken=0, figures=f"{len(limit)} above their present limit"), *findings]
+
+
+def _ledger() -> list[Finding]:
+    entries = LedgerEntry.objects.order_by()
+    unresolved = entries.filter(Q(state="held", resolved_at__isnull=False) | (~Q(state="held") & Q(resolved_at=None)))
+    empty_handed = entries.filter(state__in=("voided", "expired")).exclude(amount_nusd=0)
+    twice = entries.filter(kind="request").values("request_id", "budget_id").annotate(n=Count("pk")).filter(n__gt=1)
+    closed = entries.filter(state="held", request__isnull=False).exclude(request__state="open")
+    count = entries.count()
+    return [
+        _rows("M3a", "a hold is resolved once: resolved entries have a moment, held ones none", count, unresolved),
+        _rows("M3b", "what was voided or expired charges nothing", entries.filter(state__in=("voided", "expired")).count(), empty_handed),
+        _finding(
+            "M3c",
+            "a request holds each budget once",
+            count,
+            [f"request {row['request_id']}, budget {row['budget_id']}: {row['n']} entries" for row in twice[:SHOWN]],
+            broken=twice.count(),
+        ),
+        _rows("M4", "nothing is held for a request that has ended", entries.filter(state="held").count(), closed),
+    ]
+
+
+def _requests(now: datetime) -> list[Finding]:
+    opened = RequestLog.objects.filter(state="open").order_by()
+    ended = RequestLog.objects.exclude(state="open").order_by()
+    return [
+        _rows("L1a", "every open request is within its lease", opened.count(), opened.filter(lease_until__lt=now - SWEEP)),
+        _rows(
+            "L1b",
+            "every ended request has its moment and no lease",
+            ended.count(),
+            ended.filter(Q(finished_at=None) | Q(lease_until__isnull=False)),
+        ),
+        _rows("L1c", "no request ended before it began", ended.count(), ended.filter(finished_at__lt=F("created_at"))),
+    ]
+
+
+def _strict() -> list[Finding]:
+    charged = LedgerEntry.objects.filter(state="posted", kind="request", request__state__in=_CHARGED, request__cost_nusd__isnull=False)
+    ended = RequestLog.objects.exclude(state="open").order_by()
+    told = Attempt.objects.filter(request=OuterRef("pk")).order_by().values("request").annotate(n=Count("pk")).values("n")
+    uncounted = ended.annotate(found=Coalesce(Subquery(told), 0)).exclude(found=F("attempt_count"))
+    early = Attempt.objects.filter(GreaterThan(F("request__created_at"), F("started_at"))).order_by()
+    silent = ended.filter(state__in=("ok", "partial"), usage_source="", cost_nusd=0, kind="chat", attempt_count__gt=0)
+    return [
+        _rows("M2c", "a posted entry charges what its request cost", charged.count(), charged.exclude(amount_nusd=F("request__cost_nusd"))),
+        _rows(
+            "M5",
+            "no answered chat without reported or estimated usage is taken for free",
+            ended.filter(state__in=("ok", "partial")).count(),
+            silent,
+        ),
+        _rows("L2a", "every upstream attempt of an ended request has its row", ended.count(), uncounted),
+        _rows("L2b", "no attempt began before its request was written", Attempt.objects.count(), early),
+    ]
+
+
+def _rows(code: str, title: str, looked_at: int, offenders: QuerySet[Any]) -> Finding:
+    broken = offenders.count()
+    shown = (
+        [f"{row._meta.verbose_name} {row.pk} ({row.state if hasattr(row, 'state') else row.outcome})" for row in offenders[:SHOWN]]
+        if broken
+        else []
+    )
+    return _finding(code, title, looked_at, shown, broken=broken)
+
+
+def _finding(
+    code: str, title: str, looked_at: int, offenders: list[str], figures: str = "", *, broken: int | None = None, strict: bool = False
+) -> Finding:
+    return Finding(
+        code=code,
+        title=title,
+        looked_at=looked_at,
+        broken=len(offenders) if broken is None else broken,
+        figures=figures,
+        offenders=tuple(offenders[:SHOWN]),
+        strict=strict,
+    )
+
+
+def _usd(nusd: int) -> str:
+    return f"{format_usd(nusd)} USD"

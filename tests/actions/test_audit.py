@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from llm_gateway.actions.audit import audit
+from llm_gateway.models import Attempt, Budget, LedgerEntry, RequestLog, Team
+
+pytestmark = pytest.mark.django_db
+NOW = timezone.now()
+
+
+def request(team: Team, state: str = "ok", **fields: Any) -> RequestLog:
+    ended = {} if state == "open" else {"finished_at": NOW, "cost_nusd": 100}
+    lease = {"lease_until": NOW + timedelta(seconds=20)} if state == "open" else {}
+    given = {
+        "kind": "chat",
+        "dialect": "native",
+        "usage_source": "reported",
+        "created_at": NOW - timedelta(seconds=5),
+        **ended,
+        **lease,
+        **fields,
+    }
+    return RequestLog.objects.create(id=uuid.uuid4(), team=team, state=state, **given)
+
+
+def entry(row: RequestLog, budget: Budget, state: str, held: int, amount: int, **fields: Any) -> LedgerEntry:
+    resolved = {} if state == "held" else {"resolved_at": NOW}
+    given = {"period_id": budget.period_id, "created_at": NOW, **resolved, **fields}
+    return LedgerEntry.objects.create(request=row, budget=budget, state=state, held_nusd=held, amount_nusd=amount, **given)
+
+
+@pytest.fixture
+def sound(team: Team) -> dict[str, Any]:
+    """A budget with a posted, a held, a voided and an over-run entry, and figures that agree."""
+    budget = Budget.objects.create(name="b", team=team, limit_nusd=1000, period_id="2026-11", posted_nusd=1050, held_nusd=50)
+    done, over, running = request(team), request(team, cost_nusd=950, flags="overrun"), request(team, "open")
+    rows = {
+        "posted": entry(done, budget, "posted", 200, 100),
+        "over": entry(over, budget, "posted", 800, 950),
+        "held": entry(running, budget, "held", 50, 50),
+        "voided": entry(request(team, "failed", cost_nusd=0, usage_source=""), budget, "voided", 10, 0),
+        "old": entry(request(team, cost_nusd=9), budget, "posted", 9, 9, period_id="2026-10"),
+    }
+    attempt = Attempt.objects.create(request=done, number=1, provider_slug="x", upstream_id="m", outcome="ok", started_at=NOW)
+    RequestLog.objects.filter(pk=done.pk).update(attempt_count=1)
+    return {"budget": budget, "done": done, "running": running, "attempt": attempt, **rows}
+
+
+def broken(strict: bool = True) -> list[str]:
+    return [finding.code for finding in audit(strict=strict) if not finding.ok]
+
+
+def test_sound_books_pass_and_name_their_figures(sound: dict[str, Any]) -> None:
+    findings = {finding.code: finding for finding in audit(strict=True)}
+    assert broken() == []
+    assert findings["M2a"].figures == "posted 0.00000105 USD"
+    assert findings["M1"].looked_at == 1
+    assert findings["L1a"].looked_at == 1
+    assert findings["M2c"].looked_at == 3
+
+
+def test_empty_books_pass() -> None:
+    assert broken() == []
+
+
+def update(rows: Any, **fields: Any) -> None:
+    type(rows).objects.filter(pk=rows.pk).update(**fields)
+
+
+SABOTAGE: dict[str, tuple[str, Callable[[dict[str, Any]], None]]] = {
+    "a limit passed": ("M1", lambda s: update(s["budget"], limit_nusd=900)),
+    "a posted sum drifts": ("M2a", lambda s: update(s["budget"], posted_nusd=1049)),
+    "a posted entry vanishes": ("M2a", lambda s: s["posted"].delete()),
+    "a held sum drifts": ("M2b", lambda s: update(s["budget"], held_nusd=49)),
+    "a hold leaks after its request": ("M4", lambda s: update(s["running"], state="ok", finished_at=NOW, lease_until=None)),
+    "a resolution without a moment": ("M3a", lambda s: update(s["posted"], resolved_at=None)),
+    "a hold with a moment": ("M3a", lambda s: update(s["held"], resolved_at=NOW)),
+    "a voided entry that charges": ("M3b", lambda s: update(s["voided"], amount_nusd=5)),
+    "a charge unlike the cost": ("M2c", lambda s: update(s["done"], cost_nusd=101)),
+    "an open row past its lease": ("L1a", lambda s: update(s["running"], lease_until=NOW - timedelta(minutes=2))),
+    "an ended row with a lease": ("L1b", lambda s: update(s["done"], lease_until=NOW)),
+    "an end before the beginning": ("L1c", lambda s: update(s["done"], finished_at=NOW - timedelta(hours=1))),
+    "an attempt without a row": ("L2a", lambda s: update(s["done"], attempt_count=2)),
+    "an attempt before its request": ("L2b", lambda s: update(s["attempt"], started_at=NOW - timedelta(hours=1))),
+    "an answer taken for free": ("M5", lambda s: update(s["done"], usage_source="", cost_nusd=0)),
+}
+
+
+@pytest.mark.parametrize("name", SABOTAGE)
+def test_every_kind_of_damage_is_found(sound: dict[str, Any], name: str) -> None:
+    code, damage = SABOTAGE[name]
+    damage(sound)
+    found = broken()
+    assert code in found
+    finding = next(one for one in audit(strict=True) if one.code == code)
+    assert finding.offenders
+    assert finding.broken >= 1
+
+
+def test_a_limit_lowered_below_what_was_spent_is_told_but_fails_only_strictly(sound: dict[str, Any]) -> None:
+    update(sound["budget"], limit_nusd=900)
+    assert broken(strict=False) == []
+    assert "1 above" in next(one for one in audit() if one.code == "M1").figures
+    assert broken(strict=True) == ["M1"]
+
+
+def test_a_soft_budget_may_be_passed(sound: dict[str, Any]) -> None:
+    update(sound["budget"], limit_nusd=1, hard=False)
+    assert broken() == []
+
+
+def test_the_number_of_queries_does_not_grow_with_the_books(sound: dict[str, Any], team: Team, django_assert_max_num_queries: Any) -> None:
+    for number in range(20):
+        Budget.objects.create(name=f"b{number}", team=team, limit_nusd=1000)
+        request(team)
+    with django_assert_max_num_queries(32):
+        assert broken() == []
