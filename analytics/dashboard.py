@@ -11,7 +11,6 @@ from django.urls import reverse
 from django.utils import timezone
 
 from llm_gateway.core.keys import KeyState
-from llm_gateway.core.money import format_usd, to_usd
 from llm_gateway.models import (
     Attempt,
     ClientKey,
@@ -27,6 +26,7 @@ from . import queries
 from .charts import rendered
 from .measures import Measures
 from .reports import Asked
+from .reports._money import money
 from .reports.cost import daily_cost
 from .views import MAY_READ
 
@@ -129,7 +129,7 @@ def _providers(now: datetime, *, keys: bool, traffic: bool) -> list[dict[str, An
     resting: dict[int, int] = {}
     for provider_id in DeploymentHealth.objects.values_list("provider_key__provider_id", flat=True):
         resting[provider_id] = resting.get(provider_id, 0) + 1
-    errors = _last_errors()
+    errors = _last_errors(now - timedelta(hours=24))
     found = []
     for row in rows:
         cell = cells.get((row.slug,), Measures())
@@ -161,14 +161,14 @@ def _key_state(keys: list[ProviderKey]) -> tuple[str, str]:
     return worst.get_state_display(), "warn" if KeyState(worst.state).routable else "bad"
 
 
-def _last_errors() -> dict[int, dict[str, Any]]:
+def _last_errors(since: datetime) -> dict[int, dict[str, Any]]:
     """The newest failure of each provider among the latest attempts."""
     found: dict[int, dict[str, Any]] = {}
     latest = Attempt.objects.order_by("-pk").values("provider_id", "outcome", "error_class", "detail", "started_at", "request_id")[
         :ERRORS_IN
     ]
     for attempt in latest:
-        if attempt["outcome"] == "failed" and attempt["provider_id"] is not None:
+        if attempt["outcome"] == "failed" and attempt["provider_id"] is not None and attempt["started_at"] >= since:
             found.setdefault(attempt["provider_id"], attempt)
     return found
 
@@ -220,14 +220,12 @@ def _aside(cell: Measures) -> str:
 
 def _money(cell: Measures) -> str:
     cost = cell.known_cost_nusd
-    if cost is None:
-        return "unknown"
-    amount = to_usd(cost)
-    return f"${amount:,.2f}" if amount >= 1 or cost == 0 else f"${format_usd(cost)[:7]}"
+    return "unknown" if cost is None else money(cost)
 
 
 def _unknown(cell: Measures) -> str:
-    return f"and {cell.unknown_cost_requests:,} requests of unknown cost" if cell.unknown_cost_requests else ""
+    count = cell.unknown_cost_requests
+    return f"and {count:,} {'request' if count == 1 else 'requests'} of unknown cost" if count else ""
 
 
 def _ms(value: float | None) -> str:

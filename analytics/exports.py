@@ -19,9 +19,9 @@ def defused(text: str) -> str:
 
 
 def plain(column: Column, value: Any) -> str:
-    """A cell as CSV writes it. Unknown is the word, so that nobody adds it up as nothing."""
+    """A cell as CSV writes it. An unknown amount is a word, so that nobody adds it up as nothing."""
     if value is None:
-        return "unknown"
+        return column.absent
     match column.kind:
         case "usd":
             return f"-{format_usd(-value)}" if value < 0 else format_usd(value)
@@ -65,7 +65,7 @@ def xlsx(sheet: Sheet, title: str) -> bytes:
         for line, row in enumerate(_body(sheet), 1):
             for at, (column, value) in enumerate(zip(sheet.columns, row, strict=True)):
                 if value is None:
-                    page.write_string(line, at, "unknown")
+                    page.write_string(line, at, column.absent)
                 elif column.kind == "text" or isinstance(value, str):
                     page.write_string(line, at, str(value))
                 else:

@@ -24,8 +24,8 @@ DAY = timedelta(days=1)
 # A row may be committed a little after the moment it arrived; until then its hour is not taken as complete.
 MARGIN = timedelta(minutes=10)
 READ = (
-    "created_at", "state", "team_id", "client_key_id", "provider_slug", "served_model", "model__name", "strategy", "tag", "kind", "simulated",
-    "attempt_count", "usage_source", "cost_nusd", "latency_ms", "ttft_ms", *TOKENS,
+    "created_at", "state", "team_id", "client_key_id", "provider_slug", "served_model", "model__name", "strategy", "tag", "kind",
+    "simulated", "attempt_count", "usage_source", "cost_nusd", "latency_ms", "ttft_ms", *TOKENS,
 )  # fmt: skip
 
 

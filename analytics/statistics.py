@@ -47,7 +47,7 @@ class Projection(msgspec.Struct, frozen=True):
 
 
 def project(spent: float, recent_days: Sequence[float], days_left: float) -> Projection | None:
-    """What a period will have cost when it ends: what is spent, and the mean of recent whole days for those left. ``None`` below three days."""
+    """What a period will have cost when it ends: what is spent, and the mean of recent whole days for those left. ``None`` below three."""
     if len(recent_days) < 3:
         return None
     half = z(0.80) * stdev(recent_days) * math.sqrt(max(0.0, days_left))

@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from llm_gateway.core.money import format_usd
+from llm_gateway.core.money import to_usd
 from llm_gateway.models import ClientKey, Team
 
 from . import asking, exports, queries
@@ -67,14 +67,12 @@ def report(request: HttpRequest, name: str) -> HttpResponse | StreamingHttpRespo
 def shown(column: Column, value: Any) -> str:
     """A cell for people."""
     if value is None:
-        return "unknown" if column.kind == "usd" else "—"
+        return column.absent or "—"
     match column.kind:
         case "count":
             return f"{value:,}"
         case "usd":
-            text = format_usd(abs(value))
-            whole, _, fraction = text.partition(".")
-            return f"{'−' if value < 0 else ''}${int(whole):,}.{fraction[:6]}"
+            return f"{'−' if value < 0 else ''}${abs(to_usd(value)):,.{column.digits}f}"
         case "share":
             return f"{value:.1%}"
         case "ms":

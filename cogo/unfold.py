@@ -1,4 +1,4 @@
-"""The console's look: titles, colours, sidebar. Read by django-unfold; functions are named by their paths so that nothing is imported here."""
+"""The console's look: titles, colours, sidebar. Read by django-unfold; what it calls is named by its path, so nothing is imported."""
 
 from __future__ import annotations
 

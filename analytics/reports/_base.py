@@ -14,11 +14,14 @@ Kind = Literal["text", "count", "usd", "share", "ms"]
 
 
 class Column(msgspec.Struct, frozen=True):
-    """``kind`` says how a cell is shown: ``usd`` is nano-USD, ``share`` a number from 0 to 1, ``ms`` milliseconds. ``None`` cells are unknown."""
+    """``kind`` says how a cell is shown: ``usd`` is nano-USD, ``share`` a number from 0 to 1, ``ms`` milliseconds. A ``None`` cell reads
+    ``absent``. ``digits``: of an amount on the page; files have all of them."""
 
     name: str
     title: str
     kind: Kind = "text"
+    absent: str = "unknown"
+    digits: int = 6
 
 
 class Series(msgspec.Struct, frozen=True):
@@ -45,7 +48,7 @@ class Card(msgspec.Struct, frozen=True):
 
 
 class Sheet(msgspec.Struct, frozen=True, kw_only=True):
-    """``rows`` have one cell per column; ``totals`` too, where a total makes sense. ``links``: one address or "" per row."""
+    """``rows`` have one cell per column; ``totals`` too, where a total makes sense."""
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[Any, ...], ...]

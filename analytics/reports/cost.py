@@ -8,10 +8,11 @@ from typing import Any
 
 from analytics import queries
 from analytics.measures import Measures
-from llm_gateway.core.money import NUSD, format_usd
+from llm_gateway.core.money import NUSD
 
 from . import reports
 from ._base import Asked, Card, Chart, Column, Series, Sheet
+from ._money import money
 from ._names import TITLES, Names
 
 # More colours than this cannot be told apart; the rest is summed as "others".
@@ -23,7 +24,7 @@ class Cost:
     title = "Cost"
     summary = "What was spent, by day, model, provider, client or team. UTC days; the numbers include the last minute."
     groups = ("day", "provider", "model", "client_key_id", "team_id", "strategy", "kind", "tag")
-    default_groups = ("day", "provider", "model")
+    default_groups = ("provider", "model")
     option_title = ""
 
     def options(self) -> tuple[tuple[str, str], ...]:
@@ -46,12 +47,12 @@ class Cost:
 
 _MEASURES = (
     Column("requests", "Requests", "count"),
-    Column("input_tokens", "Input tokens", "count"),
-    Column("cached_tokens", "Cached tokens", "count"),
-    Column("output_tokens", "Output tokens", "count"),
+    Column("input_tokens", "Input", "count"),
+    Column("cached_tokens", "Cached", "count"),
+    Column("output_tokens", "Output", "count"),
     Column("cost_usd", "Cost (USD)", "usd"),
-    Column("cost_per_request_usd", "Per request (USD)", "usd"),
-    Column("estimated_share", "Estimated share", "share"),
+    Column("cost_per_request_usd", "Per request", "usd", absent=""),
+    Column("estimated_share", "Estimated", "share", absent=""),
     Column("unknown_cost_requests", "Unknown cost", "count"),
     Column("orphaned", "Orphaned", "count"),
 )
@@ -78,7 +79,7 @@ def _cards(total: Measures) -> tuple[Card, ...]:
     cost = total.known_cost_nusd
     share = total.estimated_cost_nusd / total.cost_nusd if total.cost_nusd else 0.0
     return (
-        Card("Cost", f"${format_usd(cost)}" if cost is not None else "unknown", "of all requests whose cost is known"),
+        Card("Cost", "unknown" if cost is None else money(cost), "of all requests whose cost is known"),
         Card("Requests", f"{total.requests:,}", f"{total.ok:,} answered in full"),
         Card("Tokens", f"{total.tokens:,}", "in and out, cached ones included"),
         Card("Estimated", f"{share:.1%}", "of the cost rests on estimated usage", "warn" if share > 0.05 else ""),

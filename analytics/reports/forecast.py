@@ -8,11 +8,12 @@ from typing import Any
 from analytics import queries
 from analytics.queries import Filters
 from analytics.statistics import Projection, project
-from llm_gateway.core.money import NUSD, format_usd
+from llm_gateway.core.money import NUSD
 from llm_gateway.models import Budget
 
 from . import reports
 from ._base import Asked, Card, Chart, Column, Series, Sheet
+from ._money import money
 
 # Whole days the daily mean is taken from.
 RECENT_DAYS = 14
@@ -40,8 +41,8 @@ class Forecast:
             columns=_COLUMNS,
             rows=rows,
             cards=(
-                Card("This month so far", f"${format_usd(spent)}", f"{(midnight - first).days + 1} of {(after - first).days} days"),
-                Card("By the end of the month", "too little data" if whole is None else f"${_usd(whole.expected)}", _range(whole)),
+                Card("This month so far", money(spent), f"{(midnight - first).days + 1} of {(after - first).days} days"),
+                Card("By the end of the month", "too little data" if whole is None else money(round(whole.expected)), _range(whole)),
             ),
             chart=_chart(asked, first, after),
             notes=("The range holds the outcome in about 8 of 10 months that go on as the last two weeks did.",),
@@ -50,22 +51,24 @@ class Forecast:
 
 _COLUMNS = (
     Column("budget", "Monthly budget"),
-    Column("limit_usd", "Limit (USD)", "usd"),
-    Column("spent_usd", "Spent (USD)", "usd"),
-    Column("expected_usd", "Expected (USD)", "usd"),
-    Column("expected_share", "Expected use", "share"),
+    Column("limit_usd", "Limit (USD)", "usd", digits=2),
+    Column("spent_usd", "Spent (USD)", "usd", digits=2),
+    Column("expected_usd", "Expected (USD)", "usd", digits=2),
+    Column("expected_share", "Expected use", "share", absent=""),
     Column("lasts", "Lasts"),
 )
 
 
 def project_month(now: datetime, filters: Filters) -> Projection | None:
-    """In nano-USD. Days left include the rest of today."""
-    midnight = queries.today(now)
-    first = midnight.replace(day=1)
-    after = (first + timedelta(days=32)).replace(day=1)
-    per_day = _recent(now, filters)
-    spent = queries.totals(first, now, filters).cost_nusd
-    return project(spent, per_day, (after - now) / timedelta(days=1))
+    """In nano-USD."""
+    spent = queries.totals(queries.today(now).replace(day=1), now, filters).cost_nusd
+    return project(spent, _recent(now, filters), _days_left(now))
+
+
+def _days_left(now: datetime) -> float:
+    """To the end of the month, the rest of today included."""
+    first = queries.today(now).replace(day=1)
+    return ((first + timedelta(days=32)).replace(day=1) - now) / timedelta(days=1)
 
 
 def _recent(now: datetime, filters: Filters) -> list[float]:
@@ -85,11 +88,13 @@ def _row(budget: Budget, now: datetime) -> tuple[Any, ...]:
         provider=budget.provider.slug if budget.provider else None,
         model=budget.model.name if budget.model else None,
     )
-    whole = project_month(now, owner)
-    expected = None if whole is None else round(whole.expected)
     per_day = _recent(now, owner)
     mean = sum(per_day) / len(per_day) if per_day else 0.0
-    left = budget.limit_nusd - budget.posted_nusd - budget.held_nusd
+    # The journal rolls a budget over with its next request; until then its figures are last month's.
+    posted, held = (budget.posted_nusd, budget.held_nusd) if budget.period_id == f"{now:%Y-%m}" else (0, 0)
+    whole = project(posted, per_day, _days_left(now))
+    expected = None if whole is None else round(whole.expected)
+    left = budget.limit_nusd - posted - held
     if left <= 0:
         lasts = "used up"
     elif mean <= 0 or (expected is not None and expected <= budget.limit_nusd):
@@ -97,7 +102,7 @@ def _row(budget: Budget, now: datetime) -> tuple[Any, ...]:
     else:
         lasts = f"until about {now + timedelta(days=min(left / mean, 31)):%b %d}"
     share = expected / budget.limit_nusd if expected is not None and budget.limit_nusd else None
-    return (budget.name, budget.limit_nusd, budget.posted_nusd, expected, share, lasts)
+    return (budget.name, budget.limit_nusd, posted, expected, share, lasts)
 
 
 def _chart(asked: Asked, first: datetime, after: datetime) -> Chart:
@@ -122,12 +127,8 @@ def _chart(asked: Asked, first: datetime, after: datetime) -> Chart:
     return Chart(title="This month, summed up", labels=labels, series=series, unit="USD", stacked=False, line=True)
 
 
-def _usd(nusd: float) -> str:
-    return f"{nusd / NUSD:,.2f}"
-
-
 def _range(whole: Projection | None) -> str:
-    return "needs three whole days" if whole is None else f"between ${_usd(whole.low)} and ${_usd(whole.high)}"
+    return "needs three whole days" if whole is None else f"between {money(round(whole.low))} and {money(round(whole.high))}"
 
 
 reports.add(Forecast.name, Forecast())

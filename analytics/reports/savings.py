@@ -7,12 +7,13 @@ from typing import Any
 
 from analytics import queries
 from analytics.measures import Measures
-from llm_gateway.core.money import NUSD, Rate, cost_nusd, format_usd, per_token_pusd, rate_at
+from llm_gateway.core.money import NUSD, Rate, cost_nusd, per_token_pusd, rate_at
 from llm_gateway.core.usage import Usage
 from llm_gateway.models import LanguageModel, Price
 
 from . import reports
 from ._base import Asked, Card, Chart, Column, Series, Sheet
+from ._money import money
 
 
 class Savings:
@@ -25,9 +26,8 @@ class Savings:
 
     def options(self) -> list[tuple[str, str]]:
         """Models with a price, the dearest first: the fair question is what the best model for everything would have cost."""
-        latest: dict[str, Any] = {}
-        for name, cost in Price.objects.filter(tier="standard").order_by("effective_from").values_list("model__name", "output"):
-            latest[name] = cost
+        priced = Price.objects.filter(tier="standard", min_prompt_tokens=0).order_by("effective_from")
+        latest: dict[str, Any] = dict(priced.values_list("model__name", "output"))
         return [(name, name) for name in sorted(latest, key=lambda n: (-latest[n], n))]
 
     def build(self, asked: Asked) -> Sheet:
@@ -58,8 +58,8 @@ class Savings:
             rows=tuple(rows),
             totals=("Total", sum(row[1] for row in rows), paid, would, saved, share),
             cards=(
-                Card("Paid", f"${format_usd(paid)}"),
-                Card(f"On {baseline or 'no model'}", "unknown" if would is None else f"${format_usd(would)}", "the same tokens"),
+                Card("Paid", money(paid)),
+                Card(f"On {baseline or 'no model'}", "unknown" if would is None else money(would), "the same tokens"),
                 Card("Saved", "unknown" if share is None else f"{share:.0%}", _amount(saved), "good" if share and share > 0 else ""),
             ),
             chart=Chart(
@@ -74,7 +74,7 @@ class Savings:
             ),
             notes=(
                 "Other models write more or fewer tokens for the same task, so this is a comparison of prices, not a prediction.",
-                "Every prompt is priced in the baseline's first band; classes the baseline has no price for are billed as its input or output.",
+                "Every prompt is priced in the baseline's first band; classes it has no price for are billed as its input or output.",
             ),
         )
 
@@ -85,7 +85,7 @@ _COLUMNS = (
     Column("paid_usd", "Paid (USD)", "usd"),
     Column("baseline_usd", "Baseline (USD)", "usd"),
     Column("saved_usd", "Saved (USD)", "usd"),
-    Column("saved_share", "Saved", "share"),
+    Column("saved_share", "Saved", "share", absent=""),
 )
 
 
@@ -135,7 +135,7 @@ def _share(paid: int, would: int | None) -> float | None:
 def _amount(saved: int | None) -> str:
     if saved is None:
         return "no price is known for the baseline"
-    return f"${format_usd(saved)} less" if saved >= 0 else f"${format_usd(-saved)} more"
+    return f"{money(saved)} less" if saved >= 0 else f"{money(-saved)} more"
 
 
 reports.add(Savings.name, Savings())

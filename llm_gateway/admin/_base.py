@@ -22,7 +22,6 @@ class GatewayAdmin(ModelAdmin):
     list_filter_submit = True
     warn_unsaved_form = True
     compressed_fields = True
-    show_full_result_count = False
     list_per_page = 50
     empty_title = "Nothing here yet"
     empty_hint = ""
@@ -82,10 +81,11 @@ class ReadOnlyInline(ReadOnly, TabularInline):
     extra = 0
     max_num = 0
     can_delete = False
+    hide_title = True
 
 
 class SliceInline(ReadOnlyInline):
-    """The newest ``rows`` of a long history. Formsets refuse sliced querysets that are filtered again, so the cut is made by primary key."""
+    """The newest ``rows`` of a long history. Formsets filter again, which a sliced queryset refuses, so the cut is made by primary key."""
 
     rows = 15
     link = ""

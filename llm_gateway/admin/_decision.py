@@ -11,7 +11,7 @@ from ._show import words
 
 
 def readable(decision: Any) -> dict[str, Any] | None:
-    """What the pipeline recorded, as rows for the page; fields this page does not know end up in ``rest``. ``None`` when nothing was recorded."""
+    """What the pipeline recorded, as rows for the page; what it does not know ends up in ``rest``. ``None``: nothing was recorded."""
     if not isinstance(decision, Mapping) or not decision:
         return None
     data = dict(decision)

@@ -6,11 +6,14 @@ import uuid
 from datetime import datetime
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.paginator import Page, Paginator
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from typing_extensions import override
 from unfold.views import ChangeList
+
+from ._base import ReadOnlyAdmin
 
 BEFORE, AFTER = "before", "after"
 
@@ -43,8 +46,10 @@ class KeysetChangeList(ChangeList):
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         asked = request.GET.copy()
-        self._before, self._after = _uuid(asked.pop(BEFORE, [None])[-1]), _uuid(asked.pop(AFTER, [None])[-1])
+        before, after = asked.pop(BEFORE, [""])[-1], asked.pop(AFTER, [""])[-1]
         request.GET = asked
+        model = args[0] if args else kwargs["model"]
+        self._before, self._after = _key(model, before), _key(model, after)
         super().__init__(request, *args, **kwargs)
 
     @override
@@ -52,8 +57,7 @@ class KeysetChangeList(ChangeList):
         rows, self.older, self.newer = self._cut(self.queryset)
         self.result_list = rows
         self.result_count = len(rows)
-        self.full_result_count = None
-        self.show_full_result_count = False
+        self.full_result_count = self.result_count  # nobody counts, so the header has nothing to compare
         self.show_admin_actions = False
         self.can_show_all = False
         self.multi_page = bool(self.older or self.newer)
@@ -75,8 +79,21 @@ class KeysetChangeList(ChangeList):
         return rows, older, newer
 
 
-def _uuid(text: str | None) -> uuid.UUID | None:
+def _key(model: type[Model], text: str) -> Any:
+    """A primary key out of a query string; ``None`` for nonsense, which begins at the first page."""
     try:
-        return uuid.UUID(text) if text else None
-    except ValueError:
+        return model._meta.pk.to_python(text) if text else None
+    except ValidationError:
         return None
+
+
+class KeysetAdmin(ReadOnlyAdmin):
+    """A read-only list of a big table."""
+
+    paginator = KeysetPaginator
+    show_full_result_count = False
+    sortable_by = ()
+
+    @override
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
+        return KeysetChangeList

@@ -11,7 +11,7 @@ from llm_gateway.policies.periods import period_id
 
 
 def spent_and_held(row: Budget) -> tuple[int, int]:
-    """Nano-USD posted and held in the present period: the journal rolls a budget over with its next request, a page must not wait for it."""
+    """Nano-USD posted and held in the present period: the journal rolls a budget over with its next request, a page cannot wait."""
     try:
         now = period_id(row.period, row.timezone, timezone.now())
     except (ZoneInfoNotFoundError, ValueError):

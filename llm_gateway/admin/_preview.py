@@ -12,6 +12,7 @@ from llm_gateway.models import Strategy
 from llm_gateway.strategies import Candidate, RequestFacts, strategies
 
 from . import _verbs
+from ._decision import text
 from ._show import words
 
 # A request of ordinary size: what the preview is computed for.
@@ -82,14 +83,10 @@ def _line(candidates: list[Candidate], ranking: Any, index: int, place: int | No
         model=target.model.name,
         provider=target.provider.title,
         key=target.credential.name,
-        state=target.credential.state.value,
-        parts=", ".join(f"{words(name)} {_short(value)}" for name, value in parts.items() if value not in (None, "", {})),
+        state=words(target.credential.state),
+        parts=text(parts),
         why=ranking.skipped.get(index, "" if place else "left out by the strategy"),
     )
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _estimate(target: Any) -> int | None:

@@ -61,14 +61,16 @@ def key_badge(state: str, enabled: bool = True) -> SafeString:
 
 
 def usd(nusd: int | None, digits: int | None = None) -> str:
-    """``$`` and the amount; ``unknown`` stays unknown. ``digits`` cuts what a list has no room for, but never shows a real cost as nothing."""
+    """``$`` and the amount; ``unknown`` stays unknown. ``digits`` cuts what a list has no room for; a real cost never becomes nothing."""
     if nusd is None:
         return "unknown"
     if digits is None:
         return f"${format_usd(nusd)}"
     amount = to_usd(nusd)
     least = Decimal(1).scaleb(-digits)
-    if nusd > 0 and amount < least:
+    if nusd == 0:
+        return "$0"
+    if 0 < amount < least:
         return f"<${least:f}"
     return f"${amount:,.{digits}f}"
 
@@ -108,6 +110,10 @@ def span(seconds: float) -> str:
         if seconds < limit:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds / (30 * 86400):.0f} months"
+
+
+def nowrap(text: object) -> SafeString:
+    return format_html('<span class="cogo-nowrap">{}</span>', text)
 
 
 def mono(text: object) -> SafeString | str:

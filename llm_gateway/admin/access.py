@@ -68,7 +68,7 @@ class ClientKeyForm(forms.ModelForm):  # type: ignore[type-arg]
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="What a program holding this key may do.",
     )
-    models_allowed = WordListField(label="models", required=False, help_text="Model names or aliases, with commas. Empty: all.")
+    models_allowed = WordListField(label="Models", required=False, help_text="Model names or aliases, with commas. Empty: all.")
 
     class Meta:
         model = ClientKey
@@ -153,6 +153,8 @@ class ClientKeyAdmin(GatewayAdmin):
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         context = extra_context or {}
+        if object_id is None:  # the answer is the page with the key: there is no "and then"
+            context |= {"show_save_and_add_another": False, "show_save_and_continue": False}
         row = self.get_object(request, object_id) if object_id else None
         if row is not None:
             context |= {"client_key": row, "state_badge": self.state_badge(row), "used": ago(row.last_used_at), "shape": self.shape(row)}

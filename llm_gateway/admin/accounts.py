@@ -34,7 +34,7 @@ class UserAdmin(DjangoUserAdmin, GatewayAdmin):  # type: ignore[type-arg,misc]
             "What they may do",
             {
                 "fields": ("is_active", "is_staff", "is_superuser", "groups"),
-                "description": "Staff may sign in here. Put them into a role: viewer, operator or finance. Superusers may do everything and read prompts.",
+                "description": "Staff may sign in here; a role (viewer, operator, finance) says what they see. Superusers do everything.",
             },
         ),
         ("Single permissions", {"fields": ("user_permissions",), "classes": ("collapse",)}),

@@ -15,10 +15,11 @@ from typing_extensions import override
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
 
-from llm_gateway.core.money import to_nusd, to_usd
+from llm_gateway.core.money import format_usd, to_nusd
 from llm_gateway.models import Budget, LedgerEntry
 
-from ._base import GatewayAdmin, ReadOnlyAdmin
+from ._base import GatewayAdmin
+from ._keyset import KeysetAdmin
 from ._period import spent_and_held
 from ._show import LEDGER_TONE, NONE, ago, badge, link, usd
 
@@ -59,7 +60,7 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.pk and "limit_usd" in self.fields:
-            self.initial["limit_usd"] = to_usd(self.instance.limit_nusd).normalize()
+            self.initial["limit_usd"] = format_usd(self.instance.limit_nusd)
 
     def clean_timezone(self) -> str:
         name: str = self.cleaned_data["timezone"]
@@ -135,7 +136,8 @@ class BudgetAdmin(GatewayAdmin):
         left = limit - posted - held
         share = (lambda part: min(100.0, 100 * part / limit)) if limit else (lambda part: 100.0 if part else 0.0)
         return format_html(
-            '<div class="cogo-bar" role="img" aria-label="{}% spent"><i class="{}" style="width:{}%"></i><i class="held" style="width:{}%"></i></div>'
+            '<div class="cogo-bar" role="img" aria-label="{}% spent"><i class="{}" style="width:{}%"></i>'
+            '<i class="held" style="width:{}%"></i></div>'
             '<div class="cogo-bar-legend"><span>{} spent</span><span>{} held</span><span class="{}">{} left</span></div>',
             f"{share(posted):.0f}",
             "over" if posted > limit else "posted",
@@ -149,12 +151,11 @@ class BudgetAdmin(GatewayAdmin):
 
 
 @admin.register(LedgerEntry)
-class LedgerEntryAdmin(ReadOnlyAdmin):
+class LedgerEntryAdmin(KeysetAdmin):
     list_display = ("id", "when", "budget_name", "state_badge", "kind", "held_shown", "amount_shown", "resolved", "request_link", "note")
     list_filter = (("state", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter), ("budget", RelatedDropdownFilter))
     list_select_related = ("budget",)
     ordering = ("-id",)
-    sortable_by = ()
     fields = (
         "id",
         "budget",

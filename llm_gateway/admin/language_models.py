@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from typing_extensions import override
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
@@ -18,7 +18,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from llm_gateway.models import Alias, AliasTarget, LanguageModel, Price
 
 from ._base import GatewayAdmin
-from ._show import LIFECYCLE_TONE, NONE, badge, badges, count, price
+from ._show import LIFECYCLE_TONE, NONE, badge, count, price
 from .prices import PriceInline
 
 
@@ -74,15 +74,12 @@ class LanguageModelAdmin(GatewayAdmin):
     form = LanguageModelForm
     list_display = (
         "name_shown",
-        "provider_title",
         "enabled",
         "auto",
         "lifecycle_badge",
         "price_shown",
         "window",
-        "capabilities_shown",
         "position",
-        "origin",
     )
     list_editable = ("enabled", "auto", "position")
     list_filter = (("provider", RelatedDropdownFilter), ("lifecycle", ChoicesDropdownFilter), "enabled", "auto", "edited")
@@ -118,27 +115,17 @@ class LanguageModelAdmin(GatewayAdmin):
 
     @admin.display(description="model", ordering="name")
     def name_shown(self, row: LanguageModel) -> str:
-        if row.upstream_id == row.name:
-            return row.name
-        return format_html('{}<span class="cogo-sub">{}</span>', row.name, row.upstream_id)
-
-    @admin.display(description="provider", ordering="provider__title")
-    def provider_title(self, row: LanguageModel) -> str:
-        return row.provider.title
+        where = row.provider.title if row.upstream_id == row.name else f"{row.provider.title} · {row.upstream_id}"
+        return format_html('{}<span class="cogo-sub">{}</span>', row.name, where)
 
     @admin.display(description="lifecycle", ordering="lifecycle")
     def lifecycle_badge(self, row: LanguageModel) -> str:
         shown = badge(row.lifecycle, LIFECYCLE_TONE.get(row.lifecycle, "quiet"))
-        when = (
-            f"until {row.retires_on:%Y-%m-%d}"
-            if row.retires_on and row.lifecycle != "retired"
-            else f"since {row.retires_on:%Y-%m-%d}"
-            if row.retires_on
-            else ""
-        )
+        word = "since" if row.lifecycle == "retired" else "until"
+        when = f"{word} {row.retires_on:%Y-%m-%d}" if row.retires_on else ""
         after = f"→ {row.successor.name}" if row.successor else ""
-        rest = " ".join(filter(None, (when, after)))
-        return format_html('{}<span class="cogo-sub">{}</span>', shown, rest) if rest else shown
+        lines = format_html_join("", '<span class="cogo-sub cogo-nowrap">{}</span>', ((line,) for line in (when, after) if line))
+        return format_html("{}{}", shown, lines)
 
     @admin.display(description="price per 1M in / out", ordering="price_in")
     def price_shown(self, row: Any) -> str:
@@ -149,10 +136,6 @@ class LanguageModelAdmin(GatewayAdmin):
     @admin.display(description="context / answer", ordering="context_window")
     def window(self, row: LanguageModel) -> str:
         return format_html('<span class="cogo-num">{} / {}</span>', _thousands(row.context_window), _thousands(row.max_output_tokens))
-
-    @admin.display(description="can do")
-    def capabilities_shown(self, row: LanguageModel) -> str:
-        return badges(row.capabilities) if isinstance(row.capabilities, list) else NONE
 
     @admin.display(description="origin", ordering="edited")
     def origin(self, row: LanguageModel) -> str:

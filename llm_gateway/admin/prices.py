@@ -95,7 +95,7 @@ class PriceAdmin(GatewayAdmin):
             None,
             {
                 "fields": ("model", "effective_from", "tier", "min_prompt_tokens"),
-                "description": "A price is never changed: add a new one with a later date and it takes over then. What was billed before stays explained.",
+                "description": "A price is never changed: add a new one, which takes over at its date. Old bills stay explained.",
             },
         ),
         (

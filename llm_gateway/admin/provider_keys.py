@@ -21,8 +21,9 @@ from llm_gateway.core.keys import KeyState
 from llm_gateway.models import KeyCheck, ProviderKey
 
 from . import _verbs
-from ._base import GatewayAdmin, ReadOnlyAdmin, SliceInline
-from ._show import NONE, ago, badge, button, key_badge, milliseconds, mono
+from ._base import GatewayAdmin, SliceInline
+from ._keyset import KeysetAdmin
+from ._show import NONE, ago, badge, button, key_badge, milliseconds, mono, nowrap
 
 MAX_KEY = 4096
 
@@ -80,7 +81,6 @@ class KeyCheckInline(SliceInline):
     fields = ("when", "state_badge", "reason", "evidence", "took", "trigger")
     readonly_fields = fields
     rows = 10
-    hide_title = True
 
     @admin.display(description="when")
     def when(self, row: KeyCheck) -> str:
@@ -98,7 +98,7 @@ class KeyCheckInline(SliceInline):
 @admin.register(ProviderKey)
 class ProviderKeyAdmin(GatewayAdmin):
     form = ProviderKeyForm
-    list_display = ("key", "provider_title", "state_badge", "reason_short", "hint_shown", "weight", "checked", "next_check", "check_button")
+    list_display = ("provider_title", "key", "state_badge", "reason_short", "hint_shown", "weight", "checked", "next_check", "check_button")
     list_filter = (("provider", RelatedDropdownFilter), ("state", ChoicesDropdownFilter), "enabled")
     search_fields = ("name", "provider__title", "provider__slug", "hint")
     list_select_related = ("provider",)
@@ -176,7 +176,7 @@ class ProviderKeyAdmin(GatewayAdmin):
 
     @admin.display(description="provider", ordering="provider__title")
     def provider_title(self, row: ProviderKey) -> str:
-        return row.provider.title
+        return nowrap(row.provider.title)
 
     @admin.display(description="state", ordering="state")
     def state_badge(self, row: ProviderKey) -> str:
@@ -208,7 +208,7 @@ class ProviderKeyAdmin(GatewayAdmin):
 
 
 @admin.register(KeyCheck)
-class KeyCheckAdmin(ReadOnlyAdmin):
+class KeyCheckAdmin(KeysetAdmin):
     list_display = ("when", "key", "state_badge", "reason", "evidence_short", "took", "trigger")
     list_filter = (("provider_key__provider", RelatedDropdownFilter), "state", "trigger")
     list_select_related = ("provider_key__provider",)
@@ -258,15 +258,15 @@ def after_save(request: HttpRequest, row: ProviderKey, form: Any, *, created: bo
     if secret:
         _verbs.store_key(row, secret)
     if secret or created or "enabled" in form.changed_data:
-        check_after_commit(request, [row.pk])
+        check_after_commit(request, [row.pk], "save")
 
 
-def check_after_commit(request: HttpRequest, ids: list[int]) -> None:
+def check_after_commit(request: HttpRequest, ids: list[int], trigger: str = "demand") -> None:
     """The check talks to a provider, so it waits until nothing is locked."""
 
     def run() -> None:
         try:
-            done = _verbs.check_keys(ids, "demand")
+            done = _verbs.check_keys(ids, trigger)
         except Exception as error:  # whatever went wrong, the saved key stays saved and the operator hears of it
             messages.warning(
                 request, f"The key could not be checked now ({type(error).__name__}); the next scheduled check will try again."

@@ -28,6 +28,7 @@ class ProviderKeyInline(TabularInline):
     extra = 0
     show_change_link = True
     verbose_name_plural = "keys"
+    hide_title = True
 
     @admin.display(description="state")
     def state_badge(self, row: ProviderKey) -> str:

@@ -18,8 +18,8 @@ from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilt
 from llm_gateway.models import Attempt, Price, RequestBody, RequestLog
 
 from . import _decision
-from ._base import ReadOnlyAdmin, ReadOnlyInline
-from ._keyset import KeysetChangeList, KeysetPaginator, first_id_at
+from ._base import ReadOnlyInline
+from ._keyset import KeysetAdmin, first_id_at
 from ._show import NONE, REQUEST_TONE, ago, badge, count, link, milliseconds, mono, price, usd
 
 BODY = "llm_gateway.view_requestbody"
@@ -128,7 +128,7 @@ class AttemptInline(ReadOnlyInline):
 
     @admin.display(description="cost")
     def cost(self, row: Attempt) -> str:
-        return usd(row.cost_nusd) if row.billed else NONE
+        return usd(row.cost_nusd, 6) if row.billed else NONE
 
     @admin.display(description="provider's request id")
     def upstream(self, row: Attempt) -> str:
@@ -136,7 +136,7 @@ class AttemptInline(ReadOnlyInline):
 
 
 @admin.register(RequestLog)
-class RequestLogAdmin(ReadOnlyAdmin):
+class RequestLogAdmin(KeysetAdmin):
     list_display = ("when", "state_badge", "client", "models_shown", "attempts_shown", "tokens", "cost", "latency", "ttft", "kind_shown")
     list_filter = (
         WhenFilter,
@@ -151,9 +151,7 @@ class RequestLogAdmin(ReadOnlyAdmin):
     )
     list_select_related = ("client_key", "provider", "model", "team")
     list_per_page = 50
-    sortable_by = ()
     ordering = ("-id",)
-    paginator = KeysetPaginator
     inlines = (AttemptInline,)
     fields = ("panel",)
     readonly_fields = fields
@@ -175,17 +173,18 @@ class RequestLogAdmin(ReadOnlyAdmin):
         return rows.defer(*self.HEAVY) if lists else rows
 
     @override
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
-        return KeysetChangeList
-
-    @override
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         context = extra_context or {}
         row = self.get_object(request, object_id) if object_id else None
         if isinstance(row, RequestLog):
-            context |= {"log": row, "title": f"Request {str(row.pk)[-12:]}", "state_badge": self.state_badge(row), **self._facts(row)}
+            context |= {
+                "log": row,
+                "title": f"Request {str(row.pk)[-12:]}",
+                "state_badge": badge(row.state, REQUEST_TONE.get(row.state, "quiet")),
+                **self._facts(row),
+            }
             context["decision"] = _decision.readable(row.decision)
             context["has_body"] = RequestBody.objects.filter(pk=row.pk).exists()
             context["may_read"] = request.user.has_perm(BODY)

@@ -27,7 +27,7 @@ from ._show import ago, badge, link
 class SettingsField(forms.JSONField):
     """JSON, indented; an empty field means no settings of one's own."""
 
-    widget = UnfoldAdminTextareaWidget
+    widget = UnfoldAdminTextareaWidget(attrs={"rows": 6})
 
     @override
     def prepare_value(self, value: Any) -> Any:
