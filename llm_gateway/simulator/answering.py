@@ -26,7 +26,7 @@ def bend(answer: Answer, plan: Plan) -> Answer:
         text = "x" * (2 * _MEGABYTE)
         answer = replace(answer, choices=tuple(_said(one, text, (text,)) for one in answer.choices))
     if fault := plan.get("hugebody"):
-        text = "x" * int(fault.number(16) * _MEGABYTE)
+        text = "x" * int(min(fault.number(16), 1024) * _MEGABYTE)
         answer = replace(answer, choices=tuple(_said(one, text) for one in answer.choices))
     if fault := plan.get("usage"):
         answer = replace(answer, usage=replace(answer.usage, bend=fault.args[0] if fault.args else "none"))

@@ -146,7 +146,7 @@ def _generated_call(tool: Tool, seed: int) -> ToolCall:
 def _text(ask: Ask, prompt: str, rng: random.Random) -> str:
     if ask.tool_results and ask.schema is None:
         return f"The tool answered: {' | '.join(ask.tool_results)}\n\nThat is all the information needed."
-    wanted = ask.schema or (_schema_in(prompt) if ask.json_mode or "json" in prompt.lower() else None)
+    wanted = ask.schema or (_schema_in(prompt) if ask.json_mode or "json" in ask.last_user.lower() else None)
     if wanted is not None:
         return json.dumps(schema.example(wanted, rng.randrange(2**31)), ensure_ascii=False)
     if ask.json_mode:

@@ -12,7 +12,7 @@ from llm_gateway.simulator.catalogue import Model
 from llm_gateway.simulator.http11 import Request
 from llm_gateway.simulator.journal import Journal
 from llm_gateway.simulator.reply import Reply, json_reply
-from llm_gateway.simulator.state import PROVIDERS, STATES, Personality, Sequence, State
+from llm_gateway.simulator.state import PROVIDERS, STATES, VERDICTS, Personality, Sequence, State
 
 
 class Refused(Exception):
@@ -107,7 +107,7 @@ def _personality(provider: str, body: dict[str, Any], state: State) -> Any:
     for name, value in body.items():
         if name not in Personality.__dataclass_fields__:
             raise Refused(f"unknown field {name!r}")
-        if name in ("latency_ms", "chunk_ms", "jitter", "p") and not isinstance(value, int | float):
+        if name in ("latency_ms", "chunk_ms", "slow_ms", "jitter", "p") and not isinstance(value, int | float):
             raise Refused(f"{name} is a number")
         for one in chosen.values():
             setattr(one, name, value)
@@ -152,6 +152,6 @@ def _models(body: dict[str, Any], state: State) -> None:
 
 def _keys(body: dict[str, Any], state: State) -> None:
     for key, verdict in body.items():
-        if verdict not in ("valid", "invalid", "noperm", "broke", "limited"):
-            raise Refused("a verdict is valid, invalid, noperm, broke or limited")
+        if verdict not in ("valid", *VERDICTS):
+            raise Refused(f"a verdict is valid, {', '.join(VERDICTS)}")
         state.keys[key] = verdict

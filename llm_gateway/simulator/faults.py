@@ -43,6 +43,7 @@ class Plan:
     """The faults of one call."""
 
     faults: tuple[Fault, ...] = ()
+    text: str = ""
 
     def get(self, *kinds: str) -> Fault | None:
         """The first fault of one of these kinds."""
@@ -55,8 +56,8 @@ class Plan:
         return bool(self.faults)
 
     def label(self) -> str:
-        """Its kinds, for the journal."""
-        return "+".join(fault.kind for fault in self.faults)
+        """Its spec, for the journal."""
+        return self.text
 
 
 NO_FAULT = Plan()
@@ -80,4 +81,4 @@ def parse(spec: str) -> Plan:
             raise UnknownFault(f"unknown fault {kind!r}")
         if kind != "ok":
             found.append(Fault(kind, tuple(args), at))
-    return Plan(tuple(found))
+    return Plan(tuple(found), spec.removeprefix(MARK) if found else "")

@@ -19,7 +19,7 @@ from llm_gateway.simulator.call import Call
 from llm_gateway.simulator.peer import Peer
 from llm_gateway.simulator.reply import dump
 
-MEMORY_LIMIT = 200_000
+MEMORY_LIMIT = 100_000
 
 
 def digest(key: str) -> str | None:

@@ -42,7 +42,7 @@ class Peer:
         return not self.gone.done()
 
     async def send(self, data: bytes) -> bool:
-        """Writes with back-pressure; true if the peer is still there afterwards."""
+        """Writes with back-pressure; true if the peer was there to write to."""
         if self.gone.done():
             return False
         self.sent += len(data)
@@ -51,7 +51,7 @@ class Peer:
             await self.writer.drain()
         except ConnectionError:
             return False
-        return not self.gone.done()
+        return True
 
     async def hang(self) -> None:
         """Returns when the peer has gone."""

@@ -28,7 +28,7 @@ class Frame:
     tokens: int = 0
 
 
-@dataclass
+@dataclass(eq=False)
 class Problem(Exception):
     """A refusal in neutral words; each provider turns it into its own status, body and headers.
 

@@ -73,9 +73,10 @@ def bend_reply(reply: Reply, plan: Plan, refuse: Callable[[Problem], Reply], hos
     if plan.get("bighdr"):
         reply = replace(reply, headers=(*reply.headers, ("x-padding", "p" * BIG_HEADER)))
     trouble = Problem("server", "The server had an error while processing your request.")
-    if plan.get("err200"):
+    if fault := plan.get("err200"):
         if reply.frames is not None:
-            return replace(reply, frames=reply.error_frames(Problem("server")), billed=(0, 0))
+            return replace(reply, frames=reply.error_frames(_in_stream(fault)), billed=(0, 0))
+        trouble.code = fault.args[0] if fault.args else None
         body = refuse(trouble)
         return replace(body, status=200, headers=reply.headers)
     if reply.frames is None:
@@ -94,6 +95,11 @@ def _bend_body(reply: Reply, plan: Plan) -> Reply:
     if plan.get("bom"):
         return replace(reply, body=b"\xef\xbb\xbf" + reply.body)
     return reply
+
+
+def _in_stream(fault: Fault) -> Problem:
+    """The error of ``err:<code>`` and ``err200:<code>``; without a code the wire's own."""
+    return Problem("server", code=fault.args[0] if fault.args else None)
 
 
 def content_cut(frames: tuple[Frame, ...], count: int) -> int:
@@ -127,7 +133,7 @@ def _bend_frames(reply: Reply, plan: Plan, frames: tuple[Frame, ...]) -> tuple[F
         return (*kept[:-1], replace(kept[-1], data=kept[-1].data[: len(kept[-1].data) * 2 // 3]))
     if fault := plan.get("err"):
         cut = content_cut(frames, fault.at or 0)
-        return (*frames[:cut], *reply.error_frames(Problem("server")))
+        return (*frames[:cut], *reply.error_frames(_in_stream(fault)))
     if plan.get("dupterm"):
         content = next((frame for frame in frames if frame.kind == "content"), frames[0])
         ends = tuple(frame for frame in frames if frame.kind in ("finish", "usage", "terminal"))

@@ -171,7 +171,8 @@ class Simulator:
                 return False
             reply = self._reply(provider, call, problem)
             pace = self.state.pace(provider.name) if provider.generates(call) else (0.0, 0.0)
-            sent = Delivery(peer, request, reply, provider.headers(call), call.plan, *pace)
+            extra = (*provider.headers(call), ("x-cogo-sim-id", entry["id"]))
+            sent = Delivery(peer, request, reply, extra, call.plan, *pace)
             await sent.run()
             entry["status"] = reply.status
             if reply.billed != (0, 0):

@@ -13,6 +13,7 @@ from llm_gateway.simulator.neutral import Ask
 from llm_gateway.simulator.rng import seeded
 
 PROVIDERS = ("openai", "anthropic", "gemini", "fireworks", "custom")
+VERDICTS = ("invalid", "expired", "noperm", "region", "nolist", "broke", "limited")
 STATES = ("up", "down", "slow", "flaky", "unauthorized", "overloaded", "quota", "ratelimited", "fault")
 _BLOCK = 4096
 _CACHE_ENTRIES = 50_000
@@ -22,11 +23,13 @@ _MISSING = ("nonexistent", "does-not-exist", "no-such", "unknown-model", "missin
 
 @dataclass(slots=True)
 class Personality:
-    """How a provider behaves. Milliseconds; ``jitter`` is a share of them; ``p`` and ``faults`` belong to flaky."""
+    """How a provider behaves. Milliseconds; ``jitter`` is a share of them; ``p`` and ``faults`` belong to flaky, ``slow_ms``
+    comes on top of the latency when slow (the chunks then take ten times as long)."""
 
     state: str = "up"
     latency_ms: float = 30.0
     chunk_ms: float = 5.0
+    slow_ms: float = 2000.0
     jitter: float = 0.0
     p: float = 0.3
     faults: list[str] = field(default_factory=lambda: list(_FLAKY))
@@ -126,10 +129,11 @@ class State:
     def pace(self, provider: str) -> tuple[float, float]:
         """Seconds to the first token and between tokens, for this call."""
         one = self.personalities[provider]
-        factor = 20.0 if one.state == "slow" else 1.0
-        if one.jitter:
-            factor *= 1 + one.jitter * self.rngs[provider].uniform(-1, 1)
-        return one.latency_ms * factor / 1000, one.chunk_ms * factor / 1000
+        latency, chunk = one.latency_ms, one.chunk_ms
+        if one.state == "slow":
+            latency, chunk = latency + one.slow_ms, chunk * 10
+        factor = 1 + one.jitter * self.rngs[provider].uniform(-1, 1) if one.jitter else 1.0
+        return latency * factor / 1000, chunk * factor / 1000
 
     def next_step(self, ask: Ask) -> dict[str, Any] | None:
         """The next scripted step, used up by this call."""

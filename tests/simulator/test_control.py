@@ -68,8 +68,8 @@ async def test_flaky_fails_about_as_often_as_told_and_repeats_for_a_seed() -> No
     assert set(first) == {200, 500, 503}
 
 
-async def test_slow_multiplies_the_latency(sim: Simulator) -> None:
-    await post(sim, "/_sim/personality/openai", {"state": "slow", "latency_ms": 10})
+async def test_slow_adds_to_the_latency(sim: Simulator) -> None:
+    await post(sim, "/_sim/personality/openai", {"state": "slow", "slow_ms": 200})
     loop = asyncio.get_running_loop()
     started = loop.time()
     await ask(sim, "openai", "sim-model", "hi")

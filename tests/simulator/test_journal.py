@@ -29,6 +29,7 @@ async def test_a_whole_answer_is_billed_as_its_usage_says(sim: Simulator) -> Non
     assert entry["outcome"] == "ok"
     assert entry["peer_closed"] is None
     assert entry["bytes_sent"] == len(seen.raw)
+    assert entry["id"] == seen.headers["x-cogo-sim-id"]
     assert entry["host"] == "127.0.0.1"
     assert {"authorization", "x-api-key"} <= set(entry["header_names"])
 

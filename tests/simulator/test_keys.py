@@ -101,6 +101,30 @@ async def test_no_money_shows_when_generating_only(sim: Simulator, wire: str, st
         assert "credit balance is too low" in seen.json()["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("provider", "kind", "status", "words"),
+    [
+        ("openai", "nolist", 403, "Missing scopes: api.model.read"),
+        ("openai", "region", 403, "unsupported_country_region_territory"),
+        ("openai", "expired", 401, "invalid_api_key"),
+        ("anthropic", "region", 403, "Request not allowed"),
+        ("gemini", "expired", 400, "API_KEY_EXPIRED"),
+        ("gemini", "region", 400, "FAILED_PRECONDITION"),
+        ("fireworks", "nolist", 500, "Error listing deployed models"),
+    ],
+)
+async def test_rarer_verdicts(sim: Simulator, provider: str, kind: str, status: int, words: str) -> None:
+    seen = await get(sim, MODELS[provider], headers(provider, f"sim-{kind}-1"))
+    assert seen.status == status
+    assert words in seen.body.decode()
+
+
+async def test_a_fireworks_key_that_may_not_list_is_known_to_the_control_plane(sim: Simulator) -> None:
+    keyed = headers("fireworks", "sim-nolist-1")
+    assert (await get(sim, "/fireworks/v1/accounts/fireworks/models?pageSize=1", keyed)).status == 200
+    assert (await ask(sim, "fireworks", "accounts/fireworks/models/kimi-k3", headers=keyed)).status == 200
+
+
 async def test_gemini_tells_the_wait_in_the_body(sim: Simulator) -> None:
     seen = await ask(sim, "gemini", "gemini-3.8-flash", headers=headers("gemini", "sim-limited"))
     assert "retry-after" not in seen.headers

@@ -224,6 +224,21 @@ async def test_models_are_listed_with_their_end(client: openai.AsyncOpenAI) -> N
     assert (await client.models.retrieve("gpt-6-luna")).id == "gpt-6-luna"
 
 
+async def test_errors_inside_streams_raise(client: openai.AsyncOpenAI) -> None:
+    with pytest.raises(openai.APIError) as caught:
+        async for _ in await client.chat.completions.create(model="fault:err:rate_limit_exceeded@2", messages=HELLO, stream=True):
+            pass
+    assert caught.value.code == "rate_limit_exceeded"
+    with pytest.raises(openai.APIError):
+        async for _ in await client.responses.create(model="fault:err@2", input="hi", stream=True):
+            pass
+
+
+async def test_embedding_models_do_not_chat(client: openai.AsyncOpenAI) -> None:
+    with pytest.raises(openai.NotFoundError):
+        await client.chat.completions.create(model="text-embedding-3-small", messages=HELLO)
+
+
 async def test_unknown_and_retired_models_are_refused_each_endpoints_way(client: openai.AsyncOpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as caught:
         await client.chat.completions.create(model="gpt-4o-2024-05-13", messages=HELLO)

@@ -21,6 +21,8 @@ WORDS: dict[str, tuple[int, str, str]] = {
     "invalid_key": (401, "authentication_error", "invalid x-api-key"),
     "no_key": (401, "authentication_error", "x-api-key header is required"),
     "no_permission": (403, "permission_error", "Your API key does not have permission to use the specified resource."),
+    "no_list": (403, "permission_error", "Your API key does not have permission to list models."),
+    "region": (403, "forbidden", "Request not allowed"),
     "no_money": (
         400,
         BAD,
@@ -199,7 +201,7 @@ def refuse(problem: Problem) -> Reply:
     status = problem.status or status
     body = {
         "type": "error",
-        "error": {"type": problem.code or kind, "message": message},
+        "error": {"type": kind if problem.kind == "invalid_key" else problem.code or kind, "message": message},
         "request_id": f"req_011C{ids.base62(20)}",
     }
     retry = "true" if problem.kind in _RETRY or status >= 500 else "false"

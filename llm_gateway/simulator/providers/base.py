@@ -11,6 +11,7 @@ from llm_gateway.simulator.call import Call, Handler
 from llm_gateway.simulator.catalogue import Model
 from llm_gateway.simulator.http11 import Request
 from llm_gateway.simulator.reply import Headers, Problem, Reply
+from llm_gateway.simulator.state import VERDICTS
 
 _decode = msgspec.json.Decoder().decode
 
@@ -67,17 +68,22 @@ class Provider(ABC):
         return call.request.method == "POST" and call.path.endswith(self.generation)
 
     def admit(self, call: Call) -> None:
-        """Key and mood. Raises Problem."""
+        """Key and mood. Raises Problem.
+
+        A key is what its text says: one of VERDICTS in it, else valid. nolist is a good key that may not list models.
+        """
         key, mood = call.key, call.state.personalities[self.name].state
         verdict = call.state.keys.get(key) or next(
-            (word for word in ("invalid", "noperm", "broke", "limited") if word in key), "valid"
+            (word for word in VERDICTS if word in key), "valid"
         )
         if not key and not self.key_optional:
             raise Problem("no_key")
-        if verdict == "invalid" or mood == "unauthorized":
-            raise Problem("invalid_key", key=key)
-        if verdict == "noperm":
-            raise Problem("no_permission", key=key)
+        if verdict in ("invalid", "expired") or mood == "unauthorized":
+            raise Problem("invalid_key", key=key, code="expired" if verdict == "expired" else None)
+        if verdict in ("noperm", "region"):
+            raise Problem("no_permission" if verdict == "noperm" else "region", key=key)
+        if verdict == "nolist" and call.path in ("/models", "/v1/models"):
+            raise Problem("no_list", key=key)
         if verdict == "limited" or mood == "ratelimited":
             raise Problem("rate_limited", headers=(("retry-after", "2"),))
         if (verdict == "broke" or mood == "quota") and self.generates(call):

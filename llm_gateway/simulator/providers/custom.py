@@ -18,6 +18,8 @@ from llm_gateway.simulator.wires import embeddings, openai_chat, openai_response
 FLAVOR = openai_chat.Flavor(id_prefix="chatcmpl-", reasoning_field="reasoning_content")
 _STATUS = {
     "no_permission": 403,
+    "no_list": 403,
+    "region": 403,
     "no_money": 402,
     "billing": 402,
     "rate_limited": 429,

@@ -27,6 +27,8 @@ WORDS: dict[str, tuple[int, str, str]] = {
     "invalid_key": (401, "UNAUTHORIZED", "The API key you provided is invalid."),
     "no_key": (401, "UNAUTHORIZED", "Missing API key: pass it as a bearer token in the Authorization header."),
     "no_permission": (403, "FORBIDDEN", "This API key has no permission for the requested resource."),
+    "no_list": (500, "INTERNAL", "Error listing deployed models"),
+    "region": (403, "FORBIDDEN", "This service is not available in your region."),
     "no_money": (
         412,
         "PRECONDITION_FAILED",
@@ -116,7 +118,8 @@ class Fireworks(Provider):
             return json_reply({"error": error}, problem.status or 400, problem.headers)
         status, code, words = WORDS.get(problem.kind, WORDS["server"])
         param = "model" if problem.kind in ("unknown_model", "retired_model") else problem.param
-        fault: dict[str, Any] = {"message": problem.worded(words), "param": param, "code": problem.code or code, "type": "error"}
+        told = code if problem.kind == "invalid_key" else problem.code or code
+        fault: dict[str, Any] = {"message": problem.worded(words), "param": param, "code": told, "type": "error"}
         body = {"error": fault, "request_id": ids.base62(16)}
         return json_reply(body, problem.status or status, problem.headers)
 

@@ -40,6 +40,8 @@ WORDS: dict[str, tuple[int, str]] = {
         "of API consumer identity to call this API.",
     ),
     "no_permission": (403, "Requests to this API method are blocked."),
+    "no_list": (403, "Requests to this API method are blocked."),
+    "region": (400, "User location is not supported for the API use."),
     "no_money": (
         429,
         "You exceeded your current quota, please check your plan and billing details. For more information on this error, "
@@ -112,11 +114,18 @@ class Gemini(Provider):
         if kind == "filtered":
             return self._blocked(call)
         status, words = WORDS.get(kind, WORDS["server"])
+        if problem.code == "expired":
+            problem = Problem("invalid_key", "API key expired. Please renew the API key.")
+            details_of_key = "API_KEY_EXPIRED"
+        else:
+            details_of_key = "API_KEY_INVALID" if kind == "invalid_key" else "API_KEY_SERVICE_BLOCKED"
+        if kind == "region":
+            problem.code = "FAILED_PRECONDITION"
         method = call.path.rpartition(":")[2]
         message = problem.worded(words).replace("{method}", method)
         status = problem.status or status
         error: dict[str, Any] = {"code": status, "message": message, "status": problem.code or _STATUS.get(status, "UNKNOWN")}
-        details = self._details(kind, problem)
+        details = self._details(kind, problem, details_of_key)
         if details:
             error["details"] = details
         array = call.stream and call.request.query.get("alt") != "sse"
@@ -127,9 +136,8 @@ class Gemini(Provider):
         return Reply(status=status, body=body, content_type=kind_of_body, headers=headers)
 
     @staticmethod
-    def _details(kind: str, problem: Problem) -> list[dict[str, Any]]:
-        if kind in ("invalid_key", "no_permission"):
-            reason = "API_KEY_INVALID" if kind == "invalid_key" else "API_KEY_SERVICE_BLOCKED"
+    def _details(kind: str, problem: Problem, reason: str) -> list[dict[str, Any]]:
+        if kind in ("invalid_key", "no_permission", "no_list"):
             info = {"@type": _RPC + "ErrorInfo", "reason": reason, "domain": "googleapis.com", "metadata": _SERVICE}
             said = {"@type": _RPC + "LocalizedMessage", "locale": "en-US", "message": problem.message or WORDS[kind][1]}
             return [info, said]

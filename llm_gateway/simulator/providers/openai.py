@@ -91,7 +91,9 @@ class OpenAI(Provider):
         )
 
     def chat(self, call: Call) -> Reply:
-        self.require_model(call)
+        if self.require_model(call).embedding:
+            text = "This is not a chat model and thus not supported in the v1/chat/completions endpoint."
+            raise Problem("unknown_model", text, param="model")
         check_chat(call.body)
         if reasons(call.model):
             self._reject_for_reasoning(call.body)

@@ -33,6 +33,16 @@ WORDS: dict[str, Words] = {
         "(i.e. Authorization: Bearer YOUR_KEY).",
     ),
     "no_permission": Words(403, _BAD, None, "You are not allowed to sample from this model"),
+    "no_list": Words(
+        403,
+        _BAD,
+        None,
+        "You have insufficient permissions for this operation. Missing scopes: api.model.read. Check that you have the correct "
+        "role in your organization and project, and if you're using a restricted API key, that it has the necessary scopes.",
+    ),
+    "region": Words(
+        403, "request_forbidden", "unsupported_country_region_territory", "Country, region, or territory not supported"
+    ),
     "no_money": Words(429, "insufficient_quota", "insufficient_quota", QUOTA),
     "billing": Words(402, "insufficient_quota", "insufficient_quota", "Payment required."),
     "rate_limited": Words(
@@ -89,6 +99,11 @@ def masked(key: str) -> str:
     return f"{key[:8]}{'*' * 10}{key[-4:]}" if len(key) > 12 else f"{key[:2]}***"
 
 
+def _code(problem: Problem) -> str | None:
+    """The code given, unless it is a detail that this provider does not tell."""
+    return None if problem.kind == "invalid_key" else problem.code
+
+
 def refuse(problem: Problem) -> Reply:
     """The reply for ``problem``: status, body, and the headers it carries."""
     words = WORDS.get(problem.kind, WORDS["server"])
@@ -103,7 +118,7 @@ def refuse(problem: Problem) -> Reply:
         .replace("{message}", problem.message)
         .replace("{request}", f"req_{ids.hexed(32)}")
     )
-    error = {"message": message, "type": words.type, "param": problem.param, "code": problem.code or words.code}
+    error = {"message": message, "type": words.type, "param": problem.param, "code": _code(problem) or words.code}
     headers = problem.headers
     if problem.kind == "rate_limited" and any(name == "retry-after" and value.isdigit() for name, value in headers):
         seconds = next(int(value) for name, value in headers if name == "retry-after" and value.isdigit())

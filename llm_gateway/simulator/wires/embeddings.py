@@ -6,6 +6,8 @@ import base64
 import math
 import struct
 import zlib
+from functools import lru_cache
+from operator import add
 from typing import Any
 
 from llm_gateway.simulator import tokens
@@ -14,13 +16,17 @@ from llm_gateway.simulator.rng import seeded
 from llm_gateway.simulator.wires import common
 
 
+@lru_cache(maxsize=512)
+def _word(word: str, dimensions: int) -> tuple[float, ...]:
+    rng = seeded(zlib.crc32(word.encode("utf-8", "replace")))
+    return tuple(rng.random() - 0.5 for _ in range(dimensions))
+
+
 def vector(text: str, dimensions: int) -> list[float]:
     """A unit vector, the same for the same text; texts that share words point in similar directions."""
     total = [0.0] * dimensions
     for word in (text.lower().split() or [""])[:32]:
-        rng = seeded(zlib.crc32(word.encode("utf-8", "replace")))
-        for place in range(dimensions):
-            total[place] += rng.random() - 0.5
+        total = list(map(add, total, _word(word, dimensions)))
     length = math.sqrt(sum(value * value for value in total)) or 1.0
     return [value / length for value in total]
 

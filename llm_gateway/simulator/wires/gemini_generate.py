@@ -72,7 +72,7 @@ def ask(body: dict[str, Any], model: str, stream: bool) -> Ask:
         json_mode=_get(config, "responseMimeType") == "application/json",
         max_tokens=common.whole_number({"maxOutputTokens": _get(config, "maxOutputTokens")}, "maxOutputTokens"),
         stop=common.strings(_get(config, "stopSequences")),
-        n=common.whole_number({"candidateCount": _get(config, "candidateCount")}, "candidateCount") or 1,
+        n=min(8, common.whole_number({"candidateCount": _get(config, "candidateCount")}, "candidateCount") or 1),
         stream=stream,
         effort=_effort(model, _get(config, "thinkingConfig") or {}),
         show_thinking=bool(_get(_get(config, "thinkingConfig"), "includeThoughts")),

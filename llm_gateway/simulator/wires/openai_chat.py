@@ -55,6 +55,10 @@ def ask(body: dict[str, Any], effort: str | None) -> Ask:
             results.append(said)
         elif message["role"] == "assistant":
             results = []
+    count = common.whole_number(body, "n") or 1
+    if count > 128:
+        text = f"Invalid 'n': integer above maximum value. Expected a value <= 128, but got {count} instead."
+        raise Problem("bad_request", text, "n", "integer_above_max_value")
     limit = common.whole_number(body, "max_completion_tokens")
     if limit is None:
         limit = common.whole_number(body, "max_tokens")
@@ -72,7 +76,7 @@ def ask(body: dict[str, Any], effort: str | None) -> Ask:
         json_mode=shape.get("type") in ("json_object", "json_schema"),
         max_tokens=limit,
         stop=common.strings(body.get("stop")),
-        n=common.whole_number(body, "n") or 1,
+        n=count,
         stream=bool(body.get("stream")),
         effort=effort,
         overhead=overhead,
