@@ -104,10 +104,11 @@ class StreamAnswer:
     mark. Close it (``aclose``) when the caller leaves. ``passthrough``: the frames' raw bytes are the caller's own dialect.
     """
 
-    __slots__ = ("attempts", "frames", "id", "model", "passthrough", "summary", "target")
+    __slots__ = ("attempts", "frames", "id", "model", "passthrough", "strategy", "summary", "target")
 
-    def __init__(self, id: UUID, target: Target, model: str, passthrough: bool, attempts: int) -> None:  # noqa: A002
+    def __init__(self, id: UUID, target: Target, model: str, passthrough: bool, attempts: int, strategy: str = "") -> None:  # noqa: A002
         self.id = id
+        self.strategy = strategy
         self.target = target
         self.model = model
         self.passthrough = passthrough

@@ -116,9 +116,8 @@ class Pipeline:
             )
             self._leave(run)
             raise InternalError("The gateway failed; the operator finds the reason under this request id in its log.") from error
-        answer = StreamAnswer(
-            call.id, attempt.target, attempt.tally.model or attempt.target.upstream_id, attempt.passthrough, len(run.records) + 1
-        )
+        served = attempt.tally.model or attempt.target.upstream_id
+        answer = StreamAnswer(call.id, attempt.target, served, attempt.passthrough, len(run.records) + 1, run.plan.strategy)
         answer.frames = self._relay(run, attempt, answer)
         return answer
 

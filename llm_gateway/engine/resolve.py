@@ -72,7 +72,8 @@ def usable_names(snapshot: Snapshot, identity: Identity) -> Iterable[str]:
             yield model.name
     for alias in snapshot.aliases.values():
         models = [snapshot.models[m] for m in alias.models if m in snapshot.models]
-        if models and all(_allowed(identity, alias.name, m) and snapshot.credentials.get(m.provider_id) for m in models):
+        live = any(m.lifecycle is not Lifecycle.RETIRED and snapshot.credentials.get(m.provider_id) for m in models)
+        if live and all(_allowed(identity, alias.name, m) for m in models):
             yield alias.name
 
 
