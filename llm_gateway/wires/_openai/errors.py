@@ -109,7 +109,7 @@ def error_in_200(error: Any, status: int | None = None) -> Failure:
 
 
 def failure_of(said: Said, status: int | None, headers: Mapping[str, str]) -> Failure:
-    inside = status is None or status < 400
+    inside = status is None or status < 300
     at = said.status if inside else status
     kind = _classify(at, said) if at else _by_words(said)
     # OpenRouter and others repeat the status as the code.
