@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from django.db import connection, transaction
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce, Greatest
 from django.db.models.lookups import GreaterThan
@@ -41,10 +44,30 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def audit(now: datetime | None = None, strict: bool = False) -> list[Finding]:
-    """Every invariant with its figures, in a fixed order. On a busy gateway run it inside one snapshot of the database."""
+    """Every invariant with its figures, in a fixed order. Sees one moment of a running gateway and keeps no writer waiting."""
     now = now or timezone.now()
-    findings = [*_budgets(strict), *_ledger(), *_requests(now)]
-    return [*findings, *_strict()] if strict else findings
+    with _one_moment():
+        findings = [*_budgets(strict), *_ledger(), *_requests(now)]
+        return [*findings, *_strict()] if strict else findings
+
+
+@contextmanager
+def _one_moment() -> Iterator[None]:
+    """A read-only snapshot. On SQLite not atomic(), whose BEGIN IMMEDIATE would take the writer's lock."""
+    if connection.in_atomic_block:
+        yield
+        return
+    if connection.vendor != "sqlite":
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN DEFERRED")
+        try:
+            yield
+        finally:
+            cursor.execute("ROLLBACK")
 
 
 def _budgets(strict: bool) -> list[Finding]:

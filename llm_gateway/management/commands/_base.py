@@ -1,0 +1,65 @@
+"""What our commands share: one clear line instead of a traceback, and figures read as figures."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+from typing_extensions import override
+
+from llm_gateway.actions import ActionError
+from llm_gateway.core.errors import GatewayError
+
+
+class Command(BaseCommand):
+    """Subclasses write ``run``; what a verb refuses becomes one line and exit code 1."""
+
+    @override
+    def handle(self, *args: Any, **options: Any) -> None:
+        with refusals():
+            self.run(**options)
+
+    def run(self, **options: Any) -> None:
+        raise NotImplementedError
+
+    def say(self, line: str = "") -> None:
+        self.stdout.write(line)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    try:
+        yield
+    except ActionError as error:
+        raise CommandError(str(error)) from None
+    except GatewayError as error:
+        raise CommandError(error.message) from None
+    except DatabaseError as error:
+        line = str(error).strip().partition("\n")[0][:200]
+        raise CommandError(f"The database refused ({line}); is it there and migrated? Run: manage.py migrate") from None
+
+
+def usd(text: str) -> Decimal:
+    """For ``type=``: an amount in USD."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an amount in USD, such as 12.50") from None
+    if not value.is_finite() or value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an amount in USD, such as 12.50")
+    return value
+
+
+def names(text: str) -> list[str]:
+    """For ``type=``: comma-separated names."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def flat(values: list[list[str]] | None) -> list[str]:
+    """Options that may be repeated and hold commas, as one list."""
+    return [name for group in values or () for name in group]

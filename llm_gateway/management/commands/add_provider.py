@@ -1,0 +1,81 @@
+"""``manage.py add_provider``"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError
+from typing_extensions import override
+
+from llm_gateway.actions.add_provider import add_provider
+from llm_gateway.actions.check_keys import check_keys
+from llm_gateway.models import ProviderKey
+from llm_gateway.wires import wires
+
+from ._base import Command as Base
+from ._base import flat, names, usd
+
+
+class Command(Base):
+    help = "Register or update a custom provider with its key, models and prices, check it and print its state."
+
+    @override
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("name", metavar="NAME", help="its name in model names such as NAME/model-id")
+        parser.add_argument("--wire", required=True, choices=list(wires), help="the API format it speaks")
+        parser.add_argument("--base-url", required=True, metavar="URL", help="for OpenAI-compatible hosts with its /v1")
+        parser.add_argument(
+            "--key-env", metavar="VAR", help="environment variable (or VAR_FILE) that holds its key; without: no key is sent"
+        )
+        parser.add_argument("--model", action="append", type=names, metavar="ID", help="a model it serves; may hold * and be repeated")
+        parser.add_argument("--price-in", type=usd, metavar="USD", help="per 1,000,000 input tokens, for the models named here")
+        parser.add_argument("--price-out", type=usd, metavar="USD", help="per 1,000,000 output tokens")
+        parser.add_argument("--priority", type=int, metavar="N", help="lower is tried first by the enterprise strategy (100)")
+        parser.add_argument("--allow-private", action="store_true", help="admit a loopback or private address, and plain http")
+        parser.add_argument("--ignore-health", action="store_true", help="keep it in rotation whatever it answers")
+        parser.add_argument("--no-check", action="store_true", help="do not call it now")
+
+    @override
+    def run(self, **options: Any) -> None:
+        priority = options["priority"]
+        if priority is not None and not 0 <= priority <= 1_000_000:
+            raise CommandError("--priority is a number from 0 to 1,000,000")
+        provider, key = add_provider(
+            options["name"],
+            options["wire"],
+            options["base_url"],
+            key=_secret(options["key_env"]),
+            key_env=options["key_env"] or "",
+            models=flat(options["model"]),
+            price_in=options["price_in"],
+            price_out=options["price_out"],
+            allow_private=options["allow_private"],
+            ignore_health=options["ignore_health"],
+            priority=priority,
+        )
+        self.say(f"{provider.slug}: {provider.wire} at {provider.base_url}")
+        for model in provider.models.prefetch_related("prices"):
+            price = max(model.prices.all(), key=lambda row: row.effective_from, default=None)
+            figures = f"{price.input.normalize():f} / {price.output.normalize():f} USD per 1M tokens" if price else "no price"
+            self.say(f"  model {model.name}: {figures}")
+        if not options["no_check"]:
+            check_keys([key], trigger="save")
+        key = ProviderKey.objects.get(pk=key.pk)
+        self.say(f"  key {key.hint or '(none)'}: {key.get_state_display()}{f': {key.reason}' if key.reason else ''}")
+
+
+def _secret(variable: str | None) -> str | None:
+    if not variable:
+        return None
+    if value := os.environ.get(variable, "").strip():
+        return value
+    path = os.environ.get(f"{variable}_FILE", "").strip()
+    try:
+        if path and (value := Path(path).read_text(encoding="utf-8").strip()):
+            return value
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{variable}_FILE cannot be read ({type(error).__name__})") from None
+    raise CommandError(f"The environment variable {variable} is not set; export it or leave --key-env out")
