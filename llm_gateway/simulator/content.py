@@ -24,7 +24,7 @@ _COMMON = frozenset({
     "write", "please", "create", "make", "this", "that", "with", "from", "function", "class", "code", "implement", "python", "using",
     "which", "what", "your", "have", "into", "return", "returns", "javascript", "typescript", "java",
     "rust", "test", "tests", "them", "then", "some", "only", "just", "give", "show",
-})
+})  # fmt: skip
 Step = dict[str, Any]
 CacheLookup = Callable[[Ask], tuple[int, int]]
 

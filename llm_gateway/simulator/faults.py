@@ -11,7 +11,7 @@ KINDS = frozenset({
     "filter", "filter-out", "err200", "err", "html200", "html502", "redirect", "empty", "gzipbomb", "hugebody", "bighdr", "badstatus",
     "drip", "heartbeat", "hugeevent", "usage", "dupterm", "split1", "crlf", "cr", "u2028", "bom", "comments", "multiline", "nospace",
     "burst", "echo-auth", "slow",
-})
+})  # fmt: skip
 
 
 class UnknownFault(ValueError):

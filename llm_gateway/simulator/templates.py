@@ -13,7 +13,7 @@ LANGUAGES: dict[str, tuple[str, ...]] = {
         "def {name}(items: list[int], limit: int = 10) -> list[int]:\n"
         '    """Returns at most ``limit`` of the items, smallest first, without duplicates."""\n'
         "    if limit <= 0:\n        return []\n    return sorted(set(items))[:limit]\n\n\n"
-        'def test_{name}() -> None:\n    assert {name}([3, 1, 3, 2], 2) == [1, 2]\n',
+        "def test_{name}() -> None:\n    assert {name}([3, 1, 3, 2], 2) == [1, 2]\n",
     ),
     "typescript": (
         "export interface {Name}Props {\n  items: string[];\n  onSelect?: (item: string) => void;\n}\n\n"
@@ -33,9 +33,9 @@ LANGUAGES: dict[str, tuple[str, ...]] = {
         "    timer = setTimeout(() => fn(...args), wait);\n  };\n};\n\nmodule.exports = { {name} };\n",
     ),
     "go": (
-        "package {name}\n\nimport (\n\t\"context\"\n\t\"fmt\"\n)\n\ntype {Name} struct {\n\tID    int\n\tLabel string\n}\n\n"
+        'package {name}\n\nimport (\n\t"context"\n\t"fmt"\n)\n\ntype {Name} struct {\n\tID    int\n\tLabel string\n}\n\n'
         "func Load(ctx context.Context, ids []int) ([]{Name}, error) {\n\tout := make([]{Name}, 0, len(ids))\n"
-        "\tfor _, id := range ids {\n\t\tif err := ctx.Err(); err != nil {\n\t\t\treturn nil, fmt.Errorf(\"load: %w\", err)\n"
+        '\tfor _, id := range ids {\n\t\tif err := ctx.Err(); err != nil {\n\t\t\treturn nil, fmt.Errorf("load: %w", err)\n'
         "\t\t}\n\t\tout = append(out, {Name}{ID: id})\n\t}\n\treturn out, nil\n}\n",
     ),
     "rust": (

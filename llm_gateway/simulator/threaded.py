@@ -85,9 +85,7 @@ class ThreadedSimulator:
         return self.simulator.base_url(provider)
 
 
-def run(
-    host: str = "127.0.0.1", port: int = 8100, *, ready: Callable[[Simulator], None] | None = None, **options: Any
-) -> None:
+def run(host: str = "127.0.0.1", port: int = 8100, *, ready: Callable[[Simulator], None] | None = None, **options: Any) -> None:
     """Serves until SIGTERM or SIGINT, then stops within a second. ``ready`` is called once the port accepts.
 
     Raises OSError when the port is taken. Must be called in the main thread.

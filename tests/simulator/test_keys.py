@@ -70,9 +70,7 @@ def code_of(provider: str, body: Any) -> Any:
         ("custom", None, 200, None),
     ],
 )
-async def test_the_models_endpoint_tells_keys_apart(
-    sim: Simulator, provider: str, kind: str | None, status: int, code: str | None
-) -> None:
+async def test_the_models_endpoint_tells_keys_apart(sim: Simulator, provider: str, kind: str | None, status: int, code: str | None) -> None:
     seen = await get(sim, MODELS[provider], headers(provider, f"sim-{kind}-1" if kind else None))
     assert seen.status == status
     if status != 200:

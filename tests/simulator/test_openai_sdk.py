@@ -149,9 +149,7 @@ async def test_reasoning_counts_inside_the_output_and_can_eat_all_of_it(client: 
     details = made.usage.completion_tokens_details
     assert details.reasoning_tokens == 256
     assert made.usage.completion_tokens > 256
-    starved = await client.chat.completions.create(
-        model="gpt-5", messages=HELLO, reasoning_effort="high", max_completion_tokens=100
-    )
+    starved = await client.chat.completions.create(model="gpt-5", messages=HELLO, reasoning_effort="high", max_completion_tokens=100)
     assert starved.choices[0].finish_reason == "length"
     assert starved.choices[0].message.content == ""
     assert starved.usage.completion_tokens == 100

@@ -14,10 +14,10 @@ _TOP = frozenset({
     "prompt_truncate_len", "ignore_eos", "echo", "echo_last", "raw_output", "return_token_ids", "perf_metrics_in_response",
     "prompt_cache_key", "prompt_cache_isolation_key", "service_tier", "speculation", "prediction", "metadata", "safe_tokenization",
     "sampling_mask", "prompt_cache_max_len", "store", "safety_identifier", "verbosity",
-})
+})  # fmt: skip
 _MESSAGE = frozenset({
     "role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content", "function_call", "refusal", "tool_call",
-})
+})  # fmt: skip
 _PARTS = {
     "text": frozenset({"type", "text"}),
     "image_url": frozenset({"type", "image_url", "uuid"}),

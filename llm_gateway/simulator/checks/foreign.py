@@ -13,23 +13,23 @@ CHAT = frozenset({
     "prompt_cache_options", "prompt_cache_retention", "reasoning_effort", "verbosity", "response_format", "tools", "tool_choice",
     "parallel_tool_calls", "functions", "function_call", "modalities", "audio", "prediction", "service_tier", "store", "metadata",
     "moderation", "web_search_options", "stream", "stream_options",
-})
+})  # fmt: skip
 RESPONSES = frozenset({
     "model", "input", "instructions", "max_output_tokens", "max_tool_calls", "temperature", "top_p", "top_logprobs", "tools",
     "tool_choice", "parallel_tool_calls", "text", "reasoning", "include", "store", "previous_response_id", "conversation",
     "truncation", "background", "metadata", "service_tier", "stream", "stream_options", "user", "safety_identifier", "prompt",
     "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "client_metadata", "moderation", "context_management",
-})
+})  # fmt: skip
 MESSAGES = frozenset({
     "model", "messages", "max_tokens", "system", "stop_sequences", "temperature", "top_p", "top_k", "stream", "tools",
     "tool_choice", "thinking", "output_config", "output_format", "metadata", "service_tier", "speed", "cache_control", "container",
     "inference_geo", "context_management", "mcp_servers",
-})
+})  # fmt: skip
 GENERATE = frozenset({
     "contents", "systemInstruction", "system_instruction", "generationConfig", "generation_config", "tools", "toolConfig",
     "tool_config", "safetySettings", "safety_settings", "cachedContent", "cached_content", "serviceTier", "service_tier",
     "labels", "model", "store",
-})
+})  # fmt: skip
 _WIRES = {"chat": CHAT, "responses": RESPONSES, "messages": MESSAGES, "generate": GENERATE}
 _ALL = CHAT | RESPONSES | MESSAGES | GENERATE
 

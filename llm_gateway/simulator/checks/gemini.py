@@ -13,13 +13,13 @@ _PARTS = frozenset({
     "function_response", "executableCode", "executable_code", "codeExecutionResult", "code_execution_result", "thought",
     "thoughtSignature", "thought_signature", "videoMetadata", "video_metadata", "mediaResolution", "media_resolution",
     "partMetadata", "part_metadata",
-})
+})  # fmt: skip
 _SCHEMA = frozenset({
     "type", "format", "title", "description", "nullable", "enum", "maxItems", "max_items", "minItems", "min_items", "properties",
     "required", "minProperties", "min_properties", "maxProperties", "max_properties", "minLength", "min_length", "maxLength",
     "max_length", "pattern", "example", "anyOf", "any_of", "propertyOrdering", "property_ordering", "default", "items", "minimum",
     "maximum",
-})
+})  # fmt: skip
 _LATER = frozenset({"additionalProperties", "additional_properties", "$ref", "ref", "$defs", "defs"})
 _OLD = ("gemini-1", "gemini-2")
 

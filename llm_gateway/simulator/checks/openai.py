@@ -86,10 +86,7 @@ def _all_answered(waiting: list[str], at: int) -> None:
 def _check_tool(tool: dict[str, Any], where: str) -> None:
     name = str(tool.get("name", ""))
     if tool and not _NAME.fullmatch(name):
-        text = (
-            f"Invalid '{where}.name': string does not match pattern. Expected a string that matches the pattern "
-            "'^[a-zA-Z0-9_-]+$'."
-        )
+        text = f"Invalid '{where}.name': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'."
         raise Problem("bad_request", text, f"{where}.name", "invalid_value")
     if tool.get("strict"):
         _strict(tool.get("parameters"), f"Invalid schema for function '{name}': ", f"{where}.parameters", "invalid_function_parameters")

@@ -26,8 +26,7 @@ WORDS: dict[str, tuple[int, str, str]] = {
     "no_money": (
         400,
         BAD,
-        "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade or purchase "
-        "credits.",
+        "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade or purchase credits.",
     ),
     "billing": (402, "billing_error", "Your organization has an unpaid invoice."),
     "rate_limited": (

@@ -73,9 +73,7 @@ class Provider(ABC):
         A key is what its text says: one of VERDICTS in it, else valid. nolist is a good key that may not list models.
         """
         key, mood = call.key, call.state.personalities[self.name].state
-        verdict = call.state.keys.get(key) or next(
-            (word for word in VERDICTS if word in key), "valid"
-        )
+        verdict = call.state.keys.get(key) or next((word for word in VERDICTS if word in key), "valid")
         if not key and not self.key_optional:
             raise Problem("no_key")
         if verdict in ("invalid", "expired") or mood == "unauthorized":

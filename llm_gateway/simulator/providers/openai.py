@@ -69,8 +69,9 @@ class OpenAI(Provider):
             text = f"The requested model '{problem.model}' does not exist."
             problem = Problem("unknown_model", text, param="model", status=problem.status or 400)
         if problem.kind == "filtered" and call.path.startswith("/responses"):
-            problem = Problem("filtered", "Invalid prompt: your prompt was flagged as potentially violating our usage policy.",
-                              code="invalid_prompt")
+            problem = Problem(
+                "filtered", "Invalid prompt: your prompt was flagged as potentially violating our usage policy.", code="invalid_prompt"
+            )
         if problem.kind == "context" and not problem.param:
             problem.param = "input" if call.path.startswith("/responses") else "messages"
         return openai_errors.refuse(problem)

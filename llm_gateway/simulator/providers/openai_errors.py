@@ -40,9 +40,7 @@ WORDS: dict[str, Words] = {
         "You have insufficient permissions for this operation. Missing scopes: api.model.read. Check that you have the correct "
         "role in your organization and project, and if you're using a restricted API key, that it has the necessary scopes.",
     ),
-    "region": Words(
-        403, "request_forbidden", "unsupported_country_region_territory", "Country, region, or territory not supported"
-    ),
+    "region": Words(403, "request_forbidden", "unsupported_country_region_territory", "Country, region, or territory not supported"),
     "no_money": Words(429, "insufficient_quota", "insufficient_quota", QUOTA),
     "billing": Words(402, "insufficient_quota", "insufficient_quota", "Payment required."),
     "rate_limited": Words(
@@ -110,14 +108,9 @@ def refuse(problem: Problem) -> Reply:
     message = problem.message if problem.message and "{message}" not in words.message else words.message
     if problem.kind == "invalid_key" and not problem.message:
         message = (
-            f"Incorrect API key provided: {masked(problem.key)}. You can find your API key at "
-            "https://platform.openai.com/account/api-keys."
+            f"Incorrect API key provided: {masked(problem.key)}. You can find your API key at https://platform.openai.com/account/api-keys."
         )
-    message = (
-        message.replace("{model}", problem.model)
-        .replace("{message}", problem.message)
-        .replace("{request}", f"req_{ids.hexed(32)}")
-    )
+    message = message.replace("{model}", problem.model).replace("{message}", problem.message).replace("{request}", f"req_{ids.hexed(32)}")
     error = {"message": message, "type": words.type, "param": problem.param, "code": _code(problem) or words.code}
     headers = problem.headers
     if problem.kind == "rate_limited" and any(name == "retry-after" and value.isdigit() for name, value in headers):

@@ -208,9 +208,7 @@ def _event(name: str, fields: dict[str, Any]) -> bytes:
     return frame[:-2] + b" " * (len(frame) % 13) + b"\n\n"
 
 
-def _frames(
-    message: dict[str, Any], blocks: list[dict[str, Any]], one: Choice, counted: dict[str, Any] | None
-) -> tuple[Frame, ...]:
+def _frames(message: dict[str, Any], blocks: list[dict[str, Any]], one: Choice, counted: dict[str, Any] | None) -> tuple[Frame, ...]:
     ended = {name: message[name] for name in ("stop_reason", "stop_sequence", "stop_details")}
     opened = {**message, "content": [], "stop_reason": None, "stop_sequence": None, "stop_details": None}
     if counted is not None:

@@ -57,6 +57,4 @@ def embed(body: dict[str, Any], default_dimensions: int) -> Reply:
             values = base64.b64encode(struct.pack(f"<{len(values)}f", *values)).decode()
         data.append({"object": "embedding", "index": index, "embedding": values})
     usage = {"prompt_tokens": counted, "total_tokens": counted}
-    return json_reply(
-        {"object": "list", "data": data, "model": body.get("model"), "usage": usage}, billed=(counted, 0)
-    )
+    return json_reply({"object": "list", "data": data, "model": body.get("model"), "usage": usage}, billed=(counted, 0))

@@ -168,9 +168,7 @@ def render(call: Call, asked: Ask, made: Answer, model: str) -> Reply:
     if not asked.stream:
         return Reply(body=dump(final), billed=billed)
     frames = _frames(base, output, final, made)
-    return Reply(
-        content_type="text/event-stream; charset=utf-8", frames=frames, billed=billed, error_frames=error_frames
-    )
+    return Reply(content_type="text/event-stream; charset=utf-8", frames=frames, billed=billed, error_frames=error_frames)
 
 
 class _Events:
