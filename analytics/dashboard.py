@@ -31,8 +31,8 @@ from .reports.cost import daily_cost
 from .views import MAY_READ
 
 DAYS = 30
-# The task cluster reports every minute.
-CLUSTER = ("task cluster", "tasks", "heartbeat")
+# The task cluster reports under this name every minute (llm_gateway.tasks).
+CLUSTER = "tasks"
 SILENT = timedelta(minutes=5)
 # How far back in the list of attempts a provider's last error is looked for.
 ERRORS_IN = 400
@@ -65,7 +65,10 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         kpis.append(_keys())
     if user.has_perm("llm_gateway.view_provider"):
         parts["providers"] = _providers(now, keys=user.has_perm("llm_gateway.view_providerkey"), traffic=reads)
-    context.update(parts | {"kpis": kpis, "title": "Dashboard"})
+    parts |= {"kpis": kpis, "title": "Dashboard", "sees_keys": user.has_perm("llm_gateway.view_providerkey")}
+    parts["sees_health"] = user.has_perm("llm_gateway.view_deploymenthealth")
+
+    context.update(parts)
     return context
 
 
@@ -180,7 +183,7 @@ def _banners(user: Any, now: datetime) -> list[dict[str, str]]:
         banners.append(
             {"tone": "info", "icon": "science", "title": text, "text": "Simulated providers are switched on. Costs are made up, too."}
         )
-    beat = Heartbeat.objects.filter(name__in=CLUSTER).order_by("-at").first()
+    beat = Heartbeat.objects.filter(name=CLUSTER).first()
     if (beat is None or beat.at < now - SILENT) and user.has_perm("llm_gateway.view_heartbeat"):
         said = f"It was last heard of at {beat.at:%Y-%m-%d %H:%M} UTC." if beat else "It has not been heard of yet."
         text = f"{said} Keys are not checked and reports read the log directly until it runs again; requests are answered all the same."

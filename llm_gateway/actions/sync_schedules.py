@@ -24,6 +24,7 @@ class Job(msgspec.Struct, frozen=True):
 JOBS = (
     Job("heartbeat", "llm_gateway.tasks.heartbeat", "* * * * *"),
     Job("check keys", "llm_gateway.tasks.check_keys", "*/5 * * * *"),
+    Job("roll up", "analytics.tasks.roll_up", "*/5 * * * *"),
     Job("reap requests", "llm_gateway.tasks.reap_open_requests", "*/2 * * * *"),
     Job("lifecycles", "llm_gateway.tasks.advance_lifecycles", "7 0 * * *"),
     Job("trim history", "llm_gateway.tasks.trim_history", "17 3 * * *"),

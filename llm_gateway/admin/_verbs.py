@@ -10,11 +10,13 @@ from django.utils import timezone
 from llm_gateway.models import ClientKey, DeploymentHealth, Heartbeat, ProviderKey, Strategy, StrategyActivation
 
 FRESH = timedelta(minutes=3)
+# Under which the task cluster reports every minute (llm_gateway.tasks).
+CLUSTER = "tasks"
 
 
 def background_alive() -> bool:
     """Whether the task cluster gave a sign of life lately, so that queued work will run."""
-    return Heartbeat.objects.filter(name__startswith="tasks", at__gte=timezone.now() - FRESH).exists()
+    return Heartbeat.objects.filter(name=CLUSTER, at__gte=timezone.now() - FRESH).exists()
 
 
 def clean_secret(plain: str) -> str:

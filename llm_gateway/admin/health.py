@@ -105,6 +105,8 @@ class HeartbeatAdmin(ReadOnlyAdmin):
 
     @admin.display(description="state")
     def alive(self, row: Heartbeat) -> str:
+        if row.name != _verbs.CLUSTER and not row.name.startswith("worker"):
+            return badge("note", "quiet", "What a job remembers between its runs.")
         return badge("alive", "good") if row.at >= timezone.now() - SILENT else badge("silent", "warn")
 
     @admin.display(description="last heard of", ordering="at")
