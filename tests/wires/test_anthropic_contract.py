@@ -90,6 +90,8 @@ def chats(draw: st.DrawFn) -> ChatRequest:
             st.sampled_from([None, ToolChoice(mode="auto"), ToolChoice(mode="required"), ToolChoice(mode="tool", name=tools[0].name)])
         )
     forced = choice is not None and choice.mode != "auto"
+    wish = None if forced else draw(reasoning)
+    cool = wish is None or wish.effort == "none"
     return ChatRequest(
         model=MODEL,
         messages=draw(n.conversations(said, thinking | n.texts(caches) | n.calls(st.none()) | hosted, results, n.texts(caches))),
@@ -97,12 +99,12 @@ def chats(draw: st.DrawFn) -> ChatRequest:
         tool_choice=choice,
         parallel_tool_calls=draw(st.sampled_from([None, True, False])) if choice else None,
         max_tokens=draw(st.integers(1, 100_000)),
-        temperature=draw(st.none() | st.floats(0, 1)),
-        top_p=draw(st.none() | st.floats(0, 1)),
-        top_k=draw(st.none() | st.integers(1, 100)),
+        temperature=draw(st.none() | st.floats(0 if cool else 1, 1)),
+        top_p=draw(st.none() | st.floats(0 if cool else 0.95, 1)),
+        top_k=draw(st.none() | st.integers(1, 100)) if cool else None,
         stop=tuple(draw(st.lists(n.words, max_size=2))),
         response_format=draw(st.none() | n.schemas.map(lambda schema: ResponseFormat(kind="json_schema", schema=schema))),
-        reasoning=None if forced else draw(reasoning),
+        reasoning=wish,
         user=draw(st.none() | n.words),
         service_tier=draw(st.sampled_from([None, "auto", "standard_only"])),
         stream=draw(st.booleans()),

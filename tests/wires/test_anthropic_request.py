@@ -25,6 +25,7 @@ from llm_gateway.core.chat import (
     ToolResult,
 )
 from llm_gateway.core.errors import InvalidJsonBody, InvalidRequest, UnsupportedParameter
+from llm_gateway.wires import wires
 from llm_gateway.wires._base import Edits, Inbound, ModelFacts
 from llm_gateway.wires.anthropic_messages import DIALECT, WIRE, decode_count, encode_count, encode_count_request
 
@@ -182,6 +183,13 @@ def test_what_claude_code_sends_has_no_extras_and_comes_back_whole() -> None:
     expected["messages"] = [*CLAUDE_CODE["messages"]]
     expected["messages"][3] = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "a"}]}
     assert body == expected
+
+
+@pytest.mark.parametrize("thinking", ["none", "budget", "level", "adaptive", "effort"])
+@pytest.mark.parametrize("wire", sorted(wires))
+def test_what_claude_code_sends_can_be_said_in_every_format(wire: str, thinking: str) -> None:
+    found = DIALECT.decode_request(json.dumps(CLAUDE_CODE), {"kind": "chat"}).chat()
+    assert json.dumps(wires.get(wire).encode_request(found, ModelFacts(upstream_id="x", thinking=thinking)))
 
 
 def test_hints_stay_home_where_a_host_is_strict() -> None:
@@ -415,6 +423,20 @@ def test_forced_calls_and_unsigned_tool_loops_go_without_thinking() -> None:
         max_tokens=20_000,
     )
     assert "thinking" not in WIRE.encode_request(loop, BUDGET)
+
+
+def test_figures_weigh_more_than_the_wish_to_think() -> None:
+    wish = Reasoning(effort="high")
+    assert "thinking" not in WIRE.encode_request(chat(reasoning=wish, max_tokens=20_000, temperature=0.2), BUDGET)
+    assert "thinking" not in WIRE.encode_request(chat(reasoning=wish, max_tokens=20_000, top_k=5), BUDGET)
+    assert "thinking" in WIRE.encode_request(chat(reasoning=wish, max_tokens=20_000, temperature=1), BUDGET)
+
+
+def test_of_temperature_and_top_p_the_one_that_says_nothing_goes() -> None:
+    body = WIRE.encode_request(chat(temperature=1, top_p=0.5), FACTS)
+    assert (body.get("temperature"), body["top_p"]) == (None, 0.5)
+    body = WIRE.encode_request(chat(temperature=0.5, top_p=1), FACTS)
+    assert (body["temperature"], body.get("top_p")) == (0.5, None)
 
 
 def test_tool_choice_and_one_call_at_a_time() -> None:

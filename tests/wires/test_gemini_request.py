@@ -25,6 +25,7 @@ from llm_gateway.core.chat import (
     ToolResult,
 )
 from llm_gateway.core.errors import InvalidJsonBody, InvalidRequest, UnsupportedParameter
+from llm_gateway.wires import wires
 from llm_gateway.wires._base import Edits, Inbound, ModelFacts
 from llm_gateway.wires.gemini_generate import DIALECT, WIRE, decode_count, embeddings, encode_count, encode_count_request
 from llm_gateway.wires.gemini_generate.openapi import to_json_schema
@@ -193,9 +194,11 @@ GEMINI_CLI: dict[str, Any] = {
 
 def test_what_gemini_cli_sends_has_no_extras() -> None:
     found = DIALECT.decode_request(json.dumps(GEMINI_CLI), {"kind": "chat", "model": "any", "stream": "sse"}).chat()
-    assert (found.extras, found.hints) == ({}, {})
+    assert found.extras == {}
+    assert found.hints == {"generationConfig": {"temperature": 1, "topP": 0.95, "topK": 64}}
+    assert (found.temperature, found.top_p, found.top_k) == (None, None, None)
     assert found.reasoning == Reasoning(effort="high", include=True)
-    assert found.top_k == 64
+    assert WIRE.encode_request(found, LEVEL)["generationConfig"] == GEMINI_CLI["generationConfig"]
     assert found.messages[3].parts == (
         Thinking(text="Looking", signature="QUJD", wire="gemini_generate"),
         ToolCall(id="call_2_1_ls", name="ls", arguments='{"path":"."}'),
@@ -205,6 +208,13 @@ def test_what_gemini_cli_sends_has_no_extras() -> None:
         ToolResult(call_id="call_2_1_ls", name="ls", content=text("a")),
         ToolResult(call_id="call_2_2_ls", name="ls", content=text("no"), is_error=True),
     )
+
+
+@pytest.mark.parametrize("thinking", ["none", "budget", "level", "adaptive", "effort"])
+@pytest.mark.parametrize("wire", sorted(wires))
+def test_what_gemini_cli_sends_can_be_said_in_every_format(wire: str, thinking: str) -> None:
+    found = DIALECT.decode_request(json.dumps(GEMINI_CLI), {"kind": "chat", "model": "any", "stream": "sse"}).chat()
+    assert json.dumps(wires.get(wire).encode_request(found, ModelFacts(upstream_id="x", thinking=thinking)))
 
 
 def test_what_only_loosens_or_labels_is_a_hint_and_what_tightens_is_not() -> None:
@@ -356,6 +366,7 @@ def test_parts_the_format_does_not_have_are_refused(part: Part) -> None:
         (Reasoning(effort="none", include=True), BUDGET, {"thinkingBudget": 0}),
         (Reasoning(budget=0, include=True), BUDGET, {"thinkingBudget": 0}),
         (Reasoning(budget=-1), BUDGET, {"thinkingBudget": -1}),
+        (Reasoning(effort="low", budget=-1), BUDGET, {"thinkingBudget": 1024}),
     ],
 )
 def test_how_much_to_think(wish: Reasoning, facts: ModelFacts, expected: dict[str, Any] | None) -> None:

@@ -403,6 +403,11 @@ def test_the_array_form_is_one_json_array() -> None:
     assert [one["candidates"][0].get("finishReason") for one in json.loads(body)] == [None, "STOP"]
 
 
+def test_an_answer_without_a_finish_still_ends() -> None:
+    for events in ([Start("i", "m"), TextDelta("x"), Done()], [Start("i", "m"), Done()]):
+        assert shown(*events)[-1]["candidates"] == [{"content": {"role": "model"}, "finishReason": "STOP", "index": 0}]
+
+
 def test_a_caller_who_did_not_ask_sees_no_thoughts_but_keeps_signatures() -> None:
     def asked(reasoning: Reasoning | None) -> Reply:
         chat = ChatRequest(model="m", messages=(Message(role="user", parts=()),), reasoning=reasoning, origin="gemini_generate")

@@ -38,14 +38,16 @@ def encode(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
         if choice or parallel is not None:
             body["tool_choice"] = _choice(choice or ToolChoice(mode="auto"), parallel)
     forced = body.get("tool_choice", {}).get("type") in ("any", "tool")
-    if thought.thinking and not (thought.thinking["type"] != "disabled" and (forced or _unsigned_loop(messages, facts))):
+    sampled = _sampling(chat, facts, own)
+    on = thought.thinking is not None and thought.thinking["type"] != "disabled"
+    if thought.thinking and not (on and (forced or _cools(sampled) or _unsigned_loop(messages, facts))):
         body["thinking"] = thought.thinking
     output: dict[str, Any] = {"effort": thought.effort} if thought.effort else {}
     if wanted_format := _format(chat.response_format, own):
         output["format"] = wanted_format
     if output:
         body["output_config"] = output
-    body |= capabilities.sampling(chat, facts, ("temperature", "top_p", "top_k"))
+    body |= sampled
     if chat.stop:
         body["stop_sequences"] = list(chat.stop)
     if chat.user:
@@ -140,6 +142,22 @@ def _check_end(messages: list[dict[str, Any]], chat: ChatRequest, facts: ModelFa
         messages[-1]["content"] = content.rstrip()
     elif content[-1]["type"] == "text":
         content[-1]["text"] = content[-1]["text"].rstrip()
+
+
+def _sampling(chat: ChatRequest, facts: ModelFacts, own: bool) -> dict[str, float]:
+    """Newer models refuse temperature and top_p together; the one that says nothing goes."""
+    sampled = capabilities.sampling(chat, facts, ("temperature", "top_p", "top_k"))
+    if not own and sampled.keys() >= {"temperature", "top_p"}:
+        for name in ("top_p", "temperature"):
+            if sampled[name] == 1:
+                del sampled[name]
+                break
+    return sampled
+
+
+def _cools(sampled: dict[str, float]) -> bool:
+    """Thinking goes with none of these; the caller's figures weigh more than a wish to think."""
+    return sampled.get("temperature", 1) != 1 or sampled.get("top_p", 1) < 0.95 or "top_k" in sampled
 
 
 def _unsigned_loop(messages: list[dict[str, Any]], facts: ModelFacts) -> bool:

@@ -2,7 +2,8 @@
 
 Hints (other wires leave them out): labels, ``store``, how finely media is read, whether provider-side calls are shown, and safety
 settings that only loosen the filters, for without them the answer can merely be stricter. Settings that tighten the filters, cached
-content and every field that is not known are extras, which other wires refuse.
+content and every field that is not known are extras, which other wires refuse. Sampling values that are the format's own defaults are
+hints: Gemini CLI sends them to every model, and other models have other defaults or take none.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ _KNOWN = frozenset(RequestIn.__struct_encode_fields__) - {"safetySettings"}
 _HINTS = frozenset(("labels", "store", "model"))
 _CONFIG = frozenset(ConfigIn.__struct_encode_fields__)
 _CONFIG_HINTS = frozenset(("mediaResolution", "enableEnhancedCivicAnswers"))
+# https://ai.google.dev/gemini-api/docs/models: what the models of the format do without being told.
+_DEFAULTS = {"temperature": 1.0, "topP": 0.95, "topK": 64.0}
 _LOOSE = frozenset(("BLOCK_NONE", "OFF", "BLOCK_ONLY_HIGH", "HARM_BLOCK_THRESHOLD_UNSPECIFIED", None))
 _DECLARATION = frozenset(DeclarationIn.__struct_encode_fields__)
 
@@ -43,9 +46,9 @@ def chat_of(request: RequestIn, fields: dict[str, Any], model: str, stream: bool
         tools=tuple(_tools(request.tools or ())),
         tool_choice=choice,
         max_tokens=config.max_output_tokens,
-        temperature=config.temperature,
-        top_p=config.top_p,
-        top_k=int(config.top_k) if config.top_k is not None else None,
+        temperature=_told(config.temperature, "temperature"),
+        top_p=_told(config.top_p, "topP"),
+        top_k=int(top_k) if (top_k := _told(config.top_k, "topK")) is not None else None,
         presence_penalty=config.presence_penalty,
         frequency_penalty=config.frequency_penalty,
         stop=tuple(config.stop_sequences or ()),
@@ -62,9 +65,14 @@ def chat_of(request: RequestIn, fields: dict[str, Any], model: str, stream: bool
     )
 
 
+def _told(value: float | None, name: str) -> float | None:
+    return None if value == _DEFAULTS[name] else value
+
+
 def _sort_config(config: dict[str, Any], extras: dict[str, Any], hints: dict[str, Any]) -> None:
     rest = {name: value for name, value in config.items() if name not in _CONFIG and value is not None}
     kept = {name: rest.pop(name) for name in _CONFIG_HINTS & rest.keys()}
+    kept |= {name: config[name] for name, value in _DEFAULTS.items() if config.get(name) == value}
     modes = rest.get("responseModalities")
     if isinstance(modes, list) and [str(mode).upper() for mode in modes] in ([], ["TEXT"]):
         kept["responseModalities"] = rest.pop("responseModalities")

@@ -26,7 +26,5 @@ def encode(response: ChatResponse, reply: Reply) -> bytes:
 def _candidate(choice: Choice, calls: Calls, thoughts: bool) -> dict[str, Any]:
     parts = [encoded for part in choice.parts if (encoded := part_of(part, calls, thoughts)) is not None]
     content: dict[str, Any] = {"parts": parts, "role": "model"} if parts else {"role": "model"}
-    candidate: dict[str, Any] = {"content": content}
-    if choice.finish:
-        candidate["finishReason"] = finish_out(choice.finish, choice.raw_finish)
-    return candidate | {"index": choice.index}
+    reason = finish_out(choice.finish, choice.raw_finish) if choice.finish else "STOP"
+    return {"content": content, "finishReason": reason, "index": choice.index}

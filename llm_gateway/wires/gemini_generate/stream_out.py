@@ -48,6 +48,7 @@ class Encoder:
         self._open: dict[int, dict[int, tuple[ToolStart, list[str]]]] = {}
         self._finish: dict[int, Finish] = {}
         self._thinking: set[int] = set()
+        self._seen: set[int] = set()
         self._any = self._ended = False
         self._out = bytearray()
 
@@ -116,15 +117,14 @@ class Encoder:
     def _done(self) -> None:
         for choice in sorted(self._open):
             self._flush(choice)
-        self._chunk(
-            [
-                {"content": {"role": "model"}, "finishReason": finish_out(finish.reason, finish.raw), "index": choice}
-                for choice, finish in sorted(self._finish.items())
-            ]
-        )
+        # The SDKs and Gemini CLI take a stream without a finish reason for a broken one.
+        ends = dict.fromkeys(self._seen or {0}, "STOP")
+        ends |= {choice: finish_out(finish.reason, finish.raw) for choice, finish in self._finish.items()}
+        self._chunk([{"content": {"role": "model"}, "finishReason": ends[choice], "index": choice} for choice in sorted(ends)])
         self._end()
 
     def _chunk(self, candidates: list[dict[str, Any]]) -> None:
+        self._seen.update(candidate["index"] for candidate in candidates)
         document: dict[str, Any] = {"candidates": candidates}
         if self._usage:
             document["usageMetadata"] = usage.encode(self._usage)

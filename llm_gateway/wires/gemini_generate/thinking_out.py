@@ -22,9 +22,7 @@ def encode(wish: Reasoning | None, facts: ModelFacts, *, own: bool) -> dict[str,
     if wish.include is not None and not (off and wish.include):
         config["includeThoughts"] = wish.include
     if facts.thinking == "budget":
-        budget = wish.budget if wish.budget is not None else _BUDGETS.get(wish.effort or "")
-        if wish.effort == "none":
-            budget = 0
+        budget = _BUDGETS.get(wish.effort or "", wish.budget) if wish.budget in (None, -1) or off else wish.budget
         if budget is not None:
             config["thinkingBudget"] = max(-1, budget)
     elif wish.effort is not None:
