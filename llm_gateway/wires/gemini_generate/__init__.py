@@ -2,7 +2,6 @@
 
 from llm_gateway.wires import dialects, meters, wires
 
-from . import embeddings
 from .dialect import GeminiDialect, encode_count
 from .embeddings import usage_of
 from .names import NAME
@@ -11,7 +10,6 @@ from .wire import encode_count as encode_count_request
 
 WIRE = wires.add(NAME, GeminiGenerate())
 DIALECT = dialects.add(NAME, GeminiDialect())
-meters.add(NAME, embeddings.usage_of)
 meters.add(NAME, usage_of)
 
 __all__ = ["DIALECT", "WIRE", "decode_count", "encode_count", "encode_count_request"]

@@ -117,8 +117,3 @@ def encode_response(vectors: Sequence[Sequence[float]], used: Usage | None, *, s
 def usage_of(body: bytes) -> Usage | None:
     """What an embeddings answer says of its usage. Raises :class:`AttemptFailed`."""
     return decode_response(body)[1]
-
-
-def usage_of(body: bytes) -> Usage | None:
-    """Usage of an answer that is passed through. Raises :class:`AttemptFailed` for an error inside a 200."""
-    return decode_response(body)[1]
