@@ -1,0 +1,488 @@
+"""Requests of the OpenAI formats: what agents send, what passes through, what is translated and what is refused by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from llm_gateway.core import json
+from llm_gateway.core.chat import (
+    Audio,
+    ChatRequest,
+    Document,
+    Image,
+    Message,
+    Opaque,
+    Reasoning,
+    ResponseFormat,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
+from llm_gateway.core.errors import UnsupportedParameter
+from llm_gateway.wires import openai_chat, openai_responses
+from llm_gateway.wires._base import Edits, Inbound, ModelFacts
+
+from . import openai as o
+
+PLAIN = ModelFacts(upstream_id="up")
+HELLO = Message(role="user", parts=(Text(text="hello"),))
+FUNCTION = Tool(name="f", description="d", parameters={"type": "object", "properties": {}})
+
+
+def chat_in(**body: Any) -> Inbound:
+    return openai_chat.DIALECT.decode_request(json.dumps({"model": "m", "messages": [{"role": "user", "content": "hello"}]} | body), {})
+
+
+def responses_in(**body: Any) -> Inbound:
+    return openai_responses.DIALECT.decode_request(json.dumps({"model": "m", "input": "hello"} | body), {})
+
+
+def asked(**fields: Any) -> ChatRequest:
+    return ChatRequest(**({"model": "m", "messages": (HELLO,)} | fields))
+
+
+# What agents send.
+
+CODEX: dict[str, Any] = {
+    "model": "m",
+    "instructions": "You are Codex.",
+    "input": [
+        {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "<permissions>"}]},
+        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "<environment_context>"}]},
+        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Fix the test."}]},
+        {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Look."}], "encrypted_content": "tok"},
+        {"type": "message", "role": "assistant", "id": "msg_1", "content": [{"type": "output_text", "text": "I look."}]},
+        {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "shell", "arguments": '{"command":["ls"]}'},
+        {"type": "function_call", "id": "fc_2", "call_id": "call_2", "namespace": "mcp__docs__", "name": "search", "arguments": "{}"},
+        {"type": "custom_tool_call", "id": "ctc_1", "call_id": "call_3", "name": "apply_patch", "input": "*** Begin Patch"},
+        {"type": "function_call_output", "call_id": "call_1", "output": "README"},
+        {"type": "function_call_output", "call_id": "call_2", "output": [{"type": "input_text", "text": "found"}]},
+        {"type": "custom_tool_call_output", "call_id": "call_3", "output": "done"},
+    ],
+    "tools": [
+        {"type": "function", "name": "shell", "description": "Runs.", "strict": False, "parameters": {"type": "object", "properties": {}}},
+        {
+            "type": "custom",
+            "name": "apply_patch",
+            "description": "Patches.",
+            "format": {"type": "grammar", "syntax": "lark", "definition": "x"},
+        },
+        {
+            "type": "namespace",
+            "name": "mcp__docs__",
+            "description": "Docs.",
+            "tools": [{"type": "function", "name": "search", "strict": False, "parameters": {"type": "object", "properties": {}}}],
+        },
+        {"type": "web_search", "external_web_access": False},
+    ],
+    "tool_choice": "auto",
+    "parallel_tool_calls": True,
+    "reasoning": {"effort": "medium", "summary": "auto"},
+    "store": False,
+    "stream": True,
+    "include": ["reasoning.encrypted_content"],
+    "prompt_cache_key": "session-1",
+    "client_metadata": {"x": "y"},
+    "text": {"verbosity": "low"},
+}
+
+
+def test_codex_is_understood() -> None:
+    inbound = openai_responses.DIALECT.decode_request(json.dumps(CODEX), {"kind": "chat"})
+    assert (inbound.stream, inbound.affinity, inbound.needs) == (True, "session-1", {"tools", "reasoning"})
+    chat = inbound.chat()
+    assert [message.role for message in chat.messages] == ["system", "system", "user", "user", "assistant", "user"]
+    assert chat.messages[4].parts == (
+        Thinking(text="Look.", signature="tok", wire="openai_responses", id="rs_1"),
+        Text(text="I look."),
+        ToolCall(id="call_1", name="shell", arguments='{"command":["ls"]}'),
+        ToolCall(id="call_2", name="mcp__docs__search", arguments="{}"),
+        ToolCall(id="call_3", name="apply_patch", arguments="*** Begin Patch", custom=True),
+    )
+    assert chat.messages[5].parts == (
+        ToolResult(call_id="call_1", content=(Text(text="README"),)),
+        ToolResult(call_id="call_2", content=(Text(text="found"),)),
+        ToolResult(call_id="call_3", content=(Text(text="done"),), custom=True),
+    )
+    assert [(tool.name, tool.custom, tool.builtin) for tool in chat.tools] == [
+        ("shell", False, None),
+        ("apply_patch", True, None),
+        ("mcp__docs__search", False, None),
+        ("web_search", False, "web_search"),
+    ]
+    assert chat.reasoning == Reasoning(effort="medium", summary="auto", include=True)
+    assert set(chat.hints) == {"store", "include", "prompt_cache_key", "client_metadata"}
+    assert chat.extras == {"verbosity": "low"}
+
+
+def test_codex_reaches_a_chat_host() -> None:
+    chat = openai_responses.DIALECT.decode_request(json.dumps(CODEX), {}).chat()
+    body = openai_chat.WIRE.encode_request(chat, PLAIN)
+    assert [message["role"] for message in body["messages"]] == ["system", "system", "user", "user", "assistant", "tool", "tool", "tool"]
+    assert [tool[tool["type"]]["name"] for tool in body["tools"]] == ["shell", "apply_patch", "mcp__docs__search"]
+    assert body["tools"][1]["custom"]["format"] == {"type": "grammar", "grammar": {"syntax": "lark", "definition": "x"}}
+    assert {"store", "include", "client_metadata", "reasoning", "text"}.isdisjoint(body)
+    assert (body["prompt_cache_key"], body["verbosity"], body["stream"]) == ("session-1", "low", True)
+    strict = openai_chat.WIRE.encode_request(chat, msgspec.structs.replace(PLAIN, drop_hints=True))
+    assert "prompt_cache_key" not in strict
+
+
+def test_tools_in_the_middle_of_the_conversation_are_tools() -> None:
+    more = {
+        "type": "additional_tools",
+        "role": "developer",
+        "tools": [{"type": "function", "name": "late", "strict": True, "parameters": {}}],
+    }
+    inbound = responses_in(input=[{"role": "user", "content": "hello"}, more])
+    assert "tools" in inbound.needs
+    assert inbound.chat().messages == (HELLO,)
+    assert inbound.chat().tools == (Tool(name="late", parameters={}, strict=True),)
+
+
+def test_opencode_is_understood_and_its_reasoning_goes_back_where_it_is_wanted() -> None:
+    messages = [
+        {"role": "system", "content": "You are opencode."},
+        {"role": "user", "content": "One."},
+        {"role": "user", "content": [{"type": "text", "text": "Two.", "cache_control": {"type": "ephemeral"}}]},
+        {
+            "role": "assistant",
+            "content": "",
+            "reasoning_content": "hm",
+            "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+        },
+        {"role": "tool", "tool_call_id": "c", "content": "ok"},
+    ]
+    inbound = chat_in(messages=messages, stream=True, stream_options={"include_usage": True}, tools=[])
+    assert inbound.include_usage
+    chat = inbound.chat()
+    assert chat.messages[2].parts == (Text(text="Two.", cache="5m"),)
+    assert chat.messages[3].parts == (Thinking(text="hm"), ToolCall(id="c", name="f", arguments="{}"))
+    plain = openai_chat.WIRE.encode_request(chat, PLAIN)["messages"]
+    assert "reasoning_content" not in plain[3]
+    assert plain[2]["content"] == "Two."
+    wanted = openai_chat.WIRE.encode_request(chat, o.FACTS)["messages"]
+    assert wanted[3]["reasoning_content"] == "hm"
+    assert wanted[2]["content"][0]["cache_control"] == {"type": "ephemeral"}
+
+
+def test_affinity_is_the_same_in_every_turn_of_a_session() -> None:
+    turn = [{"role": "system", "content": "s" * 1000}, {"role": "user", "content": "first"}]
+    later = [*turn, {"role": "assistant", "content": "a"}, {"role": "user", "content": "second"}]
+    assert chat_in(messages=turn).affinity == chat_in(messages=later).affinity
+    assert chat_in(messages=turn).affinity != chat_in(messages=[turn[0], {"role": "user", "content": "other"}]).affinity
+    assert chat_in(messages=turn, prompt_cache_key="k").affinity == "k"
+
+
+# The caller's own bytes with the named edits.
+
+
+def test_only_the_named_fields_change_on_the_same_wire() -> None:
+    body = b'{ "model":"alias", "new_field": {"a":1.50}, "messages":[ {"role":"user","content":"\\u00e9"} ] }'
+    edited = openai_chat.WIRE.edit_request(body, Edits(facts=PLAIN, stream=False))
+    assert edited == b'{"model":"up","new_field":{"a":1.50},"messages":[ {"role":"user","content":"\\u00e9"} ]}'
+
+
+@pytest.mark.parametrize(
+    ("sent", "stream", "usage", "expected"),
+    [
+        ({}, True, True, {"stream": True, "stream_options": {"include_usage": True}}),
+        ({"stream": True}, True, False, {"stream": True}),
+        (
+            {"stream": True, "stream_options": {"include_obfuscation": False, "include_usage": False}},
+            True,
+            True,
+            {"stream": True, "stream_options": {"include_obfuscation": False, "include_usage": True}},
+        ),
+        ({"stream": True, "stream_options": {"include_usage": True}}, False, True, {"stream": False}),
+        ({"stream": None, "stream_options": None}, True, True, {"stream": True, "stream_options": {"include_usage": True}}),
+        ({}, False, False, {}),
+    ],
+)
+def test_the_stream_options_are_merged(sent: dict[str, Any], stream: bool, usage: bool, expected: dict[str, Any]) -> None:
+    body = json.dumps({"model": "alias", "messages": []} | sent)
+    edited = json.loads(openai_chat.WIRE.edit_request(body, Edits(facts=PLAIN, stream=stream, include_usage=usage)))
+    assert edited == {"model": "up", "messages": []} | expected
+
+
+@pytest.mark.parametrize(
+    ("sent", "field", "ceiling", "expected"),
+    [
+        ({"max_tokens": 5}, "max_tokens", None, {"max_tokens": 5}),
+        ({"max_tokens": 5}, "max_completion_tokens", None, {"max_completion_tokens": 5}),
+        ({"max_completion_tokens": 5}, "max_tokens", None, {"max_tokens": 5}),
+        ({"max_tokens": 9, "max_completion_tokens": 5}, "max_tokens", None, {"max_tokens": 5}),
+        ({}, "max_tokens", None, {}),
+        ({}, "max_tokens", 7, {"max_tokens": 7}),
+        ({"max_tokens": 5}, "max_tokens", 7, {"max_tokens": 5}),
+        ({"max_tokens": 9}, "max_completion_tokens", 7, {"max_completion_tokens": 7}),
+        ({"max_tokens": None}, "max_tokens", 7, {"max_tokens": 7}),
+    ],
+)
+def test_the_token_limit_goes_out_under_the_one_name_the_host_knows(
+    sent: dict[str, Any], field: str, ceiling: int | None, expected: dict[str, Any]
+) -> None:
+    facts = msgspec.structs.replace(PLAIN, max_tokens_field=field)
+    body = json.dumps({"model": "alias"} | sent)
+    assert (
+        json.loads(openai_chat.WIRE.edit_request(body, Edits(facts=facts, stream=False, max_tokens=ceiling))) == {"model": "up"} | expected
+    )
+
+
+def test_a_strict_host_gets_no_hint_and_no_cache_breakpoint() -> None:
+    content = [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]
+    function = {"name": "f", "parameters": {"properties": {"cache_control": {"type": "string"}}}}
+    sent = {
+        "model": "alias",
+        "messages": [{"role": "user", "content": content}],
+        "tools": [{"type": "function", "function": function, "cache_control": {"type": "ephemeral"}}],
+        "store": True,
+        "metadata": {"a": "b"},
+        "service_tier": "auto",
+        "brand_new": 1,
+    }
+    facts = msgspec.structs.replace(PLAIN, drop_hints=True)
+    edited = json.loads(openai_chat.WIRE.edit_request(json.dumps(sent), Edits(facts=facts, stream=False, drop=("brand_new",))))
+    assert edited == {
+        "model": "up",
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}],
+        "tools": [{"type": "function", "function": function}],
+    }
+
+
+def test_responses_bodies_pass_with_the_same_care() -> None:
+    body = b'{"model":"alias","input":"x", "max_output_tokens":9,"stream":true,"stream_options":{"include_obfuscation":false},"store":true}'
+    edits = Edits(facts=PLAIN, stream=True, include_usage=True, max_tokens=7)
+    assert json.loads(openai_responses.WIRE.edit_request(body, edits)) == {
+        "model": "up",
+        "input": "x",
+        "max_output_tokens": 7,
+        "stream": True,
+        "stream_options": {"include_obfuscation": False},
+        "store": True,
+    }
+    still = json.loads(openai_responses.WIRE.edit_request(body, Edits(facts=PLAIN, stream=False)))
+    assert (still["stream"], still["max_output_tokens"]) == (False, 9)
+    assert "stream_options" not in still
+
+
+def test_embeddings_pass_with_the_model_renamed() -> None:
+    body = b'{"model":"alias","input":["a","b"],"encoding_format":"base64","dimensions":3,"task":"x"}'
+    inbound = openai_chat.DIALECT.decode_request(body, {"kind": "embeddings"})
+    assert (inbound.kind, inbound.model, inbound.size, inbound.stream) == ("embeddings", "alias", 2, False)
+    edited = openai_chat.WIRE.edit_request(body, Edits(facts=PLAIN, stream=False))
+    assert edited == body.replace(b"alias", b"up")
+    assert openai_chat.WIRE.path("embeddings", PLAIN, False) == "/embeddings"
+    with pytest.raises(UnsupportedParameter):
+        inbound.chat()
+
+
+@pytest.mark.parametrize("value", ["abc", ["abc"], [1], [[1]], [{"type": "image_url", "image_url": "u"}]])
+def test_every_form_of_embedding_input_has_a_size(value: Any) -> None:
+    assert openai_chat.DIALECT.decode_request(json.dumps({"model": "m", "input": value}), {"kind": "embeddings"}).size >= 3
+
+
+def test_paths_are_those_of_the_kinds() -> None:
+    assert openai_chat.WIRE.path("chat", PLAIN, True) == "/chat/completions"
+    assert openai_responses.WIRE.path("chat", PLAIN, True) == "/responses"
+    assert openai_responses.WIRE.path("count_tokens", PLAIN, False) == "/responses/input_tokens"
+    with pytest.raises(UnsupportedParameter):
+        openai_chat.WIRE.path("count_tokens", PLAIN, False)
+
+
+# Translation between the formats.
+
+
+def test_a_chat_request_maps_to_responses_and_keeps_nothing_there() -> None:
+    chat = chat_in(
+        messages=[{"role": "system", "content": "s"}, {"role": "user", "content": "hello"}],
+        tools=[{"type": "function", "function": {"name": "f"}}],
+        response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}, "strict": True}},
+        reasoning_effort="low",
+        max_tokens=50,
+        verbosity="high",
+        metadata={"a": "b"},
+        logprobs=True,
+        top_logprobs=2,
+    ).chat()
+    body = openai_responses.WIRE.encode_request(chat, msgspec.structs.replace(PLAIN, thinking="effort"))
+    assert body == {
+        "model": "up",
+        "instructions": "s",
+        "input": [{"type": "message", "role": "user", "content": "hello"}],
+        "tools": [{"type": "function", "name": "f", "strict": False, "parameters": {"type": "object", "properties": {}}}],
+        "max_output_tokens": 50,
+        "reasoning": {"effort": "low"},
+        "text": {"format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}, "strict": True}, "verbosity": "high"},
+        "metadata": {"a": "b"},
+        "top_logprobs": 2,
+        "store": False,
+        "include": ["reasoning.encrypted_content"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("sent", "param"),
+    [({"stop": "x"}, "stop"), ({"seed": 1}, "seed"), ({"n": 2}, "n"), ({"logit_bias": {"1": 2}}, "logit_bias"), ({"top_k": 4}, "top_k")],
+)
+def test_what_responses_lacks_is_refused_by_name(sent: dict[str, Any], param: str) -> None:
+    with pytest.raises(UnsupportedParameter) as caught:
+        openai_responses.WIRE.encode_request(chat_in(**sent).chat(), PLAIN)
+    assert caught.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("sent", "param"),
+    [
+        ({"previous_response_id": "resp_1"}, "previous_response_id"),
+        ({"truncation": "auto"}, "truncation"),
+        ({"background": True}, "background"),
+        ({"max_tool_calls": 3}, "max_tool_calls"),
+        ({"brand_new": 3}, "brand_new"),
+        ({"tools": [{"type": "web_search"}]}, "tools"),
+        ({"input": [{"type": "web_search_call", "id": "w"}]}, "messages"),
+    ],
+)
+def test_what_only_responses_has_is_refused_by_name(sent: dict[str, Any], param: str) -> None:
+    with pytest.raises(UnsupportedParameter) as caught:
+        openai_chat.WIRE.encode_request(responses_in(**sent).chat(), PLAIN)
+    assert caught.value.param == param
+
+
+def test_defaults_spelled_out_are_no_wishes() -> None:
+    assert responses_in(truncation="disabled", background=False, top_logprobs=0, conversation=None).chat().extras == {}
+    assert chat_in(logprobs=False, logit_bias={}, modalities=["text"], n=1, functions=None).chat().extras == {}
+
+
+def test_extras_of_another_dialect_are_refused() -> None:
+    for wire in (openai_chat.WIRE, openai_responses.WIRE):
+        with pytest.raises(UnsupportedParameter) as caught:
+            wire.encode_request(asked(extras={"container": "c"}, hints={"x": 1}, origin="anthropic_messages"), PLAIN)
+        assert caught.value.param == "container"
+        assert "x" not in wire.encode_request(asked(hints={"x": 1}, origin="anthropic_messages"), PLAIN)
+
+
+# What a model cannot do.
+
+
+@pytest.mark.parametrize("wire", [openai_chat.WIRE, openai_responses.WIRE])
+@pytest.mark.parametrize(
+    ("fields", "capability"),
+    [
+        ({"tools": (FUNCTION,)}, "tools"),
+        ({"messages": (Message(role="user", parts=(Image(url="u"),)),)}, "images"),
+        ({"messages": (Message(role="user", parts=(Document(data="AAAA"),)),)}, "documents"),
+        ({"messages": (Message(role="user", parts=(Audio(data="AAAA", format="wav"),)),)}, "audio"),
+        ({"response_format": ResponseFormat(kind="json_schema", name="n", schema={})}, "json_schema"),
+    ],
+)
+def test_capabilities_count_where_they_are_known(wire: Any, fields: dict[str, Any], capability: str) -> None:
+    wire.encode_request(asked(**fields), PLAIN)
+    wire.encode_request(asked(**fields), msgspec.structs.replace(PLAIN, capabilities=frozenset({capability})))
+    with pytest.raises(UnsupportedParameter):
+        wire.encode_request(asked(**fields), msgspec.structs.replace(PLAIN, capabilities=frozenset({"other"})))
+
+
+@pytest.mark.parametrize("wire", [openai_chat.WIRE, openai_responses.WIRE])
+def test_sampling_is_refused_where_the_model_takes_none(wire: Any) -> None:
+    facts = msgspec.structs.replace(PLAIN, sampling=False, stop=False)
+    for fields in ({"temperature": 0.5}, {"top_p": 0.9}, {"stop": ("x",)}):
+        with pytest.raises(UnsupportedParameter) as caught:
+            wire.encode_request(asked(**fields), facts)
+        assert caught.value.param in fields
+    assert "temperature" not in wire.encode_request(asked(temperature=1, top_p=1.0), facts)
+
+
+@pytest.mark.parametrize(
+    ("thinking", "reasoning", "expected"),
+    [
+        ("none", Reasoning(effort="high"), {}),
+        ("effort", Reasoning(effort="high"), {"reasoning_effort": "high"}),
+        ("effort", Reasoning(budget=0), {"reasoning_effort": "none"}),
+        ("effort", Reasoning(budget=-1), {}),
+        ("effort", Reasoning(budget=1024), {"reasoning_effort": "low"}),
+        ("level", Reasoning(budget=50_000), {"reasoning_effort": "high"}),
+        ("budget", Reasoning(budget=2000), {"thinking": {"type": "enabled", "budget_tokens": 2000}}),
+        ("budget", Reasoning(budget=0), {"thinking": {"type": "disabled"}}),
+    ],
+)
+def test_the_wish_to_think_is_said_in_the_hosts_words(thinking: str, reasoning: Reasoning, expected: dict[str, Any]) -> None:
+    body = openai_chat.WIRE.encode_request(asked(reasoning=reasoning), msgspec.structs.replace(PLAIN, thinking=thinking))
+    assert {name: body[name] for name in ("reasoning_effort", "thinking") if name in body} == expected
+
+
+def test_a_hosted_tool_of_another_format_is_left_out_beside_functions_and_refused_where_it_is_forced() -> None:
+    search = Tool(name="web_search", builtin="web_search", raw={"type": "web_search_20250305"})
+    beside = asked(tools=(FUNCTION, search), origin="anthropic_messages")
+    assert len(openai_chat.WIRE.encode_request(beside, PLAIN)["tools"]) == 1
+    forced = msgspec.structs.replace(beside, tool_choice=ToolChoice(mode="tool", name="web_search"))
+    for chat in (forced, asked(tools=(search,), origin="anthropic_messages")):
+        with pytest.raises(UnsupportedParameter):
+            openai_chat.WIRE.encode_request(chat, PLAIN)
+    own = asked(tools=(search,), origin="openai_chat")
+    assert openai_chat.WIRE.encode_request(own, PLAIN)["tools"] == [search.raw]
+
+
+@pytest.mark.parametrize("wire", [openai_chat.WIRE, openai_responses.WIRE])
+def test_foreign_parts_are_refused_and_foreign_thoughts_left_out(wire: Any) -> None:
+    opaque = Opaque(wire="anthropic_messages", raw={})
+    with pytest.raises(UnsupportedParameter):
+        wire.encode_request(asked(messages=(HELLO, Message(role="assistant", parts=(opaque,)))), PLAIN)
+    thought = Thinking(text="hm", signature="s", wire="anthropic_messages")
+    body = wire.encode_request(asked(messages=(HELLO, Message(role="assistant", parts=(thought, Text(text="a"))))), PLAIN)
+    assert b"hm" not in json.dumps(body)
+
+
+def test_pictures_in_a_tool_result_follow_in_a_user_message() -> None:
+    result = ToolResult(call_id="c", content=(Image(url="https://example.com/a.png"),))
+    messages = openai_chat.WIRE.encode_request(
+        asked(
+            messages=(
+                Message(
+                    role="user",
+                    parts=(result, Text(text="see")),
+                ),
+            )
+        ),
+        PLAIN,
+    )["messages"]
+    assert [message["role"] for message in messages] == ["tool", "user"]
+    assert [part["type"] for part in messages[1]["content"]] == ["text", "image_url", "text"]
+    items = openai_responses.WIRE.encode_request(asked(messages=(Message(role="user", parts=(result,)),)), PLAIN)["input"]
+    assert items == [
+        {
+            "type": "function_call_output",
+            "call_id": "c",
+            "output": [{"type": "input_image", "image_url": "https://example.com/a.png"}],
+        }
+    ]
+
+
+@pytest.mark.parametrize(("text", "shown"), [("no such file", "Error: no such file"), ("Error: gone", "Error: gone"), ("", "Error: ")])
+def test_a_failed_result_says_so(text: str, shown: str) -> None:
+    content = (Text(text=text),) if text else ()
+    result = Message(role="user", parts=(ToolResult(call_id="c", content=content, is_error=True),))
+    assert openai_chat.WIRE.encode_request(asked(messages=(result,)), PLAIN)["messages"][0]["content"] == shown
+    assert openai_responses.WIRE.encode_request(asked(messages=(result,)), PLAIN)["input"][0]["output"] == shown
+
+
+def test_several_system_texts_are_one_string_for_simple_templates() -> None:
+    system = Message(role="system", parts=(Text(text="a", cache="5m"), Text(text="b")))
+    body = openai_chat.WIRE.encode_request(asked(messages=(system, HELLO)), PLAIN)
+    assert body["messages"][0] == {"role": "system", "content": "a\n\nb"}
+
+
+def test_text_documents_become_text_and_documents_by_url_are_refused_where_there_is_no_place() -> None:
+    named = Message(role="user", parts=(Document(text="hi", name="a.txt"),))
+    body = openai_chat.WIRE.encode_request(asked(messages=(named,)), PLAIN)
+    assert body["messages"][0]["content"] == [{"type": "text", "text": "a.txt:\nhi"}]
+    linked = asked(messages=(Message(role="user", parts=(Document(url="https://example.com/a.pdf"),)),))
+    with pytest.raises(UnsupportedParameter):
+        openai_chat.WIRE.encode_request(linked, PLAIN)
+    item = openai_responses.WIRE.encode_request(linked, PLAIN)["input"][0]["content"][0]
+    assert item == {"type": "input_file", "file_url": "https://example.com/a.pdf"}
