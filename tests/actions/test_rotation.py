@@ -33,9 +33,7 @@ def secrets() -> list[str]:
     return [vault.open_sealed(row.ciphertext, place=place_of(row)).reveal() for row in rows]
 
 
-def test_every_row_moves_to_the_newest_key_and_the_old_one_may_go(
-    keys: tuple[str, str], settings: Any, monkeypatch: Any
-) -> None:
+def test_every_row_moves_to_the_newest_key_and_the_old_one_may_go(keys: tuple[str, str], settings: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(module, "CHUNK", 2)
     assert rotate_encryption() == module.Rotation(moved=3)
     settings.COGO_ENCRYPTION_KEYS = keys[1]
@@ -74,9 +72,7 @@ def test_a_key_replaced_meanwhile_is_not_overwritten(keys: tuple[str, str], host
     assert secrets()[0] == "another-0123456789"
 
 
-def test_the_system_check_asks_the_database_only_when_told(
-    keys: tuple[str, str], settings: Any, django_assert_num_queries: Any
-) -> None:
+def test_the_system_check_asks_the_database_only_when_told(keys: tuple[str, str], settings: Any, django_assert_num_queries: Any) -> None:
     settings.COGO_ENCRYPTION_KEYS = keys[1]
     with django_assert_num_queries(0):
         assert [m.id for m in run_checks(tags=["cogo", "database"]) if (m.id or "").startswith("cogo.")] == []

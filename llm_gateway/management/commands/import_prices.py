@@ -26,9 +26,8 @@ class Command(Base):
         for change in done.changes:
             if change.kind != "new" or options["verbosity"] > 1:
                 since = f"{change.effective_from:%Y-%m-%d}"
-                self.say(
-                    f"{change.kind:8} {change.model} ({change.tier}) from {since}: {change.before or '-'} → {change.after}  [{change.source}]"
-                )
+                figures = f"{change.before or '-'} → {change.after}"
+                self.say(f"{change.kind:8} {change.model} ({change.tier}) from {since}: {figures}  [{change.source}]")
         self.say(f"{done.new} new, {done.changed} changed, {done.unchanged} unchanged, {done.operator} left to the operator's own price")
         if done.unpriced:
             self.say(f"without a price: {', '.join(done.unpriced)}")
