@@ -16,7 +16,7 @@ from llm_gateway.simulator.reply import Frame, Headers, Reply
 from llm_gateway.simulator.reply_faults import content_cut
 
 Wrap = Callable[[bytes], bytes]
-_BROKEN = ("stall", "rst", "fin", "gzipbomb", "badstatus", "drip", "heartbeat")
+_BROKEN = ("badchunk", "stall", "rst", "fin", "gzipbomb", "badstatus", "drip", "heartbeat")
 _RST_GRACE_S = 0.05
 
 
@@ -104,7 +104,12 @@ class Delivery:
         last = b"" if self.request.http10 else b"0\r\n\r\n"
         if not self.plan:
             await self._plain(frames, wrap, last)
-        elif broken := self.plan.get("stall", "rst", "fin", "drip", "heartbeat"):
+        elif pause := self.plan.get("pause"):
+            cut = content_cut(frames, pause.at or 0)
+            await self._plain(frames[:cut], wrap, b"")
+            if await self.peer.pause(pause.number(1000) / 1000):
+                await self._plain(frames[cut:], wrap, last, first=b"")
+        elif broken := self.plan.get("stall", "rst", "fin", "badchunk", "drip", "heartbeat"):
             cut = content_cut(frames, broken.at or 0)
             await self._plain(frames[:cut], wrap, b"")
             self.complete = False
@@ -115,6 +120,8 @@ class Delivery:
                 # The chunk announces more than ever comes.
                 rest = frames[cut].data if cut < len(frames) else b"data: "
                 await self.peer.send(b"%x\r\n%b" % (len(rest) + 64, rest[: len(rest) // 2]))
+            elif broken.kind == "badchunk":
+                await self.peer.send(b"zz\r\nnot a chunk\r\n")
             await self._break()
         elif self.plan.get("split1", "burst"):
             head = self.head(None)
@@ -127,9 +134,9 @@ class Delivery:
         else:
             await self._plain(frames, wrap, last)
 
-    async def _plain(self, frames: tuple[Frame, ...], wrap: Wrap, last: bytes) -> None:
+    async def _plain(self, frames: tuple[Frame, ...], wrap: Wrap, last: bytes, first: bytes | None = None) -> None:
         """Frames one after the other; opening and closing frames travel with their neighbours."""
-        waiting = self.head(None)
+        waiting = self.head(None) if first is None else first
         for frame in frames:
             if frame.kind == "content" and self.between > 0:
                 if waiting and not await self.peer.send(waiting):

@@ -10,7 +10,7 @@ KINDS = frozenset({
     "ok", "refuse", "silent", "stall", "rst", "fin", "badjson", "truncjson", "badsse", "noterm", "noterm-finished", "status", "ctx",
     "filter", "filter-out", "err200", "err", "html200", "html502", "redirect", "empty", "gzipbomb", "hugebody", "bighdr", "badstatus",
     "drip", "heartbeat", "hugeevent", "usage", "dupterm", "split1", "crlf", "cr", "u2028", "bom", "comments", "multiline", "nospace",
-    "burst", "echo-auth", "slow",
+    "burst", "echo-auth", "slow", "pause", "badchunk", "gzip",
 })  # fmt: skip
 
 

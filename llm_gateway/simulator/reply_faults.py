@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from email.utils import formatdate
@@ -80,8 +81,20 @@ def bend_reply(reply: Reply, plan: Plan, refuse: Callable[[Problem], Reply], hos
         body = refuse(trouble)
         return replace(body, status=200, headers=reply.headers)
     if reply.frames is None:
-        return _bend_body(reply, plan)
-    return replace(reply, frames=_dress(_bend_frames(reply, plan, reply.frames), plan))
+        reply = _bend_body(reply, plan)
+    else:
+        reply = replace(reply, frames=_dress(_bend_frames(reply, plan, reply.frames), plan))
+    return _squeezed(reply) if plan.get("gzip") else reply
+
+
+def _squeezed(reply: Reply) -> Reply:
+    """The reply as a host sends it that compresses without being asked; streams are flushed at every frame."""
+    squeezer = zlib.compressobj(6, zlib.DEFLATED, 31)
+    reply = replace(reply, headers=(*reply.headers, ("content-encoding", "gzip")))
+    if reply.frames is None:
+        return replace(reply, body=squeezer.compress(reply.body) + squeezer.flush())
+    frames = [replace(one, data=squeezer.compress(one.data) + squeezer.flush(zlib.Z_SYNC_FLUSH)) for one in reply.frames]
+    return replace(reply, frames=(*frames, Frame(squeezer.flush(), "terminal")))
 
 
 def _bend_body(reply: Reply, plan: Plan) -> Reply:

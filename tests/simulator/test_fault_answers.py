@@ -151,6 +151,14 @@ async def test_one_content_event_is_malformed(sim: Simulator, wire: str) -> None
 
 
 @every_wire
+async def test_a_stream_ends_inside_its_last_content_event(sim: Simulator, wire: str) -> None:
+    seen = await ask(sim, wire, "fault:truncjson", stream=True)
+    assert seen.whole
+    assert unreadable(seen) == 1
+    assert TERMINAL[wire] not in seen.body
+
+
+@every_wire
 async def test_streams_end_without_a_terminal(sim: Simulator, wire: str) -> None:
     bare = await ask(sim, wire, "fault:noterm", stream=True)
     assert bare.whole

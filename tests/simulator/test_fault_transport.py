@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import re
 import time
 import zlib
+from pathlib import Path
 
 import httpx
 import pytest
 
-from llm_gateway.simulator import Simulator
+from llm_gateway.simulator import Simulator, faults
 from tests.simulator.wire import HEADERS, WIRES, encoded, everywhere, exchange, request, text_of
 
 
@@ -137,6 +139,38 @@ async def test_faults_join_with_plus(sim: Simulator) -> None:
     for wire, _, seen in await everywhere(sim, "fault:slow:100+status:503"):
         assert seen.status == 503, wire
         assert seen.times[0] - started >= 0.1, wire
+
+
+async def test_a_chunk_that_is_none(sim: Simulator) -> None:
+    for wire, stream, seen in await everywhere(sim, "fault:badchunk@1", idle=0.3):
+        if stream:
+            assert seen.raw.endswith(b"zz\r\nnot a chunk\r\n"), wire
+            assert seen.ended == "fin", wire
+
+
+async def test_a_pause_in_the_middle_ends_well(sim: Simulator) -> None:
+    started = time.monotonic()
+    for wire, stream, seen in await everywhere(sim, "fault:pause:200@2"):
+        assert seen.whole, wire
+        assert not stream or seen.times[-1] - started >= 0.2, wire
+        assert text_of(wire, seen), wire
+
+
+async def test_unasked_compression_is_readable(sim: Simulator) -> None:
+    async with httpx.AsyncClient(trust_env=False, verify=False) as client:
+        for wire in WIRES:
+            for stream in (False, True):
+                path, body = request(wire, "fault:gzip", "hello", stream)
+                plain_path, plain_body = request(wire, "fault:ok", "hello", stream)
+                squeezed = await client.post(sim.url(path), json=body, headers=HEADERS)
+                plain = await client.post(sim.url(plain_path), json=plain_body, headers=HEADERS)
+                assert squeezed.headers["content-encoding"] == "gzip"
+                assert abs(len(squeezed.text) - len(plain.text)) < len(plain.text) / 4
+
+
+def test_every_kind_of_fault_has_a_test_that_names_it() -> None:
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    assert [kind for kind in faults.KINDS if not re.search(rf"""[":+(]{re.escape(kind)}[":@+,]""", tests)] == []
 
 
 async def test_a_caller_that_leaves_ends_every_hang(sim: Simulator) -> None:

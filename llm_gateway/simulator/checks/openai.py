@@ -42,12 +42,13 @@ def check_responses(body: dict[str, Any]) -> None:
     """Raises Problem as the responses endpoint would."""
     _check_fields("responses", body)
     items = objs(body.get("input"))
-    called = {str(item.get("call_id")) for item in items if item.get("type") in ("function_call", "custom_tool_call")}
+    called = {str(item.get("call_id")) for item in items if str(item.get("type")).endswith("_call")}
+    ours = {str(item.get("call_id")) for item in items if item.get("type") in ("function_call", "custom_tool_call")}
     answered = {str(item.get("call_id")) for item in items if str(item.get("type")).endswith("_call_output")}
     if not body.get("previous_response_id") and not body.get("conversation"):
         for missing in sorted(answered - called):
             raise Problem("bad_request", f"No tool call found for function call output with call_id {missing}.", "input")
-    for missing in sorted(called - answered):
+    for missing in sorted(ours - answered):
         raise Problem("bad_request", f"No tool output found for function call {missing}.", "input")
     for at, item in enumerate(items):
         alone = at + 1 == len(items) or items[at + 1].get("role") not in (None, "assistant")
