@@ -28,9 +28,11 @@ _OPENED = (
     "model_id", "provider_slug", "stream", "simulated", "hold_nusd", "worker", "lease_until", "tag", "metadata",
 )  # fmt: skip
 _SETTLED = (
-    "finished_at", "state", "provider_id", "model_id", "provider_slug", "served_model", "simulated", "attempt_count", "http_status",
-    "error_code", "finish_reason", "flags", *_USAGE, "cost_nusd", "price_id", "latency_ms", "ttft_ms", "lease_until", "decision",
+    "finished_at", "state", "served_model", "attempt_count", "http_status", "error_code", "finish_reason", "flags", *_USAGE, "cost_nusd",
+    "price_id", "latency_ms", "ttft_ms", "lease_until", "decision",
 )  # fmt: skip
+# Indexed columns apart: an UPDATE that names them rewrites their index entries, and most requests end where they began.
+_MOVED = ("provider_id", "model_id", "provider_slug", "simulated")
 _REJECTED = (
     "id", "created_at", "finished_at", "state", "kind", "dialect", "team_id", "client_key_id", "user_id", "asked_model", "strategy",
     "stream", "http_status", "error_code", "latency_ms", "tag", "metadata", "cost_nusd",
@@ -55,9 +57,8 @@ class Writer:
         self._insert_attempt = self._insert(Attempt, _ATTEMPT, "ON CONFLICT DO NOTHING")
         self._insert_ledger = self._insert(LedgerEntry, _LEDGER, "ON CONFLICT DO NOTHING")
         self._insert_body = self._insert(RequestBody, _BODY, "ON CONFLICT DO NOTHING")
-        sets = ", ".join(f'"{name}" = {self._mark}' for name in _SETTLED)
-        table = RequestLog._meta.db_table
-        self._update_settled = f"UPDATE \"{table}\" SET {sets} WHERE id = {self._mark} AND state = 'open'"  # noqa: S608  # our own names
+        self._update_settled = self._update(_SETTLED)
+        self._update_moved = self._update(_MOVED)
 
     def opened(self, openings: Sequence[Opening], worker: str, lease_until: datetime) -> None:
         self._many(self._insert_open, [self._open_row(o, worker, lease_until) for o in openings])
@@ -69,6 +70,7 @@ class Writer:
         """Settlements in the plain form of :func:`plain`."""
         at = self.at
         rows = []
+        moved = []
         attempts = []
         for s in settlements:
             row = s["row"]
@@ -76,11 +78,14 @@ class Writer:
             values[0] = at(row["finished_at"])
             values[-1] = row["decision"]
             rows.append((*values, self.uuid(s["id"])))
+            if "provider_id" in row:
+                moved.append((*(row[name] for name in _MOVED), self.uuid(s["id"])))
             for a in s["attempts"]:
                 found = [a.get(name) for name in _ATTEMPT]
                 found[0] = self.uuid(s["id"])
                 found[_STARTED] = at(a["started_at"])
                 attempts.append(tuple(found))
+        self._many(self._update_moved, moved)
         self._many(self._update_settled, rows)
         self._many(self._insert_attempt, attempts)
 
@@ -135,6 +140,10 @@ class Writer:
         values = ", ".join((*([self._mark] * len(columns)), *(_literal(value, self.sqlite) for _, value in rest)))
         return f'INSERT INTO "{model._meta.db_table}" ({names}) VALUES ({values}) {more}'  # noqa: S608  # our own names and defaults
 
+    def _update(self, columns: Sequence[str]) -> str:
+        sets = ", ".join(f'"{name}" = {self._mark}' for name in columns)
+        return f"UPDATE \"{RequestLog._meta.db_table}\" SET {sets} WHERE id = {self._mark} AND state = 'open'"  # noqa: S608  # our own names
+
     def _many(self, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if not rows:
             return
@@ -154,11 +163,7 @@ def plain(s: Settlement) -> dict[str, Any]:
     row = {
         "finished_at": s.at,
         "state": s.state,
-        "provider_id": target.provider.id,
-        "model_id": target.model.id,
-        "provider_slug": target.provider.slug,
         "served_model": _short(s.served_model, 200),
-        "simulated": target.provider.simulated,
         "attempt_count": len(s.attempts),
         "http_status": s.status,
         "error_code": s.error_code,
@@ -173,6 +178,11 @@ def plain(s: Settlement) -> dict[str, Any]:
         "decision": _json(s.decision),
         **s.usage,
     }
+    if target is not s.opened.target:
+        row["provider_id"] = target.provider.id
+        row["model_id"] = target.model.id
+        row["provider_slug"] = target.provider.slug
+        row["simulated"] = target.provider.simulated
     attempts = [
         {
             "number": a.number,
