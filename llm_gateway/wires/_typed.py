@@ -27,6 +27,14 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         raise refusal(error) from None
 
 
+def load(body: bytes) -> dict[str, Any]:
+    """A caller's body as a plain object, for a format whose fields need renaming before they have types."""
+    try:
+        return convert(json.loads(body), dict[str, Any], "")
+    except json.InvalidJson as error:
+        raise InvalidJsonBody(f"The body cannot be read: {error}") from None
+
+
 def convert(value: Any, wanted: type[T], path: str) -> T:
     """A decoded value as ``wanted``; ``path`` is where it lies in the body."""
     try:

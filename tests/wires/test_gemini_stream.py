@@ -166,6 +166,7 @@ def test_a_stop_in_every_chunk_is_one_stop() -> None:
         b'{\n  "error": {\n    "code": 503,\n    "message": "busy",\n    "status": "UNAVAILABLE"\n  }\n}\n',
         b'data: {"error":{"code":503,"message":"busy","status":"UNAVAILABLE"}}\r\n\r\n',
         b'data: {"error":{"message":"busy","status":"UNAVAILABLE"}}\r\n\r\n',
+        b'data: [{"error":{"code":503,"message":"busy","status":"UNAVAILABLE"}}]\r\n\r\n',
     ],
 )
 @pytest.mark.parametrize("head", [b"", sse(chunk(candidate({"text": "x"}, finish="STOP")))])

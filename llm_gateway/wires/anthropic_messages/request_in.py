@@ -48,7 +48,7 @@ _TOOL = frozenset((*ToolIn.__struct_fields__, "type", "cache_control"))
 
 
 def chat_of(request: RequestIn, body: bytes) -> ChatRequest:
-    fields: dict[str, Any] = json.loads(body)
+    fields: dict[str, Any] = json.lenient(body)  # checked and typed already
     rest = {name: value for name, value in fields.items() if name not in _KNOWN and value is not None}
     hints = {name: rest.pop(name) for name in HINTS & rest.keys()}
     for name, known in (("metadata", ("user_id",)), ("output_config", ("effort", "format"))):

@@ -61,7 +61,10 @@ class Decoder:
         if frame.data == b"[DONE]":  # some compatible hosts add OpenAI's mark
             return ()
         try:
-            return self._reader.read(_event.decode(frame.data))
+            event = _event.decode(frame.data)
+            if not event.type and frame.event:
+                event.type = frame.event
+            return self._reader.read(event)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             if frame.event not in _KNOWN:
                 return ()

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from functools import cache, partial
 from typing import Any
 
-import msgspec
-
 from llm_gateway.core import json
-from llm_gateway.core.errors import InvalidJsonBody, InvalidRequest
+from llm_gateway.core.errors import InvalidRequest
 from llm_gateway.wires import _typed
 from llm_gateway.wires._base import Inbound
 
@@ -21,12 +19,11 @@ from .schema import ContentIn, RequestIn
 
 MEDIA_CHARS = 4000
 _HEAD = 4000
-_OBJECT = msgspec.json.Decoder(dict[str, Any])
 
 
 def decode(body: bytes, path: Mapping[str, str]) -> Inbound:
     kind, model = path.get("kind", "chat"), path.get("model", "").removeprefix("models/")
-    fields = _fields(body)
+    fields: dict[str, Any] = normal(_typed.load(body))
     if kind == "embeddings":
         return embeddings.inbound(fields, model, body)
     inner = fields.get("generateContentRequest")
@@ -57,14 +54,6 @@ def decode(body: bytes, path: Mapping[str, str]) -> Inbound:
         affinity=_head(request),
         service_tier=request.service_tier,
     )
-
-
-def _fields(body: bytes) -> dict[str, Any]:
-    fields = _typed.decode(body, _OBJECT)
-    try:
-        return dict(normal(fields))
-    except RecursionError:
-        raise InvalidJsonBody("The body cannot be read: nested too deep") from None
 
 
 def _measure(request: RequestIn, needs: set[str]) -> int:

@@ -15,8 +15,8 @@ _KINDS_OF_IMAGE = {"/9j/": "image/jpeg", "iVBOR": "image/png", "R0lGOD": "image/
 
 
 class Blob(msgspec.Struct, rename="camel"):
-    data: str = ""
-    mime_type: str = ""
+    data: str | None = None
+    mime_type: str | None = None
 
 
 class File(msgspec.Struct, rename="camel"):
@@ -31,8 +31,8 @@ def standard(data: str) -> str:
 
 def read(blob: Blob) -> Part | None:
     """``None`` for what no part holds (video)."""
-    family, _, kind = blob.mime_type.partition("/")
-    data = standard(blob.data)
+    family, _, kind = (blob.mime_type or "").partition("/")
+    data = standard(blob.data or "")
     match family:
         case "image":
             return Image(media_type=blob.mime_type, data=data)

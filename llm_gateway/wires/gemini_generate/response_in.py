@@ -33,7 +33,7 @@ _NO_ARGS = msgspec.Raw(b"{}")
 
 
 class CallOut(msgspec.Struct):
-    name: str = ""
+    name: str | None = None
     id: str | None = None
     args: msgspec.Raw = _NO_ARGS
 
@@ -51,7 +51,7 @@ class ContentOut(msgspec.Struct):
 
 
 class Candidate(msgspec.Struct, rename="camel"):
-    index: int = 0
+    index: int | None = None
     content: ContentOut | None = None
     finish_reason: str | int | None = None
 
@@ -112,7 +112,7 @@ class Reader:
         return [*events, Done()] if events else []
 
     def _candidate(self, candidate: Candidate, events: list[Event]) -> None:
-        at = candidate.index
+        at = candidate.index or 0
         for raw in (candidate.content.parts if candidate.content else None) or ():
             self._one(raw, at, events)
         if word := finish_word(candidate.finish_reason):
@@ -124,9 +124,10 @@ class Reader:
             index = self._calls.get(at, 0)
             self._calls[at] = index + 1
             arguments = msgspec.json.format(bytes(part.function_call.args), indent=-1).decode()
-            call = part.function_call.id or self._made_id(at, index, part.function_call.name, arguments)
+            name = part.function_call.name or ""
+            call = part.function_call.id or self._made_id(at, index, name, arguments)
             signature = unpack(part.thought_signature).signature
-            events.append(ToolStart(index, call, part.function_call.name, signature=signature, choice=at))
+            events.append(ToolStart(index, call, name, signature=signature, choice=at))
             events.append(ToolDelta(index, "{}" if arguments == "null" else arguments, at))
             return
         if part.inline_data is not None:

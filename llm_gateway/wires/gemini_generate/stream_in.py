@@ -61,13 +61,19 @@ class Decoder:
 
     def _read(self, data: bytes | None, stray: bytes | None) -> list[Event]:
         if data is None:
-            document = json.lenient(stray) if stray else None
-            if isinstance(document, dict) and document.get("error"):
-                return [Failed(errors.from_object(document["error"]))]
-            return []
+            return _error_in(stray)
         if data == b"[DONE]":  # no mark of this format, but of hosts that speak several
             return []
         try:
             return self._reader.read(data)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            return [Failed(Failure(kind=FailureClass.BAD_EVENT, message="a chunk cannot be read"))]
+            return _error_in(data) or [Failed(Failure(kind=FailureClass.BAD_EVENT, message="a chunk cannot be read"))]
+
+
+def _error_in(text: bytes | None) -> list[Event]:
+    document = json.lenient(text) if text else None
+    if isinstance(document, list) and document:
+        document = document[0]
+    if isinstance(document, dict) and document.get("error"):
+        return [Failed(errors.from_object(document["error"]))]
+    return []
