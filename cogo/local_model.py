@@ -18,7 +18,7 @@ MODEL_NAME = "smollm2-135m-instruct"
 TITLE = "SmolLM2 135M Instruct (on this machine)"
 SLOTS = 2
 CONTEXT_WINDOW = 4096
-MAX_OUTPUT_TOKENS = 2048
+MAX_OUTPUT_TOKENS = 1024
 CAPABILITIES = ("json_schema",)
 KEY_VARIABLE = "COGO_LOCAL_MODEL_KEY"
 
@@ -66,6 +66,11 @@ def serve(port: int, *, threads: int) -> None:
     params.hostnames = ["127.0.0.1"]
     params.port = port
     params.use_jinja = True
+    # What its authors recommend, and a limit for callers that set none: it likes to repeat itself.
+    params.sampling.temp = 0.2
+    params.sampling.top_p = 0.9
+    params.sampling.penalty_repeat = 1.1
+    params.n_predict = MAX_OUTPUT_TOKENS
     params.n_parallel = SLOTS
     params.n_ctx = CONTEXT_WINDOW * SLOTS
     params.n_threads_http = 4

@@ -63,10 +63,11 @@ class SampleTraffic:
 
 def client_key(var: Path) -> str:
     """The demonstration's own client key, the same at every start; its text lies beside the other secrets of that folder."""
+    from llm_gateway.actions.bootstrap import TEAM
     from llm_gateway.actions.create_client_key import create_client_key, ensure_team, generate_client_key
 
     file = var / "secrets" / "sample_client_key"
     if not file.exists():
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
             out.write(generate_client_key())
-    return create_client_key("sample traffic", ensure_team("demo"), preset=file.read_text().strip())[1]
+    return create_client_key("sample traffic", ensure_team(TEAM), preset=file.read_text().strip())[1]

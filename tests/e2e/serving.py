@@ -1,0 +1,121 @@
+"""The whole gateway as a program: ``manage.py serve`` on a free port in a folder of its own, its output, and every process it started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from cogo.preflight import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+CLIENT_KEY = re.compile(r"cogo_[0-9A-Za-z]+_[0-9A-Za-z]+_[0-9A-Za-z]{6}")
+
+
+class Served:
+    """``with Served(folder, "--simulate") as gateway:`` — entered when it says it runs, left when it and its processes are gone."""
+
+    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.lines: list[str] = []
+        self.ready_after_s = 0.0
+        # The lane's database is the test runner's own; this program gets one in its folder.
+        outer = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+        self._environment = {**outer, "COGO_VAR_DIR": str(folder / "var"), **environment}
+        self._command = [sys.executable, "manage.py", "serve", "--port", str(self.port), *arguments]
+        self._running = threading.Event()
+
+    def __enter__(self) -> Self:
+        began = time.monotonic()
+        self.process = subprocess.Popen(
+            self._command, cwd=ROOT, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        threading.Thread(target=self._collect, daemon=True).start()
+        while not self._running.wait(0.05):
+            assert self.process.poll() is None, self.output
+            assert time.monotonic() - began < 60, self.output
+        self.ready_after_s = time.monotonic() - began
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(15)
+        self.process.kill()
+        self.process.wait()
+
+    def _collect(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout:
+            for line in self.process.stdout:
+                self.lines.append(line.rstrip())
+                if "Ctrl-C stops everything" in line:
+                    self._running.set()
+
+    @property
+    def output(self) -> str:
+        return "\n".join(self.lines)
+
+    @property
+    def key(self) -> str:
+        found = CLIENT_KEY.search(self.output)
+        assert found, self.output
+        return found[0]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
+
+    def processes(self) -> dict[int, str]:
+        """Every descendant and its command line."""
+        parents = {}
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(ValueError, OSError, IndexError):
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+        family, size = {self.process.pid}, 0
+        while len(family) != size:
+            size = len(family)
+            family |= {pid for pid, parent in parents.items() if parent in family}
+        return {pid: _command_line(pid) for pid in family - {self.process.pid}}
+
+    def pid_of(self, word: str) -> int:
+        return next(pid for pid, line in sorted(self.processes().items()) if word in line)
+
+    def stop(self, number: int = signal.SIGINT) -> float:
+        """Seconds until it ended."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(20)
+        return time.monotonic() - began
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def alive(pids: dict[int, str]) -> dict[int, str]:
+    """Those that still run the same program."""
+    return {pid: line for pid, line in pids.items() if line and _command_line(pid) == line}
+
+
+def eventually(condition, seconds: float = 10.0):
+    """The first true result of ``condition``."""
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+    return result
