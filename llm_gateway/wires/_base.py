@@ -44,6 +44,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     ``kind``: ``chat`` | ``embeddings`` | ``count_tokens``. ``size``: an estimate of the prompt in characters, with everything that is
     billed as input counted. ``needs``: capabilities the request asks for. ``affinity``: text whose repetition marks the same
     session or prompt prefix (the caller's cache key, else the head of the prompt). ``body``: the caller's bytes, for the same wire.
+    ``stream_form``: see :class:`Reply`; a provider is always asked for ``sse``, so another form cannot be relayed as bytes.
     """
 
     kind: str
@@ -60,6 +61,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     affinity: str = ""
     user: str | None = None
     service_tier: str | None = None
+    stream_form: str = "sse"
 
 
 class Edits(msgspec.Struct, frozen=True, kw_only=True):

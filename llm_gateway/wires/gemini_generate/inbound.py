@@ -53,6 +53,7 @@ def decode(body: bytes, path: Mapping[str, str]) -> Inbound:
         chat=cache(partial(chat_of, request, fields, model, stream)),
         affinity=_head(request),
         service_tier=request.service_tier,
+        stream_form="array" if path.get("stream") == "array" else "sse",
     )
 
 
