@@ -85,12 +85,12 @@ def encode_chat_usage(usage: Usage) -> dict[str, Any]:
 
 
 def encode_responses_usage(usage: Usage) -> dict[str, Any]:
-    # The official SDKs type both detail objects and these two counts as present.
+    # The official SDK types these details as present.
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
     return {
         "input_tokens": prompt,
-        "input_tokens_details": {"cached_tokens": usage.cache_read_tokens or 0}
-        | _details(cache_write_tokens=_written(usage), audio_tokens=usage.audio_input_tokens),
+        "input_tokens_details": {"cached_tokens": usage.cache_read_tokens or 0, "cache_write_tokens": _written(usage) or 0}
+        | _details(audio_tokens=usage.audio_input_tokens),
         "output_tokens": completion,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0} | _details(audio_tokens=usage.audio_output_tokens),
         "total_tokens": prompt + completion,
