@@ -99,7 +99,7 @@ class Attempt:
     :meth:`more` brings the rest. Every fault is :class:`AttemptFailed`. End with :meth:`finish` or :meth:`abort`."""
 
     __slots__ = (
-        "_chunks", "_clocks", "_decoder", "_last_event", "_response", "_started", "aborted", "body", "bytes_received", "first_event_ms",
+        "_chunks", "_clocks", "_decoder", "_last_event", "_response", "_scope", "_started", "aborted", "body", "bytes_received", "first_event_ms",
         "held", "prepared", "request_sent", "response", "started_at", "status", "tally", "target", "upstream_request_id",
     )  # fmt: skip
 
@@ -120,6 +120,7 @@ class Attempt:
         self._clocks = clocks
         self._started = self._last_event = asyncio.get_running_loop().time()
         self._response: UpstreamResponse | None = None
+        self._scope: asyncio.Timeout | None = None
 
     @property
     def elapsed_ms(self) -> int:
@@ -133,7 +134,7 @@ class Attempt:
         prepared = self.prepared
         self.request_sent = True
         try:
-            async with asyncio.timeout_at(first):
+            async with asyncio.timeout_at(first) as self._scope:
                 response = self._response = await upstream.send(
                     prepared.method,
                     prepared.url,
@@ -154,8 +155,10 @@ class Attempt:
                     raise AttemptFailed(Failure(kind=_K.BAD_CONTENT_TYPE, status=response.status, message=kind[:100]))
         except TimeoutError:
             self._hang_up()
-            raise AttemptFailed(self._timed_out(wait)) from None
+            raise AttemptFailed(self.aborted or self._timed_out(wait)) from None
         except AttemptFailed as error:
+            if self.aborted is not None:
+                raise AttemptFailed(self.aborted) from None
             if error.failure.kind in (_K.CONNECT_REFUSED, _K.CONNECT_TIMEOUT, _K.DNS, _K.TLS, _K.CONFIG):
                 self.request_sent = False
             self._hang_up()
@@ -163,6 +166,8 @@ class Attempt:
         except BaseException:
             self._hang_up()
             raise
+        finally:
+            self._scope = None
         self._chunks = response.chunks()
         self._decoder = wires.get(provider.wire).stream_decoder()
         while not (self.tally.content or self.tally.done):
@@ -192,8 +197,10 @@ class Attempt:
             self._response.close()
 
     def abort(self, failure: Failure | None = None) -> None:
-        """Hang up now. With ``failure``, a reader waiting in :meth:`more` gets it."""
+        """Hang up now. With ``failure``, whoever waits in :meth:`begin` or :meth:`more` gets it."""
         self.aborted = self.aborted or failure
+        if failure is not None and self._scope is not None:
+            self._scope.reschedule(asyncio.get_running_loop().time())
         self._hang_up()
 
     async def _next(self, first: float) -> list[Frame]:

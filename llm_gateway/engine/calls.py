@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
@@ -96,12 +96,22 @@ class WholeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes | None = None
 
 
+class FrameStream(Protocol):
+    """Batches of frames. ``aclose`` may be called at any time, before the first batch and after the last, and more than once; ``stalled``: the
+    caller did not take what it was sent."""
+
+    def __aiter__(self) -> FrameStream: ...
+    async def __anext__(self) -> list[Frame]: ...
+    async def aclose(self, stalled: bool = False) -> None: ...
+
+
 class StreamAnswer:
     """The first content event is in hand; more follow.
 
     ``frames`` yields batches of frames. Its last batch comes after the settlement is committed, and ``summary`` is set by then. It raises
     :class:`~llm_gateway.core.errors.GatewayError` when the stream fails (settled, too): the face ends with its dialect's error event and no end
-    mark. Close it (``aclose``) when the caller leaves. ``passthrough``: the frames' raw bytes are the caller's own dialect.
+    mark. Close it (``aclose``) when the caller leaves, even if nothing was read. ``passthrough``: the frames' raw bytes are the caller's own
+    dialect.
     """
 
     __slots__ = ("attempts", "frames", "id", "model", "passthrough", "strategy", "summary", "target")
@@ -113,7 +123,7 @@ class StreamAnswer:
         self.model = model
         self.passthrough = passthrough
         self.attempts = attempts
-        self.frames: AsyncIterator[list[Frame]]
+        self.frames: FrameStream
         self.summary: Summary | None = None
 
 

@@ -39,6 +39,9 @@ class DeploymentHealth:
         self._hosts: dict[str, Breaker] = {}
         self._samples: dict[Deployment, deque[tuple[float, bool, float | None, float | None, int | None]]] = {}
         self._reasons: dict[Deployment, str] = {}
+        # Whose answer a half-open breaker waits for; a request that was sent earlier must not end another's probe.
+        self._probers: dict[Deployment | str, Target] = {}
+        self._shared: set[Deployment] = set()
         self._on_effect = on_effect
 
     def admit(self, target: Target) -> str | None:
@@ -54,19 +57,24 @@ class DeploymentHealth:
             if rest[0] > now:
                 return f"its key rests for {rest[0] - now:.0f} s: {rest[1]}"
             del self._key_rests[target.credential.id]
-        host = self._hosts.get(_host(target)) if self._hosts else None
-        if host is not None:
-            allowed, self._hosts[_host(target)] = breakers.admit(host, now)
+        breaker = self._breakers.get(key)
+        after = breaker
+        if breaker is not None:
+            allowed, after = breakers.admit(breaker, now)
+            if not allowed:
+                return f"cooling for {breakers.wait_s(breaker, now):.1f} s: {self._reasons.get(key, 'failures')}"
+        if self._hosts and (host := self._hosts.get(_host(target))) is not None:
+            allowed, probed = breakers.admit(host, now)
             if not allowed:
                 return f"its host cannot be resolved; looked at again in {breakers.wait_s(host, now):.0f} s"
-        breaker = self._breakers.get(key)
-        if breaker is None:
-            return None
-        allowed, self._breakers[key] = breakers.admit(breaker, now)
-        if allowed:
-            return None
-        wait = breakers.wait_s(breaker, now)
-        return f"cooling for {wait:.1f} s: {self._reasons.get(key, 'failures')}"
+            if probed is not host:
+                self._hosts[_host(target)] = probed
+                self._probers[_host(target)] = target
+        # A probe's place is taken only when everything else allows it.
+        if after is not None and after is not breaker:
+            self._breakers[key] = after
+            self._probers[key] = target
+        return None
 
     def wait_s(self, target: Target) -> float:
         now = time.monotonic()
@@ -87,12 +95,17 @@ class DeploymentHealth:
         breaker = self._breakers.get(key)
         if breaker is None or breaker.cool_until > time.monotonic():
             return False
-        allowed, self._breakers[key] = breakers.panic(breaker, time.monotonic())
+        allowed, after = breakers.panic(breaker, time.monotonic())
+        if allowed:
+            self._breakers[key] = after
+            self._probers[key] = target
         return allowed
 
     def succeeded(self, target: Target, latency_ms: float, ttft_ms: float | None, cost_nusd: int | None) -> None:
         now = time.monotonic()
         key = target.deployment
+        if self._probers:
+            self.released(target)
         breaker = self._breakers.get(key)
         if breaker is not None:
             after = breakers.success(breaker, now)
@@ -109,12 +122,17 @@ class DeploymentHealth:
         """``waited_s``: how long the attempt took to fail, which is no part of a run of quick failures."""
         now = time.monotonic()
         key = target.deployment
+        probing = self._probers.get(key) is target
+        self.released(target)
         breaker = self._breakers.get(key, Breaker())
         # The jitter of a cooldown guards nothing secret.
         outcome = effect(failure, datetime.now(UTC), breaker.consecutive, random.random())  # noqa: S311
         if outcome.scope == "none":
-            self.released(target)
+            if outcome.alarm and self._on_effect:
+                self._on_effect(target, outcome, failure)
             return
+        if self._hosts and outcome.scope != "endpoint":
+            self._hosts.pop(_host(target), None)
         self._sample(key, now, False, None, None, None)
         if target.provider.ignore_health:
             return
@@ -122,7 +140,8 @@ class DeploymentHealth:
         if outcome.kind == "failure" and outcome.scope == "endpoint":
             self._hosts[_host(target)] = breakers.failure(self._hosts.get(_host(target), Breaker()), now, waited_s)
         elif outcome.kind == "failure":
-            self._breakers[key] = breakers.failure(breaker, now, waited_s)
+            if probing or breaker.state is not breakers.State.HALF_OPEN:
+                self._breakers[key] = breakers.failure(breaker, now, waited_s)
         elif outcome.scope == "key" and outcome.kind == "disable":
             self._disabled_keys[target.credential.id] = outcome.reason
         elif outcome.kind == "disable" and outcome.until is None:
@@ -138,9 +157,17 @@ class DeploymentHealth:
             self._on_effect(target, outcome, failure)
 
     def released(self, target: Target) -> None:
-        breaker = self._breakers.get(target.deployment)
-        if breaker is not None:
-            self._breakers[target.deployment] = breakers.release(breaker)
+        if not self._probers:
+            return
+        key, host = target.deployment, _host(target)
+        if self._probers.get(key) is target:
+            del self._probers[key]
+            if (breaker := self._breakers.get(key)) is not None:
+                self._breakers[key] = breakers.release(breaker)
+        if self._probers.get(host) is target:
+            del self._probers[host]
+            if (breaker := self._hosts.get(host)) is not None:
+                self._hosts[host] = breakers.release(breaker)
 
     def of(self, targets: Sequence[Target]) -> list[Stats]:
         now = time.monotonic()
@@ -170,8 +197,12 @@ class DeploymentHealth:
                 self._disabled[key] = reason
             elif left is not None and left > 0:
                 self._breakers[key] = breakers.cool(self._breakers.get(key, Breaker()), now, left)
-        for key in [k for k in self._disabled if k not in seen]:
-            del self._disabled[key]
+        for key in self._shared - seen:
+            breaker = self._breakers.get(key)
+            # A rest that ended by itself leaves the count of failures; one that had time left was cleared by an operator.
+            if key in self._disabled or (breaker is not None and breaker.cool_until > now + 1):
+                self.forget(key)
+        self._shared = seen
 
     def forget(self, key: Deployment) -> None:
         """An operator cleared it."""

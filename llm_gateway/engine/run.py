@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import Any
 import msgspec
 
 from llm_gateway.core.catalog import BodyLogging, Target
-from llm_gateway.core.errors import DeadlineExceeded, Failure, GatewayError, ShuttingDown
+from llm_gateway.core.errors import DeadlineExceeded, Failure, GatewayError, ShuttingDown, UpstreamError, from_failure
 from llm_gateway.core.usage import Usage, UsageSource
 from llm_gateway.policies.hold import BillingRule, billing, charge, final_usage
 from llm_gateway.providers import services
@@ -21,14 +22,25 @@ from .plan import Plan
 from .ports import Opening, Settlement
 
 _TEXT_LIMIT = 1 << 20
+_MAX_WAIT_S = 60.0
+_MAX_JITTER_S = 8.0
+
+
+class ClientStalled(GatewayError):
+    """Only for the log: who is told has stopped listening."""
+
+    status, code, type = 499, "client_stalled", "client_error"
 
 
 class Run:
-    """Collects attempts; knows what they cost. ``current`` is the attempt whose answer is being received."""
+    """Collects attempts; knows what they cost. ``current`` is the attempt whose answer is being received, ``admitted`` the target whose end has yet
+    to be reported to health."""
 
     __slots__ = (
         "_deadline",
         "_started",
+        "_wait_s",
+        "admitted",
         "answer_text",
         "call",
         "current",
@@ -65,6 +77,8 @@ class Run:
             strategy=plan.strategy,
             simulated=target.provider.simulated,
         )
+        self.admitted: Target | None = target
+        self._wait_s: float | None = None
         self.keep_text = identity.bodies is BodyLogging.FULL
         self.records: list[AttemptRecord] = []
         self.current: Attempt | None = None
@@ -121,11 +135,7 @@ class Run:
 
     def settlement(self, state: str, error: GatewayError | None) -> Settlement:
         self.settled = True
-        costs = [record.cost_nusd for record in self.records]
-        unknown = any(cost is None for cost in costs)
-        cost = None if unknown else sum(cost or 0 for cost in costs)
-        # What is unknown is charged as held: a budget must never be passed because a figure is missing.
-        charged = sum(self.opening.hold_nusd if cost is None else cost for cost in costs)
+        cost, charged = self._money()
         target = self.served or (self.current.target if self.current else None)
         return Settlement(
             id=self.call.id,
@@ -140,7 +150,7 @@ class Run:
             price_id=self.price_id,
             latency_ms=round((time.monotonic() - self._started) * 1000),
             ttft_ms=self.ttft_ms,
-            status=error.status if error else 200,
+            status=error.status if error else 499 if state == "client_cancelled" else 200,
             error_code=error.code if error else "",
             finish_reason=self.finish,
             served_model=self.served_model,
@@ -167,16 +177,37 @@ class Run:
             flags=settlement.flags,
         )
 
+    def noted(self, failure: Failure) -> GatewayError:
+        """The caller's view of a failed attempt; remembers the shortest wait any provider asked for."""
+        wait = failure.retry_after_s
+        if wait is not None and (self._wait_s is None or wait < self._wait_s):
+            self._wait_s = wait
+        return from_failure(failure, named_model=self.plan.resolution.named)
+
     def final_error(self, error: GatewayError) -> GatewayError:
-        """What the caller is told when nothing is left to try: its own deadline comes before a provider's fault."""
+        """What the caller is told when nothing is left to try: its own deadline comes before a provider's fault. What may be tried again later
+        says when: the shortest wait of all candidates, at most a minute, or some seconds where none named one."""
         remaining = self.remaining_s
         if remaining is not None and remaining <= 0:
             return DeadlineExceeded("The request's own deadline passed before an answer came.")
+        if error.retryable and isinstance(error, UpstreamError):
+            jitter = 1 + (_MAX_JITTER_S - 1) * random.random()  # noqa: S311  # spreads callers
+            error.retry_after_s = jitter if self._wait_s is None else min(self._wait_s, _MAX_WAIT_S)
         return error
 
     @staticmethod
     def shutdown_error() -> GatewayError:
         return ShuttingDown("The gateway is shutting down; send the request again.", retry_after_s=2)
+
+    def _money(self) -> tuple[int | None, int]:
+        """(cost, what budgets are charged). What providers reported is charged in full; what is only feared (estimates, whole holds, unknown
+        prices) never takes the sum above the hold, or a second attempt could take a budget past its limit."""
+        hold = self.opening.hold_nusd
+        reported = sum(r.cost_nusd or 0 for r in self.records if r.billed == BillingRule.REPORTED)
+        unknown = any(r.cost_nusd is None for r in self.records)
+        feared = sum(hold if r.cost_nusd is None else r.cost_nusd for r in self.records if r.billed != BillingRule.REPORTED or r.cost_nusd is None)
+        charged = reported + min(feared, max(0, hold - reported))
+        return None if unknown else charged, charged
 
     def _receive(self, attempt: Attempt) -> None:
         tally = attempt.tally

@@ -15,6 +15,7 @@ import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Mapping
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 import aiohttp
@@ -33,6 +34,8 @@ READ_BYTES = 1 << 16
 USER_AGENT = "cogo-llm-gateway"
 
 _K = FailureClass
+# Whether the request at hand went out on a connection made for it: only a pooled one may have been closed before it was used.
+_fresh: ContextVar[bool] = ContextVar("fresh", default=False)
 
 
 class UpstreamResponse(Protocol):
@@ -79,10 +82,11 @@ class HttpUpstream:
         if timeout is None:
             timeout = self._timeouts[connect_s] = aiohttp.ClientTimeout(total=None, sock_connect=connect_s)
         session = self._open if allow_private else self._guarded
+        _fresh.set(False)
         try:
             response = await session.request(method, target, data=body or None, headers=headers, timeout=timeout, allow_redirects=False)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-            raise AttemptFailed(_failure(error)) from None
+            raise AttemptFailed(_failure(error, fresh=_fresh.get())) from None
         return _AiohttpResponse(response)
 
     async def close(self) -> None:
@@ -197,9 +201,16 @@ def _refuse_private_literal(url: URL) -> None:
         raise AttemptFailed(_failure(_PrivateAddress(url.host)))
 
 
+class _Connector(aiohttp.TCPConnector):
+    @override
+    async def _create_connection(self, *args: Any, **options: Any) -> Any:
+        _fresh.set(True)
+        return await super()._create_connection(*args, **options)
+
+
 def _session(resolver: AbstractResolver | None) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30, resolver=resolver, keepalive_timeout=30),
+        connector=_Connector(limit=0, ttl_dns_cache=30, resolver=resolver, keepalive_timeout=30),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         trust_env=False,
@@ -211,8 +222,8 @@ def _session(resolver: AbstractResolver | None) -> aiohttp.ClientSession:
     )
 
 
-def _failure(error: BaseException, *, reading: bool = False) -> Failure:
-    """The class of a network fault. ``reading``: the head had arrived."""
+def _failure(error: BaseException, *, reading: bool = False, fresh: bool = False) -> Failure:
+    """The class of a network fault. ``reading``: the head had arrived; ``fresh``: the connection was made for this request."""
     kind: FailureClass
     match error:
         case _PrivateAddress():
@@ -230,7 +241,7 @@ def _failure(error: BaseException, *, reading: bool = False) -> Failure:
         case aiohttp.ClientPayloadError():
             kind = _K.TRUNCATED if not isinstance(error.__cause__, ConnectionResetError) else _K.RESET
         case aiohttp.ServerDisconnectedError() | ConnectionError() | aiohttp.ClientOSError():
-            kind = _K.RESET if reading else _K.STALE_CONNECTION
+            kind = _K.RESET if reading or fresh else _K.STALE_CONNECTION
         case aiohttp.ClientResponseError():
             kind = _K.PROTOCOL
         case aiohttp.InvalidURL() | UnicodeError():

@@ -1,0 +1,187 @@
+"""From a plan to an attempt whose first content is in hand: the one loop that tries targets. There is no other retry."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import msgspec
+
+from llm_gateway.core.catalog import Target
+from llm_gateway.core.errors import (
+    AttemptFailed,
+    Failure,
+    FailureClass,
+    GatewayError,
+    NoHealthyDeployment,
+    UnsupportedParameter,
+)
+from llm_gateway.policies import retry
+from llm_gateway.policies.deadline import Clocks, clocks_for
+from llm_gateway.policies.retry import RetryBudget, Step
+
+from .attempt import Attempt, prepare
+from .gate import KeyGate
+from .health import DeploymentHealth
+from .plan import Plan
+from .ports import Journal
+from .run import Run
+from .transport import Upstream
+
+_K = FailureClass
+# A remaining deadline shorter than this is no time for another attempt (U5).
+_LEAST_FIRST_EVENT_S = 1.0
+
+
+class Trying:
+    """Keeps two balances: every admitted target is reported back exactly once (succeeded, failed or released), and every live attempt leaves
+    ``live``. What is admitted at the moment is ``run.admitted``."""
+
+    def __init__(self, *, journal: Journal, health: DeploymentHealth, upstream: Upstream, gate: KeyGate, defaults: Clocks) -> None:
+        self.journal = journal
+        self.health = health
+        self.upstream = upstream
+        self.gate = gate
+        self.defaults = defaults
+        self.live: set[Attempt] = set()
+        self.ending: Failure | None = None
+        self._retrying = 0
+
+    def first(self, made: Plan) -> Target:
+        """Admit the first target that may be tried. Raises :class:`NoHealthyDeployment`."""
+        target = self._next_admitted(made)
+        if target is not None:
+            return target
+        for candidate in made.order:
+            if self.health.panic(candidate):
+                return candidate
+        waits = [self.health.wait_s(target) for target in made.order]
+        raise NoHealthyDeployment(
+            "Every model that could answer is resting after failures; try again shortly.",
+            retry_after_s=min(max(min(waits, default=1.0), 1.0), 60.0),
+            details={"skipped": [f"{who}: {why}" for who, why in made.skipped][:20]},
+        )
+
+    async def content(self, run: Run) -> Attempt:
+        """The attempt whose answer (or its first content) is in hand. Raises the :class:`GatewayError` for the caller when nothing is left to
+        try; then nothing is admitted."""
+        target = run.admitted
+        tries: dict[tuple[int, str], int] = {}
+        last: GatewayError | None = None
+        force_stream = False
+        while target is not None:
+            if self.ending is not None:
+                raise run.shutdown_error()
+            try:
+                prepared = prepare(run.call, target, run.ceiling(target), force_stream)
+            except UnsupportedParameter as error:
+                self.release(run)
+                run.plan.skip(target, f"cannot take {error.param or 'a parameter'}")
+                last = last or error
+                target = await self._following(run)
+                continue
+            clocks = clocks_for(target.provider, run.remaining_s, self.defaults, streamed=prepared.streamed)
+            attempt = Attempt(target, prepared, clocks, run.keep_text)
+            count = tries[target.deployment] = tries.get(target.deployment, 0) + 1
+            self.live.add(attempt)
+            run.current = attempt
+            try:
+                await attempt.begin(self.upstream)
+                return attempt
+            except AttemptFailed as error:
+                failure = error.failure
+            self.live.discard(attempt)
+            run.current = None
+            if failure.kind is _K.STALE_CONNECTION and count > 1:
+                # Twice in a row is not a connection that had idled too long.
+                failure = msgspec.structs.replace(failure, kind=_K.RESET)
+            run.fail(attempt, failure)
+            if failure is self.ending:
+                self.release(run)
+                raise run.shutdown_error()
+            if failure.code == "stream_required" and not prepared.streamed:
+                # The provider wants long answers streamed (its cap moved): the same request again, as a stream.
+                force_stream = True
+                continue
+            run.admitted = None
+            self.health.failed(target, failure, attempt.elapsed_ms / 1000)
+            last = run.noted(failure)
+            step = self._step(run, target, failure, count, clocks)
+            if step.kind == "same":
+                await self._wait(step.delay_s)
+                if self.health.admit(target) is not None:
+                    raise run.final_error(last)
+                run.admitted = target
+                continue
+            if step.kind == "stop":
+                raise run.final_error(last)
+            run.plan.narrow(step.scope, target)
+            target = await self._following(run)
+        assert last is not None
+        raise run.final_error(last)
+
+    def release(self, run: Run) -> None:
+        """What is admitted ends without saying anything of the host."""
+        if run.admitted is not None:
+            self.health.released(run.admitted)
+            run.admitted = None
+
+    def failed(self, run: Run, failure: Failure, waited_s: float) -> None:
+        if run.admitted is not None:
+            target, run.admitted = run.admitted, None
+            self.health.failed(target, failure, waited_s)
+
+    def end(self, failure: Failure) -> None:
+        """End every live answer with ``failure`` and begin no other attempt (shutdown)."""
+        self.ending = failure
+        for attempt in set(self.live):
+            attempt.abort(failure)
+
+    def _next_admitted(self, made: Plan) -> Target | None:
+        while made.remaining:
+            target = made.remaining.pop(0)
+            why = self.health.admit(target)
+            if why is None:
+                return target
+            made.skip(target, why)
+        return None
+
+    async def _following(self, run: Run) -> Target | None:
+        """The next admitted target, with its own budgets held."""
+        while (target := self._next_admitted(run.plan)) is not None:
+            run.admitted = target
+            extra = tuple(b for b in target.budgets if b not in run.held_budgets)
+            if not extra:
+                return target
+            try:
+                await self.journal.reserve(run.opening, target, run.opening.hold_nusd)
+            except GatewayError as error:
+                self.release(run)
+                run.plan.skip(target, error.message)
+                continue
+            run.held_budgets += extra
+            return target
+        return None
+
+    def _step(self, run: Run, target: Target, failure: Failure, tries: int, clocks: Clocks) -> Step:
+        budget = RetryBudget(in_flight=self.gate.in_flight, retrying=self._retrying)
+        remaining = run.remaining_s
+        return retry.after(
+            failure,
+            attempts=len(run.records),
+            same_target_tries=tries,
+            others_left=bool(run.plan.eligible(failure, target)),
+            remaining_s=remaining if remaining is not None else clocks.total_ms / 1000,
+            content_sent=False,
+            draw=random.random(),  # noqa: S311  # jitter
+            budget_allows=budget.allows,
+            first_event_s=min(clocks.first_event_ms / 1000, _LEAST_FIRST_EVENT_S),
+        )
+
+    async def _wait(self, delay_s: float) -> None:
+        if delay_s > 0:
+            self._retrying += 1
+            try:
+                await asyncio.sleep(delay_s)
+            finally:
+                self._retrying -= 1
