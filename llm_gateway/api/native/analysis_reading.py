@@ -33,7 +33,7 @@ _LINE = re.compile(r"\d{1,7}")
 _SCORE = re.compile(r"\s*(\d{1,3})(?:\.\d+)?\s*(?:/\s*100|%)?\s*")
 _OPENING = re.compile(r'[{\[](?=\s*["{\[])')
 # Enough for prose with code in it; bounds the time a hostile answer can take.
-MOST_TRIES, MOST_MENDS, MOST_CUTS, LONGEST = 50, 3, 20, 200_000
+MOST_TRIES, MOST_MENDS, MOST_CUTS, LONGEST, DEEPEST = 50, 3, 20, 200_000, 30
 _TRAILING_COMMA = re.compile(r",(\s*[\]}])")
 
 
@@ -118,6 +118,8 @@ def close(text: str) -> Any | None:
             in_string = True
         elif char in "{[":
             stack.append("}" if char == "{" else "]")
+            if len(stack) > DEEPEST:
+                return None
         elif char in "}]":
             if not stack or stack.pop() != char:
                 break

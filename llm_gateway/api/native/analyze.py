@@ -88,7 +88,7 @@ class AnalyzeView(GeneratingView):
             way = _without(way, error)
             again = self._call(asked, way, *prompt.chat_of(asked, structured=False, room=way.room), call_id=another_id())
             answer = await self.stream(again)
-        return await sse.Opened.of(answer), way
+        return sse.Opened(answer), way
 
     def _call(self, asked: AnalyzeRequest, way: Way, chat: ChatRequest, size: int, **facts: Any) -> Call:
         return self.call(

@@ -34,7 +34,7 @@ class BrowsableRenderer(BrowsableAPIRenderer):
         with override_method(view, request, method) as posting:
             if not self.show_form_for_method(view, method, posting, None):
                 return None
-        filled = dict(request._request.POST.items()) if request.method == "POST" else view.example
+        filled = _filled(request) or view.example
         fields = [_field(field, filled.get(field.name, "")) for field in msgspec.structs.fields(view.body) if field.name in names]
         return loader.get_template("rest_framework/cogo_form.html").render({"fields": fields})
 
@@ -44,6 +44,14 @@ class BrowsableRenderer(BrowsableAPIRenderer):
             return super().show_form_for_method(view, method, request, obj)
         except exceptions.APIException:
             return False
+
+
+def _filled(request: Request) -> dict[str, Any]:
+    """What was sent, to be corrected and sent again."""
+    try:
+        return dict(request.data.items()) if request.method == "POST" else {}
+    except (exceptions.APIException, AttributeError):
+        return {}
 
 
 def _field(field: msgspec.structs.FieldInfo, value: Any) -> dict[str, Any]:

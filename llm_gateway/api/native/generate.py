@@ -61,7 +61,7 @@ class GenerateView(GeneratingView):
         return Response(msgspec.to_builtins(told), headers=render.headers([answer.summary]))
 
     async def _stream(self, call: Call) -> HttpResponseBase:
-        opened = await sse.Opened.of(await self.stream(call))
+        opened = sse.Opened(await self.stream(call))
         return sse.EventStream(_events(opened), call.id, render.stream_headers(opened.answer))
 
 
@@ -71,7 +71,7 @@ def start_of(opened: sse.Opened) -> dict[str, Any]:
         "id": str(answer.id),
         "model": render.model_name(answer.target, answer.model),
         "provider": answer.target.provider.slug,
-        "strategy": getattr(answer, "strategy", "") or None,
+        "strategy": answer.strategy or None,
     }
 
 

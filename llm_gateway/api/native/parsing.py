@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest
-from django.http.multipartparser import MultiPartParserError
-from rest_framework.parsers import BaseParser, JSONParser
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import JSONParser
 from typing_extensions import override
 
 from llm_gateway.core import json
@@ -19,23 +20,24 @@ T = TypeVar("T")
 FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
 
 
+class BadBody(ParseError):
+    """Carries the gateway's own error through DRF."""
+
+    def __init__(self, error: InvalidRequest) -> None:
+        super().__init__(error.message, error.code)
+        self.error = error
+
+
 class StrictJSONParser(JSONParser):
-    """For DRF's own machinery (``request.data``); views of this room read the body themselves with :func:`json_object`, because DRF takes a
-    chunked body for an empty one."""
+    """For DRF's own machinery (``request.data``, and CSRF's look for a form field); views of this room read the body themselves with
+    :func:`json_object`, because DRF takes a chunked body for an empty one."""
 
     @override
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        return _decode(stream.read())
-
-
-class FormParser(BaseParser):
-    """Never parses: its media type tells the browsable API that this view takes an HTML form, which :func:`form_object` reads."""
-
-    media_type = FORM_TYPES[0]
-
-    @override
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        raise InvalidRequest("Send the body as JSON, with the header `Content-Type: application/json`.", param="content-type")
+        try:
+            return _decode(stream.read())
+        except InvalidRequest as error:
+            raise BadBody(error) from None
 
 
 def is_form(request: HttpRequest) -> bool:
@@ -60,12 +62,8 @@ def json_object(request: HttpRequest) -> dict[str, Any]:
     return decoded
 
 
-def form_object(request: HttpRequest) -> dict[str, Any]:
+def form_object(filled: Mapping[str, Any]) -> dict[str, Any]:
     """An HTML form's filled-in fields; :func:`fit` turns their text into numbers and flags."""
-    try:
-        filled = request.POST
-    except (MultiPartParserError, RequestDataTooBig):
-        raise InvalidRequest("The form could not be read.") from None
     return {name: value for name, value in filled.items() if value != "" and name != "csrfmiddlewaretoken"}
 
 

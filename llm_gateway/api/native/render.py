@@ -92,7 +92,7 @@ def cost_body(nusd: int | None) -> Cost | None:
 def attempt_body(attempt: AttemptRecord) -> AttemptBody:
     return AttemptBody(
         provider=attempt.provider,
-        model=attempt.model,
+        model=attempt.upstream_id if "*" in attempt.model else attempt.model,
         outcome=attempt.outcome,
         status=attempt.status,
         latency_ms=attempt.latency_ms,

@@ -18,6 +18,7 @@ from llm_gateway.core.usage import Usage, UsageSource
 from llm_gateway.models import Attempt, RequestLog
 
 from .auth import HasScope
+from .host import gateway
 from .openapi import documented
 from .render import cost_body, usage_body
 from .shapes import AttemptBody, ResultBody, Results, UsageBody
@@ -55,8 +56,10 @@ class ResultsView(AsyncAPIView):
         rows = [row async for row in selected(self.identity, asked).select_related("team", "client_key", "model")[: limit + 1]]
         page = rows[:limit]
         attempts: dict[UUID, list[AttemptBody]] = {}
+        snapshot = gateway().catalog.snapshot()
+        names = {(snapshot.providers[m.provider_id].slug, m.upstream_id): m.name for m in snapshot.models.values()}
         async for attempt in Attempt.objects.filter(request_id__in=[row.pk for row in page]).order_by("request_id", "number"):
-            attempts.setdefault(attempt.request_id, []).append(_attempt(attempt))
+            attempts.setdefault(attempt.request_id, []).append(_attempt(attempt, names))
         cursor = str(page[-1].pk) if len(rows) > limit else None
         return Results(
             results=[_row(row, attempts.get(row.pk, [])) for row in page],
@@ -183,10 +186,10 @@ def _usage(row: RequestLog) -> UsageBody | None:
     )
 
 
-def _attempt(row: Attempt) -> AttemptBody:
+def _attempt(row: Attempt, names: Mapping[tuple[str, str], str]) -> AttemptBody:
     return AttemptBody(
         provider=row.provider_slug,
-        model=row.upstream_id,
+        model=names.get((row.provider_slug, row.upstream_id), row.upstream_id),
         outcome=row.outcome,
         status=row.http_status,
         latency_ms=row.latency_ms,

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from llm_gateway.core import json
 from llm_gateway.core.errors import GatewayError, InternalError
-from llm_gateway.core.events import Event, Frame, RefusalDelta, TextDelta, ThinkingDelta
+from llm_gateway.core.events import Event, RefusalDelta, TextDelta, ThinkingDelta
 from llm_gateway.core.sse import HEARTBEAT, encode_event
 from llm_gateway.engine.calls import StreamAnswer, Summary
 
@@ -44,37 +44,35 @@ def deltas(events: Iterable[Event]) -> bytes:
 
 
 class Opened:
-    """A stream whose first batch is in hand. A generator that was never stepped cannot clean up after itself, so the first step is taken
-    before the response leaves the view; whoever drops this after that has the upstream closed."""
+    """A stream that has begun upstream and has to be closed by somebody: by :meth:`events` once that is iterated, else when this is dropped
+    (a caller may leave before its response is read at all)."""
 
-    __slots__ = ("_first", "answer")
+    __slots__ = ("_loop", "_taken", "answer")
 
-    def __init__(self, answer: StreamAnswer, first: list[Frame]) -> None:
+    def __init__(self, answer: StreamAnswer) -> None:
         self.answer = answer
-        self._first = first
-
-    @classmethod
-    async def of(cls, answer: StreamAnswer) -> Opened:
-        return cls(answer, await anext(answer.frames, []))
+        self._taken = False
+        self._loop = asyncio.get_running_loop()
 
     async def events(self) -> AsyncGenerator[list[Event], None]:
         """Batches of events; closes the upstream however it ends."""
+        self._taken = True
         try:
-            yield _events(self._first)
             async for batch in self.answer.frames:
-                yield _events(batch)
+                yield [one for frame in batch for one in frame.events]
         finally:
-            await self.answer.frames.aclose()  # type: ignore[attr-defined]  # the pipeline's frames are a generator
+            await self.answer.frames.aclose()
+
+    def __del__(self) -> None:
+        if not self._taken and not self._loop.is_closed():
+            frames = self.answer.frames
+            self._loop.call_soon_threadsafe(lambda: asyncio.ensure_future(frames.aclose()))
 
     def summary(self) -> Summary:
         """After the last batch."""
         if self.answer.summary is None:
             raise InternalError
         return self.answer.summary
-
-
-def _events(frames: list[Frame]) -> list[Event]:
-    return [one for frame in frames for one in frame.events]
 
 
 async def told(source: AsyncGenerator[bytes, None], request_id: object) -> AsyncGenerator[bytes, None]:

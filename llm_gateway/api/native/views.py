@@ -18,6 +18,7 @@ from django.http.response import HttpResponseBase
 from rest_framework import exceptions
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -32,7 +33,7 @@ from .auth import ClientKeyAuthentication, identity_of, presented_key
 from .browsable import BrowsableRenderer
 from .errors import as_gateway_error, request_id
 from .host import gateway
-from .parsing import FormParser, StrictJSONParser, fit, form_object, is_form, json_object
+from .parsing import StrictJSONParser, fit, form_object, is_form, json_object
 
 log = logging.getLogger("cogo.api")
 B = TypeVar("B", bound=contract.Body)
@@ -66,7 +67,7 @@ class AsyncAPIView(APIView):
     authentication_classes = (ClientKeyAuthentication, SessionAuthentication)
     renderer_classes = (JSONRenderer, BrowsableRenderer)
     content_negotiation_class = Negotiation
-    parser_classes = (StrictJSONParser, FormParser)
+    parser_classes = (StrictJSONParser, MultiPartParser, FormParser)
     kind: ClassVar[str] = ""
     body: ClassVar[type[contract.Body] | None] = None
     example: ClassVar[Mapping[str, Any]] = {}
@@ -91,7 +92,7 @@ class AsyncAPIView(APIView):
         """The request's body as ``into``; an HTML form only from a session."""
         request: HttpRequest = self.request._request
         if is_form(request) and self.identity.client_key_id is None:
-            return fit(contract.settled(form_object(request)), into, lax=True)
+            return fit(contract.settled(form_object(self.request.data)), into, lax=True)
         return fit(contract.settled(json_object(request)), into)
 
     @override
@@ -107,7 +108,7 @@ class AsyncAPIView(APIView):
             if presented_key(request) is not None:
                 self.initial(self.request, *args, **kwargs)
             else:
-                await sync_to_async(self.initial)(self.request, *args, **kwargs)
+                await sync_to_async(self._initial_of_session)(request)
             answer = self._handler()(self.request, *args, **kwargs)
             if isawaitable(answer):
                 answer = await answer
@@ -118,7 +119,17 @@ class AsyncAPIView(APIView):
             answer = Response(msgspec.to_builtins(answer))
         response = self.finalize_response(self.request, answer, *args, **kwargs)
         response.headers.setdefault("x-request-id", str(request_id(request)))
-        return _rendered(response)
+        plain = _rendered(response)
+        plain._has_been_logged = True  # what a caller did wrong is a row, not a warning of Django's
+        return plain
+
+    def _initial_of_session(self, request: HttpRequest) -> None:
+        # CSRF looks for a form field in the body, which can be read as a stream only once.
+        if is_form(request):
+            self.request.data  # noqa: B018  # read for what reading does
+        else:
+            request.body  # noqa: B018
+        self.initial(self.request, *self.args, **self.kwargs)
 
     def _handler(self) -> Any:
         method = str(self.request.method).lower()

@@ -25,14 +25,14 @@ from llm_gateway.core.catalog import (
     StrategyInfo,
     Target,
 )
-from llm_gateway.core.chat import ChatResponse, Choice, FinishReason, Text
+from llm_gateway.core.chat import ChatRequest, ChatResponse, Choice, FinishReason, Text
 from llm_gateway.core.errors import GatewayError, KeyRevoked, Unauthenticated
 from llm_gateway.core.events import Event, Frame, TextDelta
 from llm_gateway.core.keys import KeyState
 from llm_gateway.core.money import Rate
 from llm_gateway.core.secret import Secret
 from llm_gateway.core.usage import Usage
-from llm_gateway.engine.calls import AttemptRecord, Call, StreamAnswer, Summary, WholeAnswer
+from llm_gateway.engine.calls import AttemptRecord, Call, StreamAnswer, Summary, WholeAnswer, inbound_of
 
 ALL = frozenset(Scope)
 KEY, NARROW, REVOKED = "caller-one", "caller-narrow", "caller-revoked"
@@ -119,7 +119,7 @@ class FakePipeline:
 
     async def stream(self, call: Call) -> StreamAnswer:
         said = self._next(call)
-        answer = StreamAnswer(call.id, self.served, self.served.upstream_id, False, 1)
+        answer = StreamAnswer(call.id, self.served, self.served.upstream_id, False, 1, "enterprise")
         answer.frames = self._frames(answer, said)
         return answer
 
@@ -256,6 +256,11 @@ def raising(error: GatewayError) -> Callable[[Call], Any]:
         raise error
 
     return answer
+
+
+def a_call() -> Call:
+    chat = ChatRequest(model="", messages=())
+    return Call(id=new_uuid(), kind="generate", identity=identity(), inbound=inbound_of(chat, size=0, needs=frozenset()))
 
 
 def new_uuid() -> UUID:

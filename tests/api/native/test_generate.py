@@ -7,11 +7,12 @@ import json
 
 import pytest
 
+from llm_gateway.api.native import sse
 from llm_gateway.core.catalog import Scope
 from llm_gateway.core.errors import ModelNotFound, RateLimited
 from llm_gateway.core.events import ThinkingDelta
 
-from .fakes import Caller, FakeGateway, Wire, events_of, identity
+from .fakes import Caller, FakeGateway, Wire, a_call, events_of, identity
 
 ANSWER = "Here:\n```python\nprint(1)\n```\n"
 
@@ -57,7 +58,8 @@ async def test_the_call_carries_what_the_caller_said_and_none_of_its_secrets(gat
     gateway.pipeline.answers = ["x"]
     body = {
         "prompt": "do it", "model": "big", "strategy": "ab-testing", "system": "Be brief.", "language": "go",
-        "framework": "gin", "context": {"files": ["a.go"]}, "taskType": "refactor", "maxTokens": 50, "temperature": 0.5, "metadata": {"ticket": 7}, "stream": None,
+        "framework": "gin", "context": {"files": ["a.go"]}, "taskType": "refactor", "maxTokens": 50, "temperature": 0.5,
+        "metadata": {"ticket": 7}, "stream": None,
     }  # fmt: skip
     await caller.post("generate/", body, headers={"x-request-timeout-ms": "1500"})
     (call,) = gateway.pipeline.calls
@@ -192,8 +194,7 @@ async def test_a_stream_tells_start_delta_done(gateway: FakeGateway, caller: Cal
     assert response.headers["x-request-id"] == str(gateway.pipeline.calls[0].id)
     events = events_of(response.text)
     assert [name for name, _ in events] == ["start", "delta", "thinking", "delta", "done"]
-    assert events[0][1]["model"] == "acme-large"
-    assert set(events[0][1]) == {"id", "model", "provider", "strategy"}
+    assert events[0][1] == {"id": response.headers["x-request-id"], "model": "acme-large", "provider": "acme", "strategy": "enterprise"}
     assert events[2][1] == {"content": "hm"}
     done = events[-1][1]
     assert done["code_blocks"] == [{"language": "py", "code": "x = 1"}]
@@ -258,6 +259,22 @@ async def test_a_caller_who_leaves_between_two_pieces_ends_the_upstream_too(gate
         assert not gateway.pipeline.closed.is_set()
         wire.leave()
         await asyncio.wait_for(gateway.pipeline.closed.wait(), 1)
+
+
+async def test_a_response_that_is_never_read_ends_the_upstream(gateway: FakeGateway) -> None:
+    gateway.pipeline.answers = [["one"]]
+    answer = await gateway.pipeline.stream(a_call())
+    opened = sse.Opened(answer)
+    closed = asyncio.Event()
+
+    class Frames:
+        async def aclose(self) -> None:
+            closed.set()
+
+    answer.frames = Frames()  # type: ignore[assignment]
+    response = sse.EventStream(sse.relayed(opened, {}, []), answer.id, {})
+    del opened, response
+    await asyncio.wait_for(closed.wait(), 1)
 
 
 async def test_a_key_without_the_scope_is_refused_and_logged(gateway: FakeGateway) -> None:

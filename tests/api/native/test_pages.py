@@ -7,6 +7,7 @@ import json
 import re
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.core.management import call_command
@@ -90,6 +91,34 @@ def test_a_form_that_is_wrong_says_so_on_its_page(staff: Client) -> None:
     response = staff.post("/api/ai-models/generate", {"prompt": "x", "max_tokens": "many"}, **HTML)
     assert response.status_code == 400
     assert "max_tokens" in response.content.decode()
+
+
+@pytest.mark.parametrize("body", ["{", '{"a": 1, "a": 2}', "[]", ""])
+def test_bad_json_from_the_browser_is_told_on_its_page(db: None, django_user_model: Any, body: str) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(django_user_model.objects.create_superuser("boss", "b@example.org", "a long passphrase"))
+    client.cookies["csrftoken"] = "c" * 32
+    sent = {"content_type": "application/json", "HTTP_X_CSRFTOKEN": "c" * 32}
+    response = client.post("/api/ai-models/generate", body, **sent, **HTML)
+    assert response.status_code == 400
+    assert "request_id" in response.content.decode()
+    assert client.post("/api/ai-models/generate", body, **sent).json()["error"]["code"] in ("invalid_json", "invalid_request")
+
+
+@pytest.mark.parametrize("kind", ["multipart", "urlencoded"])
+def test_a_form_passes_csrf_by_its_own_field(db: None, django_user_model: Any, gateway: FakeGateway, kind: str) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(django_user_model.objects.create_superuser("boss", "b@example.org", "a long passphrase"))
+    client.cookies["csrftoken"] = "c" * 32
+    gateway.pipeline.answers = ["x"]
+    fields = {"prompt": "from a form", "csrfmiddlewaretoken": "c" * 32}
+    if kind == "multipart":
+        response = client.post("/api/ai-models/generate", fields, **HTML)
+    else:
+        response = client.post("/api/ai-models/generate", urlencode(fields), content_type="application/x-www-form-urlencoded", **HTML)
+    assert response.status_code == 200
+    assert gateway.pipeline.calls[0].inbound.chat().messages[1].text == "from a form"
+    assert client.post("/api/ai-models/generate", {"prompt": "x"}, **HTML).status_code == 403
 
 
 def test_what_a_model_says_cannot_script_the_page(staff: Client, gateway: FakeGateway) -> None:
