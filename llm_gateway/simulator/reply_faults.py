@@ -76,7 +76,10 @@ def bend_reply(reply: Reply, plan: Plan, refuse: Callable[[Problem], Reply], hos
     trouble = Problem("server", "The server had an error while processing your request.")
     if fault := plan.get("err200"):
         if reply.frames is not None:
-            return replace(reply, frames=reply.error_frames(_in_stream(fault)), billed=(0, 0))
+            first, *rest = reply.error_frames(_in_stream(fault))
+            # In the array form an error follows other elements; alone it opens the array.
+            first = replace(first, data=first.data.replace(b",\n", b"[", 1)) if first.data.startswith(b",") else first
+            return replace(reply, frames=(first, *rest), billed=(0, 0))
         trouble.code = fault.args[0] if fault.args else None
         body = refuse(trouble)
         return replace(body, status=200, headers=reply.headers)

@@ -84,13 +84,13 @@ class State:
     def find_model(self, provider: str, model: str) -> catalogue.Model | None:
         """The model as served, or None when the provider would say that there is none of this name."""
         if faults.MARK in model or self._sequence_of(model) is not None:
-            return catalogue.Model(model, model, context=1_000_000)
+            return catalogue.Model(model, model, context=1_000_000, output=1_000_000)
         for one in self.models(provider):
             if one.id == model:
                 return one
         if not model or self.strict_models or any(word in model for word in _MISSING):
             return None
-        return catalogue.Model(model, model, context=1_000_000, embedding="embed" in model)
+        return catalogue.Model(model, model, context=1_000_000, output=1_000_000, embedding="embed" in model)
 
     def plan(self, provider: str, model: str, generates: bool) -> Plan:
         """The faults of the next call: named by the model, else programmed for it, else the provider's mood."""

@@ -143,6 +143,12 @@ async def test_a_prompt_beyond_the_window_is_refused_with_its_numbers(sim: Simul
     assert (await ask(sim, "custom", "local-coder-7b", "x" * 4 * 40_000)).status == 400
 
 
+async def test_a_limit_beyond_the_models_is_refused(sim: Simulator) -> None:
+    assert "at most 16384" in (await ask(sim, "openai", "gpt-4o", max_tokens=16_385)).json()["error"]["message"]
+    config = {"maxOutputTokens": 65_537}
+    assert "65537 (exclusive)" in (await ask(sim, "gemini", "gemini-2.5-pro", generationConfig=config)).json()["error"]["message"]
+
+
 async def test_the_served_snapshot_is_named(sim: Simulator) -> None:
     assert (await ask(sim, "openai", "gpt-4o")).json()["model"] == "gpt-4o-2024-08-06"
     assert (await ask(sim, "anthropic", "claude-haiku-4-5")).json()["model"] == "claude-haiku-4-5-20251001"

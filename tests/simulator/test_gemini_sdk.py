@@ -138,6 +138,14 @@ async def test_without_alt_sse_the_stream_is_one_array(sim: Simulator) -> None:
     assert seen.json()[-1]["candidates"][0]["finishReason"] == "STOP"
 
 
+async def test_errors_in_the_array_form_leave_it_an_array(sim: Simulator) -> None:
+    body = {"contents": [{"parts": [{"text": "hi"}]}]}
+    for model, before in (("fault:err200", 0), ("fault:err@3", 3), ("fault:status:500", 0)):
+        seen = await exchange(sim, encoded("POST", f"/gemini/v1beta/models/{model}:streamGenerateContent", body))
+        assert len(seen.json()) == before + 1
+        assert seen.json()[-1]["error"]["code"] >= 500
+
+
 async def test_an_invalid_key_is_a_400_and_a_key_in_the_query_counts(sim: Simulator) -> None:
     seen = await get(sim, "/gemini/v1beta/models", {"x-goog-api-key": "sim-invalid"})
     assert seen.status == 400

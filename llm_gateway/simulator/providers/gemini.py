@@ -176,8 +176,14 @@ class Gemini(Provider):
         return (("server", "scaffolding on HTTPServer2"), ("vary", "Origin, X-Origin, Referer"), ("x-xss-protection", "0"))
 
     def generate(self, call: Call) -> Reply:
-        self.require_model(call)
+        model = self.require_model(call)
         asked = gemini_generate.ask(call.body, call.model, call.stream)
+        if asked.max_tokens is not None and asked.max_tokens > model.output:
+            text = (
+                f"Unable to submit request because it has a maxOutputTokens value of {asked.max_tokens} but the supported range is "
+                f"from 1 (inclusive) to {model.output + 1} (exclusive). Update the value and try again."
+            )
+            raise Problem("bad_request", text)
         check_generate(call.body, call.model)
         return gemini_generate.render(call, asked, call.answer(asked), call.request.query.get("alt") == "sse")
 

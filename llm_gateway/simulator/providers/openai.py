@@ -92,13 +92,20 @@ class OpenAI(Provider):
         )
 
     def chat(self, call: Call) -> Reply:
-        if self.require_model(call).embedding:
+        model = self.require_model(call)
+        if model.embedding:
             text = "This is not a chat model and thus not supported in the v1/chat/completions endpoint."
             raise Problem("unknown_model", text, param="model")
         check_chat(call.body)
         if reasons(call.model):
             self._reject_for_reasoning(call.body)
         asked = openai_chat.ask(call.body, effort_of(call.model, call.body.get("reasoning_effort")))
+        if asked.max_tokens is not None and asked.max_tokens > model.output:
+            text = (
+                f"max_tokens is too large: {asked.max_tokens}. This model supports at most {model.output} completion tokens, "
+                f"whereas you provided {asked.max_tokens}."
+            )
+            raise Problem("bad_request", text, "max_tokens", "invalid_value")
         if asked.json_mode and asked.schema is None and not any("json" in text.lower() for text in asked.texts):
             text = "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
             raise Problem("bad_request", text, "messages")
