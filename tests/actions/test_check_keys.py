@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import connection
+from django.db import connections
 from django.utils import timezone
 
 from llm_gateway.actions import check_keys as module
@@ -257,7 +257,7 @@ async def test_inside_an_event_loop_it_is_awaited() -> None:
     host = await Provider.objects.acreate(slug="h", title="H", service="custom", wire="openai_chat", base_url="http://127.0.0.1:9/v1")
     key = await sync_to_async(store_provider_key)(host, SECRET)
     (result,) = await acheck_keys([key], probe=Network())
-    await sync_to_async(connection.close)()  # the thread's own
+    await sync_to_async(connections.close_all)()  # those of the other thread
     assert result.state == "valid"
 
 
