@@ -106,7 +106,8 @@ def test_depth_is_bounded(pair: tuple[str, str]) -> None:
         b"[" * 65 + b'"' + b'\\"' * 500_000,
         b"[" * 65 + b'"' + b'\\"' * 500_000 + b"\\",
         b"1" * 1_000_000,
-        b"[" + b"[]," * 300_000 + b"1",
+        b"[" + b"[]," * 300_000 + b"1]",
+        b"[" + (b"[" * 64 + b"]" * 64 + b",") * 700 + b"1]",
     ],
 )
 def test_hostile_bodies_are_refused_fast(body: bytes) -> None:

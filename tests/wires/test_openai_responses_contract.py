@@ -129,6 +129,8 @@ def numbered(parts: list[Part]) -> tuple[Part, ...]:
             continue
         if isinstance(part, Thinking):
             part = msgspec.structs.replace(part, id=f"rs_req_{items}")  # noqa: PLW2901  # the copy takes the place of the drawn one
+        elif isinstance(part, ToolCall):
+            part = msgspec.structs.replace(part, id=f"call_{items}")  # noqa: PLW2901  # likewise
         elif isinstance(part, Opaque):
             part = msgspec.structs.replace(part, raw={**part.raw, "id": f"ws_{items}"})  # noqa: PLW2901  # likewise
         found.append(part)
@@ -158,6 +160,7 @@ def responses(draw: st.DrawFn) -> ChatResponse:
     usage = msgspec.structs.replace(
         draw(o.usages()),
         cache_read_tokens=draw(n.counts),
+        cache_write_tokens=draw(n.counts),
         reasoning_tokens=draw(n.counts),
         web_searches=draw(st.none() | st.integers(1, 9)),
     )
