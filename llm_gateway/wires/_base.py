@@ -24,6 +24,8 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     ``sampling``: whether temperature, top_p and top_k may be sent. ``thinking``: ``none``, ``budget``, ``adaptive``, ``level``, ``effort``.
     ``default_max_tokens``: sent where the wire demands a limit and the caller gave none. ``capabilities``: e.g. ``tools``, ``images``,
     ``documents``, ``audio``, ``json_schema``, ``n``. ``drop_hints``: hosts with strict validation, where no hint may be sent.
+    ``extensions``: what an OpenAI-compatible host takes beyond OpenAI's chat format: ``reasoning_content`` (thoughts sent back),
+    ``thought_signature``, ``cache_control``. Apart from capabilities, for it refuses nothing.
     """
 
     upstream_id: str
@@ -36,6 +38,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     context_window: int | None = None
     capabilities: frozenset[str] = frozenset()
     drop_hints: bool = False
+    extensions: frozenset[str] = frozenset()
 
 
 class Inbound(msgspec.Struct, frozen=True, kw_only=True):

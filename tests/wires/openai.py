@@ -17,10 +17,13 @@ from llm_gateway.wires._base import ModelFacts, Wire
 from . import neutral as n
 
 MODEL = "gpt-test"
-CAPABILITIES = frozenset(
-    {"tools", "images", "documents", "audio", "json_schema", "n", "reasoning_content", "thought_signature", "cache_control"}
+FACTS = ModelFacts(
+    upstream_id=MODEL,
+    thinking="effort",
+    max_tokens_field="max_completion_tokens",
+    capabilities=frozenset({"tools", "images", "documents", "audio", "json_schema", "n"}),
+    extensions=frozenset({"reasoning_content", "thought_signature", "cache_control"}),
 )
-FACTS = ModelFacts(upstream_id=MODEL, thinking="effort", max_tokens_field="max_completion_tokens", capabilities=CAPABILITIES)
 
 
 def frames_of(wire: Wire, body: bytes, cuts: Iterable[int] = ()) -> list[Frame]:

@@ -90,7 +90,7 @@ def _assistant(message: Message, facts: ModelFacts) -> dict[str, Any]:
     if refusals:
         body["refusal"] = "".join(refusals)
     # OpenAI refuses the field, DeepSeek and its kin need it in a tool loop: only hosts that say so get it.
-    if thoughts and "reasoning_content" in facts.capabilities:
+    if thoughts and "reasoning_content" in facts.extensions:
         body["reasoning_content"] = "".join(thoughts)
     if calls:
         body["tool_calls"] = calls
@@ -101,7 +101,7 @@ def _call(call: ToolCall, facts: ModelFacts) -> dict[str, Any]:
     if call.custom:
         return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": call.arguments}}
     body: dict[str, Any] = {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments or "{}"}}
-    if call.signature and "thought_signature" in facts.capabilities:
+    if call.signature and "thought_signature" in facts.extensions:
         body["extra_content"] = {"google": {"thought_signature": call.signature}}
     return body
 
@@ -157,4 +157,4 @@ def _file(document: Document) -> dict[str, Any]:
 
 
 def _caches(facts: ModelFacts) -> bool:
-    return "cache_control" in facts.capabilities
+    return "cache_control" in facts.extensions
