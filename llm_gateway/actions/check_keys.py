@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import msgspec
 from asgiref.sync import sync_to_async
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass
@@ -35,7 +35,10 @@ EVERY = timedelta(minutes=5)
 RECENT = timedelta(minutes=2)
 CLAIM = timedelta(seconds=90)
 TIMEOUT_S = 15.0
-AT_ONCE = 16
+# All calls about one key; with the spread below the cluster's timeout for a task.
+KEY_TIMEOUT_S = 40.0
+# Of one round: bounds its time and its connections.
+AT_ONCE = 256
 _JITTER_S = 20.0
 # What says nothing of the key itself.
 _SILENT = (KeyState.UNREACHABLE, KeyState.UNCHECKED)
@@ -126,7 +129,8 @@ def _claim(keys: Iterable[ProviderKey | int] | None, trigger: str, now: datetime
     if keys is None:
         rows = rows.filter(enabled=True, provider__enabled=True)
         if trigger == "schedule":
-            rows = rows.filter(Q(checked_at=None) | Q(checked_at__lte=now - RECENT))
+            due = rows.filter(Q(checked_at=None) | Q(checked_at__lte=now - RECENT))
+            rows = due.order_by(F("checked_at").asc(nulls_first=True), "pk")[:AT_ONCE]
     else:
         rows = rows.filter(pk__in=[key if isinstance(key, int) else key.pk for key in keys])
     jobs = []
@@ -170,18 +174,21 @@ async def _ask(job: _Job, probe: ProbeCall) -> KeyVerdict:
     service = services.get(provider.service)
     last = KeyVerdict(KeyState.UNCHECKED, "This host offers no unbilled call that would tell; a real request will.")
     try:
-        headers = service.headers(provider.wire, job.secret, {})
-        for call in service.probes(provider.base_url, provider.wire):
-            try:
-                answer = await probe(call.method, call.url, headers, timeout_s=TIMEOUT_S, allow_private=provider.allow_private)
-            except AttemptFailed as error:
-                last = _unreachable(error.failure)
-                continue
-            verdict = service.judge(call, answer.status, answer.headers, answer.body)
-            if verdict is not None:
-                return verdict
-            text = answer.body[:300].decode("utf-8", "replace")
-            last = KeyVerdict(KeyState.UNREACHABLE, f"The provider's answer says nothing of the key: HTTP {answer.status}.", text)
+        async with asyncio.timeout(KEY_TIMEOUT_S):
+            headers = service.headers(provider.wire, job.secret, {})
+            for call in service.probes(provider.base_url, provider.wire):
+                try:
+                    answer = await probe(call.method, call.url, headers, timeout_s=TIMEOUT_S, allow_private=provider.allow_private)
+                except AttemptFailed as error:
+                    last = _unreachable(error.failure)
+                    continue
+                verdict = service.judge(call, answer.status, answer.headers, answer.body)
+                if verdict is not None:
+                    return verdict
+                text = answer.body[:300].decode("utf-8", "replace")
+                last = KeyVerdict(KeyState.UNREACHABLE, f"The provider's answer says nothing of the key: HTTP {answer.status}.", text)
+    except TimeoutError:
+        return _unreachable(Failure(kind=_F.TTFB_TIMEOUT))
     except Exception as error:
         return KeyVerdict(KeyState.UNREACHABLE, f"The check itself failed ({type(error).__name__}); the key was not judged.")
     return last

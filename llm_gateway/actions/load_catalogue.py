@@ -21,6 +21,8 @@ from ._memory import recall, remember
 MEMORY = "catalogue"
 _FACTS = ("title", "lifecycle", "retires_on", "context_window", "max_output_tokens", "capabilities", "note")
 
+_EMPTY: tuple[Any, ...] = (None, "", [])
+
 
 class CatalogueLoad(msgspec.Struct, frozen=True, kw_only=True):
     """How many rows were made or brought up to date. ``kept``: names left as the operator has them although the catalogue differs;
@@ -174,11 +176,12 @@ def _value(row: ModelRow, name: str) -> Any:
 
 
 def _changes(model: LanguageModel, row: ModelRow) -> dict[str, Any]:
-    """What a load sets on a row that exists; of the operator's own only what is empty."""
+    """What a load sets on a row that exists; of the operator's own only what is empty. What the catalogue does not know it leaves."""
     own = _own(model)
     changes = {}
     for name in _FACTS:
         value, present = _value(row, name), getattr(model, name)
-        if value != present and (not own or present in (None, "", [])):
+        says_nothing = value in _EMPTY and name not in ("retires_on", "note")
+        if value != present and not says_nothing and (not own or present in _EMPTY):
             changes[name] = value
     return changes

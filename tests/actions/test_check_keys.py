@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from types import MappingProxyType
@@ -9,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from asgiref.sync import sync_to_async
+from django.core.management import call_command
 from django.db import connections
 from django.utils import timezone
 
@@ -226,6 +229,70 @@ def test_keys_are_asked_side_by_side(host: Provider) -> None:
     network = Network()
     assert len(check_keys(probe=network)) == 6
     assert network.most == 6
+
+
+def test_a_probe_that_never_ends_ends(key: ProviderKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Silent(Network):
+        async def __call__(self, *args: Any, **options: Any) -> Any:
+            await asyncio.sleep(60)
+
+    monkeypatch.setattr(module, "KEY_TIMEOUT_S", 0.05)
+    (result,) = check_keys(probe=Silent())
+    assert result.state == "unreachable"
+    assert "in time" in result.reason
+
+
+def test_a_round_is_bounded_and_begins_with_those_checked_longest_ago(host: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "AT_ONCE", 2)
+    for number, minutes in enumerate((10, None, 30)):
+        row = store_provider_key(host, f"{SECRET}-{number}", f"key {number}")
+        ProviderKey.objects.filter(pk=row.pk).update(checked_at=minutes and timezone.now() - timedelta(minutes=minutes))
+    assert [result.name for result in check_keys(probe=Network())] == ["key 1", "key 2"]
+    assert [result.name for result in check_keys(probe=Network())] == ["key 0"]
+
+
+def test_a_round_costs_few_queries_per_key(host: Provider, django_assert_max_num_queries: Any) -> None:
+    for number in range(5):
+        store_provider_key(host, f"{SECRET}-{number}", f"key {number}")
+    check_keys(probe=Network())
+    ProviderKey.objects.update(checked_at=None)
+    with django_assert_max_num_queries(1 + 5 * 5):  # claim, savepoint twice, verdict, history
+        assert len(check_keys(probe=Network())) == 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_processes_at_once_ask_once_per_key() -> None:
+    host = Provider.objects.create(slug="h", title="H", service="custom", wire="openai_chat", base_url="http://127.0.0.1:9/v1")
+    for number in range(4):
+        store_provider_key(host, f"{SECRET}-{number}", f"key {number}")
+    networks = [Network(), Network()]
+    results: list[Any] = []
+    start = threading.Barrier(2)
+
+    def process(network: Network) -> None:
+        start.wait(5)
+        results.extend(check_keys(probe=network))
+        connections.close_all()
+
+    threads = [threading.Thread(target=process, args=(network,)) for network in networks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(result.name for result in results) == [f"key {number}" for number in range(4)]
+    assert sum(len(network.calls) for network in networks) == 4
+    assert KeyCheck.objects.count() == 4
+
+
+def test_no_form_of_the_database_shows_a_key(key: ProviderKey, capsys: pytest.CaptureFixture[str]) -> None:
+    check_keys(probe=Network(Answer(401, f'{{"error":{{"message":"no {SECRET}"}}}}'.encode())))
+    check_keys([key], probe=Network(Answer(500, SECRET.encode())))
+    out = io.StringIO()
+    call_command("dumpdata", "llm_gateway", "django_q", "admin", stdout=out)
+    assert "providerkey" in out.getvalue()
+    said = capsys.readouterr()
+    assert SECRET not in out.getvalue() + said.out + said.err
+    assert SECRET not in repr([key, str(key), vars(key)])
 
 
 def test_a_key_that_cannot_be_decrypted_says_so_and_leaves_routing(key: ProviderKey) -> None:

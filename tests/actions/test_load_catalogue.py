@@ -73,6 +73,13 @@ def test_an_untouched_row_follows_the_catalogue() -> None:
     assert model.successor is not None
 
 
+def test_what_the_catalogue_does_not_know_is_left() -> None:
+    load_catalogue()
+    LanguageModel.objects.filter(name="qwen3p8-max").update(context_window=262_144)
+    assert load_catalogue().models_updated == 0
+    assert LanguageModel.objects.get(name="qwen3p8-max").context_window == 262_144
+
+
 def test_routing_choices_are_the_operators_even_on_untouched_rows() -> None:
     load_catalogue()
     LanguageModel.objects.filter(name="claude-opus-5-5").update(auto=True, position=1, enabled=False)

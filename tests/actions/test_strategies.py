@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
+from django.db import connections
 
 from llm_gateway.actions import ActionError
 from llm_gateway.actions.activate_strategy import activate_strategy
@@ -97,3 +100,22 @@ def test_there_is_nothing_to_go_back_to_at_first() -> None:
     activate_strategy("enterprise")
     with pytest.raises(ActionError, match="No earlier"):
         rollback_strategy()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_switching_from_many_sides_at_once_leaves_one_in_force() -> None:
+    names = ["enterprise", "ab-testing", "performance-based"] * 2
+    start = threading.Barrier(len(names))
+
+    def switch(name: str) -> None:
+        start.wait(5)
+        activate_strategy(name)
+        connections.close_all()
+
+    threads = [threading.Thread(target=switch, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    (name,) = active()
+    assert StrategyActivation.objects.order_by("-pk").first().strategy.name == name  # type: ignore[union-attr]
