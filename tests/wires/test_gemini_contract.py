@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from llm_gateway.core import json
@@ -127,7 +127,9 @@ def responses(draw: st.DrawFn) -> ChatResponse:
     ids: set[str] = set()
     for index in range(draw(st.integers(1, 2))):
         parts = draw(st.lists(pieces, max_size=4).map(tuple).filter(n.lonely_text))
-        parts = tuple(part for part in parts if not isinstance(part, ToolCall) or (part.id not in ids and not ids.add(part.id)))  # type: ignore[func-returns-value]
+        found = [part.id for part in parts if isinstance(part, ToolCall)]
+        assume(len({*ids, *found}) == len(ids) + len(found))
+        ids.update(found)
         raw = draw(st.sampled_from([*FINISH, "OTHER", "MALFORMED_FUNCTION_CALL", "LANGUAGE"]))
         calls = sum(isinstance(part, ToolCall) for part in parts)
         choices.append(Choice(index=index, parts=parts, finish=finish_of(raw, calls), raw_finish=raw))
