@@ -27,11 +27,13 @@ from llm_gateway.core.events import (
 from llm_gateway.core.usage import Usage
 from llm_gateway.wires import openai_chat, openai_responses
 from llm_gateway.wires._base import Reply
+from llm_gateway.wires._openai.ids import call_id
 
 from . import openai as o
 
 REPLY = Reply(request_id="req", model="served", created=7)
 ASKED = Reply(request_id="req", model="served", created=7, include_usage=True)
+MADE = call_id("req", 0, 0)
 USAGE = Usage(input_tokens=3, output_tokens=2, cache_read_tokens=1, reasoning_tokens=1)
 
 
@@ -88,7 +90,7 @@ def test_calls_open_with_id_and_name_and_an_empty_one_is_an_empty_object() -> No
     events = [Start("id"), ToolStart(0, "", "f"), ToolStart(1, "b", "g"), ToolDelta(1, "[]"), Finish(FinishReason.TOOL_CALLS), Done()]
     pieces = [delta["tool_calls"][0] for delta in deltas(chat_stream(events)) if "tool_calls" in delta]
     assert pieces == [
-        {"index": 0, "id": "call_req_0_0", "type": "function", "function": {"name": "f", "arguments": ""}},
+        {"index": 0, "id": MADE, "type": "function", "function": {"name": "f", "arguments": ""}},
         {"index": 0, "function": {"arguments": "{}"}},
         {"index": 1, "id": "b", "type": "function", "function": {"name": "g", "arguments": ""}},
         {"index": 1, "function": {"arguments": "[]"}},
@@ -151,7 +153,7 @@ def test_a_whole_chat_answer_has_openais_shape() -> None:
                     "content": "a",
                     "refusal": None,
                     "reasoning_content": "hm",
-                    "tool_calls": [{"id": "call_req_0_0", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+                    "tool_calls": [{"id": MADE, "type": "function", "function": {"name": "f", "arguments": "{}"}}],
                 },
                 "logprobs": None,
                 "finish_reason": "tool_calls",
@@ -212,8 +214,8 @@ def test_responses_items_come_back_whole_from_the_caller() -> None:
         Message(
             role="assistant",
             parts=(
-                Thinking(text="hm", signature="sig", wire="anthropic_messages", id="rs_req_0"),
-                Thinking(redacted="blob", wire="anthropic_messages", id="rs_req_1"),
+                Thinking(text="hm", signature="sig", wire="anthropic_messages", id="rs_cogo_req_0"),
+                Thinking(redacted="blob", wire="anthropic_messages", id="rs_cogo_req_1"),
                 *RESPONSE.choices[0].parts[2:],
             ),
         ),

@@ -486,3 +486,29 @@ def test_text_documents_become_text_and_documents_by_url_are_refused_where_there
         openai_chat.WIRE.encode_request(linked, PLAIN)
     item = openai_responses.WIRE.encode_request(linked, PLAIN)["input"][0]["content"][0]
     assert item == {"type": "input_file", "file_url": "https://example.com/a.pdf"}
+
+
+def test_thoughts_of_our_making_do_not_reach_openai() -> None:
+    items = [
+        {"type": "reasoning", "id": "rs_cogo_req_0", "summary": []},
+        {"type": "reasoning", "id": "rs_x", "summary": [], "encrypted_content": "cogo:s:anthropic_messages:sig"},
+        {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "tok"},
+        {"role": "user", "content": "hello"},
+    ]
+    inbound = responses_in(input=items)
+    passed = json.loads(openai_responses.WIRE.edit_request(inbound.body, Edits(facts=PLAIN, stream=False)))
+    assert passed["input"] == items[2:]
+    translated = openai_responses.WIRE.encode_request(inbound.chat(), PLAIN)["input"]
+    assert [item for item in translated if item["type"] == "reasoning"] == [items[2]]
+
+
+@pytest.mark.parametrize("wire", [openai_chat.WIRE, openai_responses.WIRE])
+def test_a_choice_narrowed_in_another_format_is_fewer_tools(wire: Any) -> None:
+    tools = (FUNCTION, Tool(name="g"), Tool(name="h"))
+    choice = ToolChoice(mode="required", allowed=("f", "g"))
+    body = wire.encode_request(asked(tools=tools, tool_choice=choice, origin="gemini_generate"), PLAIN)
+    assert [tool.get("name") or tool["function"]["name"] for tool in body["tools"]] == ["f", "g"]
+    assert body["tool_choice"] == "required"
+    own = wire.encode_request(asked(tools=tools, tool_choice=choice, origin="openai_chat"), PLAIN)
+    assert len(own["tools"]) == 3
+    assert own["tool_choice"]["type"] == "allowed_tools"

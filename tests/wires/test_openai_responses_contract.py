@@ -128,7 +128,7 @@ def numbered(parts: list[Part]) -> tuple[Part, ...]:
             found.append(part)
             continue
         if isinstance(part, Thinking):
-            part = msgspec.structs.replace(part, id=f"rs_req_{items}")  # noqa: PLW2901  # the copy takes the place of the drawn one
+            part = msgspec.structs.replace(part, id=f"rs_cogo_req_{items}")  # noqa: PLW2901  # the copy takes the place of the drawn one
         elif isinstance(part, ToolCall):
             part = msgspec.structs.replace(part, id=f"call_{items}")  # noqa: PLW2901  # likewise
         elif isinstance(part, Opaque):

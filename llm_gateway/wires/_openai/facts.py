@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llm_gateway.core.chat import ChatRequest, Reasoning
+from llm_gateway.core.chat import ChatRequest, Reasoning, Tool, ToolChoice
 from llm_gateway.core.errors import UnsupportedParameter
 from llm_gateway.wires import _capabilities
 from llm_gateway.wires._base import ModelFacts
@@ -38,3 +38,13 @@ def effort_of(reasoning: Reasoning) -> str | None:
     if budget == 0:
         return "none"
     return "low" if budget <= 2048 else "medium" if budget <= 8192 else "high"
+
+
+def offered(chat: ChatRequest, wire: str) -> tuple[list[Tool], ToolChoice | None]:
+    """The tools and the choice to send. Only OpenAI's own formats say ``allowed_tools``, and few hosts know it: a narrowed choice of
+    another origin becomes fewer tools."""
+    tools = _capabilities.hosted(chat, wire)
+    choice = chat.tool_choice
+    if choice is None or not choice.allowed or chat.origin in ("openai_chat", "openai_responses"):
+        return tools, choice
+    return [tool for tool in tools if tool.name in choice.allowed], ToolChoice(mode=choice.mode)

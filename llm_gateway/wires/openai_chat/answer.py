@@ -21,6 +21,7 @@ from llm_gateway.core.events import (
     UsageReport,
 )
 from llm_gateway.core.json import dumps
+from llm_gateway.wires._openai.ids import call_id
 from llm_gateway.wires._openai.inbound import split_data_url
 from llm_gateway.wires._openai.usage import decode_usage
 
@@ -196,7 +197,7 @@ class Reader:
             call.signature = signature_of(delta.extra_content)
             if call.name or arguments:
                 call.started = True
-                call.id = call.id or f"call_{self._id}_{at}_{call.index}"
+                call.id = call.id or call_id(self._id, at, call.index)
                 events.append(ToolStart(call.index, call.id, call.name, call.custom, call.signature, at))
         if arguments:
             events.append(ToolDelta(call.index, arguments, at))

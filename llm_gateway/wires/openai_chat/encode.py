@@ -21,10 +21,11 @@ _SHARED_HINTS = ("prompt_cache_key", "prompt_cache_retention", "prompt_cache_opt
 def encode_request(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
     _capabilities.check(chat, facts)
     body: dict[str, Any] = {"model": facts.upstream_id, "messages": messages_to(chat, facts)}
-    if chat.tools:
-        body["tools"] = [_tool(tool, chat) for tool in _capabilities.hosted(chat, NAME)]
-    if chat.tool_choice:
-        body["tool_choice"] = _tool_choice(chat.tool_choice, chat)
+    tools, choice = can.offered(chat, NAME)
+    if tools:
+        body["tools"] = [_tool(tool, chat) for tool in tools]
+    if choice:
+        body["tool_choice"] = _tool_choice(choice, chat)
     plain: dict[str, Any] = {
         "parallel_tool_calls": chat.parallel_tool_calls if chat.tools else None,
         facts.max_tokens_field: chat.max_tokens,

@@ -24,6 +24,7 @@ from llm_gateway.core.events import (
 from llm_gateway.core.json import dumps
 from llm_gateway.core.usage import Usage
 from llm_gateway.wires._base import Reply
+from llm_gateway.wires._openai.ids import call_id
 from llm_gateway.wires._openai.inbound import data_url
 from llm_gateway.wires._openai.reply import error_object
 from llm_gateway.wires._openai.usage import encode_chat_usage
@@ -90,12 +91,8 @@ def _choice(choice: Choice, reply: Reply) -> dict[str, Any]:
     }
 
 
-def call_id(own: str, reply: Reply, choice: int, index: int) -> str:
-    return own or f"call_{reply.request_id}_{choice}_{index}"
-
-
 def _call(call: ToolCall, position: int, choice: int, reply: Reply) -> dict[str, Any]:
-    head = {"id": call_id(call.id, reply, choice, position)}
+    head = {"id": call.id or call_id(reply.request_id, choice, position)}
     if call.custom:
         return head | {"type": "custom", "custom": {"name": call.name, "input": call.arguments}}
     body = head | {"type": "function", "function": {"name": call.name, "arguments": call.arguments or "{}"}}
@@ -203,7 +200,7 @@ class ChatStreamEncoder:
     def _tool_start(self, event: ToolStart, out: list[bytes]) -> None:
         state = self._choice(event.choice, out)
         self._close_call(state, event.choice, out)
-        head: dict[str, Any] = {"index": event.index, "id": call_id(event.id, self._reply, event.choice, event.index)}
+        head: dict[str, Any] = {"index": event.index, "id": event.id or call_id(self._reply.request_id, event.choice, event.index)}
         if event.custom:
             head |= {"type": "custom", "custom": {"name": event.name, "input": ""}}
         else:

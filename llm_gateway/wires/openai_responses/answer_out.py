@@ -22,9 +22,10 @@ from llm_gateway.core.chat import (
 from llm_gateway.core.json import dumps
 from llm_gateway.core.usage import Usage
 from llm_gateway.wires._base import Reply
+from llm_gateway.wires._openai.ids import call_id
 from llm_gateway.wires._openai.usage import encode_responses_usage
 
-from .names import NAME, pack
+from .names import NAME, made_id, pack
 
 _INCOMPLETE = {FinishReason.LENGTH: "max_output_tokens", FinishReason.CONTENT_FILTER: "content_filter"}
 
@@ -41,10 +42,10 @@ class Names:
         self._spaces: dict[str, Tool] = {tool.name: tool for tool in tools if tool.raw and "namespace" in tool.raw and not tool.builtin}
 
     def item(self, kind: str, index: int) -> str:
-        return f"{kind}_{self.request_id}_{index}"
+        return made_id(kind, self.request_id, index)
 
     def call(self, own: str, index: int) -> str:
-        return own or f"call_{self.request_id}_{index}"
+        return own or call_id(self.request_id, 0, index)
 
     def function(self, name: str) -> dict[str, str]:
         """A flat name as the caller gave it: name and namespace."""

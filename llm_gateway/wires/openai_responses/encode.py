@@ -32,11 +32,12 @@ _SHARED_EXTRAS: Final = ("verbosity", "top_logprobs", "moderation")
 def encode_request(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
     _check(chat, facts)
     instructions, items = input_of(chat)
+    tools, choice = can.offered(chat, NAME)
     body: dict[str, Any] = {"model": facts.upstream_id, "input": items}
     plain: dict[str, Any] = {
         "instructions": instructions,
-        "tools": _tools(chat) or None,
-        "tool_choice": _tool_choice(chat.tool_choice, chat) if chat.tool_choice else None,
+        "tools": _tools(tools, chat) or None,
+        "tool_choice": _tool_choice(choice, chat) if choice else None,
         "parallel_tool_calls": chat.parallel_tool_calls if chat.tools else None,
         "max_output_tokens": chat.max_tokens,
         "reasoning": _reasoning(chat.reasoning, facts) or None,
@@ -94,10 +95,10 @@ def _put_back(body: dict[str, Any], chat: ChatRequest, facts: ModelFacts) -> Non
             body["include"] = ["reasoning.encrypted_content"]
 
 
-def _tools(chat: ChatRequest) -> list[dict[str, Any]]:
+def _tools(offered: list[Tool], chat: ChatRequest) -> list[dict[str, Any]]:
     tools: list[dict[str, Any]] = []
     spaces: dict[str, dict[str, Any]] = {}
-    for tool in _capabilities.hosted(chat, NAME):
+    for tool in offered:
         if tool.builtin:
             tools.append(tool.raw or {"type": tool.builtin})
         elif tool.raw and "namespace" in tool.raw:

@@ -24,7 +24,7 @@ from llm_gateway.core.errors import UnsupportedParameter
 from llm_gateway.wires._openai.facts import without_none
 from llm_gateway.wires._openai.inbound import data_url
 
-from .names import NAME
+from .names import NAME, is_ours
 
 
 def input_of(chat: ChatRequest) -> tuple[str | None, list[dict[str, Any]]]:
@@ -83,7 +83,9 @@ def _own_items(part: Part, spaces: dict[str, Tool]) -> Iterator[dict[str, Any]]:
             yield {"type": kind, "call_id": part.call_id, "output": _output(part)}
         case Thinking(wire="openai_responses") if part.signature or part.id:
             summary = [{"type": "summary_text", "text": part.text}] if part.text else []
-            yield {"type": "reasoning"} | without_none(id=part.id) | {"summary": summary} | without_none(encrypted_content=part.signature)
+            item = {"type": "reasoning"} | without_none(id=part.id) | {"summary": summary} | without_none(encrypted_content=part.signature)
+            if not is_ours(item):
+                yield item
         case Opaque(wire="openai_responses"):
             yield part.raw
         case Opaque():

@@ -41,6 +41,25 @@ def qualified(namespace: str, name: str) -> str:
     return f"{flat[: _MAX_NAME - 9]}_{digest}"
 
 
+def made_id(kind: str, request_id: str, index: int) -> str:
+    return f"{kind}_cogo_{request_id}_{index}"
+
+
+def is_ours(item: object) -> bool:
+    """A reasoning item of our making (another format's thoughts): OpenAI knows neither its id nor its token."""
+    match item:
+        case {"type": "reasoning", "encrypted_content": str(token)}:
+            return token.startswith(_MARK)
+        case {"type": "reasoning", "id": str(own)}:
+            return own.startswith("rs_cogo_")
+        case _:
+            return False
+
+
+# Either of these bytes is in a body that has such an item.
+OURS_IN_JSON: Final = (b'"cogo:', b'"rs_cogo_')
+
+
 def pack(token: str, wire: str | None, redacted: bool) -> str:
     """Another format's thinking token as ``encrypted_content``; callers send it back unread."""
     return token if wire == NAME and not redacted else f"{_MARK}{'r' if redacted else 's'}:{wire or ''}:{token}"
