@@ -121,9 +121,13 @@ class SseDecoder:
             self._first = False
             if raw.startswith(_BOM):
                 return self._slow_frame(raw, raw[3:])
-        # The frame nearly every provider sends: one data line, ended by two LF.
+        # The frames nearly every provider sends: one data line, with or without its event's name, ended by two LF.
         if raw.startswith(b"data: ") and raw.find(b"\n") == len(raw) - 2 and b"\r" not in raw:
             return SseFrame(raw, None, raw[6:-2])
+        if raw.startswith(b"event: ") and b"\r" not in raw:
+            line = raw.find(b"\n")
+            if raw.startswith(b"data: ", line + 1) and raw.find(b"\n", line + 1) == len(raw) - 2:
+                return SseFrame(raw, raw[7:line].decode("utf-8", "replace"), raw[line + 7 : -2])
         return self._slow_frame(raw, raw)
 
     @staticmethod
