@@ -26,11 +26,6 @@ class GatewayAdmin(ModelAdmin):
     empty_title = "Nothing here yet"
     empty_hint = ""
 
-    @override
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        context = {"empty_title": self.empty_title, "empty_hint": self.empty_hint, **(extra_context or {})}
-        return super().changelist_view(request, context)
-
     @method_decorator(sensitive_post_parameters())
     @override
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -85,6 +85,8 @@ class ProviderAdmin(GatewayAdmin):
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name in ("service", "wire"):
             kwargs["widget"] = _choices(db_field.name)
+        if db_field.name == "base_url":
+            kwargs["assume_scheme"] = "https"
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     @admin.display(description="keys")

@@ -1,0 +1,111 @@
+"""Every page of every noun renders, with rows and without."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.contrib import admin
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from django_q.models import Failure, OrmQ, Schedule, Success, Task
+
+from llm_gateway.models import Budget, DeploymentHealth, Heartbeat, LedgerEntry, RequestBody
+from tests.analytics import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def fill() -> None:
+    found = factories.catalogue()
+    key = factories.client_key()
+    factories.traffic(days=2, per_day=8)
+    now = timezone.now()
+    budget = Budget.objects.create(name="all", limit_nusd=10**9, posted_nusd=5, held_nusd=3)
+    LedgerEntry.objects.create(budget=budget, created_at=now, amount_nusd=-5, kind="adjustment", state="posted")
+    DeploymentHealth.objects.create(provider_key=found["keys"]["openai"], upstream_id="x", state="open", since=now)
+    Heartbeat.objects.create(name="tasks", at=now)
+    Schedule.objects.create(func="llm_gateway.tasks.heartbeat", name="cogo:heartbeat", schedule_type="C", cron="* * * * *")
+    OrmQ.objects.create(key="cogo", payload="x", lock=now)
+    for number, good in enumerate((True, False)):
+        times = {"started": now, "stopped": now + timedelta(seconds=1)}
+        Task.objects.create(id=f"t{number}", name=f"task {number}", func="a.b", success=good, result="Trace\nValueError: no", **times)
+    row = factories.request(now, key, found["models"]["kimi-k3"])
+    RequestBody.objects.create(request=row, created_at=now)
+
+
+def name(model: type, page: str, *args: object) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=args)
+
+
+MODELS = sorted(admin.site._registry, key=lambda m: m._meta.label)
+IDS = [m._meta.label for m in MODELS]
+
+
+def test_every_noun_has_a_page() -> None:
+    labels = set(IDS)
+    nouns = "Provider ProviderKey LanguageModel Alias Price Strategy StrategyActivation Team ClientKey Budget LedgerEntry RequestLog"
+    assert {f"llm_gateway.{noun}" for noun in f"{nouns} DeploymentHealth KeyCheck Heartbeat".split()} <= labels
+    assert {"auth.User", "auth.Group", "django_q.Schedule", "django_q.Success", "django_q.Failure", "django_q.OrmQ"} <= labels
+
+
+@pytest.mark.parametrize("model", MODELS, ids=IDS)
+def test_lists_and_forms_render_while_there_is_nothing(boss: Client, model: type) -> None:
+    assert boss.get(name(model, "changelist")).status_code == 200
+    allowed = admin.site._registry[model].has_add_permission(_request(boss))
+    assert boss.get(name(model, "add")).status_code == (200 if allowed else 403)
+
+
+def test_lists_forms_and_history_render_with_rows(boss: Client) -> None:
+    fill()
+    for model in MODELS:
+        assert boss.get(name(model, "changelist")).status_code == 200, model
+        row = model._default_manager.first() if model not in (Success, Failure) else model._default_manager.get()
+        assert row is not None, model
+        for page in ("change", "history"):
+            answer = boss.get(name(model, page, row.pk))
+            assert answer.status_code == 200, (model, page)
+
+
+def test_the_dashboard_renders_with_rows_and_without(boss: Client) -> None:
+    empty = boss.get("/admin/").content.decode()
+    assert "Add a provider key" in empty
+    assert "The task cluster is silent" in empty
+    fill()
+    full = boss.get("/admin/").content.decode()
+    assert "Cost this month" in full
+    assert "The task cluster is silent" not in full
+    assert "degraded" in full
+    assert "Simulated:" not in full
+
+
+def test_simulated_providers_are_announced(boss: Client) -> None:
+    factories.provider("sim", "Simulator", simulated=True)
+    assert "Simulated: answers are not from real models" in boss.get("/admin/").content.decode()
+
+
+def test_an_empty_list_says_what_to_do(boss: Client) -> None:
+    html = boss.get(name(_model("Provider"), "changelist")).content.decode()
+    assert "paste its key on the same page" in html
+
+
+def test_background_work_shows_no_pickle_and_no_form(boss: Client) -> None:
+    fill()
+    page = boss.get(name(Failure, "change", "t1")).content.decode()
+    assert "ValueError: no" in page
+    assert 'name="func"' not in page
+    assert boss.post(name(Schedule, "add"), {"func": "os.system"}).status_code == 403
+
+
+def _model(label: str) -> type:
+    return next(m for m in MODELS if m._meta.object_name == label)
+
+
+def _request(client: Client) -> object:
+    from django.contrib.auth.models import User
+    from django.test import RequestFactory
+
+    request = RequestFactory().get("/admin/")
+    request.user = User.objects.get(username="boss")
+    return request
