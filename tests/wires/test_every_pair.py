@@ -55,7 +55,7 @@ def read(name: str, stream: bytes) -> list[Event]:
     return [event for frame in decoder.feed(stream) + decoder.close() for event in frame.events]
 
 
-@pytest.mark.parametrize(("caller", "provider"), product(FORMATS, FORMATS))
+@pytest.mark.parametrize(("caller", "provider"), list(product(FORMATS, FORMATS)))
 def test_a_turn_with_tools_survives(caller: str, provider: str) -> None:
     sent = json.dumps(wires.get(caller).encode_request(msgspec.structs.replace(CHAT, origin=caller), FACTS))
     chat = dialects.get(caller).decode_request(sent, {"kind": "chat", "model": "m", "stream": "sse"}).chat()
