@@ -1,4 +1,4 @@
-"""Ask the providers whether our keys work: real calls that are not billed, several at a time, each key by one process only.
+"""Ask the providers whether our keys work: real calls that are not billed, several at a time, by the schedule each key in one process only.
 
 A verdict is written only where the key and its state are still what they were when it was claimed, so that a key replaced or refused in the
 meantime is not put right by an old answer. An answer that says nothing of the key (the provider cannot be reached, or has no model list)
@@ -100,9 +100,9 @@ def check_keys(
     probe: ProbeCall | None = None,
     spread_s: float = 0.0,
 ) -> list[KeyResult]:
-    """Check ``keys`` (by default every enabled one that is due) and store what came out; a key another process is checking is left out.
+    """Check ``keys`` (by default every enabled one that is due) and store what came out.
 
-    ``trigger``: ``schedule``, ``save`` or ``demand``, for the history. ``spread_s``: each probe waits a random part of it first.
+    ``trigger``: ``schedule``, ``save`` or ``demand``. The schedule leaves out what another process is checking; who asks gets an answer. ``spread_s``: each probe waits a random part of it first.
     Not for use inside an event loop: there :func:`acheck_keys`.
     """
     jobs = _claim(keys, trigger, now or timezone.now())
@@ -135,7 +135,7 @@ def _claim(keys: Iterable[ProviderKey | int] | None, trigger: str, now: datetime
         rows = rows.filter(pk__in=[key if isinstance(key, int) else key.pk for key in keys])
     jobs = []
     for key in rows:
-        free = Q(checking_until=None) | Q(checking_until__lt=now)
+        free = Q(checking_until=None) | Q(checking_until__lt=now) if trigger == "schedule" else Q()
         if ProviderKey.objects.filter(free, pk=key.pk).update(checking_until=now + CLAIM):
             jobs.append(_job(key, now + CLAIM))
     return jobs
@@ -223,7 +223,7 @@ def _store(job: _Job, verdict: KeyVerdict, latency_ms: int | None, *, trigger: s
     if state is not before:
         changes["state"] = state.value  # not volatile: every worker learns of it
     same = ProviderKey.objects.filter(pk=key.pk, ciphertext=key.ciphertext, state=before.value)
-    applied = bool(same.filter(checking_until=job.claim).update(**changes))
+    applied = bool(same.update(**changes))
     if applied:
         KeyCheck.objects.create(
             provider_key_id=key.pk,
@@ -238,12 +238,13 @@ def _store(job: _Job, verdict: KeyVerdict, latency_ms: int | None, *, trigger: s
             DeploymentHealth.objects.filter(provider_key_id=key.pk).delete()
     else:
         ProviderKey.objects.filter(pk=key.pk, checking_until=job.claim).update(checking_until=None)
+        state = KeyState(ProviderKey.objects.filter(pk=key.pk).values_list("state", flat=True).first() or before)
     return KeyResult(
         id=key.pk,
         provider=key.provider.slug,
         name=key.name,
         before=before,
-        state=state if applied else before,
+        state=state,
         reason=reason,
         evidence=evidence,
         latency_ms=latency_ms,

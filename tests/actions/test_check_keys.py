@@ -171,13 +171,20 @@ def test_the_provider_may_repeat_our_key_without_its_being_stored(key: ProviderK
     assert "***" in result.evidence
 
 
-def test_a_key_that_another_process_checks_is_left_alone(key: ProviderKey) -> None:
+@pytest.mark.usefixtures("key")
+def test_the_schedule_leaves_a_key_alone_that_another_process_checks() -> None:
     ProviderKey.objects.update(checking_until=timezone.now() + timedelta(seconds=30))
     network = Network()
-    assert check_keys([key], probe=network) == []
+    assert check_keys(probe=network) == []
     assert network.calls == []
     ProviderKey.objects.update(checking_until=timezone.now() - timedelta(seconds=1))
-    assert len(check_keys([key], probe=network)) == 1
+    assert len(check_keys(probe=network)) == 1
+
+
+def test_who_asks_gets_an_answer_though_the_schedule_is_at_it(key: ProviderKey) -> None:
+    ProviderKey.objects.update(checking_until=timezone.now() + timedelta(seconds=30))
+    (result,) = check_keys([key], trigger="demand", probe=Network())
+    assert (result.state, ProviderKey.objects.get().checking_until) == ("valid", None)
 
 
 @pytest.fixture
@@ -200,7 +207,7 @@ def test_a_key_replaced_during_the_check_is_not_judged_by_the_old_answer(host: P
     meanwhile(lambda: store_provider_key(host, "another-0123456789"))
     (result,) = check_keys(probe=Network(Answer(401, b"{}")))
     row = ProviderKey.objects.get()
-    assert (result.applied, row.state, row.checking_until) == (False, "unchecked", None)
+    assert (result.applied, result.state, row.state, row.checking_until) == (False, "unchecked", "unchecked", None)
     assert not KeyCheck.objects.exists()
 
 
@@ -208,7 +215,7 @@ def test_a_key_refused_by_traffic_during_the_check_is_not_put_right_by_an_old_an
     meanwhile(lambda: ProviderKey.objects.filter(pk=key.pk).update(state="invalid"))
     (result,) = check_keys(probe=Network())
     row = ProviderKey.objects.get()
-    assert (result.applied, row.state, row.checking_until) == (False, "invalid", None)
+    assert (result.applied, result.state, row.state, row.checking_until) == (False, "invalid", "invalid", None)
 
 
 def test_the_schedule_skips_what_is_off_or_was_just_checked(host: Provider, key: ProviderKey) -> None:

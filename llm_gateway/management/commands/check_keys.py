@@ -36,7 +36,5 @@ class Command(Base):
         for result in results:
             took = "" if result.latency_ms is None else f" ({result.latency_ms} ms)"
             self.say(f"{result.provider} · {result.name}: {result.state.value.replace('_', ' ')}{took}. {result.reason}")
-        if busy := len(rows) - len(results):
-            self.say(f"{busy} more {'is' if busy == 1 else 'are'} being checked by another process")
         if not all(result.state.routable for result in results):
             sys.exit(1)
