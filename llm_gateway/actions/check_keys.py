@@ -102,7 +102,8 @@ def check_keys(
 ) -> list[KeyResult]:
     """Check ``keys`` (by default every enabled one that is due) and store what came out.
 
-    ``trigger``: ``schedule``, ``save`` or ``demand``. The schedule leaves out what another process is checking; who asks gets an answer. ``spread_s``: each probe waits a random part of it first.
+    ``trigger``: ``schedule``, ``save`` or ``demand``. The schedule leaves out what another process is checking; who asks gets an
+    answer. ``spread_s``: each probe waits a random part of it first.
     Not for use inside an event loop: there :func:`acheck_keys`.
     """
     jobs = _claim(keys, trigger, now or timezone.now())
