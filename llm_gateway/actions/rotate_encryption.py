@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 from django.db.models import Model
 
-from llm_gateway.models import ProviderKey
+from llm_gateway.models import ProviderKey, RequestBody
 from llm_gateway.stores import vault
 
 from .store_provider_key import place_of
@@ -21,14 +21,20 @@ CHUNK = 200
 
 
 class Sealed(msgspec.Struct, frozen=True):
-    """A column of ciphertexts and what each is bound to. A new encrypted column is one entry in :data:`COLUMNS`."""
+    """A column of ciphertexts and what each is bound to. A new encrypted column is one entry in :data:`COLUMNS`. ``bulky``: too many to
+    open at every start."""
 
     model: type[Model]
     field: str
     place: Callable[..., str]
+    bulky: bool = False
 
 
-COLUMNS = (Sealed(ProviderKey, "ciphertext", place_of),)
+def _text(field: str) -> Sealed:
+    return Sealed(RequestBody, field, lambda body: f"requestbody:{body.pk.hex}:{field}", bulky=True)
+
+
+COLUMNS = (Sealed(ProviderKey, "ciphertext", place_of), _text("prompt"), _text("answer"))
 
 
 class Rotation(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,8 +55,9 @@ def rotate_encryption() -> Rotation:
     moved = current = 0
     failed: list[str] = []
     for column in COLUMNS:
-        last = 0
-        while rows := list(column.model._default_manager.filter(pk__gt=last).exclude(**{column.field: ""}).order_by("pk")[:CHUNK]):
+        rest = column.model._default_manager.exclude(**{column.field: ""}).order_by("pk")
+        last = None
+        while rows := list((rest.filter(pk__gt=last) if last else rest)[:CHUNK]):
             last = rows[-1].pk
             for row in rows:
                 ciphertext = getattr(row, column.field)
@@ -67,10 +74,12 @@ def rotate_encryption() -> Rotation:
     return Rotation(moved=moved, current=current, failed=tuple(failed))
 
 
-def verify_encryption() -> list[str]:
-    """Rows that do not open with the configured keys, as ``table row: reason``."""
+def verify_encryption(bulky: bool = False) -> list[str]:
+    """Rows that do not open with the configured keys, as ``table row: reason``; prompts and answers only when ``bulky``."""
     failed = []
     for column in COLUMNS:
+        if column.bulky and not bulky:
+            continue
         for row in column.model._default_manager.exclude(**{column.field: ""}).order_by("pk").iterator(CHUNK):
             try:
                 vault.open_sealed(getattr(row, column.field), place=column.place(row))

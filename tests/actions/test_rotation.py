@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
 from django.core.checks import run_checks
+from django.utils import timezone
 
 from llm_gateway import checks
 from llm_gateway.actions import rotate_encryption as module
 from llm_gateway.actions.rotate_encryption import make_encryption_key, rotate_encryption, verify_encryption
 from llm_gateway.actions.store_provider_key import place_of, store_keyless, store_provider_key
-from llm_gateway.models import CatalogueVersion, Provider, ProviderKey
+from llm_gateway.models import CatalogueVersion, Provider, ProviderKey, RequestBody, RequestLog, Team
 from llm_gateway.stores import vault
 
 pytestmark = pytest.mark.django_db
@@ -39,6 +41,24 @@ def test_every_row_moves_to_the_newest_key_and_the_old_one_may_go(keys: tuple[st
     settings.COGO_ENCRYPTION_KEYS = keys[1]
     assert secrets() == [f"{SECRET}-{number}" for number in range(3)]
     assert verify_encryption() == []
+
+
+def test_prompts_and_answers_move_too(keys: tuple[str, str], settings: Any, monkeypatch: pytest.MonkeyPatch, team: Team) -> None:
+    monkeypatch.setattr(module, "CHUNK", 2)
+    settings.COGO_ENCRYPTION_KEYS = keys[0]
+    now = timezone.now()
+    for number in range(3):
+        row = RequestLog.objects.create(
+            id=uuid.uuid4(), created_at=now, finished_at=now, state="ok", kind="chat", dialect="native", team=team
+        )
+        text = vault.seal(f"text {number}", place=f"requestbody:{row.pk.hex}:prompt")
+        RequestBody.objects.create(request=row, created_at=now, prompt=text)
+    settings.COGO_ENCRYPTION_KEYS = f"{keys[1]},{keys[0]}"
+    assert rotate_encryption().moved == 6
+    settings.COGO_ENCRYPTION_KEYS = keys[1]
+    assert verify_encryption(bulky=True) == []
+    bodies = [vault.open_sealed(b.prompt, place=f"requestbody:{b.pk.hex}:prompt").reveal() for b in RequestBody.objects.all()]
+    assert sorted(bodies) == ["text 0", "text 1", "text 2"]
 
 
 def test_a_second_rotation_moves_nothing_and_wakes_nobody(keys: tuple[str, str]) -> None:
