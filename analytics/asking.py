@@ -92,8 +92,8 @@ def _day(text: str | None, problems: list[str]) -> date | None:
 def _filters(query: Mapping[str, Any], problems: list[str]) -> Filters:
     given: dict[str, Any] = {}
     for name in ("provider", "model", "strategy", "kind", "tag"):
-        if value := query.get(name):
-            given[name] = value[:200]
+        if value := query.get(name, "").replace("\x00", "")[:200]:  # PostgreSQL takes no NUL
+            given[name] = value
     for name in ("team_id", "client_key_id"):
         value = query.get(name, "")
         if value.isdecimal() and len(value) < 19:

@@ -81,7 +81,7 @@ class KindFilter(admin.SimpleListFilter):
 
     @override
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(kind=self.value()) if self.value() else queryset
+        return queryset.filter(kind=self.value()) if self.value() in dict(self.lookup_choices) else queryset
 
 
 class AttemptInline(ReadOnlyInline):

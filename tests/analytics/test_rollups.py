@@ -41,7 +41,8 @@ def test_a_row_lands_in_its_hour_and_day_with_all_its_figures(served: Any) -> No
     key = factories.client_key()
     factories.request(
         T, key, served, input_tokens=10, output_tokens=20, cache_read_tokens=3, cache_write_tokens=4, cache_write_1h_tokens=5,
-        reasoning_tokens=6, audio_input_tokens=7, audio_output_tokens=8, cost_nusd=99, latency_ms=1000, ttft_ms=100, attempt_count=2, tag="nightly",
+        reasoning_tokens=6, audio_input_tokens=7, audio_output_tokens=8, cost_nusd=99, latency_ms=1000, ttft_ms=100, attempt_count=2,
+        tag="nightly",
         usage_source="estimated",
     )  # fmt: skip
     rollups.roll_up(T + HOUR)
