@@ -74,8 +74,9 @@ def serve(port: int, *, threads: int) -> None:
     params.n_parallel = SLOTS
     params.n_ctx = CONTEXT_WINDOW * SLOTS
     params.n_threads_http = 4
-    params.cpuparams.n_threads = threads
-    params.cpuparams_batch.n_threads = threads
+    for cpu in (params.cpuparams, params.cpuparams_batch):
+        cpu.n_threads = threads
+        cpu.poll = 0  # threads that wait by spinning starve everything else on a busy machine, themselves included
     params.ui = False
     params.endpoint_slots = False
     params.cache_ram_mib = 64
@@ -95,7 +96,7 @@ def serve(port: int, *, threads: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m cogo.local_model", description="Serve the embedded model on loopback.")
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--threads", type=int, default=max(1, min(4, os.cpu_count() or 1)))
+    parser.add_argument("--threads", type=int, default=max(1, min(4, (os.cpu_count() or 1) // 2)))
     options = parser.parse_args()
     try:
         serve(options.port, threads=options.threads)
