@@ -18,6 +18,7 @@ from . import ActionError
 from .store_provider_key import store_keyless, store_provider_key
 
 CUSTOM = "custom"
+OWN_HOST = "own host, free"
 Resolve = Callable[[str, int], list[str]]
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}", re.ASCII)
 _MODEL_ID = re.compile(r"[!-~]{1,200}", re.ASCII)
@@ -72,7 +73,7 @@ def add_provider(
     """The provider and the key to check. Run again it updates: models are added, never taken away; a changed price begins now.
 
     ``key`` is the secret, ``None``: keep the stored one, or none where the host takes none. Prices are USD per 1,000,000 tokens for all
-    named models. Raises :class:`ActionError`.
+    named models; without them a host at an admitted private address is free, any other unpriced. Raises :class:`ActionError`.
     """
     if not _SLUG.fullmatch(name):
         raise ActionError("A provider's name has lower-case letters, digits, - and _, at most 60, and begins with a letter or digit.")
@@ -100,6 +101,11 @@ def add_provider(
         if price_in is not None and price_out is not None:
             for row in rows:
                 set_price(row, price_in, price_out, source=price_source)
+        elif allow_private:
+            # A host at a private address is one's own: free on purpose, which is not the same as unpriced.
+            for row in rows:
+                if not row.prices.exists():
+                    set_price(row, Decimal(0), Decimal(0), source=OWN_HOST)
     return provider, credential
 
 

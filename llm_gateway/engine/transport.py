@@ -26,7 +26,7 @@ from typing_extensions import override
 from yarl import URL
 
 from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass
-from llm_gateway.policies.addresses import is_public
+from llm_gateway.policies.addresses import refusal
 
 MAX_RESPONSE_BYTES = 64 << 20
 MAX_HEADER_BYTES = 64 << 10
@@ -67,17 +67,15 @@ class HttpUpstream:
     """Two pools of connections, one of which refuses private addresses. Belongs to one event loop, lives as long as the process."""
 
     def __init__(self) -> None:
-        self._guarded = _session(_GuardedResolver())
-        self._open = _session(None)
+        self._guarded = _session(_GuardedResolver(allow_private=False))
+        self._open = _session(_GuardedResolver(allow_private=True))
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
-        self._urls: dict[str, URL] = {}
+        self._urls: dict[tuple[str, bool], URL] = {}
 
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, connect_s: float, allow_private: bool
     ) -> UpstreamResponse:
-        target = self._urls.get(url) or self._remember(url)
-        if not allow_private:
-            _refuse_private_literal(target)
+        target = self._urls.get((url, allow_private)) or self._remember(url, allow_private)
         timeout = self._timeouts.get(connect_s)
         if timeout is None:
             timeout = self._timeouts[connect_s] = aiohttp.ClientTimeout(total=None, sock_connect=connect_s)
@@ -93,10 +91,12 @@ class HttpUpstream:
         await self._guarded.close()
         await self._open.close()
 
-    def _remember(self, url: str) -> URL:
+    def _remember(self, url: str, allow_private: bool) -> URL:
         if len(self._urls) > 4096:
             self._urls.clear()
-        target = self._urls[url] = URL(url, encoded=True)
+        target = URL(url, encoded=True)
+        _refuse_literal(target, allow_private)
+        self._urls[url, allow_private] = target
         return target
 
 
@@ -170,16 +170,17 @@ class _Inflater:
 
 
 class _GuardedResolver(AbstractResolver):
-    """Resolves and lets only public addresses through: checked here, these very addresses are connected to, so that a second answer of
+    """Resolves and lets only addresses through that a provider may have (never those of a cloud's metadata service): checked here, these very addresses are connected to, so that a second answer of
     the name server cannot lead elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, allow_private: bool) -> None:
         self._inner = aiohttp.ThreadedResolver()
+        self._allow_private = allow_private
 
     @override
     async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
         found = await self._inner.resolve(host, port, family)
-        if not found or not all(is_public(ipaddress.ip_address(entry["host"])) for entry in found):
+        if not found or any(refusal(ipaddress.ip_address(entry["host"]), allow_private=self._allow_private) for entry in found):
             raise _PrivateAddress(host)
         return found
 
@@ -192,12 +193,12 @@ class _PrivateAddress(ValueError):
     """The provider's host leads to a private address and its row does not admit one."""
 
 
-def _refuse_private_literal(url: URL) -> None:
+def _refuse_literal(url: URL, allow_private: bool) -> None:
     try:
         address = ipaddress.ip_address((url.host or "").rstrip("."))
     except ValueError:
         return
-    if not is_public(address):
+    if refusal(address, allow_private=allow_private):
         raise AttemptFailed(_failure(_PrivateAddress(url.host)))
 
 
@@ -239,7 +240,8 @@ def _failure(error: BaseException, *, reading: bool = False, fresh: bool = False
                 return _failure(error.os_error)
             kind = _K.CONNECT_REFUSED
         case aiohttp.ClientPayloadError():
-            kind = _K.TRUNCATED if not isinstance(error.__cause__, ConnectionResetError) else _K.RESET
+            # aiohttp names what ended the connection only in the text.
+            kind = _K.RESET if "ConnectionResetError" in str(error) else _K.TRUNCATED
         case aiohttp.ServerDisconnectedError() | ConnectionError() | aiohttp.ClientOSError():
             kind = _K.RESET if reading or fresh else _K.STALE_CONNECTION
         case aiohttp.ClientResponseError():
@@ -266,11 +268,9 @@ async def probe(method: str, url: str, headers: Mapping[str, str], *, timeout_s:
     """One unbilled call of the slow lane. Raises :class:`AttemptFailed` for network faults."""
     host = httpx.URL(url).host
     try:
-        if not allow_private:
-            loop = asyncio.get_running_loop()
-            found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-            if not all(is_public(ipaddress.ip_address(entry[4][0])) for entry in found):
-                raise _PrivateAddress(host)
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        if any(refusal(ipaddress.ip_address(entry[4][0]), allow_private=allow_private) for entry in found):
+            raise _PrivateAddress(host)
         async with (
             httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=timeout_s, headers={"user-agent": USER_AGENT}) as client,  # noqa: TID251  # this is the door
             client.stream(method, url, headers=dict(headers)) as response,
