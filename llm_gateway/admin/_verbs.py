@@ -26,6 +26,13 @@ def clean_secret(plain: str) -> str:
     return clean(plain)
 
 
+def checked_base_url(text: str, allow_private: bool) -> str:
+    """Where a provider may be, in normal form. Raises ``ActionError``."""
+    from llm_gateway.actions.add_provider import checked_base_url as checked
+
+    return checked(text, allow_private=allow_private)
+
+
 def store_key(row: ProviderKey, secret: str) -> None:
     from llm_gateway.actions.store_provider_key import store_provider_key
 

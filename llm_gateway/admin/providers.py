@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
+from django import forms
 from django.contrib import admin
 from django.db.models import Count, Prefetch, QuerySet
 from django.http import HttpRequest
@@ -11,13 +13,65 @@ from django.urls import reverse
 from django.utils.html import format_html
 from typing_extensions import override
 from unfold.admin import TabularInline
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from llm_gateway.core.keys import KeyState
 from llm_gateway.models import Provider, ProviderKey
 
+from . import _verbs
 from ._base import GatewayAdmin
 from ._show import ago, badge, key_badge, link, mono
 from .provider_keys import ProviderKeyForm, after_save
+
+
+class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
+    base_url = forms.CharField(
+        label="Base URL",
+        max_length=300,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Without a trailing slash; for OpenAI-compatible hosts with its /v1.",
+    )
+
+    class Meta:
+        model = Provider
+        fields = "__all__"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, label, text in (
+            ("service", "Adapter", "What knows its quirks; custom fits every other host."),
+            ("wire", "Speaks", "The API format."),
+        ):
+            if name in self.fields:
+                choices = [(n, n.replace("_", " ")) for n in _names(name)]
+                initial = "custom" if name == "service" else "openai_chat"
+                self.fields[name] = forms.ChoiceField(
+                    label=label, choices=choices, initial=initial, widget=UnfoldAdminSelectWidget, help_text=text
+                )
+
+    @override
+    def clean(self) -> dict[str, Any]:
+        """An address is asked about only when it changes: the name of a host need not resolve each time a priority is edited."""
+        cleaned = super().clean() or {}
+        if "base_url" in cleaned and {"base_url", "allow_private"} & set(self.changed_data):
+            try:
+                cleaned["base_url"] = _verbs.checked_base_url(cleaned["base_url"], bool(cleaned.get("allow_private")))
+            except ValueError as error:
+                self.add_error("base_url", str(error))
+                return cleaned
+            if (
+                self.instance.pk
+                and _moved(self.initial["base_url"], cleaned["base_url"])
+                and self.instance.keys.exclude(ciphertext="").exists()
+            ):
+                said = "This leads to another host. Delete the stored keys first, so that none is sent there unasked; then add one."
+                self.add_error("base_url", said)
+        return cleaned
+
+    @override
+    def _get_validation_exclusions(self) -> set[str]:
+        # The verb's rule is the stricter one, and knows hosts without a dot.
+        return {*super()._get_validation_exclusions(), "base_url"}
 
 
 class ProviderKeyInline(TabularInline):
@@ -43,6 +97,7 @@ class ProviderKeyInline(TabularInline):
 
 @admin.register(Provider)
 class ProviderAdmin(GatewayAdmin):
+    form = ProviderForm
     list_display = ("title", "enabled", "priority", "keys_shown", "models_shown", "service_shown", "base_url", "marks")
     list_editable = ("enabled", "priority")
     list_filter = ("enabled", "simulated", "wire")
@@ -83,11 +138,13 @@ class ProviderAdmin(GatewayAdmin):
 
     @override
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name in ("service", "wire"):
-            kwargs["widget"] = _choices(db_field.name)
-        if db_field.name == "base_url":
+        if db_field.name == "base_url":  # the list's form makes one before it drops it
             kwargs["assume_scheme"] = "https"
         return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    @override
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("slug",) if obj else ()
 
     @admin.display(description="keys")
     def keys_shown(self, row: Provider) -> str:
@@ -114,13 +171,6 @@ class ProviderAdmin(GatewayAdmin):
         return badge("simulated", "info", "Answers are not from real models.") if row.simulated else ""
 
 
-def _choices(kind: str) -> Any:
-    """A drop-down of what is installed."""
-    from unfold.widgets import UnfoldAdminSelectWidget
-
-    return UnfoldAdminSelectWidget(choices=[(name, name.replace("_", " ")) for name in _names(kind)])
-
-
 def _names(kind: str) -> list[str]:
     if kind == "service":
         from llm_gateway.providers import services
@@ -129,3 +179,9 @@ def _names(kind: str) -> list[str]:
     from llm_gateway.wires import wires
 
     return sorted(name for name in wires if name != "native")
+
+
+def _moved(before: str, after: str) -> bool:
+    """Whether requests, and the key with them, would go to another host."""
+    old, new = urlsplit(before), urlsplit(after)
+    return (old.scheme, old.netloc.lower()) != (new.scheme, new.netloc.lower())

@@ -65,7 +65,7 @@ def fill(text: str) -> list[str]:
     now = timezone.now()
     acme = factories.provider("acme", short)
     served = factories.model(f"m {text}", acme, note=text, title=text, capabilities=[text])
-    key = factories.client_key(text, factories.team(short), scopes=[text], models_allowed=[text])
+    key = factories.client_key(text[:100], factories.team(short), scopes=[text], models_allowed=[text])
     row = factories.request(
         now, key, served, asked_model=text, served_model=text, tag=short, strategy=short, error_code=text[:40], flags=text, state="failed",
         finish_reason=text[:20], dialect=text[:20], kind=text[:16], worker=text[:40], usage_source="reported",
@@ -73,12 +73,12 @@ def fill(text: str) -> list[str]:
         metadata={text: text},
     )  # fmt: skip
     factories.attempt(row, 1, "failed", error_class=text[:24], detail=text, upstream_request_id=text, upstream_id=text, billed=text[:10])
-    secret = ProviderKey.objects.create(provider=acme, reason=text, evidence=text, name=text)
+    secret = ProviderKey.objects.create(provider=acme, reason=text, evidence=text, name=text[:100])
     KeyCheck.objects.create(provider_key=secret, at=now, state="invalid", reason=text, evidence=text, trigger=short[:20])
     DeploymentHealth.objects.create(provider_key=secret, upstream_id=text, state="open", reason=text, evidence=text, since=now)
     alias = factories.Alias.objects.create(name=text, note=text)
     factories.AliasTarget.objects.create(alias=alias, model=served)
-    factories.Budget.objects.create(name=text, limit_nusd=1, client_key=key)
+    factories.Budget.objects.create(name=text[:100], limit_nusd=1, client_key=key)
     pages = [
         "/admin/",
         *(f"/admin/reports/{name}/?by=model&by=tag&by=client_key_id&by=strategy" for name in ("cost", "performance", "savings")),
