@@ -67,6 +67,13 @@ class TestAddingAProvider:
         _, key = add_provider("x", "openai_chat", URL, allow_private=True)
         assert key.ciphertext == ""
 
+    def test_a_host_of_ones_own_is_free_on_purpose_and_a_public_one_unpriced(self) -> None:
+        own, _ = add_provider("own", "openai_chat", URL, models=["a"], allow_private=True)
+        public, _ = add_provider("public", "openai_chat", "https://192.0.9.1/v1", models=["b"])
+        price = own.models.get().prices.get()
+        assert (price.input, price.output, price.source) == (0, 0, "own host, free")
+        assert not public.models.get().prices.exists()
+
     def test_a_taken_model_name_is_prefixed(self, host: Provider) -> None:
         LanguageModel.objects.create(provider=host, name="m", upstream_id="m")
         provider, _ = add_provider("x", "openai_chat", URL, models=["m"], allow_private=True)
