@@ -72,7 +72,9 @@ def fill(text: str) -> list[str]:
         decision={"order": [text], "note": text, "scores": {text: {text: text}}, "skipped": [{"target": text, "why": text}], text: text},
         metadata={text: text},
     )  # fmt: skip
-    factories.attempt(row, 1, "failed", error_class=text[:24], detail=text, upstream_request_id=text, upstream_id=text, billed=text[:10])
+    factories.attempt(
+        row, 1, "failed", error_class=text[:24], detail=text, upstream_request_id=text[:100], upstream_id=text, billed=text[:10]
+    )
     secret = ProviderKey.objects.create(provider=acme, reason=text, evidence=text, name=text[:100])
     KeyCheck.objects.create(provider_key=secret, at=now, state="invalid", reason=text, evidence=text, trigger=short[:20])
     DeploymentHealth.objects.create(provider_key=secret, upstream_id=text, state="open", reason=text, evidence=text, since=now)
