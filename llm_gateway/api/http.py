@@ -27,13 +27,15 @@ class HttpCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
-    """``chunks`` instead of ``body``: a stream, whose every item is whole events; ``heartbeat`` may be sent between them while it is quiet."""
+    """``chunks`` instead of ``body``: a stream, whose every item is whole events; ``heartbeat`` may be sent between them while it is quiet.
+    ``close`` is called in any case, also when no chunk was ever asked for; its argument: the caller did not take what it was sent."""
 
     status: int = 200
     headers: tuple[tuple[bytes, bytes], ...] = ()
     body: bytes = b""
     chunks: AsyncIterator[bytes] | None = None
     heartbeat: bytes = b""
+    close: Callable[[bool], Awaitable[None]] | None = None
 
 
 Endpoint = Callable[[HttpCall], Awaitable[HttpReply]]
@@ -61,12 +63,12 @@ def summary_headers(summary: Summary) -> tuple[tuple[bytes, bytes], ...]:
     target = summary.target
     headers = [
         (b"x-request-id", request_id(summary.id).encode()),
-        (b"x-cogo-model", _ascii(summary.served_model)),
+        (b"x-cogo-model", ascii_header(summary.served_model)),
         (b"x-cogo-attempts", str(len(summary.attempts)).encode()),
         (b"x-cogo-cost", format_usd(summary.cost_nusd).encode()),
     ]
     if target is not None:
-        headers.append((b"x-cogo-provider", _ascii(target.provider.slug)))
+        headers.append((b"x-cogo-provider", ascii_header(target.provider.slug)))
         if target.provider.simulated:
             headers.append((b"x-cogo-simulated", b"true"))
     if "empty" in summary.flags:
@@ -79,8 +81,8 @@ def stream_headers(answer: StreamAnswer) -> tuple[tuple[bytes, bytes], ...]:
     provider = answer.target.provider
     headers = [
         (b"x-request-id", request_id(answer.id).encode()),
-        (b"x-cogo-model", _ascii(answer.model)),
-        (b"x-cogo-provider", _ascii(provider.slug)),
+        (b"x-cogo-model", ascii_header(answer.model)),
+        (b"x-cogo-provider", ascii_header(provider.slug)),
         (b"x-cogo-attempts", str(answer.attempts).encode()),
     ]
     if provider.simulated:
@@ -88,5 +90,5 @@ def stream_headers(answer: StreamAnswer) -> tuple[tuple[bytes, bytes], ...]:
     return tuple(headers)
 
 
-def _ascii(text: str) -> bytes:
+def ascii_header(text: str) -> bytes:
     return "".join(c if " " <= c <= "~" else "?" for c in text).encode()

@@ -12,13 +12,13 @@ import msgspec
 from llm_gateway.core import json
 from llm_gateway.core.catalog import Target
 from llm_gateway.core.chat import ChatResponse
-from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass
+from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, UnsupportedParameter
 from llm_gateway.core.events import Event, Frame, replay
 from llm_gateway.core.redact import redact
 from llm_gateway.policies.deadline import Clocks
 from llm_gateway.providers import services
 from llm_gateway.providers._base import join_url
-from llm_gateway.wires import Edits, ModelFacts, meters, wires
+from llm_gateway.wires import Edits, ModelFacts, Wire, counters, embedders, meters, wires
 
 from .calls import Call
 from .tally import Tally
@@ -29,7 +29,7 @@ _REQUEST_IDS = ("x-request-id", "request-id", "x-goog-request-id", "cf-ray")
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """A request ready to go. ``passthrough``: caller and provider speak the same format; ``streamed``: the upstream call is a stream."""
+    """A request ready to go. ``passthrough``: the provider's bytes are the caller's format; ``streamed``: the upstream call is a stream."""
 
     method: str
     url: str
@@ -52,12 +52,14 @@ def prepare(call: Call, target: Target, ceiling: int | None, force_stream: bool 
     cap = service.facts.non_stream_cap
     chat_like = inbound.kind == "chat"
     streamed = chat_like and (call.stream or force_stream or (cap is not None and (limit is None or limit > cap)))
-    passthrough = bool(call.raw and inbound.body and inbound.dialect == wire.name)
-    if passthrough or not chat_like:
-        if not passthrough and inbound.dialect != wire.name:
-            inbound.chat()  # says what the format cannot do
+    same = bool(inbound.body) and inbound.dialect == wire.name
+    passthrough = same and call.raw and not (call.stream and inbound.stream_form != "sse")
+    if same:
+        sent = inbound.sent if inbound.sent_for == target.credential.id else inbound.body
         edits = Edits(facts=facts, stream=streamed, include_usage=streamed, max_tokens=ceiling)
-        body = service.adapt(wire.name, wire.edit_request(inbound.body, edits))
+        body = service.adapt(wire.name, wire.edit_request(sent, edits))
+    elif not chat_like:
+        body = json.dumps(_translated(call, wire, facts))
     else:
         chat = inbound.chat()
         changes: dict[str, Any] = {"stream": streamed, "include_usage": streamed, "model": target.upstream_id}
@@ -73,6 +75,16 @@ def prepare(call: Call, target: Target, ceiling: int | None, force_stream: bool 
         streamed,
         inbound.kind,
     )
+
+
+def _translated(call: Call, wire: Wire, facts: ModelFacts) -> dict[str, Any]:
+    """A request without generation for a provider of another format."""
+    inbound = call.inbound
+    if inbound.kind == "embeddings" and inbound.embedding is not None and wire.name in embedders:
+        return embedders.get(wire.name).encode_request(inbound.embedding(), facts)
+    if inbound.kind == "count_tokens" and wire.name in counters:
+        return counters.get(wire.name).encode_request(inbound.chat(), facts)
+    raise UnsupportedParameter(f"The model `{facts.upstream_id}` has no endpoint for {inbound.kind}.", param="model")
 
 
 def model_facts(target: Target) -> ModelFacts:

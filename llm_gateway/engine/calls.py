@@ -88,8 +88,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WholeAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Settled. ``body``: the provider's own bytes when dialect and wire are the same and nothing had to be collected; ``response`` otherwise
-    (and lazily for ``body`` by the wire)."""
+    """Settled. ``body``: the provider's own bytes when dialect and wire are the same and nothing had to be collected, or where nothing was
+    generated (embeddings, counts; then in the provider's format); ``response`` otherwise."""
 
     summary: Summary
     response: ChatResponse | None

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, GatewayError, InternalError, NoHealthyDeployment, from_failure
 from llm_gateway.core.events import collect
 from llm_gateway.policies.deadline import Clocks
+from llm_gateway.providers import services
 
 from .calls import Call, StreamAnswer, Summary, WholeAnswer
 from .gate import KeyGate
@@ -117,10 +118,12 @@ class Pipeline:
         """Log a request that the gateway answers by itself. Raises the store's errors: what cannot be logged is not answered."""
         await self._finished(Rejection(call=call, at=time.time(), error=None, state="ok"))
 
-    def speaks(self, call: Call, wire: str) -> bool:
-        """Whether the target that would be tried first is spoken to in ``wire``. Raises as :meth:`whole` would, without logging."""
+    def counts(self, call: Call) -> bool:
+        """Whether the target that would be tried first counts tokens itself: asked in its own format any host may, in another only a service
+        that is known to. Raises as :meth:`whole` would, without logging."""
         made = plan(call, self.catalog.snapshot(), self.health, datetime.now(UTC), 0.0)
-        return made.order[0].provider.wire == wire
+        provider = made.order[0].provider
+        return provider.wire == call.inbound.dialect or services.get(provider.service).facts.counts_tokens
 
     def end_streams(self, failure: Failure) -> None:
         """End every live answer with ``failure`` (shutdown); each settles what it has. No attempt begins after this."""

@@ -104,7 +104,11 @@ class Trying:
                 force_stream = True
                 continue
             run.admitted = None
-            self.health.failed(target, failure, attempt.elapsed_ms / 1000)
+            if run.call.kind == "count_tokens" and failure.kind is _K.MODEL_GONE:
+                # A host without the endpoint says so with a 404, which tells nothing of the model.
+                self.health.released(target)
+            else:
+                self.health.failed(target, failure, attempt.elapsed_ms / 1000)
             last = run.noted(failure)
             step = self._step(run, target, failure, count, clocks)
             if step.kind == "same":
@@ -133,9 +137,9 @@ class Trying:
 
     def end(self, failure: Failure) -> None:
         """End every live answer with ``failure`` and begin no other attempt (shutdown)."""
-        self.ending = failure
+        ending = self.ending = self.ending or failure
         for attempt in set(self.live):
-            attempt.abort(failure)
+            attempt.abort(ending)
 
     def _next_admitted(self, made: Plan) -> Target | None:
         while made.remaining:

@@ -21,7 +21,7 @@ class ServiceFacts(msgspec.Struct, frozen=True, kw_only=True):
     environment names that configure it. ``non_stream_cap``: above this many output tokens, or with none given, the upstream call is
     streamed whatever the caller asked for. ``bills_aborted``: whether work is billed when we hang up before the first byte.
     ``priority``: its place in the enterprise order. ``pass_headers``: request headers of a caller that may go through.
-    ``price_provider``: its id in the price data.
+    ``price_provider``: its id in the price data. ``counts_tokens``: it has a free endpoint that counts.
     """
 
     name: str
@@ -35,6 +35,7 @@ class ServiceFacts(msgspec.Struct, frozen=True, kw_only=True):
     priority: int = 100
     pass_headers: frozenset[str] = frozenset()
     price_provider: str | None = None
+    counts_tokens: bool = False
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ class Anthropic:
         model_env=("ANTHROPIC_MODEL", "CLAUDE_MODEL"),
         priority=20,
         pass_headers=frozenset({"anthropic-beta"}),
+        counts_tokens=True,
         price_provider="anthropic",
     )
 

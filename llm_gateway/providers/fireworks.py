@@ -31,8 +31,13 @@ _HINTS = (
 # Echoes of an earlier answer that mean nothing in a question.
 _ECHOES = ("annotations", "refusal", "audio", "function_call")
 _EMPTY = (b"null", b"[]")
-_TRIGGERS = tuple(f'"{name}"'.encode() for name in (*_HINTS, *_ECHOES, "include_obfuscation", "$schema"))
+_TRIGGERS = tuple(f'"{name}"'.encode() for name in (*_HINTS, *_ECHOES, "include_obfuscation", "$schema", "minimal"))
 _EFFORT = ("gpt-oss", "minimax", "glm-", "deepseek-v", "qwen3p", "kimi-k", "-thinking", "-r1")
+
+# No model takes `minimal`; the older ones only the three plain words.
+_PLAIN = ("gpt-oss", "minimax-m2")
+_PLAIN_EFFORTS = frozenset(("low", "medium", "high"))
+_EFFORTS = _PLAIN_EFFORTS | {"none", "xhigh", "max"}
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _objects = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
@@ -60,6 +65,7 @@ class Fireworks:
             upstream_id=upstream_id,
             thinking="effort" if any(mark in name for mark in _EFFORT) else "none",
             drop_hints=True,
+            efforts=_PLAIN_EFFORTS if any(mark in name for mark in _PLAIN) else _EFFORTS,
         )
 
     def adapt(self, wire: str, body: bytes) -> bytes:
@@ -147,6 +153,17 @@ def _response_format(raw: msgspec.Raw) -> Any:
     return form
 
 
-_CLEANERS = {"messages": _messages, "tools": _tools, "stream_options": _stream_options, "response_format": _response_format}
+def _effort(raw: msgspec.Raw) -> Any:
+    """The nearest effort there is."""
+    return "low" if bytes(raw).strip() == b'"minimal"' else None
+
+
+_CLEANERS = {
+    "messages": _messages,
+    "tools": _tools,
+    "stream_options": _stream_options,
+    "response_format": _response_format,
+    "reasoning_effort": _effort,
+}
 
 services.add(Fireworks.facts.name, Fireworks())

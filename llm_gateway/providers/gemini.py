@@ -26,6 +26,7 @@ class Gemini:
         key_env=("GEMINI_API_KEY",),
         model_env=("GEMINI_MODEL",),
         priority=40,
+        counts_tokens=True,
         price_provider="google",
     )
 

@@ -26,6 +26,7 @@ class OpenAI:
         key_env=("OPENAI_API_KEY",),
         model_env=("OPENAI_MODEL",),
         priority=30,
+        counts_tokens=True,
         price_provider="openai",
     )
 

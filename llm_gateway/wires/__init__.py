@@ -9,11 +9,19 @@ from collections.abc import Callable
 from llm_gateway.core.registry import Registry
 from llm_gateway.core.usage import Usage
 
-from ._base import Dialect, Edits, Inbound, ModelFacts, Reply, StreamDecoder, StreamEncoder, Wire
+from ._base import Counter, Dialect, Edits, Embedder, Embedding, Inbound, ModelFacts, Reply, StreamDecoder, StreamEncoder, Wire
+from ._capabilities import left_out
+from ._first_call import FirstCallOnly
 
 wires: Registry[Wire] = Registry("wire", __name__)
 dialects: Registry[Dialect] = Registry("dialect", __name__)
 # Reads the usage of an embeddings answer; raises AttemptFailed for an error inside a 200.
 meters: Registry[Callable[[bytes], Usage | None]] = Registry("usage meter", __name__)
+# Token counts and embeddings between formats; a format without an entry has no such endpoint.
+counters: Registry[Counter] = Registry("token counter", __name__)
+embedders: Registry[Embedder] = Registry("embedder", __name__)
 
-__all__ = ["Dialect", "Edits", "Inbound", "ModelFacts", "Reply", "StreamDecoder", "StreamEncoder", "Wire", "dialects", "meters", "wires"]
+__all__ = [
+    "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "Inbound", "ModelFacts", "Reply", "StreamDecoder",
+    "StreamEncoder", "Wire", "counters", "dialects", "embedders", "left_out", "meters", "wires",
+]  # fmt: skip

@@ -15,6 +15,7 @@ import msgspec
 from llm_gateway.core.chat import ChatRequest, ChatResponse
 from llm_gateway.core.errors import Failure, GatewayError
 from llm_gateway.core.events import Event, Frame
+from llm_gateway.core.usage import Usage
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +26,8 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     ``default_max_tokens``: sent where the wire demands a limit and the caller gave none. ``capabilities``: e.g. ``tools``, ``images``,
     ``documents``, ``audio``, ``json_schema``, ``n``. ``drop_hints``: hosts with strict validation, where no hint may be sent.
     ``extensions``: what an OpenAI-compatible host takes beyond OpenAI's chat format: ``reasoning_content`` (thoughts sent back),
-    ``thought_signature``, ``cache_control``. Apart from capabilities, for it refuses nothing.
+    ``thought_signature``, ``cache_control``. Apart from capabilities, for it refuses nothing. ``efforts``: the reasoning efforts the model
+    takes; empty: unknown, any is sent.
     """
 
     upstream_id: str
@@ -39,6 +41,17 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: frozenset[str] = frozenset()
     drop_hints: bool = False
     extensions: frozenset[str] = frozenset()
+    efforts: frozenset[str] = frozenset()
+
+
+class Embedding(msgspec.Struct, frozen=True, kw_only=True):
+    """Texts to turn into vectors. ``base64``: the caller wants little-endian 32-bit floats in base64 (OpenAI); ``single``: it asked for one
+    vector and not for a list of one (Gemini)."""
+
+    texts: tuple[str, ...]
+    dimensions: int | None = None
+    base64: bool = False
+    single: bool = False
 
 
 class Inbound(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +60,9 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     ``kind``: ``chat`` | ``embeddings`` | ``count_tokens``. ``size``: an estimate of the prompt in characters, with everything that is
     billed as input counted. ``needs``: capabilities the request asks for. ``affinity``: text whose repetition marks the same
     session or prompt prefix (the caller's cache key, else the head of the prompt). ``body``: the caller's bytes, for the same wire.
-    ``stream_form``: see :class:`Reply`; a provider is always asked for ``sse``, so another form cannot be relayed as bytes.
+    ``stream_form``: see :class:`Reply`; a provider is always asked for ``sse``, so another form cannot be relayed as bytes. ``embedding``:
+    what ``chat`` is to a conversation. ``sent`` and ``sent_for``: the body as the caller sent it where ``body`` was completed from what the
+    gateway keeps, and the id of the credential that understands it uncompleted.
     """
 
     kind: str
@@ -65,6 +80,9 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     user: str | None = None
     service_tier: str | None = None
     stream_form: str = "sse"
+    embedding: Callable[[], Embedding] | None = None
+    sent: bytes = b""
+    sent_for: int | None = None
 
 
 class Edits(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,9 +112,10 @@ class StreamDecoder(Protocol):
 
 
 class Wire(Protocol):
-    """What we speak to a provider."""
+    """What we speak to a provider. ``one_call``: the format can ask for at most one tool call per answer."""
 
     name: str
+    one_call: bool
 
     def path(self, kind: str, facts: ModelFacts, stream: bool) -> str:
         """The path below the provider's base URL, with query, for a request of this kind."""
@@ -131,6 +150,22 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     include_usage: bool = False
     chat: ChatRequest | None = None
     stream_form: str = "sse"
+
+
+class Counter(Protocol):
+    """How a format counts tokens: the request to a provider, its answer, and the answer to a caller."""
+
+    def encode_request(self, chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]: ...
+    def decode_response(self, body: bytes) -> int | None: ...
+    def encode_response(self, tokens: int) -> bytes: ...
+
+
+class Embedder(Protocol):
+    """How a format asks for embeddings and gives them. ``decode_response`` raises :class:`AttemptFailed`."""
+
+    def encode_request(self, wish: Embedding, facts: ModelFacts) -> dict[str, Any]: ...
+    def decode_response(self, body: bytes) -> tuple[list[list[float]], Usage | None]: ...
+    def encode_response(self, vectors: list[list[float]], used: Usage | None, wish: Embedding, reply: Reply) -> bytes: ...
 
 
 class StreamEncoder(Protocol):

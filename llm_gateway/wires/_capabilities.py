@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from llm_gateway.core.chat import Audio, ChatRequest, Document, Image, Part, Tool, ToolResult
 from llm_gateway.core.errors import UnsupportedParameter
 from llm_gateway.wires._base import ModelFacts
@@ -22,13 +24,17 @@ def check(chat: ChatRequest, facts: ModelFacts) -> None:
             _check_part(part, f"messages[{at}]", facts)
 
 
-def sampling(chat: ChatRequest, facts: ModelFacts, names: tuple[str, ...]) -> dict[str, float]:
-    """The given sampling fields among ``names``; a model without sampling takes only the neutral value 1, which says nothing."""
+# Values that say nothing, which models without sampling take; the others take none.
+_NEUTRAL = {"temperature": 1, "top_p": 1, "presence_penalty": 0, "frequency_penalty": 0}
+
+
+def sampling(chat: ChatRequest, facts: ModelFacts, *names: str) -> dict[str, Any]:
+    """The given sampling fields among ``names``; a model without sampling takes only values that say nothing."""
     given = {name: value for name in names if (value := getattr(chat, name)) is not None}
     if facts.sampling:
         return given
     for name, value in given.items():
-        if name == "top_k" or value != 1:
+        if value != _NEUTRAL.get(name):
             raise UnsupportedParameter(f"The model `{facts.upstream_id}` takes no {name}.", param=name)
     return {}
 
@@ -42,6 +48,15 @@ def hosted(chat: ChatRequest, wire: str) -> list[Tool]:
         if tool.builtin and chat.origin != wire and (not kept or forced in (tool.name, tool.builtin)):
             raise UnsupportedParameter(f"The tool `{tool.builtin}` runs only at a provider of its own format.", param="tools")
     return kept
+
+
+def left_out(chat: ChatRequest, facts: ModelFacts, wire: str) -> tuple[str, ...]:
+    """What is left out of a translated request although it could have changed the answer; the caller is told."""
+    names = [f"tools.{tool.builtin}" for tool in chat.tools if tool.builtin and chat.origin != wire]
+    wish = chat.reasoning
+    if wish is not None and facts.thinking == "none" and wish.effort != "none" and wish.budget != 0:
+        names.append("reasoning")
+    return tuple(dict.fromkeys(names))
 
 
 def refuse_extras(chat: ChatRequest, wire: str) -> None:

@@ -26,7 +26,7 @@ from llm_gateway.core.chat import (
 )
 from llm_gateway.core.errors import InvalidJsonBody, InvalidRequest, UnsupportedParameter
 from llm_gateway.wires import wires
-from llm_gateway.wires._base import Edits, Inbound, ModelFacts
+from llm_gateway.wires._base import Edits, Embedding, Inbound, ModelFacts, Reply
 from llm_gateway.wires.gemini_generate import DIALECT, WIRE, decode_count, embeddings, encode_count, encode_count_request
 from llm_gateway.wires.gemini_generate.openapi import to_json_schema
 from llm_gateway.wires.gemini_generate.signatures import pack
@@ -445,14 +445,20 @@ def test_counting() -> None:
 
 
 def test_embeddings() -> None:
-    body = json.dumps(embeddings.encode_request(["a", "b"], "e-1", 64))
+    embedder = embeddings.GeminiEmbedder()
+    reply = Reply(request_id="r", model="m", created=0)
+    wish = Embedding(texts=("a", "b"), dimensions=64)
+    body = json.dumps(embedder.encode_request(wish, ModelFacts(upstream_id="e-1")))
     found = DIALECT.decode_request(body, {"kind": "embeddings", "model": "e-1"})
     assert (found.kind, found.size, found.needs) == ("embeddings", 2, {"embeddings"})
     assert embeddings.inputs_of(json.loads(body)) == (["a", "b"], 64)
     single = {"content": {"parts": [{"text": "a"}, {"text": "b"}]}, "outputDimensionality": 3}
     assert embeddings.inputs_of(single) == (["a\nb"], 3)
-    answer = embeddings.encode_response([[0.5, 1.0]], None, single=False)
-    assert embeddings.decode_response(answer) == ([[0.5, 1.0]], None)
-    assert embeddings.decode_response(embeddings.encode_response([[0.5]], None, single=True)) == ([[0.5]], None)
+    assert found.embedding is not None
+    assert found.embedding() == wish
+    answer = embedder.encode_response([[0.5, 1.0]], None, wish, reply)
+    assert embedder.decode_response(answer) == ([[0.5, 1.0]], None)
+    one = Embedding(texts=("a",), single=True)
+    assert embedder.decode_response(embedder.encode_response([[0.5]], None, one, reply)) == ([[0.5]], None)
     with pytest.raises(UnsupportedParameter):
         embeddings.inputs_of({"content": {"parts": [{"inlineData": {"mimeType": "image/png", "data": "A"}}]}})

@@ -13,7 +13,7 @@ from llm_gateway.core.chat import ChatResponse, Choice, FinishReason, Image, Tex
 from llm_gateway.core.errors import Overloaded, RateLimited
 from llm_gateway.core.events import replay
 from llm_gateway.core.usage import Usage
-from llm_gateway.wires._base import Reply
+from llm_gateway.wires._base import Embedding, Reply
 from llm_gateway.wires.gemini_generate import DIALECT, embeddings, encode_count
 
 REPLY = Reply(request_id="r1", model="some-model", created=0)
@@ -87,7 +87,8 @@ def test_errors_have_their_classes() -> None:
 
 def test_counts_and_embeddings() -> None:
     assert client(encode_count(12)).models.count_tokens(model="m", contents="hi").total_tokens == 12
-    body = embeddings.encode_response([[0.5, 0.25]], Usage(input_tokens=3), single=False)
+    reply = Reply(request_id="r", model="m", created=0)
+    body = embeddings.GeminiEmbedder().encode_response([[0.5, 0.25]], Usage(input_tokens=3), Embedding(texts=("a",)), reply)
     found = client(body).models.embed_content(model="m", contents=["a"])
     assert found.embeddings is not None
     assert found.embeddings[0].values == [0.5, 0.25]

@@ -267,8 +267,10 @@ def test_embeddings_pass_with_the_model_renamed() -> None:
     edited = openai_chat.WIRE.edit_request(body, Edits(facts=PLAIN, stream=False))
     assert edited == body.replace(b"alias", b"up")
     assert openai_chat.WIRE.path("embeddings", PLAIN, False) == "/embeddings"
-    with pytest.raises(UnsupportedParameter):
-        inbound.chat()
+    assert inbound.embedding is not None
+    with pytest.raises(UnsupportedParameter) as caught:
+        inbound.embedding()
+    assert caught.value.param == "task"
 
 
 @pytest.mark.parametrize("value", ["abc", ["abc"], [1], [[1]], [{"type": "image_url", "image_url": "u"}]])
@@ -280,5 +282,6 @@ def test_paths_are_those_of_the_kinds() -> None:
     assert openai_chat.WIRE.path("chat", PLAIN, True) == "/chat/completions"
     assert openai_responses.WIRE.path("chat", PLAIN, True) == "/responses"
     assert openai_responses.WIRE.path("count_tokens", PLAIN, False) == "/responses/input_tokens"
+    assert openai_chat.WIRE.path("count_tokens", PLAIN, False) == "/responses/input_tokens"
     with pytest.raises(UnsupportedParameter):
-        openai_chat.WIRE.path("count_tokens", PLAIN, False)
+        openai_chat.WIRE.path("images", PLAIN, False)

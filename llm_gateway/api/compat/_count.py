@@ -1,37 +1,65 @@
-"""How many tokens a prompt has: asked of the provider where it can be asked in the caller's own format, else estimated here."""
+"""How many tokens a prompt has: asked of the provider where it counts for free, in whatever format, else estimated here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from llm_gateway.api.http import JSON, HttpCall, HttpReply, request_id, summary_headers
-from llm_gateway.core.errors import GatewayError
-from llm_gateway.engine.calls import Call
+from llm_gateway.core.errors import GatewayError, ModelNotFound, UpstreamError
+from llm_gateway.engine.calls import Call, WholeAnswer
 from llm_gateway.engine.tokens import count_chat
-from llm_gateway.wires import Dialect
+from llm_gateway.wires import Dialect, counters
 from llm_gateway.wiring import gateway
 
-from ._generate import refuse
+from ._generate import Keeper, refuse
+
+_ESTIMATED = (b"x-cogo-usage-source", b"estimated")
+_REPORTED = (b"x-cogo-usage-source", b"reported")
 
 
-async def count(http: HttpCall, dialect: Dialect, path: Mapping[str, str], encode: Callable[[int], bytes]) -> HttpReply:
-    """Free, and logged like every call. An estimate says so in ``x-cogo-usage-source: estimated``."""
+async def count(http: HttpCall, dialect: Dialect, path: Mapping[str, str], keeper: Keeper | None = None) -> HttpReply:
+    """Free, and logged like every call. ``x-cogo-usage-source`` says whether the figure is the provider's."""
     found = gateway()
     model = ""
     try:
         inbound = dialect.decode_request(await http.body(), path)
+        if keeper is not None:
+            inbound = keeper.complete(inbound)
         model = inbound.model
     except GatewayError as error:
         await found.reject(kind="count_tokens", dialect=dialect.name, identity=http.identity, error=error, model=model, request_id=http.id)
         return refuse(dialect, error, http)
     call = Call(id=http.id, kind="count_tokens", identity=http.identity, inbound=inbound, headers=http.headers)
     try:
-        if found.pipeline.speaks(call, dialect.name):
-            answer = await found.pipeline.whole(call)
-            return HttpReply(headers=(JSON, *summary_headers(answer.summary)), body=answer.body or b"{}")
+        asked = found.pipeline.counts(call)
+        if asked:
+            reply = await _asked(dialect, call)
+            if reply is not None:
+                return reply
         tokens = count_chat(inbound)
-        await found.pipeline.note(call)
+        if not asked:
+            await found.pipeline.note(call)
     except GatewayError as error:
         return refuse(dialect, error, http)
-    mark = (b"x-cogo-usage-source", b"estimated")
-    return HttpReply(headers=(JSON, (b"x-request-id", request_id(http.id).encode()), mark), body=encode(tokens))
+    headers = (JSON, (b"x-request-id", request_id(http.id).encode()), _ESTIMATED)
+    return HttpReply(headers=headers, body=counters.get(dialect.name).encode_response(tokens))
+
+
+async def _asked(dialect: Dialect, call: Call) -> HttpReply | None:
+    """The provider's count; ``None`` where it has none to give just now. Raises what is the caller's own fault."""
+    try:
+        answer: WholeAnswer = await gateway().pipeline.whole(call)
+    except UpstreamError as error:
+        if error.status == 400:
+            raise
+        return None
+    except ModelNotFound:
+        return None  # the plan knew the model, so it is the endpoint that the host lacks
+    body = answer.body or b""
+    wire = answer.summary.target.provider.wire if answer.summary.target else dialect.name
+    if wire != dialect.name:
+        tokens = counters.get(wire).decode_response(body)
+        if tokens is None:
+            return None
+        body = counters.get(dialect.name).encode_response(tokens)
+    return HttpReply(headers=(JSON, *summary_headers(answer.summary), _REPORTED), body=body)

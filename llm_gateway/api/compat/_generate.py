@@ -3,26 +3,52 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Protocol
 
-from llm_gateway.api.http import EVENTS, JSON, NO_CACHE, HttpCall, HttpReply, error_headers, request_id, stream_headers, summary_headers
-from llm_gateway.core.catalog import Scope
-from llm_gateway.core.errors import GatewayError, PermissionDenied
+from llm_gateway.api.http import (
+    EVENTS,
+    JSON,
+    NO_CACHE,
+    HttpCall,
+    HttpReply,
+    ascii_header,
+    error_headers,
+    request_id,
+    stream_headers,
+    summary_headers,
+)
+from llm_gateway.core.catalog import Scope, Target
+from llm_gateway.core.chat import ChatRequest
+from llm_gateway.core.errors import AttemptFailed, GatewayError, PermissionDenied, from_failure
+from llm_gateway.core.events import Event
 from llm_gateway.core.sse import HEARTBEAT
-from llm_gateway.engine.calls import Call, StreamAnswer
+from llm_gateway.engine.attempt import model_facts
+from llm_gateway.engine.calls import Call, StreamAnswer, WholeAnswer
 from llm_gateway.policies.deadline import DEADLINE_HEADER, parse_deadline
-from llm_gateway.wires import Dialect, Inbound, Reply
+from llm_gateway.wires import Dialect, FirstCallOnly, Inbound, Reply, embedders, left_out, wires
 from llm_gateway.wiring import Gateway, gateway
 
 
-async def generate(http: HttpCall, dialect: Dialect, path: Mapping[str, str], *, scope: Scope = Scope.GENERATE) -> HttpReply:
+class Keeper(Protocol):
+    """What a dialect with memory does beside the walk: ``complete`` a request from what was kept, see the answer as the caller gets it."""
+
+    def complete(self, inbound: Inbound) -> Inbound: ...
+    def whole(self, target: Target | None, body: bytes) -> None: ...
+    def watched(self, target: Target, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]: ...
+
+
+async def generate(
+    http: HttpCall, dialect: Dialect, path: Mapping[str, str], *, scope: Scope = Scope.GENERATE, keeper: Keeper | None = None
+) -> HttpReply:
     """The whole walk. Never raises: every error becomes the dialect's own."""
     found = gateway()
     model = ""
     try:
         body = await http.body()
         inbound = dialect.decode_request(body, path)
+        if keeper is not None:
+            inbound = keeper.complete(inbound)
         model = inbound.model
         if scope not in http.identity.scopes:
             raise PermissionDenied(f"This key lacks the scope `{scope.value}`; ask the gateway's operator for one that has it.")
@@ -43,8 +69,8 @@ async def generate(http: HttpCall, dialect: Dialect, path: Mapping[str, str], *,
     )
     try:
         if inbound.stream:
-            return _streaming(http, dialect, inbound, await found.pipeline.stream(call))
-        return await _whole(http, dialect, call, found)
+            return _streaming(http, dialect, inbound, await found.pipeline.stream(call), keeper)
+        return await _whole(http, dialect, call, found, keeper)
     except GatewayError as error:
         return refuse(dialect, error, http)
 
@@ -54,48 +80,100 @@ def refuse(dialect: Dialect, error: GatewayError, http: HttpCall) -> HttpReply:
     return HttpReply(status=status, headers=error_headers(error, http.id), body=body)
 
 
-async def _whole(http: HttpCall, dialect: Dialect, call: Call, found: Gateway) -> HttpReply:
+async def _whole(http: HttpCall, dialect: Dialect, call: Call, found: Gateway, keeper: Keeper | None) -> HttpReply:
     answer = await found.pipeline.whole(call)
+    target = answer.summary.target
+    body = _body(http, dialect, call.inbound, answer)
+    if keeper is not None:
+        keeper.whole(target, body)
+    return HttpReply(headers=(JSON, *summary_headers(answer.summary), *_warnings(call.inbound, target)), body=body)
+
+
+def _body(http: HttpCall, dialect: Dialect, inbound: Inbound, answer: WholeAnswer) -> bytes:
+    wire = answer.summary.target.provider.wire if answer.summary.target else dialect.name
+    reply = _reply(http, answer.summary.served_model, inbound)
     if answer.body is not None:
-        body = answer.body
-    else:
-        assert answer.response is not None
-        body = dialect.encode_response(answer.response, _reply(http, answer.summary.served_model, call.inbound))
-    return HttpReply(headers=(JSON, *summary_headers(answer.summary)), body=body)
+        if wire == dialect.name or inbound.embedding is None:
+            return answer.body
+        try:
+            vectors, used = embedders.get(wire).decode_response(answer.body)
+        except AttemptFailed as error:
+            raise from_failure(error.failure) from None
+        return embedders.get(dialect.name).encode_response(vectors, used, inbound.embedding(), reply)
+    response = answer.response
+    assert response is not None
+    if _one_call(reply.chat, wire):
+        response = FirstCallOnly.of(response)
+    return dialect.encode_response(response, reply)
 
 
-def _streaming(http: HttpCall, dialect: Dialect, inbound: Inbound, answer: StreamAnswer) -> HttpReply:
-    if answer.passthrough:
-        chunks = _passed(dialect, inbound, answer, http)
-    else:
-        chunks = _translated(dialect, inbound, answer, http)
-    return HttpReply(headers=(EVENTS, *NO_CACHE, *stream_headers(answer)), chunks=chunks, heartbeat=HEARTBEAT)
+def _streaming(http: HttpCall, dialect: Dialect, inbound: Inbound, answer: StreamAnswer, keeper: Keeper | None) -> HttpReply:
+    chunks = (_passed if answer.passthrough else _translated)(dialect, inbound, answer, http)
+    if keeper is not None:
+        chunks = keeper.watched(answer.target, chunks)
+    array = inbound.stream_form == "array"
+    return HttpReply(
+        headers=(JSON if array else EVENTS, *NO_CACHE, *stream_headers(answer), *_warnings(inbound, answer.target)),
+        chunks=chunks,
+        heartbeat=b"\n" if array else HEARTBEAT,
+        close=answer.frames.aclose,
+    )
 
 
 async def _passed(dialect: Dialect, inbound: Inbound, answer: StreamAnswer, http: HttpCall) -> AsyncIterator[bytes]:
     """The provider's own bytes, but for the usage frame that only we asked for."""
     hide = not inbound.include_usage
     try:
-        async with aclosing(answer.frames) as frames:  # type: ignore[type-var]  # an async generator, which has aclose
-            async for batch in frames:
-                data = b"".join([frame.raw for frame in batch if not (hide and frame.usage_only)])
-                if data:
-                    yield data
+        async for batch in answer.frames:
+            data = b"".join([frame.raw for frame in batch if not (hide and frame.usage_only)])
+            if data:
+                yield data
     except GatewayError as error:
         yield dialect.stream_encoder(_reply(http, answer.model, inbound)).error(error)
 
 
 async def _translated(dialect: Dialect, inbound: Inbound, answer: StreamAnswer, http: HttpCall) -> AsyncIterator[bytes]:
-    encoder = dialect.stream_encoder(_reply(http, answer.model, inbound))
+    reply = _reply(http, answer.model, inbound)
+    encoder = dialect.stream_encoder(reply)
+    first = FirstCallOnly() if _one_call(reply.chat, answer.target.provider.wire) else None
     try:
-        async with aclosing(answer.frames) as frames:  # type: ignore[type-var]
-            async for batch in frames:
-                data = encoder.encode(event for frame in batch for event in frame.events)
-                if data:
-                    yield data
+        async for batch in answer.frames:
+            events: Iterable[Event] = (event for frame in batch for event in frame.events)
+            data = encoder.encode(first(events) if first else events)
+            if data:
+                yield data
     except GatewayError as error:
         yield encoder.error(error)
 
 
 def _reply(http: HttpCall, model: str, inbound: Inbound) -> Reply:
-    return Reply(request_id=request_id(http.id), model=model, created=int(time.time()), include_usage=inbound.include_usage)
+    return Reply(
+        request_id=request_id(http.id),
+        model=model,
+        created=int(time.time()),
+        include_usage=inbound.include_usage,
+        chat=_chat(inbound),
+        stream_form=inbound.stream_form,
+    )
+
+
+def _chat(inbound: Inbound) -> ChatRequest | None:
+    """The conversation, where it can be read; what passed through on its own wire may hold what we do not know."""
+    try:
+        return inbound.chat()
+    except GatewayError:
+        return None
+
+
+def _one_call(chat: ChatRequest | None, wire: str) -> bool:
+    """Whether to keep to the caller's wish for one tool call at a time on behalf of a format that has no such wish."""
+    return chat is not None and chat.parallel_tool_calls is False and not wires.get(wire).one_call
+
+
+def _warnings(inbound: Inbound, target: Target | None) -> tuple[tuple[bytes, bytes], ...]:
+    """What a translation left out, by name."""
+    if target is None or inbound.dialect == target.provider.wire or inbound.kind != "chat":
+        return ()
+    chat = _chat(inbound)
+    names = left_out(chat, model_facts(target), target.provider.wire) if chat else ()
+    return ((b"x-cogo-left-out", ascii_header(", ".join(names)[:500])),) if names else ()

@@ -9,7 +9,6 @@ from llm_gateway.core import json
 from llm_gateway.core.catalog import ModelInfo, Snapshot
 from llm_gateway.engine.resolve import unknown, usable_names
 from llm_gateway.wires import dialects
-from llm_gateway.wires.anthropic_messages import encode_count
 from llm_gateway.wiring import gateway
 
 from ._count import count
@@ -26,7 +25,7 @@ async def messages(http: HttpCall) -> HttpReply:
 
 
 async def count_tokens(http: HttpCall) -> HttpReply:
-    return await count(http, dialects.get(MESSAGES), {"kind": "count_tokens"}, encode_count)
+    return await count(http, dialects.get(MESSAGES), {"kind": "count_tokens"})
 
 
 async def models(http: HttpCall) -> HttpReply:

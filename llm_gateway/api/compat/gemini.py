@@ -10,7 +10,6 @@ from llm_gateway.core import json
 from llm_gateway.core.catalog import Snapshot
 from llm_gateway.engine.resolve import unknown, usable_names
 from llm_gateway.wires import dialects
-from llm_gateway.wires.gemini_generate import encode_count
 from llm_gateway.wiring import gateway
 
 from ._count import count
@@ -32,7 +31,7 @@ async def stream_generate_content(http: HttpCall) -> HttpReply:
 
 
 async def count_tokens(http: HttpCall) -> HttpReply:
-    return await count(http, dialects.get(GENERATE), _path(http, "count_tokens", ""), encode_count)
+    return await count(http, dialects.get(GENERATE), _path(http, "count_tokens", ""))
 
 
 async def embed(http: HttpCall) -> HttpReply:

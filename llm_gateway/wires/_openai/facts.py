@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from llm_gateway.core.chat import ChatRequest, Reasoning, Tool, ToolChoice
-from llm_gateway.core.errors import UnsupportedParameter
 from llm_gateway.wires import _capabilities
 from llm_gateway.wires._base import ModelFacts
 
@@ -14,22 +13,20 @@ def without_none(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def sampling(chat: ChatRequest, facts: ModelFacts, *names: str) -> dict[str, Any]:
-    """The sampling fields to send among ``names``; a model without sampling takes only values that say nothing."""
-    found: dict[str, Any] = _capabilities.sampling(chat, facts, tuple(name for name in names if not name.endswith("_penalty")))
-    for name in names:
-        value = getattr(chat, name)
-        if not name.endswith("_penalty") or value is None:
-            continue
-        if facts.sampling:
-            found[name] = value
-        elif value != 0:
-            raise UnsupportedParameter(f"The model `{facts.upstream_id}` takes no {name}.", param=name)
-    return found
+_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
-def effort_of(reasoning: Reasoning) -> str | None:
-    """The effort for a wire that knows no budgets; ``None`` leaves it to the model."""
+def effort_of(reasoning: Reasoning, facts: ModelFacts) -> str | None:
+    """The effort for a wire that knows no budgets, or the nearest one the model takes; ``None`` leaves it to the model."""
+    effort = _effort(reasoning)
+    if effort is None or not facts.efforts or effort in facts.efforts or effort not in _EFFORTS:
+        return effort
+    at = _EFFORTS.index(effort)
+    more = [name for name in _EFFORTS[at:] if name in facts.efforts]
+    return more[0] if more else [name for name in _EFFORTS[:at] if name in facts.efforts][-1]
+
+
+def _effort(reasoning: Reasoning) -> str | None:
     if reasoning.effort is not None:
         return reasoning.effort
     budget = reasoning.budget

@@ -1,13 +1,14 @@
 """Anthropic's Messages API. https://docs.claude.com/en/api/messages"""
 
-from llm_gateway.wires import dialects, wires
+from llm_gateway.wires import counters, dialects, wires
 
 from .dialect import AnthropicDialect, encode_count
 from .names import NAME
-from .wire import AnthropicMessages, decode_count
+from .wire import AnthropicMessages, MessagesCounter, decode_count
 from .wire import encode_count as encode_count_request
 
 WIRE = wires.add(NAME, AnthropicMessages())
 DIALECT = dialects.add(NAME, AnthropicDialect())
+counters.add(NAME, MessagesCounter())
 
 __all__ = ["DIALECT", "WIRE", "decode_count", "encode_count", "encode_count_request"]

@@ -146,7 +146,7 @@ def _check_end(messages: list[dict[str, Any]], chat: ChatRequest, facts: ModelFa
 
 def _sampling(chat: ChatRequest, facts: ModelFacts, own: bool) -> dict[str, float]:
     """Newer models refuse temperature and top_p together; the one that says nothing goes."""
-    sampled = capabilities.sampling(chat, facts, ("temperature", "top_p", "top_k"))
+    sampled = capabilities.sampling(chat, facts, "temperature", "top_p", "top_k")
     if not own and sampled.keys() >= {"temperature", "top_p"}:
         for name in ("top_p", "temperature"):
             if sampled[name] == 1:

@@ -7,25 +7,29 @@ from typing import Any
 
 from llm_gateway.core import json
 from llm_gateway.core.chat import ChatRequest, ChatResponse
-from llm_gateway.core.errors import Failure
+from llm_gateway.core.errors import Failure, UnsupportedParameter
 from llm_gateway.core.usage import count
 from llm_gateway.wires._base import Edits, ModelFacts, StreamDecoder
 
-from . import errors, request_out, response_in
+from . import dialect, errors, request_out, response_in
 from .names import NAME
 from .signatures import MARK_IN_JSON, is_foreign
 from .stream_in import Decoder
 
-_PATHS = {"chat": "/v1/messages", "count_tokens": "/v1/messages/count_tokens"}
+_PATHS = {"chat": "/v1/messages", "count_tokens": "/v1/messages/count_tokens", "models": "/v1/models"}
 
 
 class AnthropicMessages:
     """The provider's base URL is the host without ``/v1``."""
 
     name = NAME
+    one_call = True
 
     def path(self, kind: str, facts: ModelFacts, stream: bool) -> str:
-        return _PATHS[kind]
+        try:
+            return _PATHS[kind]
+        except KeyError:
+            raise UnsupportedParameter(f"This provider has no endpoint for {kind}.", param="model") from None
 
     def encode_request(self, chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
         return request_out.encode(chat, facts)
@@ -82,3 +86,14 @@ def decode_count(body: bytes) -> int | None:
     """The provider's answer to a ``count_tokens`` call."""
     document = json.lenient(body)
     return count(document.get("input_tokens")) if isinstance(document, dict) else None
+
+
+class MessagesCounter:
+    def encode_request(self, chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
+        return encode_count(chat, facts)
+
+    def decode_response(self, body: bytes) -> int | None:
+        return decode_count(body)
+
+    def encode_response(self, tokens: int) -> bytes:
+        return dialect.encode_count(tokens)

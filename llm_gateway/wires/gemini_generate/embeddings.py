@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,7 +12,7 @@ from llm_gateway.core.chat import ChatRequest
 from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, InvalidRequest, UnsupportedParameter
 from llm_gateway.core.usage import Usage
 from llm_gateway.wires import _typed
-from llm_gateway.wires._base import Inbound
+from llm_gateway.wires._base import Embedding, Inbound, ModelFacts, Reply
 
 from . import errors, usage
 from .names import NAME
@@ -55,6 +55,7 @@ def inbound(fields: dict[str, Any], model: str, body: bytes) -> Inbound:
         needs=frozenset({"embeddings"}),
         body=body,
         chat=_no_chat,
+        embedding=partial(_wish, fields),
     )
 
 
@@ -85,10 +86,38 @@ def _text(content: ContentIn, path: str) -> str:
     return "\n".join(texts)
 
 
-def encode_request(texts: Sequence[str], model: str, dimensions: int | None = None) -> dict[str, Any]:
-    """The body of ``batchEmbedContents``; ``model`` is the provider's name of it."""
-    more = {} if dimensions is None else {"outputDimensionality": dimensions}
-    return {"requests": [{"model": f"models/{model}", "content": {"parts": [{"text": text}]}, **more} for text in texts]}
+def _wish(fields: dict[str, Any]) -> Embedding:
+    """Raises :class:`UnsupportedParameter` for what only this format knows."""
+    several = fields.get("requests")
+    for at, one in enumerate(several if several is not None else [fields]):
+        for name in ("taskType", "title"):
+            if one.get(name) is not None:
+                where = f"requests[{at}].{name}" if several is not None else name
+                raise UnsupportedParameter("Only Gemini's embedding models know this; leave it out.", param=where)
+    texts, dimensions = inputs_of(fields)
+    if several is not None and any(one.get("outputDimensionality") != dimensions for one in several):
+        raise UnsupportedParameter("This provider takes one number of dimensions for all.", param="requests[1].outputDimensionality")
+    return Embedding(texts=tuple(texts), dimensions=dimensions, single=several is None)
+
+
+class GeminiEmbedder:
+    def encode_request(self, wish: Embedding, facts: ModelFacts) -> dict[str, Any]:
+        """The body of ``batchEmbedContents``."""
+        model = f"models/{facts.upstream_id.removeprefix('models/')}"
+        more = {} if wish.dimensions is None else {"outputDimensionality": wish.dimensions}
+        return {"requests": [{"model": model, "content": {"parts": [{"text": text}]}, **more} for text in wish.texts]}
+
+    def decode_response(self, body: bytes) -> tuple[list[list[float]], Usage | None]:
+        return decode_response(body)
+
+    def encode_response(self, vectors: list[list[float]], used: Usage | None, wish: Embedding, reply: Reply) -> bytes:
+        if wish.single:
+            document: dict[str, Any] = {"embedding": {"values": vectors[0] if vectors else []}}
+        else:
+            document = {"embeddings": [{"values": vector} for vector in vectors]}
+        if used:
+            document["usageMetadata"] = {"promptTokenCount": used.prompt_tokens, "totalTokenCount": used.prompt_tokens}
+        return json.dumps(document)
 
 
 def decode_response(body: bytes) -> tuple[list[list[float]], Usage | None]:
@@ -101,17 +130,6 @@ def decode_response(body: bytes) -> tuple[list[list[float]], Usage | None]:
         raise AttemptFailed(errors.from_object(answer.error))
     vectors = answer.embeddings if answer.embeddings is not None else [answer.embedding] if answer.embedding else []
     return [vector.values for vector in vectors], usage.decode(answer.usage_metadata) if answer.usage_metadata else None
-
-
-def encode_response(vectors: Sequence[Sequence[float]], used: Usage | None, *, single: bool) -> bytes:
-    """``single``: the caller used ``embedContent``."""
-    if single:
-        document: dict[str, Any] = {"embedding": {"values": list(vectors[0])}}
-    else:
-        document = {"embeddings": [{"values": list(vector)} for vector in vectors]}
-    if used:
-        document["usageMetadata"] = {"promptTokenCount": used.prompt_tokens, "totalTokenCount": used.prompt_tokens}
-    return json.dumps(document)
 
 
 def usage_of(body: bytes) -> Usage | None:

@@ -89,7 +89,7 @@ def _calling(choice: ToolChoice) -> dict[str, Any]:
 
 
 def _config(chat: ChatRequest, facts: ModelFacts, own: bool) -> dict[str, Any]:
-    sampled = capabilities.sampling(chat, facts, ("temperature", "top_p", "top_k"))
+    sampled = capabilities.sampling(chat, facts, "temperature", "top_p", "top_k")
     limit = chat.max_tokens
     if limit is not None and facts.max_output_tokens is not None:
         limit = min(limit, facts.max_output_tokens)

@@ -14,7 +14,7 @@ from llm_gateway.core.errors import Failure
 from llm_gateway.core.usage import count
 from llm_gateway.wires._base import Edits, ModelFacts, StreamDecoder
 
-from . import errors, request_out, response_in
+from . import dialect, errors, request_out, response_in
 from .names import NAME
 from .signatures import PREFIX_IN_JSON, is_foreign
 from .stream_in import Decoder
@@ -27,6 +27,7 @@ class GeminiGenerate:
     """The provider's base URL ends in its version (``/v1beta``)."""
 
     name = NAME
+    one_call = False
 
     def path(self, kind: str, facts: ModelFacts, stream: bool) -> str:
         method = "streamGenerateContent?alt=sse" if stream and kind == "chat" else _METHODS[kind]
@@ -107,3 +108,14 @@ def decode_count(body: bytes) -> int | None:
     """The provider's answer to a ``countTokens`` call."""
     document = json.lenient(body)
     return count(document.get("totalTokens")) if isinstance(document, dict) else None
+
+
+class GeminiCounter:
+    def encode_request(self, chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
+        return encode_count(chat, facts)
+
+    def decode_response(self, body: bytes) -> int | None:
+        return decode_count(body)
+
+    def encode_response(self, tokens: int) -> bytes:
+        return dialect.encode_count(tokens)

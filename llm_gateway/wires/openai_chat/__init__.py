@@ -1,13 +1,17 @@
 """OpenAI chat completions, and the many hosts that speak it."""
 
-from llm_gateway.wires import dialects, meters, wires
+from llm_gateway.wires import dialects, embedders, meters, wires
 
 from .dialect import DIALECT
-from .embeddings import model_ids, usage_of
+from .embeddings import ChatEmbedder, model_ids, usage_of
 from .wire import WIRE
 
 wires.add(WIRE.name, WIRE)
 dialects.add(DIALECT.name, DIALECT)
 meters.add(WIRE.name, usage_of)
+embedders.add(WIRE.name, ChatEmbedder())
+# A host of OpenAI's Responses has the same endpoint beside it.
+meters.add("openai_responses", usage_of)
+embedders.add("openai_responses", ChatEmbedder())
 
 __all__ = ["DIALECT", "WIRE", "model_ids", "usage_of"]

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import sys
+from array import array
+from functools import partial
+from typing import Any
+
 import msgspec
 
 from llm_gateway.core import json
@@ -9,7 +15,7 @@ from llm_gateway.core.chat import ChatRequest
 from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, InvalidRequest, UnsupportedParameter
 from llm_gateway.core.usage import Usage
 from llm_gateway.wires import _typed
-from llm_gateway.wires._base import Inbound
+from llm_gateway.wires._base import Embedding, Inbound, ModelFacts, Reply
 from llm_gateway.wires._openai import errors, inbound
 from llm_gateway.wires._openai.usage import decode_usage
 
@@ -36,6 +42,7 @@ def decode_embeddings(body: bytes) -> Inbound:
         needs=frozenset({"embeddings"}),
         body=body,
         chat=_no_chat,
+        embedding=partial(_wish, request, body),
         user=request.user,
     )
 
@@ -55,7 +62,71 @@ def _size(value: object) -> int:
 
 
 def _no_chat() -> ChatRequest:
-    raise UnsupportedParameter("Embeddings are passed through to providers of the OpenAI format only.", param="model")
+    raise InvalidRequest("This request asks for embeddings.", param="input")
+
+
+def _wish(request: EmbeddingsBody, body: bytes) -> Embedding:
+    """Raises :class:`UnsupportedParameter` for what other formats cannot embed."""
+    texts = [request.input] if isinstance(request.input, str) else request.input
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise UnsupportedParameter("Only text can be embedded by this provider, not tokens or pictures.", param="input")
+    if not texts:
+        raise InvalidRequest("input is empty.", param="input")
+    for name in inbound.unknown(body, EmbeddingsBody.__struct_fields__):
+        raise UnsupportedParameter(f"`{name}` cannot be sent to a provider of another format; leave it out.", param=name)
+    if request.encoding_format not in (None, "float", "base64"):
+        raise InvalidRequest("encoding_format must be float or base64.", param="encoding_format")
+    return Embedding(texts=tuple(str(text) for text in texts), dimensions=request.dimensions, base64=request.encoding_format == "base64")
+
+
+class ChatEmbedder:
+    def encode_request(self, wish: Embedding, facts: ModelFacts) -> dict[str, Any]:
+        body: dict[str, Any] = {"model": facts.upstream_id, "input": list(wish.texts), "encoding_format": "float"}
+        return body if wish.dimensions is None else body | {"dimensions": wish.dimensions}
+
+    def decode_response(self, body: bytes) -> tuple[list[list[float]], Usage | None]:
+        used = usage_of(body)
+        try:
+            answer = _answer.decode(body)
+        except msgspec.DecodeError:
+            raise AttemptFailed(Failure(kind=FailureClass.BAD_JSON, message="the answer is not a list of embeddings")) from None
+        return [one.values for one in sorted(answer.data, key=lambda one: one.index)], used
+
+    def encode_response(self, vectors: list[list[float]], used: Usage | None, wish: Embedding, reply: Reply) -> bytes:
+        shown = [_packed(vector) if wish.base64 else vector for vector in vectors]
+        data = [{"object": "embedding", "index": at, "embedding": vector} for at, vector in enumerate(shown)]
+        tokens = used.prompt_tokens if used else 0
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        return json.dumps({"object": "list", "data": data, "model": reply.model, "usage": usage})
+
+
+class _Vector(msgspec.Struct):
+    embedding: list[float] | str
+    index: int = 0
+
+    @property
+    def values(self) -> list[float]:
+        """Some hosts send base64 whatever was asked for."""
+        if isinstance(self.embedding, list):
+            return self.embedding
+        found = array("f", base64.b64decode(self.embedding))
+        if sys.byteorder == "big":
+            found.byteswap()
+        return found.tolist()
+
+
+class _Answer(msgspec.Struct):
+    data: list[_Vector]
+
+
+_answer = msgspec.json.Decoder(_Answer)
+
+
+def _packed(vector: list[float]) -> str:
+    found = array("f", vector)
+    if sys.byteorder == "big":
+        found.byteswap()
+    return base64.b64encode(found.tobytes()).decode()
 
 
 def usage_of(body: bytes) -> Usage | None:

@@ -36,7 +36,7 @@ def encode_request(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
         "service_tier": chat.service_tier,
     }
     body.update((name, value) for name, value in plain.items() if value is not None)
-    body.update(can.sampling(chat, facts, "temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty"))
+    body.update(_capabilities.sampling(chat, facts, "temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty"))
     body.update(_reasoning(chat.reasoning, facts))
     if chat.stream:
         body["stream"] = True
@@ -125,5 +125,5 @@ def _reasoning(reasoning: Reasoning | None, facts: ModelFacts) -> dict[str, Any]
         if reasoning.budget == 0:
             return {"thinking": {"type": "disabled"}}
         return {"thinking": {"type": "enabled"} | ({"budget_tokens": reasoning.budget} if reasoning.budget > 0 else {})}
-    effort = can.effort_of(reasoning)
+    effort = can.effort_of(reasoning, facts)
     return {"reasoning_effort": effort} if effort else {}

@@ -15,7 +15,10 @@ from llm_gateway.wires._openai import errors
 
 from . import encode, schema, stream_in
 
-_PATHS: Final = {"chat": "/chat/completions", "embeddings": "/embeddings", "models": "/models"}
+# The chat format has no count of its own; OpenAI's host counts by the other one.
+_PATHS: Final = {
+    "chat": "/chat/completions", "embeddings": "/embeddings", "models": "/models", "count_tokens": "/responses/input_tokens",
+}  # fmt: skip
 
 
 class _Edited(msgspec.Struct, gc=False):
@@ -33,6 +36,7 @@ _edited = msgspec.json.Decoder(_Edited)
 
 class ChatWire:
     name = "openai_chat"
+    one_call = True
 
     def path(self, kind: str, facts: ModelFacts, stream: bool) -> str:
         try:

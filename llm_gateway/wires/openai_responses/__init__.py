@@ -1,11 +1,14 @@
 """OpenAI Responses, the format of Codex and of OpenAI's newer models."""
 
-from llm_gateway.wires import dialects, wires
+from llm_gateway.wires import counters, dialects, wires
 
 from .dialect import DIALECT
-from .wire import WIRE, decode_count
+from .wire import WIRE, ResponsesCounter, decode_count
 
 wires.add(WIRE.name, WIRE)
 dialects.add(DIALECT.name, DIALECT)
+counters.add(WIRE.name, ResponsesCounter())
+# OpenAI's host counts for its chat models, too; whether a host does, its service says.
+counters.add("openai_chat", ResponsesCounter())
 
 __all__ = ["DIALECT", "WIRE", "decode_count"]

@@ -188,11 +188,9 @@ def echo(chat: ChatRequest) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if chat.reasoning:
         found["reasoning"] = {"effort": chat.reasoning.effort, "summary": chat.reasoning.summary}
-    for name in ("metadata", "store", "prompt_cache_key", "safety_identifier"):
+    for name in ("metadata", "store", "prompt_cache_key", "safety_identifier", "previous_response_id"):
         if name in chat.hints:
             found[name] = chat.hints[name]
-    if "previous_response_id" in chat.extras:
-        found["previous_response_id"] = chat.extras["previous_response_id"]
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import msgspec
@@ -37,7 +37,7 @@ def decode_request(body: bytes, path: Mapping[str, str]) -> Inbound:
         size=size,
         needs=needs,
         body=body,
-        chat=partial(to_chat, request, body),
+        chat=cache(partial(to_chat, request, body)),
         affinity=request.prompt_cache_key or _head(request),
         user=request.user or request.safety_identifier,
         service_tier=request.service_tier,

@@ -45,7 +45,7 @@ def encode_request(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
         "stream": chat.stream or None,
     }
     body.update((name, value) for name, value in plain.items() if value is not None)
-    body.update(can.sampling(chat, facts, "temperature", "top_p"))
+    body.update(_capabilities.sampling(chat, facts, "temperature", "top_p"))
     if text := _format(chat.response_format):
         body["text"] = {"format": text}
     _put_back(body, chat, facts)
@@ -164,4 +164,4 @@ def _reasoning(reasoning: Reasoning | None, facts: ModelFacts) -> dict[str, Any]
         # A model that does not think has nothing to set; agents send the wish to every model alike.
         return {}
     summary = reasoning.summary or ("auto" if reasoning.include else None)
-    return without_none(effort=can.effort_of(reasoning), summary=summary)
+    return without_none(effort=can.effort_of(reasoning, facts), summary=summary)

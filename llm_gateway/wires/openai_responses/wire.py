@@ -16,7 +16,7 @@ from llm_gateway.wires._openai import errors
 
 from . import encode, names, stream_in
 
-_PATHS: Final = {"chat": "/responses", "count_tokens": "/responses/input_tokens", "models": "/models"}
+_PATHS: Final = {"chat": "/responses", "count_tokens": "/responses/input_tokens", "embeddings": "/embeddings", "models": "/models"}
 
 
 class _Edited(msgspec.Struct, gc=False):
@@ -32,6 +32,7 @@ _edited = msgspec.json.Decoder(_Edited)
 
 class ResponsesWire:
     name = names.NAME
+    one_call = True
 
     def path(self, kind: str, facts: ModelFacts, stream: bool) -> str:
         try:
@@ -80,6 +81,22 @@ def decode_count(body: bytes) -> int | None:
     """The provider's answer to a ``count_tokens`` call."""
     document = json.lenient(body)
     return count(document.get("input_tokens")) if isinstance(document, dict) else None
+
+
+class ResponsesCounter:
+    """https://platform.openai.com/docs/api-reference/responses/input-tokens: the fields that add to the prompt."""
+
+    _COUNTED: Final = ("model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "text", "reasoning")
+
+    def encode_request(self, chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
+        body = encode.encode_request(chat, facts)
+        return {name: body[name] for name in self._COUNTED if name in body}
+
+    def decode_response(self, body: bytes) -> int | None:
+        return decode_count(body)
+
+    def encode_response(self, tokens: int) -> bytes:
+        return json.dumps({"object": "response.input_tokens", "input_tokens": tokens})
 
 
 WIRE = ResponsesWire()
