@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
@@ -24,8 +25,8 @@ class Command(BaseCommand):
         with refusals():
             self.run(**options)
 
-    def run(self, **options: Any) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def run(self, **options: Any) -> None: ...
 
     def say(self, line: str = "") -> None:
         self.stdout.write(line)
