@@ -72,11 +72,19 @@ class ReadOnlyAdmin(ReadOnly, GatewayAdmin):
     warn_unsaved_form = False
 
 
-class ReadOnlyInline(ReadOnly, TabularInline):
+class RowsInline(TabularInline):
+    """A table whose rows carry no heading each."""
+
+
+# Unfold 0.91, the last for Python 3.11, calls the switch hide_title; later ones call it show_title and warn of the old name.
+_SWITCH = ("show_title", False) if hasattr(TabularInline, "show_title") else ("hide_title", True)
+setattr(RowsInline, *_SWITCH)
+
+
+class ReadOnlyInline(ReadOnly, RowsInline):
     extra = 0
     max_num = 0
     can_delete = False
-    hide_title = True
 
 
 class SliceInline(ReadOnlyInline):

@@ -11,13 +11,12 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from typing_extensions import override
-from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from llm_gateway.models import Alias, AliasTarget, LanguageModel, Price
 
-from ._base import GatewayAdmin
+from ._base import GatewayAdmin, RowsInline
 from ._show import LIFECYCLE_TONE, NONE, badge, count, price
 from .prices import PriceInline
 
@@ -58,7 +57,7 @@ class LanguageModelForm(forms.ModelForm):  # type: ignore[type-arg]
         return cleaned
 
 
-class AliasOfInline(TabularInline):
+class AliasOfInline(RowsInline):
     model = AliasTarget
     fk_name = "model"
     fields = ("alias", "position")
@@ -142,7 +141,7 @@ class LanguageModelAdmin(GatewayAdmin):
         return f"{row.source}, edited here" if row.edited and row.source != "operator" else row.source
 
 
-class TargetInline(TabularInline):
+class TargetInline(RowsInline):
     model = AliasTarget
     fields = ("position", "model")
     extra = 0

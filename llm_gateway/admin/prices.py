@@ -9,12 +9,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from typing_extensions import override
-from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 
 from llm_gateway.models import Price, RequestLog
 
-from ._base import GatewayAdmin, ReadOnly
+from ._base import GatewayAdmin, ReadOnly, RowsInline
 from ._show import ago, badge, count, price
 
 SUMS = (
@@ -31,7 +30,7 @@ SUMS = (
 )
 
 
-class PriceInline(ReadOnly, TabularInline):
+class PriceInline(ReadOnly, RowsInline):
     model = Price
     fields = ("effective", "tier", "band", "input_shown", "output_shown", "cache_read_shown", "cache_write_shown", "source")
     readonly_fields = fields

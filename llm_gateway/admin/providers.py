@@ -12,14 +12,13 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from typing_extensions import override
-from unfold.admin import TabularInline
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from llm_gateway.core.keys import KeyState
 from llm_gateway.models import Provider, ProviderKey
 
 from . import _verbs
-from ._base import GatewayAdmin
+from ._base import GatewayAdmin, RowsInline
 from ._show import ago, badge, key_badge, link, mono
 from .provider_keys import ProviderKeyForm, after_save
 
@@ -74,7 +73,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
         return {*super()._get_validation_exclusions(), "base_url"}
 
 
-class ProviderKeyInline(TabularInline):
+class ProviderKeyInline(RowsInline):
     model = ProviderKey
     form = ProviderKeyForm
     fields = ("name", "new_key", "enabled", "weight", "state_badge", "checked")
@@ -82,7 +81,6 @@ class ProviderKeyInline(TabularInline):
     extra = 0
     show_change_link = True
     verbose_name_plural = "keys"
-    hide_title = True
 
     @admin.display(description="state")
     def state_badge(self, row: ProviderKey) -> str:

@@ -67,7 +67,8 @@ def fill(text: str) -> list[str]:
     served = factories.model(f"m {text}", acme, note=text, title=text, capabilities=[text])
     key = factories.client_key(text[:100], factories.team(short), scopes=[text], models_allowed=[text])
     row = factories.request(
-        now, key, served, asked_model=text, served_model=text, tag=short, strategy=short, error_code=text[:40], flags=text, state="failed",
+        now, key, served, asked_model=text, served_model=text, tag=short, strategy=short, error_code=text[:40], flags=text[:100],
+        state="failed",
         finish_reason=text[:20], dialect=text[:20], kind=text[:16], worker=text[:40], usage_source="reported",
         decision={"order": [text], "note": text, "scores": {text: {text: text}}, "skipped": [{"target": text, "why": text}], text: text},
         metadata={text: text},
