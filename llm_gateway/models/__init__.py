@@ -1,14 +1,17 @@
 """ORM nouns, a file per subject. Thin: columns, constraints and what a row is called."""
 
 from .access import ClientKey, Team
+from .alerts import Alert
 from .catalogue_version import CatalogueVersion
 from .health import DeploymentHealth, Heartbeat, KeyCheck
 from .logs import Attempt, RequestBody, RequestLog
 from .money import Budget, LedgerEntry
 from .providers import Alias, AliasTarget, LanguageModel, Price, Provider, ProviderKey
 from .routing import Strategy, StrategyActivation
+from .statements import Statement, StatementClosed
 
 __all__ = [
+    "Alert",
     "Alias",
     "AliasTarget",
     "Attempt",
@@ -25,6 +28,8 @@ __all__ = [
     "ProviderKey",
     "RequestBody",
     "RequestLog",
+    "Statement",
+    "StatementClosed",
     "Strategy",
     "StrategyActivation",
     "Team",

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 TOTAL = "total"
 
 
+@lru_cache(maxsize=512)
+def zone_of(timezone: str) -> tzinfo:
+    """UTC for a name that nobody knows: a mistyped zone must not stop the money of everybody else."""
+    try:
+        return ZoneInfo(timezone)
+    except (KeyError, ValueError, OSError):
+        return UTC
+
+
 def period_id(period: str, timezone: str, now: datetime) -> str:
-    """The name of the period that ``now`` falls into: ``2026-11-22``, ``2026-W47``, ``2026-11`` or ``total``. It only ever changes forward
-    with the calendar, so comparing names is enough to know that a period is over."""
-    local = now.astimezone(ZoneInfo(timezone))
+    """The name of the period that ``now`` falls into: ``2026-11-22``, ``2026-W47``, ``2026-11`` or ``total``. A period is over when the
+    clock names another one."""
+    local = now.astimezone(zone_of(timezone))
     match period:
         case "day":
             return local.date().isoformat()
@@ -26,7 +36,7 @@ def period_id(period: str, timezone: str, now: datetime) -> str:
 
 def period_bounds(period: str, timezone: str, now: datetime) -> tuple[datetime | None, datetime | None]:
     """Start and end in UTC of the period that ``now`` falls into; ``(None, None)`` for ``total``."""
-    zone = ZoneInfo(timezone)
+    zone = zone_of(timezone)
     today = now.astimezone(zone).date()
     match period:
         case "day":

@@ -9,35 +9,43 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from django.db.models import Sum
+
 from llm_gateway.core.errors import BudgetExhausted, BudgetInFlight, GatewayError, RequestExceedsBudget
 from llm_gateway.core.money import format_usd
-from llm_gateway.models import Budget
+from llm_gateway.models import Alert, Budget, LedgerEntry
 from llm_gateway.policies.periods import period_bounds, period_id
 
 _COUNTERS = ("period_id", "posted_nusd", "held_nusd", "alerted")
+# The refusal that lasts longest is the one to tell.
+_SEVERITY: dict[type[GatewayError], int] = {RequestExceedsBudget: 2, BudgetExhausted: 1, BudgetInFlight: 0}
+IN_FLIGHT_WAIT_S = 2.0
 
 
 class BudgetBook:
-    """The budgets one batch touches. ``save`` writes what changed; the journal reads ``crossed`` for alerts."""
+    """The budgets one batch touches. ``save`` writes what changed, with an alert for each threshold that was crossed."""
 
     def __init__(self, ids: Iterable[int], now: datetime) -> None:
         wanted = sorted(set(ids))
         self._now = now
         self._rows: dict[int, Budget] = {}
         self._dirty: set[int] = set()
-        self.crossed: list[tuple[int, int]] = []
+        self._alerts: list[Alert] = []
         if wanted:
-            for row in Budget.objects.select_for_update().filter(pk__in=wanted).order_by("pk"):
+            for row in Budget.objects.select_for_update(no_key=True).filter(pk__in=wanted).order_by("pk"):
                 self._rows[row.pk] = row
                 self._roll(row)
 
     def hold(self, ids: Iterable[int], amount: int) -> list[tuple[int, str]]:
         """Reserve ``amount`` against all of ``ids`` or none; returns (budget, period) pairs. Raises the budget errors."""
         rows = [self._rows[i] for i in ids if i in self._rows and self._rows[i].enabled]
-        for row in rows:
-            error = self._refusal(row, amount) if row.hard else None
-            if error:
-                raise error
+        refusals = [(error, row) for row in rows if row.hard and (error := self._refusal(row, amount))]
+        if refusals:
+            error, row = max(refusals, key=lambda found: _SEVERITY[type(found[0])])
+            if isinstance(error, BudgetExhausted):
+                # Holds keep a hard budget a little below its limit: whoever waits for "100 %" hears of the first refusal.
+                self._alert(row, 100, Alert.Kind.EXHAUSTED)
+            raise error
         for row in rows:
             row.held_nusd += amount
             self._dirty.add(row.pk)
@@ -53,22 +61,42 @@ class BudgetBook:
         row.posted_nusd += posted
         self._dirty.add(budget_id)
         for threshold in row.thresholds or ():
-            edge = row.limit_nusd * threshold / 100
-            if before < edge <= row.posted_nusd and threshold not in row.alerted:
-                row.alerted = [*row.alerted, threshold]
-                self.crossed.append((budget_id, threshold))
+            if before * 100 < row.limit_nusd * threshold <= row.posted_nusd * 100:
+                self._alert(row, threshold, Alert.Kind.THRESHOLD)
+        if row.hard and row.posted_nusd + row.held_nusd > row.limit_nusd and posted > held:
+            self._alert(row, 100, Alert.Kind.OVERRUN)
 
     def save(self) -> None:
         rows = [self._rows[i] for i in sorted(self._dirty)]
         if rows:
             Budget.objects.bulk_update(rows, _COUNTERS)
+        if self._alerts:
+            Alert.objects.bulk_create(self._alerts, ignore_conflicts=True)
+
+    def _alert(self, row: Budget, threshold: int, kind: str) -> None:
+        """Once per budget, period and threshold: ``alerted`` remembers cheaply, the table's constraint for certain."""
+        word = threshold if kind == Alert.Kind.THRESHOLD else kind
+        if word in row.alerted:
+            return
+        row.alerted = [*row.alerted, word]
+        self._dirty.add(row.pk)
+        self._alerts.append(
+            Alert(
+                budget=row, budget_name=row.name, period_id=row.period_id, kind=kind, threshold=threshold,
+                limit_nusd=row.limit_nusd, spent_nusd=row.posted_nusd, created_at=self._now,
+            )
+        )  # fmt: skip
 
     def _roll(self, row: Budget) -> None:
+        """Enter the period that the clock names. Its figures are the ledger's: none for a new one, what they were for one that a jumping
+        clock or an edited budget returns to. Nothing is reset twice and nothing is lost."""
         current = period_id(row.period, row.timezone, self._now)
-        # Names of periods sort by time: a clock that jumped back must not reopen an old period and lose this one's figures.
-        if row.period_id == current or (row.period_id and row.period_id > current and len(row.period_id) == len(current)):
+        if row.period_id == current:
             return
-        row.period_id, row.posted_nusd, row.held_nusd, row.alerted = current, 0, 0, []
+        entries = LedgerEntry.objects.filter(budget=row, period_id=current).order_by().values_list("state")
+        sums = {state: total for state, total in entries.annotate(total=Sum("amount_nusd")) if total}
+        row.period_id, row.alerted = current, []
+        row.posted_nusd, row.held_nusd = max(0, sums.get("posted", 0)), sums.get("held", 0)
         self._dirty.add(row.pk)
 
     def _refusal(self, row: Budget, amount: int) -> GatewayError | None:
@@ -80,14 +108,14 @@ class BudgetBook:
         details = {"budget": row.name, "limit_usd": format_usd(limit), "spent_usd": format_usd(row.posted_nusd), "reset_at": reset_at}
         if amount > limit:
             return RequestExceedsBudget(
-                f"This request could cost up to {format_usd(amount)} USD, more than the whole budget “{row.name}” ({format_usd(limit)} USD). "
-                "Lower max_tokens or ask for a larger budget.",
+                f"This request could cost up to {format_usd(amount)} USD, more than the whole budget “{row.name}” "
+                f"({format_usd(limit)} USD). Lower max_tokens or ask for a larger budget.",
                 details=details,
             )
         if row.posted_nusd + amount <= limit:
             return BudgetInFlight(
                 f"The budget “{row.name}” is reserved by requests that are running; try again when they end.",
-                retry_after_s=2,
+                retry_after_s=IN_FLIGHT_WAIT_S,
                 details=details,
             )
         wait = (end - self._now).total_seconds() if end else None

@@ -2,6 +2,8 @@
 
 It takes whatever is queued, writes it in one transaction, wakes the waiters, repeats: under load batches form by themselves, alone a
 request waits for one commit. It ends by being told to and waited for, never by being cancelled.
+
+A database that is away, locked or full refuses new requests at once and keeps settlements in the spool, until a commit succeeds again.
 """
 
 from __future__ import annotations
@@ -11,67 +13,61 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from django.db import Error as DatabaseError
-from django.db import IntegrityError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection
 
 from llm_gateway.core.catalog import Target
 from llm_gateway.core.errors import GatewayError, StoreBusy, StoreFull, StoreUnavailable
 from llm_gateway.engine.ports import Opening, Rejection, Settlement
-from llm_gateway.models import LedgerEntry, RequestLog
+from llm_gateway.models import RequestLog
 
 from . import vault
-from .holds import BudgetBook
-from .rows import Writer, plain
+from .batch import Left, Op, Void, commit
+from .plain import bare, plain
+from .reaper import reap
+from .rows import Writer
 from .spool import Spool
 
 log = logging.getLogger("cogo.journal")
 
 MAX_BATCH = 512
 MAX_QUEUE = 20_000
+# Longer than the database is waited for, so that its own answer comes first.
 WAIT_S = 15.0
-
-
-class _Op:
-    """``work``: what to write. ``loop`` and ``future``: who waits; both ``None`` for nobody. ``error``: why it was not written."""
-
-    __slots__ = ("abandoned", "error", "future", "kind", "loop", "work")
-
-    def __init__(self, kind: str, work: Any, future: asyncio.Future[None] | None) -> None:
-        self.kind = kind
-        self.work = work
-        self.future = future
-        self.loop = future.get_loop() if future is not None else None
-        self.error: Exception | None = None
-        self.abandoned = False
+LOCK_WAIT_MS = 4000
+PROBE_S = 0.5
+_DEADLOCK_TRIES = 3
+_CLOSED = "The gateway is shutting down; send the request again."
 
 
 class DatabaseJournal:
     """Implements the engine's ``Journal`` port. ``worker`` names this process; ``lease_s`` is how long an open row may go unrenewed."""
 
-    def __init__(
-        self, *, worker: str, spool_folder: Path, lease_s: float = 30.0, crossed: Callable[[list[tuple[int, int]]], None] | None = None
-    ) -> None:
+    def __init__(self, *, worker: str, spool_folder: Path, lease_s: float = 30.0) -> None:
         self._worker = worker
         self._lease_s = lease_s
-        self._crossed = crossed
-        self._queue: queue.SimpleQueue[_Op] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Op] = queue.SimpleQueue()
         self._spool = Spool(spool_folder, worker)
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
-        self._stopping = False
-        self._failing_since: float | None = None
+        self._gate = threading.Lock()
+        self._closed = False
+        self._trouble: GatewayError | None = None
         self._writer: Writer | None = None
+        # In no file: settlements that a full disk took no more, ends of rows of which nobody knows whether they exist.
+        self._unspooled: list[dict[str, Any]] = []
+        self._unsure: list[Op] = []
+        self._clock = _Clock()
         self.batches = 0
         self.written = 0
 
     @property
     def healthy(self) -> bool:
-        return self._thread.is_alive() and self._failing_since is None
+        return self._thread.is_alive() and self._trouble is None
 
     @property
     def backlog(self) -> int:
@@ -81,65 +77,78 @@ class DatabaseJournal:
         self._thread.start()
 
     async def stop(self) -> None:
-        """Write what is queued and end the thread."""
-        self._stopping = True
-        await self._submit("stop", None)
-        await asyncio.to_thread(self._thread.join, 10)
+        """Write what is queued and end the thread. What comes after it is spooled (settlements) or refused."""
+        if self._thread.is_alive():
+            self._queue.put(Op("stop", None))
+            await asyncio.to_thread(self._thread.join, 30)
 
     async def open(self, opening: Opening) -> None:
+        if self._trouble is not None:
+            raise _again(self._trouble)
         if self._queue.qsize() > MAX_QUEUE:
             raise StoreBusy("The gateway's log cannot keep up; try again shortly.", retry_after_s=1)
-        await self._submit("open", opening)
-
-    async def reserve(self, opening: Opening, target: Target, hold_nusd: int) -> None:
-        await self._submit("reserve", (opening, target, hold_nusd))
-
-    async def settle(self, settlement: Settlement) -> None:
-        await self._submit("settle", plain(settlement))
-
-    async def reject(self, rejection: Rejection) -> None:
-        await self._submit("reject", rejection)
-
-    async def _submit(self, kind: str, work: Any) -> None:
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        op = _Op(kind, work, future)
-        self._queue.put(op)
+        op = Op("open", opening, asyncio.get_running_loop().create_future())
         try:
-            if kind == "open":
-                async with asyncio.timeout(WAIT_S):
-                    await future
-            else:
-                await future
+            async with asyncio.timeout(WAIT_S):
+                await self._put(op)
         except TimeoutError:
-            self._abandon(op)
-            raise StoreUnavailable("The gateway's database does not answer; try again shortly.", retry_after_s=2) from None
+            late = StoreUnavailable("The gateway's database does not answer; try again shortly.", retry_after_s=2)
+            self._abandon(op, late)
+            raise late from None
         except asyncio.CancelledError:
-            self._abandon(op)
+            self._abandon(op, Left("The caller left before anything was sent for it."))
             raise
 
-    def _abandon(self, op: _Op) -> None:
-        """Nobody waits any more. An open row that was or will be written is closed again: nothing was sent for it."""
-        if op.kind == "open":
-            op.abandoned = True
-            self._queue.put(_Op("void", op.work, None))
+    async def reserve(self, opening: Opening, target: Target, hold_nusd: int) -> None:
+        await self._put(Op("reserve", (opening, target, hold_nusd), asyncio.get_running_loop().create_future()))
+
+    async def settle(self, settlement: Settlement) -> None:
+        await self._put(Op("settle", plain(settlement), asyncio.get_running_loop().create_future()))
+
+    async def reject(self, rejection: Rejection) -> None:
+        await self._put(Op("reject", rejection, asyncio.get_running_loop().create_future()))
+
+    async def _put(self, op: Op) -> None:
+        with self._gate:
+            if not self._closed:
+                self._queue.put(op)
+        if self._closed and op.future is not None and not op.future.done():
+            self._after_the_end([op])
+        assert op.future is not None
+        await op.future
+
+    def _abandon(self, op: Op, why: GatewayError) -> None:
+        """Nobody waits any more. A row that was or will be written is closed again: nothing was sent for it."""
+        op.abandoned = True
+        self._queue.put(Op("void", Void(op.work, why)))
 
     # What follows runs in the journal's thread.
 
     def _run(self) -> None:
         tick = 0.0
-        while True:
+        stopping = False
+        while not stopping:
             batch = self._take(max(0.0, tick - time.monotonic()))
-            if batch:
-                self._write(batch)
-            if any(op.kind == "stop" for op in batch):
-                self._wake([op for op in batch if op.kind == "stop"])
+            stopping = any(op.kind == "stop" for op in batch)
+            todo = [op for op in batch if op.kind != "stop"]
+            try:
+                if todo:
+                    self._write(todo)
+                if time.monotonic() >= tick:
+                    self._maintain()
+                    tick = time.monotonic() + (PROBE_S if self._trouble else min(5.0, self._lease_s / 3))
+            except Exception:
+                # Whatever it is, requests must not wait for a thread that is gone.
+                log.exception("the journal failed")
                 connection.close()
-                return
-            if time.monotonic() >= tick:
-                tick = time.monotonic() + min(5.0, self._lease_s / 3)
-                self._maintain()
+                self._refuse(todo, StoreUnavailable("The gateway's log failed; try again shortly.", retry_after_s=2))
+            self._wake(todo)
+        with self._gate:
+            self._closed = True
+        self._after_the_end(self._take(0.0))
+        self._disconnect()
 
-    def _take(self, timeout: float) -> list[_Op]:
+    def _take(self, timeout: float) -> list[Op]:
         try:
             batch = [self._queue.get(timeout=timeout or 0.001)]
         except queue.Empty:
@@ -151,131 +160,86 @@ class DatabaseJournal:
                 break
         return batch
 
-    def _write(self, batch: list[_Op]) -> None:
-        todo = [op for op in batch if op.kind != "stop"]
-        if not todo:
-            return
-        try:
-            crossed = self._commit(todo)
-        except IntegrityError:
-            # One bad row must not take its neighbours along.
-            crossed = []
-            for op in todo:
-                op.error = None
-                try:
-                    crossed += self._commit([op])
-                except (DatabaseError, ValueError, TypeError) as error:
-                    self._failed([op], error)
-        except (DatabaseError, ValueError, TypeError) as error:
-            self._failed(todo, error)
-            crossed = []
-        else:
-            self._failing_since = None
-            self.batches += 1
-            self.written += len(todo)
-        self._wake(todo)
-        if crossed and self._crossed:
-            self._crossed(crossed)
-
-    def _commit(self, ops: list[_Op]) -> list[tuple[int, int]]:
-        now = datetime.now(UTC)
-        with transaction.atomic():
-            writer = self._writer = self._writer or Writer()
-            opens = [op for op in ops if op.kind == "open" and not op.abandoned]
-            settles: list[Mapping[str, Any]] = [op.work for op in ops if op.kind == "settle"]
-            voids = [op.work for op in ops if op.kind == "void"]
-            held = self._held_entries([s["id"] for s in settles if s["held"]] + [o.call.id.hex for o in voids])
-            wanted = {budget for op in opens for budget in op.work.budgets}
-            wanted |= {budget for op in ops if op.kind == "reserve" for budget in op.work[1].budgets}
-            book = BudgetBook(wanted | {entry.budget_id for entries in held.values() for entry in entries if entry.budget_id}, now)
-            # Ends before beginnings: what they release may let the next one in.
-            self._resolve(settles, held, book, now)
-            self._void(voids, held, book, now, writer)
-            entries: list[tuple[UUID, int, str, int, float, str]] = []
-            granted = []
-            for op in ops:
-                if op.kind == "open" and not op.abandoned:
-                    if self._grant(op, op.work, op.work.budgets, op.work.hold_nusd, book, entries):
-                        granted.append(op.work)
-                elif op.kind == "reserve":
-                    opening, target, amount = op.work
-                    extra = tuple(b for b in target.budgets if b not in opening.budgets)
-                    self._grant(op, opening, extra, amount, book, entries)
-            writer.opened(granted, self._worker, now + timedelta(seconds=self._lease_s))
-            writer.ledger(entries)
-            writer.settled(settles)
-            writer.rejected([op.work for op in ops if op.kind == "reject"])
-            texts = [s for s in settles if s["prompt"] is not None or s["answer"] is not None]
-            writer.bodies((s["id"], s["row"]["finished_at"], _sealed(s, "prompt"), _sealed(s, "answer")) for s in texts)
-            book.save()
-            return book.crossed
-
-    def _grant(
-        self, op: _Op, opening: Opening, budgets: tuple[int, ...], amount: int, book: BudgetBook,
-        entries: list[tuple[UUID, int, str, int, float, str]],
-    ) -> bool:  # fmt: skip
-        try:
-            held = book.hold(budgets, amount) if budgets else []
-        except GatewayError as error:
-            op.error = error
-            return False
-        entries += [(opening.call.id, budget, period, amount, opening.at, "") for budget, period in held]
-        return True
-
-    @staticmethod
-    def _held_entries(ids: list[str]) -> dict[str, list[LedgerEntry]]:
-        found: dict[str, list[LedgerEntry]] = {}
-        if ids:
-            rows = LedgerEntry.objects.select_for_update().filter(request_id__in=[UUID(i) for i in ids], state="held")
-            for entry in rows.order_by("pk"):
-                found.setdefault(entry.request_id.hex, []).append(entry)
-        return found
-
-    @staticmethod
-    def _resolve(settles: list[Mapping[str, Any]], held: dict[str, list[LedgerEntry]], book: BudgetBook, now: datetime) -> None:
-        changed = []
-        for settlement in settles:
-            for entry in held.pop(settlement["id"], ()):
-                charge = settlement["charge"]
-                entry.state = "posted" if charge else "voided"
-                entry.amount_nusd = charge
-                entry.resolved_at = now
-                changed.append(entry)
-                if entry.budget_id:
-                    book.resolve(entry.budget_id, entry.period_id, entry.held_nusd, charge)
-        if changed:
-            LedgerEntry.objects.bulk_update(changed, ["state", "amount_nusd", "resolved_at"])
-
-    @staticmethod
-    def _void(voids: list[Opening], held: dict[str, list[LedgerEntry]], book: BudgetBook, now: datetime, writer: Writer) -> None:
-        for opening in voids:
-            for entry in held.pop(opening.call.id.hex, ()):
-                entry.state, entry.amount_nusd, entry.resolved_at = "voided", 0, now
-                entry.save(update_fields=["state", "amount_nusd", "resolved_at"])
-                if entry.budget_id:
-                    book.resolve(entry.budget_id, entry.period_id, entry.held_nusd, 0)
-            RequestLog.objects.filter(pk=opening.call.id, state="open").update(
-                state="client_cancelled", finished_at=now, lease_until=None, cost_nusd=0
-            )
-
-    def _failed(self, ops: list[_Op], error: Exception) -> None:
-        connection.close()
-        if self._failing_since is None:
-            self._failing_since = time.monotonic()
-            log.error("the journal cannot write", extra={"reason": f"{type(error).__name__}: {error}"[:300]})
-        told = _store_error(error)
-        settles = [op.work for op in ops if op.kind == "settle"]
-        if settles:
-            try:
-                self._spool.keep(settles)
-            except OSError as spool_error:
-                log.critical("settlements could be neither committed nor spooled", extra={"count": len(settles), "reason": str(spool_error)})
+    def _write(self, ops: Sequence[Op]) -> None:
         for op in ops:
-            op.error = None if op.kind == "settle" else told
+            if op.kind == "settle":
+                _seal(op.work)
+        if self._trouble is not None:
+            # Only maintenance asks whether it is over, so that nobody waits for a database that was away a moment ago.
+            return self._refuse(ops, self._trouble)
+        try:
+            self._commit(ops)
+        except (OperationalError, InterfaceError) as error:
+            if "full" in str(error).lower() and _drop_texts(ops):
+                return self._write(ops)
+            self._failed(ops, error)
+        except Exception as error:
+            # One bad row must not take its neighbours along.
+            connection.close()
+            if len(ops) == 1:
+                return self._unwritable(ops[0], error)
+            for op in ops:
+                op.error = None
+                self._write([op])
+        return None
+
+    def _commit(self, ops: Sequence[Op]) -> None:
+        for left in reversed(range(_DEADLOCK_TRIES)):
+            self._connect()
+            assert self._writer is not None
+            try:
+                commit(list(ops), self._writer, self._worker, self._lease_s, datetime.now(UTC))
+            except OperationalError as error:
+                if not left or not _deadlock(error):
+                    raise
+                for op in ops:
+                    op.error = None
+                continue
+            self._trouble = None
+            self.batches += 1
+            self.written += len(ops)
+            return
+
+    def _failed(self, ops: Sequence[Op], error: Exception) -> None:
+        """The database is away."""
+        connection.close()
+        if self._trouble is None:
+            log.error("the journal cannot write", extra={"reason": f"{type(error).__name__}: {error}"[:300]})
+        self._trouble = _store_error(error)
+        # The commit may have arrived although its answer did not: what was opened for nothing is closed when the database is back.
+        self._unsure += [Op("void", Void(op.work, self._trouble)) for op in ops if op.kind == "open" and not op.abandoned]
+        self._refuse(ops, self._trouble)
+
+    def _refuse(self, ops: Sequence[Op], told: GatewayError) -> None:
+        self._keep([op.work for op in ops if op.kind == "settle"])
+        self._unsure += [op for op in ops if op.kind == "void"]
+        for op in ops:
+            op.error = None if op.kind == "settle" else _again(told)
+
+    def _unwritable(self, op: Op, error: Exception) -> None:
+        log.critical("a row cannot be written", extra={"kind": op.kind, "reason": f"{type(error).__name__}: {error}"[:300]})
+        if op.kind == "settle":
+            # Its money is booked without what was refused, which a person finds beside the spool.
+            try:
+                self._commit([Op("settle", bare(op.work))])
+                self._spool.keep([op.work], bad=True)
+            except (DatabaseError, OSError, ValueError, TypeError):
+                log.exception("a settlement could not be booked")
+                connection.close()
+        else:
+            op.error = StoreUnavailable("The gateway cannot log this request; the operator finds the reason in its log.", retry_after_s=2)
+
+    def _keep(self, settlements: list[dict[str, Any]]) -> None:
+        if settlements:
+            try:
+                self._spool.keep(settlements)
+            except OSError as error:
+                log.critical("settlements stay in memory", extra={"count": len(settlements), "reason": str(error)})
+                self._unspooled += settlements
 
     @staticmethod
-    def _wake(ops: list[_Op]) -> None:
-        by_loop: dict[asyncio.AbstractEventLoop, list[_Op]] = {}
+    def _wake(ops: Sequence[Op]) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop, list[Op]] = {}
         for op in ops:
             if op.loop is not None:
                 by_loop.setdefault(op.loop, []).append(op)
@@ -285,28 +249,79 @@ class DatabaseJournal:
             except RuntimeError:
                 continue  # that loop has ended; nobody waits there
 
+    def _after_the_end(self, ops: Sequence[Op]) -> None:
+        for op in ops:
+            if op.kind == "settle":
+                _seal(op.work)
+        self._refuse(ops, StoreUnavailable(_CLOSED, retry_after_s=2))
+        self._wake(ops)
+
     def _maintain(self) -> None:
-        """Renew our leases, reap what others left, bring in the spool."""
-        from .reaper import reap
-
-        now = datetime.now(UTC)
+        """Renew our leases, bring in what was kept, reap what others left."""
         try:
+            self._connect()
+            now = datetime.now(UTC)
             RequestLog.objects.filter(worker=self._worker, state="open").update(lease_until=now + timedelta(seconds=self._lease_s))
-            reap(now)
-            self._failing_since = None
-            if self._spool.pending:
-                for path, settlements in self._spool.take():
-                    for start in range(0, len(settlements), MAX_BATCH):
-                        self._commit([_Op("settle", s, None) for s in settlements[start : start + MAX_BATCH]])
-                    path.unlink()
+            self._trouble = None
+            self._bring_in()
+            # After a jump of the clock every lease looks old (or young) until each process has renewed its own.
+            if self._clock.steady(time.time(), time.monotonic(), self._lease_s):
+                reap(now)
         except (DatabaseError, OSError) as error:
-            connection.close()
-            if self._failing_since is None:
-                self._failing_since = time.monotonic()
-                log.error("the journal cannot reach its database", extra={"reason": f"{type(error).__name__}: {error}"[:300]})
+            self._failed((), error)
+
+    def _bring_in(self) -> None:
+        """What was kept while the database was away."""
+        kept, self._unspooled = self._unspooled, []
+        self._keep(kept)
+        unsure, self._unsure = self._unsure, []
+        if unsure:
+            self._write(unsure)
+        if self._trouble is None and self._spool.pending:
+            for path, settlements in self._spool.take():
+                for start in range(0, len(settlements), MAX_BATCH):
+                    self._write([Op("settle", s) for s in settlements[start : start + MAX_BATCH]])
+                # What failed again was kept again, under another name.
+                path.unlink(missing_ok=True)
+
+    def _connect(self) -> None:
+        if connection.connection is None:
+            connection.ensure_connection()
+            with connection.cursor() as cursor:
+                if connection.vendor == "sqlite":
+                    cursor.execute(f"PRAGMA busy_timeout = {LOCK_WAIT_MS}")
+                else:
+                    cursor.execute(f"SET lock_timeout = {LOCK_WAIT_MS}; SET statement_timeout = {2 * LOCK_WAIT_MS}")
+        self._writer = self._writer or Writer()
+
+    @staticmethod
+    def _disconnect() -> None:
+        try:
+            if connection.connection is not None and connection.vendor != "sqlite":
+                with connection.cursor() as cursor:
+                    cursor.execute("RESET lock_timeout; RESET statement_timeout")
+        except DatabaseError:
+            pass
+        connection.close()
 
 
-def _resolve_futures(ops: list[_Op]) -> None:
+class _Clock:
+    """Tells when the wall clock jumped against the monotonic one."""
+
+    def __init__(self) -> None:
+        self._offset: float | None = None
+        self._steady_from = 0.0
+
+    def steady(self, wall: float, mono: float, lease_s: float) -> bool:
+        """Whether leases can be judged: no jump for the length of one."""
+        offset = wall - mono
+        if self._offset is not None and abs(offset - self._offset) > min(1.0, lease_s / 3):
+            self._steady_from = mono + lease_s
+        self._offset = offset
+        return mono >= self._steady_from
+
+
+def _resolve_futures(ops: list[Op]) -> None:
     for op in ops:
         future = op.future
         if future is None or future.done():
@@ -317,6 +332,36 @@ def _resolve_futures(ops: list[_Op]) -> None:
             future.set_exception(op.error)
 
 
+def _seal(settlement: dict[str, Any]) -> None:
+    """Texts are encrypted before they are written anywhere, and outside the transaction."""
+    for field in ("prompt", "answer"):
+        text = settlement[field]
+        if text and not settlement.get("sealed"):
+            settlement[field] = vault.seal(text.encode("utf-8", "replace").decode(), place=f"requestbody:{settlement['id']}:{field}")
+    settlement["sealed"] = True
+
+
+def _drop_texts(ops: Sequence[Op]) -> bool:
+    """On a full disk texts go first. Whether there were any."""
+    found = False
+    for op in ops:
+        if op.kind == "settle" and (op.work["prompt"] or op.work["answer"]):
+            op.work["prompt"] = op.work["answer"] = None
+            op.work["row"]["flags"] = f"{op.work['row']['flags']} body_dropped".strip()[:100]
+            found = True
+        op.error = None
+    return found
+
+
+def _deadlock(error: Exception) -> bool:
+    return "deadlock" in str(error).lower() or "could not serialize" in str(error).lower()
+
+
+def _again(error: GatewayError) -> GatewayError:
+    """The same for another caller: an exception carries its traceback, so it is not shared."""
+    return type(error)(error.message, retry_after_s=error.retry_after_s)
+
+
 def _store_error(error: Exception) -> GatewayError:
     text = str(error).lower()
     if "locked" in text or "deadlock" in text or "timeout" in text:
@@ -324,8 +369,3 @@ def _store_error(error: Exception) -> GatewayError:
     if "full" in text or "no space" in text or "readonly" in text:
         return StoreFull("The gateway's disk is full, so nothing can be logged or sent; the operator has to free space.", retry_after_s=30)
     return StoreUnavailable("The gateway's database is not available; try again shortly.", retry_after_s=2)
-
-
-def _sealed(settlement: Mapping[str, Any], field: str) -> str:
-    text = settlement[field]
-    return vault.seal(text, place=f"requestbody:{settlement['id']}:{field}") if text else ""

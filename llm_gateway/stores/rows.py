@@ -9,14 +9,30 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-import msgspec
 from django.db import connection, models
 
-from llm_gateway.engine.ports import Opening, Rejection, Settlement
+from llm_gateway.core.errors import GatewayError
+from llm_gateway.engine.ports import Opening, Rejection
 from llm_gateway.models import Attempt, LedgerEntry, RequestBody, RequestLog
+
+from .plain import as_json, short
+
+# (request, budget, period, held, at, note)
+Ledgered = tuple[UUID, int, str, int, float, str]
+
+
+class Held(NamedTuple):
+    """A ledger entry that still holds ``amount``."""
+
+    id: int
+    request: str
+    budget: int | None
+    period: str
+    amount: int
+
 
 _USAGE = (
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens",
@@ -53,12 +69,64 @@ class Writer:
         self.sqlite = connection.vendor == "sqlite"
         self._mark = "?" if self.sqlite else "%s"
         self._insert_open = self._insert(RequestLog, _OPENED)
-        self._insert_rejected = self._insert(RequestLog, _REJECTED)
+        self._insert_rejected = self._insert(RequestLog, _REJECTED, "ON CONFLICT DO NOTHING")
         self._insert_attempt = self._insert(Attempt, _ATTEMPT, "ON CONFLICT DO NOTHING")
         self._insert_ledger = self._insert(LedgerEntry, _LEDGER, "ON CONFLICT DO NOTHING")
         self._insert_body = self._insert(RequestBody, _BODY, "ON CONFLICT DO NOTHING")
         self._update_settled = self._update(_SETTLED)
         self._update_moved = self._update(_MOVED)
+        mark = self._mark
+        ledger = LedgerEntry._meta.db_table
+        self._resolve = (
+            f'UPDATE "{ledger}" SET state = {mark}, amount_nusd = {mark}, resolved_at = {mark} '  # noqa: S608  # our own names
+            f"WHERE id = {mark} AND state = 'held'"
+        )
+        self._void = self._update(("finished_at", "state", "http_status", "error_code", "lease_until", "cost_nusd"))
+        self._complete = self._update(("attempt_count", *_USAGE, "served_model", "decision", "flags"), state="orphaned")
+
+    def states(self, ids: Sequence[str]) -> dict[str, str]:
+        """The state of each of these requests that has a row; on PostgreSQL they stay locked."""
+        sql = f'SELECT id, state FROM "{RequestLog._meta.db_table}" WHERE id {{}} ORDER BY id {self._lock}'  # noqa: S608  # our own names
+        return {self._hex(row[0]): row[1] for row in self._select(sql, ids)}
+
+    def held(self, ids: Sequence[str]) -> dict[str, list[Held]]:
+        """What these requests hold, by request; on PostgreSQL it stays locked."""
+        sql = (
+            f'SELECT id, request_id, budget_id, period_id, held_nusd FROM "{LedgerEntry._meta.db_table}" '  # noqa: S608  # our own names
+            f"WHERE request_id {{}} AND state = 'held' ORDER BY id {self._lock}"
+        )
+        found: dict[str, list[Held]] = {}
+        for entry, request, budget, period, amount in self._select(sql, ids):
+            key = self._hex(request)
+            found.setdefault(key, []).append(Held(entry, key, budget, period, amount))
+        return found
+
+    def budgets_of(self, ids: Sequence[str]) -> dict[str, set[int]]:
+        """The budgets that these requests have entries in."""
+        found: dict[str, set[int]] = {}
+        sql = f'SELECT request_id, budget_id FROM "{LedgerEntry._meta.db_table}" WHERE request_id {{}}'  # noqa: S608  # our own names
+        for request, budget in self._select(sql, ids):
+            found.setdefault(self._hex(request), set()).add(budget)
+        return found
+
+    def resolved(self, entries: Iterable[tuple[int, int]], now: datetime) -> None:
+        """(entry, charge): what was held is posted, or voided where nothing is charged."""
+        at = self.at(now.timestamp())
+        self._many(self._resolve, [("posted" if charge else "voided", charge, at, entry) for entry, charge in entries])
+
+    def voided(self, opening: Opening, error: GatewayError, now: datetime) -> None:
+        state = "client_cancelled" if error.status == 499 else "rejected"
+        at = self.at(max(now.timestamp(), opening.at))
+        self._many(self._void, [(at, state, error.status, error.code, None, 0, self.uuid(opening.call.id))])
+
+    def completed(self, settlement: Mapping[str, Any], flags: str) -> None:
+        """What an orphaned row could not know. Its state and its cost stay."""
+        row = settlement["row"]
+        usage = [row.get(name) for name in _USAGE[:-1]]
+        source = row.get("usage_source") or "estimated"
+        values = (row["attempt_count"], *usage, source, row["served_model"], row["decision"], flags[:100])
+        self._many(self._complete, [(*values, self.uuid(settlement["id"]))])
+        self._attempts([settlement])
 
     def opened(self, openings: Sequence[Opening], worker: str, lease_until: datetime) -> None:
         self._many(self._insert_open, [self._open_row(o, worker, lease_until) for o in openings])
@@ -71,26 +139,30 @@ class Writer:
         at = self.at
         rows = []
         moved = []
-        attempts = []
         for s in settlements:
             row = s["row"]
             values = [row.get(name) for name in _SETTLED]
             values[0] = at(row["finished_at"])
-            values[-1] = row["decision"]
+            values[-1] = row.get("decision")
             rows.append((*values, self.uuid(s["id"])))
             if "provider_id" in row:
                 moved.append((*(row[name] for name in _MOVED), self.uuid(s["id"])))
-            for a in s["attempts"]:
-                found = [a.get(name) for name in _ATTEMPT]
-                found[0] = self.uuid(s["id"])
-                found[_STARTED] = at(a["started_at"])
-                attempts.append(tuple(found))
         self._many(self._update_moved, moved)
         self._many(self._update_settled, rows)
+        self._attempts(settlements)
+
+    def _attempts(self, settlements: Sequence[Mapping[str, Any]]) -> None:
+        attempts = []
+        for s in settlements:
+            request = self.uuid(s["id"])
+            for a in s["attempts"]:
+                found = [a.get(name) for name in _ATTEMPT]
+                found[0] = request
+                found[_STARTED] = self.at(a["started_at"])
+                attempts.append(tuple(found))
         self._many(self._insert_attempt, attempts)
 
-    def ledger(self, entries: Iterable[tuple[UUID, int, str, int, float, str]]) -> None:
-        """(request, budget, period, held, at, note)"""
+    def ledger(self, entries: Iterable[Ledgered]) -> None:
         rows = [
             (self.uuid(request), budget, period, "request", "held", held, held, self.at(at), note)
             for request, budget, period, held, at, note in entries
@@ -115,9 +187,10 @@ class Writer:
         identity = call.identity
         lease = self.at(lease_until.timestamp())
         return (
-            self.uuid(call.id), self.at(o.at), "open", call.kind, call.inbound.dialect, identity.team_id, identity.client_key_id, call.user_id,
-            _short(call.inbound.model, 200), o.strategy, target.provider.id, target.model.id, target.provider.slug, call.stream,
-            o.simulated, o.hold_nusd, worker, lease, _short(call.tag, 60), _json(call.metadata),
+            self.uuid(call.id), self.at(o.at), "open", call.kind, call.inbound.dialect,
+            identity.team_id, identity.client_key_id, call.user_id,
+            short(call.inbound.model, 200), o.strategy, target.provider.id, target.model.id, target.provider.slug, call.stream,
+            o.simulated, o.hold_nusd, worker, lease, short(call.tag, 60), as_json(call.metadata),
         )  # fmt: skip
 
     def _rejected_row(self, r: Rejection) -> tuple[Any, ...]:
@@ -125,108 +198,54 @@ class Writer:
         identity = call.identity
         at = self.at(r.at)
         return (
-            self.uuid(call.id), at, at, r.state, call.kind, call.inbound.dialect, identity.team_id, identity.client_key_id, call.user_id,
-            _short(call.inbound.model, 200), r.strategy, call.stream, r.error.status if r.error else 200, r.error.code if r.error else "", 0, _short(call.tag, 60),
-            _json(call.metadata), 0,
+            self.uuid(call.id), at, at, r.state, call.kind, call.inbound.dialect,
+            identity.team_id, identity.client_key_id, call.user_id, short(call.inbound.model, 200), r.strategy, call.stream,
+            r.error.status if r.error else 200, r.error.code if r.error else "", 0, short(call.tag, 60), as_json(call.metadata), 0,
         )  # fmt: skip
 
     def _insert(self, model: type[models.Model], columns: Sequence[str], more: str = "") -> str:
         """Columns that are not named get their field's default: the database knows none."""
-        rest: list[tuple[str, Any]] = []
-        for field in model._meta.concrete_fields:
-            if field.column not in columns and not field.primary_key and not field.null:
-                rest.append((field.column, field.get_default()))
+        unnamed = [f for f in model._meta.concrete_fields if f.column not in columns and not f.primary_key and not f.null]
+        rest = [(field.column, field.get_default()) for field in unnamed]
         names = ", ".join(f'"{name}"' for name in (*columns, *(name for name, _ in rest)))
         values = ", ".join((*([self._mark] * len(columns)), *(_literal(value, self.sqlite) for _, value in rest)))
         return f'INSERT INTO "{model._meta.db_table}" ({names}) VALUES ({values}) {more}'  # noqa: S608  # our own names and defaults
 
-    def _update(self, columns: Sequence[str]) -> str:
+    def _update(self, columns: Sequence[str], state: str = "open") -> str:
         sets = ", ".join(f'"{name}" = {self._mark}' for name in columns)
-        return f"UPDATE \"{RequestLog._meta.db_table}\" SET {sets} WHERE id = {self._mark} AND state = 'open'"  # noqa: S608  # our own names
+        return f"UPDATE \"{RequestLog._meta.db_table}\" SET {sets} WHERE id = {self._mark} AND state = '{state}'"  # noqa: S608  # our own names
+
+    def _hex(self, value: Any) -> str:
+        return value if self.sqlite else value.hex  # type: ignore[no-any-return]
+
+    @property
+    def _lock(self) -> str:
+        return "" if self.sqlite else "FOR NO KEY UPDATE"
+
+    def _select(self, sql: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        if not ids:
+            return []
+        with connection.wrap_database_errors:
+            if self.sqlite:
+                marks = ", ".join("?" * len(ids))
+                return connection.connection.execute(sql.format(f"IN ({marks})"), list(ids)).fetchall()  # type: ignore[no-any-return]
+            with connection.connection.cursor() as cursor:
+                cursor.execute(sql.format("= ANY(%s)"), ([UUID(one) for one in ids],))
+                return cursor.fetchall()  # type: ignore[no-any-return]
 
     def _many(self, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if not rows:
             return
-        if self.sqlite:
-            connection.connection.executemany(sql, rows)
-        else:
-            with connection.connection.cursor() as cursor:
-                cursor.executemany(sql, rows)
+        # The driver's own cursor raises the driver's own errors.
+        with connection.wrap_database_errors:
+            if self.sqlite:
+                connection.connection.executemany(sql, rows)
+            else:
+                with connection.connection.cursor() as cursor:
+                    cursor.executemany(sql, rows)
 
 
 _STARTED = _ATTEMPT.index("started_at")
-
-
-def plain(s: Settlement) -> dict[str, Any]:
-    """A settlement as JSON-able values: what is written, and what the spool keeps when the database is away."""
-    target = s.target or s.opened.target
-    row = {
-        "finished_at": s.at,
-        "state": s.state,
-        "served_model": _short(s.served_model, 200),
-        "attempt_count": len(s.attempts),
-        "http_status": s.status,
-        "error_code": s.error_code,
-        "finish_reason": s.finish_reason,
-        "flags": s.flags[:100],
-        "usage_source": "",
-        "cost_nusd": s.cost_nusd,
-        "price_id": s.price_id,
-        "latency_ms": s.latency_ms,
-        "ttft_ms": s.ttft_ms,
-        "lease_until": None,
-        "decision": _json(s.decision),
-        **s.usage,
-    }
-    if target is not s.opened.target:
-        row["provider_id"] = target.provider.id
-        row["model_id"] = target.model.id
-        row["provider_slug"] = target.provider.slug
-        row["simulated"] = target.provider.simulated
-    attempts = [
-        {
-            "number": a.number,
-            "provider_id": a.provider_id,
-            "provider_slug": a.provider,
-            "provider_key_id": a.credential_id,
-            "upstream_id": _short(a.upstream_id, 200),
-            "outcome": a.outcome,
-            "error_class": a.error_class,
-            "http_status": a.status,
-            "detail": _short(a.detail, 500),
-            "upstream_request_id": _short(a.upstream_request_id, 100),
-            "started_at": a.started_at,
-            "latency_ms": a.latency_ms,
-            "ttft_ms": a.ttft_ms,
-            "bytes_received": a.bytes_received,
-            "streamed": a.streamed,
-            "billed": a.billed,
-            "maybe_billed": a.maybe_billed,
-            "cost_nusd": a.cost_nusd,
-        }
-        for a in s.attempts
-    ]
-    return {
-        "id": s.id.hex,
-        "row": row,
-        "attempts": attempts,
-        "charge": s.charge_nusd,
-        "held": bool(s.opened.budgets) or len(s.attempts) > 1,
-        "prompt": s.prompt,
-        "answer": s.answer,
-    }
-
-
-def _short(text: str, limit: int) -> str:
-    """Text a database takes: no NUL, no lone surrogate."""
-    if not text.isprintable():
-        text = text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
-    return text[:limit]
-
-
-def _json(value: Mapping[str, Any] | None) -> str | None:
-    # PostgreSQL's jsonb refuses an escaped NUL.
-    return None if value is None else msgspec.json.encode(value).decode().replace("\\u0000", "")
 
 
 def _literal(value: Any, sqlite: bool) -> str:

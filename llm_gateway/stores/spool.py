@@ -2,39 +2,89 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+try:
+    import fcntl
+except ImportError:  # no such locks on Windows, where one process runs
+    fcntl = None  # type: ignore[assignment]
+
+log = logging.getLogger("cogo.journal")
+
 
 class Spool:
-    """One append-only file per process; :meth:`take` also finds what dead processes left. Replaying twice is harmless: a hold resolves once."""
+    """One append-only file per process in a folder that the processes of a machine share.
+
+    Files are appended to and taken under one lock, so that nothing is written to a file that is being replayed. Replaying twice is
+    harmless: a hold resolves once. Texts in it are sealed already.
+    """
 
     def __init__(self, folder: Path, worker: str) -> None:
         self._folder = folder
         self._path = folder / f"{worker}.jsonl"
-        self.pending = any(folder.glob("*.jsonl")) if folder.exists() else False
+        self._worker = worker
+        self._taken = 0
 
-    def keep(self, settlements: list[Mapping[str, Any]]) -> None:
+    @property
+    def pending(self) -> bool:
+        """Whether any process of this machine, living or dead, has left something."""
+        try:
+            return any(name.endswith((".jsonl", ".replay")) for name in os.listdir(self._folder))
+        except FileNotFoundError:
+            return False
+
+    def keep(self, settlements: Sequence[Mapping[str, Any]], *, bad: bool = False) -> None:
+        """On disk when it returns. ``bad``: what no database would take; kept for a person, never replayed."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with self._path.open("ab") as file:
-            for settlement in settlements:
-                file.write(msgspec.json.encode(settlement) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self.pending = True
+        path = self._path.with_suffix(".bad") if bad else self._path
+        with self._locked():
+            new = not path.exists()
+            with path.open("ab") as file:
+                file.writelines(msgspec.json.encode(settlement) + b"\n" for settlement in settlements)
+                file.flush()
+                os.fsync(file.fileno())
+            if new:
+                self._sync_folder()
 
     def take(self) -> Iterator[tuple[Path, list[dict[str, Any]]]]:
-        """(file, its settlements); the caller deletes the file once they are committed. A half-written last line is left out."""
-        for path in sorted(self._folder.glob("*.jsonl")):
+        """(file, its settlements); the caller deletes the file once they are committed."""
+        with self._locked():
+            for path in self._folder.glob("*.jsonl"):
+                self._taken += 1
+                path.rename(path.with_name(f"{path.stem}.{self._worker}.{self._taken}.replay"))
+        for path in sorted(self._folder.glob("*.replay")):
+            try:
+                lines = path.read_bytes().splitlines()
+            except FileNotFoundError:
+                continue  # another process was faster
             found = []
-            for line in path.read_bytes().splitlines():
+            for line in lines:
                 try:
                     found.append(msgspec.json.decode(line, type=dict[str, Any]))
                 except msgspec.DecodeError:
-                    continue
+                    # The process died while it wrote: nobody was told that this line was kept, and the reaper closes its request.
+                    log.warning("a half-written settlement was left out", extra={"file": path.name})
             yield path, found
-        self.pending = False
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self._folder / "lock").open("a") as file:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _sync_folder(self) -> None:
+        with contextlib.suppress(OSError):
+            handle = os.open(self._folder, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)

@@ -1,0 +1,143 @@
+"""One group commit: what the journal took from its queue, written in one transaction.
+
+Requests, then ledger entries, then budgets are locked, each in id order, here and in the reaper: on PostgreSQL no two processes wait for
+each other, on SQLite BEGIN IMMEDIATE lets one in at a time. Whatever is written twice is written once: a hold resolves at most once, and
+only an open row ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from django.db import transaction
+
+from llm_gateway.core.errors import GatewayError, StoreUnavailable
+from llm_gateway.engine.ports import Opening, Rejection
+
+from .holds import BudgetBook
+from .late import adjust, late_budgets
+from .rows import Held, Ledgered, Writer
+
+
+class Op:
+    """``work``: what to write. ``loop`` and ``future``: who waits; both ``None`` for nobody. ``error``: why it was not written."""
+
+    __slots__ = ("abandoned", "error", "future", "kind", "loop", "work")
+
+    def __init__(self, kind: str, work: Any, future: asyncio.Future[None] | None = None) -> None:
+        self.kind = kind
+        self.work = work
+        self.future = future
+        self.loop = future.get_loop() if future is not None else None
+        self.error: GatewayError | None = None
+        self.abandoned = False
+
+
+class Left(GatewayError):
+    """Only for the log: the caller was gone before anything was sent for it."""
+
+    status, code, type = 499, "client_cancelled", "client_error"
+
+
+class Void(msgspec.Struct, frozen=True):
+    """An open row that was, or may have been, written and for which nothing was sent."""
+
+    opening: Opening
+    error: GatewayError
+
+
+def commit(ops: list[Op], writer: Writer, worker: str, lease_s: float, now: datetime) -> None:
+    """Write ``ops``. A refused one carries its ``error``; the others are committed. What the database raises, it raises for all of them."""
+    with transaction.atomic():
+        _write(ops, writer, worker, now + timedelta(seconds=lease_s), now)
+
+
+def _write(ops: list[Op], writer: Writer, worker: str, lease: datetime, now: datetime) -> None:
+    settles: list[Mapping[str, Any]] = [op.work for op in ops if op.kind == "settle"]
+    voids: list[Void] = [op.work for op in ops if op.kind == "void"]
+    opens = [op for op in ops if op.kind == "open" and not op.abandoned]
+    reserves = [op for op in ops if op.kind == "reserve"]
+    ended = {s["id"] for s in settles} | {v.opening.call.id.hex for v in voids}
+    states = writer.states((*ended, *(op.work[0].call.id.hex for op in reserves)))
+    ending, late = _first_ends(settles, states)
+    voided = [v for v in voids if states.get(v.opening.call.id.hex) == "open"]
+    held = writer.held([s["id"] for s in ending] + [v.opening.call.id.hex for v in voided])
+    reserved = writer.budgets_of([op.work[0].call.id.hex for op in reserves])
+
+    wanted = {budget for op in opens for budget in op.work.budgets}
+    wanted |= {budget for op in reserves for budget in op.work[1].budgets}
+    wanted |= {entry.budget for entries in held.values() for entry in entries if entry.budget}
+    book = BudgetBook(wanted | late_budgets(late), now)
+
+    # Ends before beginnings: what they release may let the next one in.
+    resolved = [entry for s in ending for entry in _resolve(held.get(s["id"], ()), s["charge"], book)]
+    resolved += [entry for v in voided for entry in _resolve(held.get(v.opening.call.id.hex, ()), 0, book)]
+    writer.resolved(resolved, now)
+    writer.settled(ending)
+    for settlement in late:
+        adjust(settlement, book, writer, now)
+    for void in voided:
+        writer.voided(void.opening, void.error, now)
+
+    entries: list[Ledgered] = []
+    granted = [op.work for op in opens if _grant(op, op.work, op.work.budgets, op.work.hold_nusd, book, entries)]
+    for op in reserves:
+        opening, target, amount = op.work
+        if states.get(opening.call.id.hex) == "open" and opening.call.id.hex not in ended:
+            known = reserved.get(opening.call.id.hex, ())
+            _grant(op, opening, tuple(b for b in target.budgets if b not in known), amount, book, entries)
+        else:
+            op.error = StoreUnavailable("The request's log row was closed while it ran; send it again.", retry_after_s=1)
+    writer.opened(granted, worker, lease)
+    writer.ledger(entries)
+    writer.rejected([op.work for op in ops if op.kind == "reject"])
+    # Given up before it was written: it still gets its one row.
+    writer.rejected([_never_opened(v) for v in voids if v.opening.call.id.hex not in states])
+    writer.bodies((s["id"], s["row"]["finished_at"], s["prompt"] or "", s["answer"] or "") for s in ending if s["prompt"] or s["answer"])
+    book.save()
+
+
+def _first_ends(settles: list[Mapping[str, Any]], states: dict[str, str]) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    """(settlements of open rows, those of rows the reaper has closed), each request once; any other has been written before."""
+    ending, late = [], []
+    seen = set()
+    for settlement in settles:
+        key = settlement["id"]
+        if key in seen:
+            continue
+        seen.add(key)
+        state = states.get(key)
+        if state == "open":
+            ending.append(settlement)
+        elif state == "orphaned":
+            late.append(settlement)
+    return ending, late
+
+
+def _resolve(entries: Iterable[Held], charge: int, book: BudgetBook) -> list[tuple[int, int]]:
+    """(entry, what it is charged in the end), each once."""
+    found = []
+    for entry in entries:
+        if entry.budget:
+            book.resolve(entry.budget, entry.period, entry.amount, charge)
+        found.append((entry.id, charge))
+    return found
+
+
+def _grant(op: Op, opening: Opening, budgets: tuple[int, ...], amount: int, book: BudgetBook, entries: list[Ledgered]) -> bool:
+    try:
+        held = book.hold(dict.fromkeys(budgets), amount) if budgets else []
+    except GatewayError as error:
+        op.error = error
+        return False
+    entries += [(opening.call.id, budget, period, amount, opening.at, "") for budget, period in held]
+    return True
+
+
+def _never_opened(void: Void) -> Rejection:
+    state = "client_cancelled" if isinstance(void.error, Left) else "rejected"
+    return Rejection(call=void.opening.call, at=void.opening.at, error=void.error, strategy=void.opening.strategy, state=state)
