@@ -79,7 +79,7 @@ def _last_days(now: datetime) -> Asked:
 
 def _traffic(now: datetime) -> list[Kpi]:
     midnight = queries.today(now)
-    last = queries.totals(now - timedelta(hours=24), now, times=True)
+    last = queries.totals(_day_ago(now), now, times=True)
     today = queries.totals(midnight, now)
     month = queries.totals(midnight.replace(day=1), now)
     rate = last.success_rate
@@ -107,6 +107,11 @@ def _traffic(now: datetime) -> list[Kpi]:
     ]
 
 
+def _day_ago(now: datetime) -> datetime:
+    """On the hour, so that the rollups have all of it."""
+    return queries.floor_hour(now) - timedelta(hours=23)
+
+
 def _strategy() -> Kpi:
     active = Strategy.objects.filter(active=True).first()
     url = reverse("admin:llm_gateway_strategy_changelist")
@@ -128,7 +133,7 @@ def _keys() -> Kpi:
 
 def _providers(now: datetime, *, keys: bool, traffic: bool) -> list[dict[str, Any]]:
     rows = list(Provider.objects.filter(enabled=True).prefetch_related("keys"))
-    cells = queries.spend(("provider",), now - timedelta(hours=24), now, times=True) if traffic else {}
+    cells = queries.spend(("provider",), _day_ago(now), now, times=True) if traffic else {}
     resting: dict[int, int] = {}
     for provider_id in DeploymentHealth.objects.values_list("provider_key__provider_id", flat=True):
         resting[provider_id] = resting.get(provider_id, 0) + 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from django.core.cache import cache
 from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
 
@@ -18,6 +19,11 @@ from .rollups import DAY, HOUR, dimensions, finished, floor_hour
 
 # What a report may be grouped by: the dimensions, and time.
 GROUPS = ("day", "hour", *DIMENSIONS)
+
+
+# How old the figures of the last minutes may be, and how far back those may reach: with the rollups a run behind, an hour.
+TAIL_FRESH_S = 5
+TAIL = timedelta(hours=3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +41,9 @@ class Filters:
 
     def given(self) -> dict[str, Any]:
         return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) is not None}
+
+    def admit(self, known: Mapping[str, Any]) -> bool:
+        return all(known[name] == wanted for name, wanted in self.given().items())
 
     def rollup(self) -> Q:
         return Q(**self.given())
@@ -99,10 +108,17 @@ def spend(
     cells: dict[tuple[Any, ...], Measures] = {}
     for key, row in _rolled(parts, group_by, filters, times):
         cells.setdefault(key, Measures()).add_sums(row)
+    now = timezone.now()
     for begin, until in parts.log:
+        if until >= now and floor_hour(begin) == begin and begin >= now - TAIL:
+            for key, cell in _tail(begin):
+                if filters.admit(key):
+                    cells.setdefault(tuple(key[name] for name in group_by), Measures()).add_sums(cell)
+            continue
         rows = RequestLog.objects.filter(filters.log(), created_at__gte=begin, created_at__lt=until)
         for row in finished(rows):
-            cells.setdefault(_log_key(row, group_by), Measures()).add_request(row)
+            known = _dimensions(row)
+            cells.setdefault(tuple(known[name] for name in group_by), Measures()).add_request(row)
     return cells
 
 
@@ -146,10 +162,24 @@ def _sums(rows: QuerySet[Any], names: list[str], times: bool) -> Iterable[Mappin
     return ({name.removeprefix("sum_"): value for name, value in row.items()} for row in summed.iterator(chunk_size=2000))
 
 
-def _log_key(row: dict[str, Any], group_by: Sequence[str]) -> tuple[Any, ...]:
-    known = dict(zip(DIMENSIONS, dimensions(row), strict=True))
-    at = row["created_at"]
-    return tuple(at.astimezone(UTC).date() if name == "day" else floor_hour(at) if name == "hour" else known[name] for name in group_by)
+def _dimensions(row: dict[str, Any]) -> dict[str, Any]:
+    """What a log row can be grouped by."""
+    hour = floor_hour(row["created_at"])
+    return dict(zip(GROUPS, (hour.date(), hour, *dimensions(row)), strict=True))
+
+
+def _tail(begin: datetime) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Everything since ``begin`` that is not rolled up yet, in finest cells. One page asks for it many times, and under load it is most of
+    an hour's log, so it is read once in a few seconds."""
+    name = f"analytics-tail-{int(begin.timestamp())}"
+    known: list[tuple[dict[str, Any], dict[str, Any]]] | None = cache.get(name)
+    if known is None:
+        cells: dict[tuple[Any, ...], Measures] = {}
+        for row in finished(RequestLog.objects.filter(created_at__gte=begin)):
+            cells.setdefault(tuple(_dimensions(row).values()), Measures()).add_request(row)
+        known = [(dict(zip(GROUPS, key, strict=True)), cell.columns()) for key, cell in cells.items()]
+        cache.set(name, known, TAIL_FRESH_S)
+    return known
 
 
 def _any(column: str, ranges: Iterable[tuple[Any, Any]]) -> Q:

@@ -38,6 +38,7 @@ UNFOLD = {
     "SITE_URL": None,
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "analytics.dashboard.dashboard",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("llm_gateway/favicon.svg")}],
     "STYLES": [lambda request: static("llm_gateway/admin.css")],
     "BORDER_RADIUS": "6px",
     "COLORS": {

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.core.cache import cache
 from django.test import Client
 
 from llm_gateway.admin import _verbs
@@ -45,3 +46,9 @@ def addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         add_provider, "checked_base_url", lambda text, **more: original(text, resolver=lambda h, p: ["93.184.216.34"], **more)
     )
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> None:
+    """The figures of the last minutes are kept for a few seconds; not from test to test."""
+    cache.clear()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from analytics import queries, rollups
 from analytics.measures import Measures
@@ -176,3 +177,22 @@ def test_models_are_compared_most_used_first_with_intervals() -> None:
     assert first.latency_avg_interval.low == pytest.approx(200 - 1.95996 * 100 / 3**0.5, abs=0.01)
     assert (first.cost_per_request_usd, second.cost_per_request_usd) == (Decimal("3E-7"), None)
     assert second.latency_avg_interval is None
+
+
+def test_a_page_reads_the_last_minutes_once() -> None:
+    now = timezone.now()
+    served = factories.model("a1", factories.provider())
+    factories.request(now - timedelta(hours=30), None, served, cost_nusd=1)
+    rollups.roll_up(now)
+    key = factories.client_key()
+    factories.request(now - timedelta(seconds=2), key, served, cost_nusd=10)
+    factories.request(now - timedelta(seconds=1), None, None, cost_nusd=100, provider_slug="beta")
+    start, end = now - timedelta(days=3), now + timedelta(days=1)
+    with CaptureQueriesContext(connection) as found:
+        assert queries.totals(start, end).cost_nusd == 111
+        assert queries.totals(queries.floor_hour(now) - timedelta(hours=23), now + timedelta(seconds=1)).cost_nusd == 110
+        assert {k: c.cost_nusd for k, c in queries.spend(("provider",), start, end).items()} == {("acme",): 11, ("beta",): 100}
+        assert queries.totals(start, end, Filters(client_key_id=key.pk)).cost_nusd == 10
+        assert queries.totals(start, end, Filters(client_key_id=0, provider="beta"), times=True).latency == {72: 1}
+    whole = [q["sql"] for q in found.captured_queries if "requestlog" in q["sql"] and "created_at" in q["sql"]]
+    assert len([sql for sql in whole if " < " not in sql.split("WHERE")[1]]) == 1
