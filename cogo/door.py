@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import signal
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
 from llm_gateway.api.compat import routes
-from llm_gateway.api.http import HttpCall, HttpReply, error_headers, request_id
+from llm_gateway.api.http import Endpoint, HttpCall, HttpReply, error_headers, request_id
 from llm_gateway.core import json
 from llm_gateway.core.errors import (
-    BodyTimeout,
-    BodyTooLarge,
+    Failure,
+    FailureClass,
     GatewayError,
     InternalError,
     MethodNotAllowed,
@@ -29,23 +31,22 @@ from llm_gateway.core.errors import (
     Unauthenticated,
 )
 from llm_gateway.engine.tasks import TaskOwner
+from llm_gateway.policies import admission
 from llm_gateway.wires import dialects
 from llm_gateway.wiring import Gateway, gateway, shutdown, startup
 
+from .caller import Body, Receive, Send, Watch, hang_up, too_large
 from .operations import Operations
 
 log = logging.getLogger("cogo.door")
 
 Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 COMPAT = ("/v1/", "/v1beta/")
 NATIVE = "/api/ai-models/"
 WRITE_STALL_S = 60.0
-# A call that lasts longer than this is worth a task that watches whether its caller is still there.
-WATCH_AFTER_S = 0.2
+MEASURE_S = 0.1
 
 
 class Door:
@@ -61,7 +62,12 @@ class Door:
         self._heartbeat_s = float(settings["heartbeat_s"])
         self._owner = TaskOwner()
         self._operations = Operations(settings, self)
-        self._waiting = 0
+        self._stall_s = float(settings.get("write_stall_s", WRITE_STALL_S))
+        self._limit = float(self._most)
+        self._inside = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._readers: set[Body] = set()
+        self._signals = 0
         self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,6 +89,7 @@ class Door:
         await receive()
         try:
             await startup()
+            self._owner.start(self._measure(), "measure the loop's lag")
             self._hear_signals()
         except Exception as error:
             log.exception("the gateway did not start")
@@ -95,14 +102,20 @@ class Door:
         await send({"type": "lifespan.shutdown.complete"})
 
     def _hear_signals(self) -> None:
-        """The server stops accepting and waits for its connections; the streams among them are ours to end in time."""
+        """At the first signal the server stops accepting and waits for its connections; the streams among them are ours to end in time. At
+        the second they end at once; only the third is the server's own business again."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             before = signal.getsignal(number)
 
             def heard(got: int, frame: Any, before: Any = before) -> None:
+                self._signals += 1
                 loop.call_soon_threadsafe(self._drain)
-                if callable(before):
+                server = getattr(before, "__self__", None)
+                if self._signals == 1 and hasattr(server, "should_exit"):
+                    # Its handler would end the process by the same signal once all is done: a drain that worked is no crash.
+                    server.should_exit = True
+                elif self._signals != 2 and callable(before):
                     before(got, frame)
 
             try:
@@ -112,19 +125,20 @@ class Door:
 
     def _drain(self) -> None:
         if self.draining:
-            self._end_streams()  # a second signal: now
+            self._end_streams()
             return
         self.draining = True
         asyncio.get_running_loop().call_later(float(self._settings["drain_s"]), self._end_streams)
 
     def _end_streams(self) -> None:
-        from llm_gateway.core.errors import Failure, FailureClass
-
+        """Every answer that still runs ends with its dialect's error event; every body that still comes is given up."""
+        for reader in set(self._readers):
+            reader.stop()
         try:
-            found = gateway()
+            pipeline = gateway().pipeline
         except GatewayError:
             return
-        found.pipeline.end_streams(Failure(kind=FailureClass.RESET, code="server_shutting_down", message="the gateway is shutting down"))
+        pipeline.end_streams(Failure(kind=FailureClass.RESET, code="server_shutting_down", message="the gateway is shutting down"))
 
     # The compatible APIs.
 
@@ -139,15 +153,16 @@ class Door:
                 if fitting:
                     raise MethodNotAllowed(f"Use {' or '.join(sorted({r.method for r in fitting}))} here.")
                 raise NotFound(f"There is nothing at {scope['path'][:200]}; see /api/docs/ and docs/clients.md for the paths.")
-            found = self._admit()
-            identity = found.identify(_presented(headers))
+            identity = gateway().identify(_presented(headers))
             _declared(headers, self._cap)
+            await self._enter()
         except GatewayError as error:
             status, body = dialect.encode_error(error, request_id(call_id))
-            close = error.status in (401, 413) and method == "POST"
-            await _reply(send, HttpReply(status=status, headers=error_headers(error, call_id), body=body), close=close)
+            # What a refused caller still sends is not read.
+            await _reply(send, HttpReply(status=status, headers=error_headers(error, call_id), body=body), close=method == "POST")
             return
-        reader = _Body(receive, self._cap, self._body_s)
+        reader = Body(receive, self._cap, self._body_s)
+        self._readers.add(reader)
         call = HttpCall(
             id=call_id,
             method=method,
@@ -157,24 +172,18 @@ class Door:
             identity=identity,
             body=reader.read,
         )
-        await self._serve(call, route.endpoint, dialect, reader, receive, send)
-
-    async def _serve(self, call: HttpCall, endpoint: Any, dialect: Any, reader: _Body, receive: Receive, send: Send) -> None:
-        watch = _Watch(receive, reader, asyncio.current_task(), self._owner, send, self._heartbeat_s)
-        timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, watch.start)
         try:
-            try:
-                reply = await endpoint(call)
-            except GatewayError as error:
-                status, body = dialect.encode_error(error, request_id(call.id))
-                reply = HttpReply(status=status, headers=error_headers(error, call.id), body=body)
-            except Exception:
-                log.exception("an endpoint failed", extra={"request_id": request_id(call.id)})
-                failed = InternalError("The gateway failed; its operator finds the reason under this request id.")
-                status, body = dialect.encode_error(failed, request_id(call.id))
-                reply = HttpReply(status=status, headers=error_headers(failed, call.id), body=body)
+            await self._serve(call, route.endpoint, dialect, reader, receive, send)
+        finally:
+            self._readers.discard(reader)
+            self._left()
+
+    async def _serve(self, call: HttpCall, endpoint: Endpoint, dialect: Any, reader: Body, receive: Receive, send: Send) -> None:
+        watch = Watch(receive, send, reader, self._owner, heartbeat_s=self._heartbeat_s, stall_s=self._stall_s)
+        reply: HttpReply | None = None
+        try:
+            reply = await self._answer(call, endpoint, dialect)
             if reply.chunks is None:
-                timer.cancel()
                 await _reply(send, reply, close=not reader.complete)
                 return
             watch.heartbeat = reply.heartbeat
@@ -186,6 +195,8 @@ class Door:
                 watch.sent()
             watch.stop()
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except ConnectionError:
+            return  # the caller left while it was sending
         except asyncio.CancelledError:
             if not watch.gone:
                 raise
@@ -193,16 +204,65 @@ class Door:
             if task is not None:
                 task.uncancel()
         finally:
-            timer.cancel()
             watch.stop()
+            if reply is not None and reply.close is not None:
+                await reply.close(watch.stalled)
+            if watch.stalled:
+                hang_up(send)
 
-    def _admit(self) -> Gateway:
+    @staticmethod
+    async def _answer(call: HttpCall, endpoint: Endpoint, dialect: Any) -> HttpReply:
+        try:
+            return await endpoint(call)
+        except GatewayError as error:
+            found = error
+        except ConnectionError:
+            raise
+        except Exception:
+            log.exception("an endpoint failed", extra={"request_id": request_id(call.id)})
+            found = InternalError("The gateway failed; its operator finds the reason under this request id.")
+        status, body = dialect.encode_error(found, request_id(call.id))
+        return HttpReply(status=status, headers=error_headers(found, call.id), body=body)
+
+    # Admission.
+
+    async def _enter(self) -> Gateway:
+        """Take a place; whoever does calls :meth:`_left`. Raises :class:`Overloaded` or :class:`ShuttingDown`."""
         if self.draining:
             raise ShuttingDown("The gateway is shutting down; send the request again.", retry_after_s=2)
         found = gateway()
-        if found.gate.in_flight >= self._most:
-            raise Overloaded("The gateway is full; try again shortly.", retry_after_s=1 + (time.monotonic_ns() % 3000) / 1000)
+        match admission.verdict(self._inside, len(self._waiting), self._limit):
+            case "wait":
+                place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self._waiting.append(place)
+                try:
+                    async with asyncio.timeout(admission.WAIT_S):
+                        await place
+                except TimeoutError:
+                    raise _full() from None
+                finally:
+                    if place in self._waiting:
+                        self._waiting.remove(place)
+            case "refuse":
+                raise _full()
+        self._inside += 1
         return found
+
+    def _left(self) -> None:
+        self._inside -= 1
+        while self._waiting and self._inside < self._limit:
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(None)
+                return
+
+    async def _measure(self) -> None:
+        """Adjust the limit to how late the event loop is."""
+        loop = asyncio.get_running_loop()
+        while True:
+            before = loop.time()
+            await asyncio.sleep(MEASURE_S)
+            self._limit = admission.adjusted(self._limit, loop.time() - before - MEASURE_S, self._inside, self._most)
 
     # Everything else.
 
@@ -216,22 +276,29 @@ class Door:
         call_id = Gateway.new_id()
         try:
             if native:
-                if self.draining:
-                    raise ShuttingDown("The gateway is shutting down; send the request again.", retry_after_s=2)
                 if "cookie" not in headers or "authorization" in headers or "x-api-key" in headers:
                     gateway().identify(_presented(headers))
             _declared(headers, self._cap)
+            if native:
+                await self._enter()
         except GatewayError as error:
             await _reply(send, _native_error(error, call_id), close=True)
             return
-        reader = _Body(receive, self._cap, self._body_s)
+        reader = Body(receive, self._cap, self._body_s)
+        self._readers.add(reader)
         try:
             body = await reader.read()
+            await self._hand_over(scope, body, receive, send)
         except GatewayError as error:
             await _reply(send, _native_error(error, call_id), close=True)
-            return
         except ConnectionError:
             return
+        finally:
+            self._readers.discard(reader)
+            if native:
+                self._left()
+
+    async def _hand_over(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         # Django and DRF take a body without Content-Length for none (reliability.md T5); it is known now.
         length = [(name, value) for name, value in scope["headers"] if name not in (b"content-length", b"transfer-encoding")]
         known = {**scope, "headers": [*length, (b"content-length", str(len(body)).encode())]}
@@ -245,100 +312,6 @@ class Door:
             return await receive()
 
         await self._django(known, again, send)
-
-
-class _Body:
-    """A request body: counted while it comes, against the cap and the clock."""
-
-    __slots__ = ("_cap", "_receive", "_seconds", "complete")
-
-    def __init__(self, receive: Receive, cap: int, seconds: float) -> None:
-        self._receive = receive
-        self._cap = cap
-        self._seconds = seconds
-        self.complete = False
-
-    async def read(self) -> bytes:
-        message = await self._next(time.monotonic() + self._seconds)
-        if not message.get("more_body"):
-            self.complete = True
-            body: bytes = message.get("body", b"")
-            if len(body) > self._cap:
-                raise _too_large(self._cap)
-            return body
-        until = time.monotonic() + self._seconds
-        parts = [message.get("body", b"")]
-        size = len(parts[0])
-        while message.get("more_body"):
-            if size > self._cap:
-                raise _too_large(self._cap)
-            message = await self._next(until)
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-        if size > self._cap:
-            raise _too_large(self._cap)
-        self.complete = True
-        return b"".join(parts)
-
-    async def _next(self, until: float) -> dict[str, Any]:
-        try:
-            async with asyncio.timeout(max(0.0, until - time.monotonic())):
-                message = await self._receive()
-        except TimeoutError:
-            raise BodyTimeout(f"The request's body did not arrive within {self._seconds:.0f} s.") from None
-        if message["type"] == "http.disconnect":
-            raise ConnectionResetError("the caller left while sending")
-        return message
-
-
-class _Watch:
-    """Sees a caller leave, keeps a quiet stream alive, and gives up on one that no longer reads."""
-
-    def __init__(
-        self, receive: Receive, reader: _Body, task: asyncio.Task[Any] | None, owner: TaskOwner, send: Send, heartbeat_s: float
-    ) -> None:
-        self._receive = receive
-        self._reader = reader
-        self._task = task
-        self._owner = owner
-        self._send = send
-        self._heartbeat_s = heartbeat_s
-        self._watching: asyncio.Task[Any] | None = None
-        self._last = time.monotonic()
-        self.heartbeat = b""
-        self.sending: float | None = None
-        self.gone = False
-
-    def start(self) -> None:
-        if self._watching is None and self._reader.complete:
-            self._watching = self._owner.start(self._watch(), "watch a caller")
-
-    def sent(self) -> None:
-        self.sending = None
-        self._last = time.monotonic()
-
-    def stop(self) -> None:
-        if self._watching is not None:
-            self._watching.cancel()
-
-    async def _watch(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(self._heartbeat_s):
-                    message = await self._receive()
-            except TimeoutError:
-                now = time.monotonic()
-                if self.sending is not None:
-                    if now - self.sending > WRITE_STALL_S:
-                        break
-                elif self.heartbeat and now - self._last >= self._heartbeat_s:
-                    await self._send({"type": "http.response.body", "body": self.heartbeat, "more_body": True})
-                continue
-            if message["type"] == "http.disconnect":
-                break
-        self.gone = True
-        if self._task is not None:
-            self._task.cancel()
 
 
 def _headers(scope: Scope) -> dict[str, str]:
@@ -359,11 +332,7 @@ def _presented(headers: Mapping[str, str]) -> str:
 def _declared(headers: Mapping[str, str], cap: int) -> None:
     length = headers.get("content-length", "0")
     if length.isdigit() and int(length) > cap:
-        raise _too_large(cap)
-
-
-def _too_large(cap: int) -> BodyTooLarge:
-    return BodyTooLarge(f"The request's body is larger than {cap // (1 << 20)} MB.")
+        raise too_large(cap)
 
 
 def _dialect_of(path: str, headers: Mapping[str, str]) -> str:
@@ -384,6 +353,13 @@ def _native_error(error: GatewayError, call_id: Any) -> HttpReply:
         "retryable": error.retryable,
     }
     return HttpReply(status=error.status, headers=error_headers(error, call_id), body=json.dumps({"error": shown}))
+
+
+def _full() -> Overloaded:
+    return Overloaded(
+        "The gateway is full; try again shortly.",
+        retry_after_s=admission.retry_after_s(random.random()),  # noqa: S311  # spreads callers
+    )
 
 
 async def _reply(send: Send, reply: HttpReply, *, close: bool = False) -> None:

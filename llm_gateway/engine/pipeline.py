@@ -114,9 +114,9 @@ class Pipeline:
         except GatewayError:
             return
 
-    async def note(self, call: Call) -> None:
+    async def note(self, call: Call, *, error: GatewayError | None = None, state: str = "ok") -> None:
         """Log a request that the gateway answers by itself. Raises the store's errors: what cannot be logged is not answered."""
-        await self._finished(Rejection(call=call, at=time.time(), error=None, state="ok"))
+        await self._finished(Rejection(call=call, at=time.time(), error=error, state=state))
 
     def counts(self, call: Call) -> bool:
         """Whether the target that would be tried first counts tokens itself: asked in its own format any host may, in another only a service

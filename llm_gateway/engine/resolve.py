@@ -104,11 +104,14 @@ def _named(snapshot: Snapshot, name: str) -> list[ModelInfo]:
         for provider in snapshot.providers.values():
             if provider.slug == slug:
                 exact = [m for m in snapshot.models.values() if m.provider_id == provider.id and m.upstream_id == upstream_id]
-                return exact or [m for m in snapshot.patterns if m.provider_id == provider.id and fnmatchcase(upstream_id, m.upstream_id)]
-    for model in snapshot.patterns:
-        if fnmatchcase(name, model.upstream_id):
-            return [model]
-    return []
+                return exact or _fitting((m for m in snapshot.patterns if m.provider_id == provider.id), upstream_id)
+    return _fitting(snapshot.patterns, name)
+
+
+def _fitting(patterns: Iterable[ModelInfo], name: str) -> list[ModelInfo]:
+    """The one pattern that says most about ``name``; of two overlapping ones a request must not try both."""
+    found = [model for model in patterns if fnmatchcase(name, model.upstream_id)]
+    return [max(found, key=lambda model: len(model.upstream_id))] if found else []
 
 
 def _bare(snapshot: Snapshot, model: ModelInfo, name: str) -> str:

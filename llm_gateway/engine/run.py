@@ -118,15 +118,17 @@ class Run:
     def fail(self, attempt: Attempt, failure: Failure, *, partial: bool = False) -> None:
         if partial:
             self._receive(attempt)
+        tally = attempt.tally
         rule = billing(
             failure.kind,
-            content_seen=attempt.tally.content,
+            content_seen=tally.content,
             bytes_of_200=attempt.bytes_received if attempt.status == 200 else 0,
             bills_aborted=services.get(attempt.target.provider.service).facts.bills_aborted,
-            usage_seen=attempt.tally.usage is not None,
+            # Figures that came before the end of the text are a lower bound, not a bill.
+            usage_seen=tally.usage is not None and (tally.finish is not None or not tally.content),
             request_sent=attempt.request_sent,
         )
-        self._record(attempt, "partial" if partial and attempt.tally.content else "failed", failure, rule)
+        self._record(attempt, "partial" if partial and tally.content else "failed", failure, rule)
 
     def cancel(self, attempt: Attempt) -> None:
         self._receive(attempt)

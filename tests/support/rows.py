@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
@@ -17,12 +18,16 @@ WIRES = {
     "responses": ("custom", "openai_responses", "custom"),
     "claude": ("custom", "anthropic_messages", "anthropic"),
     "gem": ("custom", "gemini_generate", "gemini"),
+    # The same with short clocks, for faults that are told by the clock.
+    "hasty-chat": ("custom", "openai_chat", "custom"),
+    "hasty-claude": ("custom", "anthropic_messages", "anthropic"),
+    "hasty-gem": ("custom", "gemini_generate", "gemini"),
     "fireworks": ("fireworks", "openai_chat", "fireworks"),
     "anthropic": ("anthropic", "anthropic_messages", "anthropic"),
     "openai": ("openai", "openai_chat", "openai"),
     "gemini": ("gemini", "gemini_generate", "gemini"),
 }
-BROKEN = ("refused", "nodns", "tls", "blackhole")
+HASTY_MS = {"connect": 200, "first_event": 250, "idle": 250, "total": 1200}
 # Providers a strategy may choose from, with one named model each.
 SERVICES = ("fireworks", "anthropic", "openai", "gemini")
 INPUT_USD, OUTPUT_USD = Decimal(1), Decimal(2)
@@ -38,6 +43,7 @@ class Rows:
         self.key = ""
         self._closed = socket.create_server(("127.0.0.1", 0))
         self._full, self._queued = _never_accepting()
+        self._plain = _Plain()
 
     def fill(self) -> None:
         from llm_gateway.models import Strategy, Team
@@ -45,12 +51,14 @@ class Rows:
         self.providers: dict[str, Any] = {}
         for priority, (slug, (service, wire, at)) in enumerate(WIRES.items()):
             self.provider(slug, self._simulator.base_url(at), service=service, wire=wire, priority=100 + priority)
+        self.clocks([slug for slug in WIRES if slug.startswith("hasty-")], HASTY_MS)
         closed = self._closed.getsockname()[1]
         self._closed.close()
         self.provider("refused", f"http://127.0.0.1:{closed}/v1")
         self.provider("nodns", "http://nowhere.invalid/v1")
-        self.provider("tls", f"https://127.0.0.1:{self._simulator.port}/custom/v1")
+        self.provider("tls", f"https://127.0.0.1:{self._plain.port}/v1")
         self.provider("blackhole", f"http://127.0.0.1:{self._full.getsockname()[1]}/v1")
+        self.clocks(["blackhole"], {"connect": 200})
         self.model("chat", "fault:*", name="fault:*")
         for slug in SERVICES:
             self.model(slug, f"sim-{slug}", name=f"sim-{slug}", auto=True)
@@ -128,6 +136,7 @@ class Rows:
         from django.core.management import call_command
         from django.db import connections
 
+        self._plain.close()
         self._full.close()
         for one in self._queued:
             one.close()
@@ -147,3 +156,26 @@ def _never_accepting() -> tuple[socket.socket, list[socket.socket]]:
         one.connect_ex(listener.getsockname())
         queued.append(one)
     return listener, queued
+
+
+class _Plain:
+    """A host that answers a TLS handshake in plain text."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        threading.Thread(target=self._serve, name="plain", daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                peer, _ = self._socket.accept()
+            except OSError:
+                return
+            with peer:
+                peer.recv(4096)
+                peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()

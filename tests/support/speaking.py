@@ -53,6 +53,8 @@ class Answer:
             for place in (inner.get("code"), inner.get("details")):
                 if isinstance(place, str):
                     return place
+                if isinstance(place, dict) and "code" in place:
+                    return str(place["code"])
                 if isinstance(place, list):
                     return next((d["reason"] for d in place if isinstance(d, dict) and "reason" in d), None)
             return inner.get("type")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
+from functools import partial
 from typing import Protocol
 
 from llm_gateway.api.http import (
@@ -18,6 +19,7 @@ from llm_gateway.api.http import (
     stream_headers,
     summary_headers,
 )
+from llm_gateway.api.idempotent import reply_once
 from llm_gateway.core.catalog import Scope, Target
 from llm_gateway.core.chat import ChatRequest
 from llm_gateway.core.errors import AttemptFailed, GatewayError, PermissionDenied, from_failure
@@ -26,6 +28,7 @@ from llm_gateway.core.sse import HEARTBEAT
 from llm_gateway.engine.attempt import model_facts
 from llm_gateway.engine.calls import Call, StreamAnswer, WholeAnswer
 from llm_gateway.policies.deadline import DEADLINE_HEADER, parse_deadline
+from llm_gateway.policies.idempotency import HEADER
 from llm_gateway.wires import Dialect, FirstCallOnly, Inbound, Reply, embedders, left_out, wires
 from llm_gateway.wiring import Gateway, gateway
 
@@ -67,9 +70,17 @@ async def generate(
         strategy=http.headers.get("x-cogo-strategy"),
         sticky=http.headers.get("x-cogo-session", ""),
     )
+    if HEADER in http.headers:
+        return await reply_once(
+            http, call, body, partial(_answer, http, dialect, call, found, keeper), partial(refuse, dialect, http=http)
+        )
+    return await _answer(http, dialect, call, found, keeper)
+
+
+async def _answer(http: HttpCall, dialect: Dialect, call: Call, found: Gateway, keeper: Keeper | None) -> HttpReply:
     try:
-        if inbound.stream:
-            return _streaming(http, dialect, inbound, await found.pipeline.stream(call), keeper)
+        if call.stream:
+            return _streaming(http, dialect, call.inbound, await found.pipeline.stream(call), keeper)
         return await _whole(http, dialect, call, found, keeper)
     except GatewayError as error:
         return refuse(dialect, error, http)
