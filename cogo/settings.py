@@ -292,6 +292,8 @@ COGO = {
     "unpriced_ceiling_usd_per_million": env.str("COGO_UNPRICED_CEILING_USD", default="100"),
     "heartbeat_s": _number("COGO_HEARTBEAT_S", 15, 1, 600),
     "retention_days": _number("COGO_RETENTION_DAYS", 400, 1, 36500),
+    "responses_ttl_h": _number("COGO_RESPONSES_TTL_HOURS", 72, 0, 8760),
+    "idempotency_h": _number("COGO_IDEMPOTENCY_HOURS", 24, 24, 8760),
     "bootstrap_client_key": env.str("COGO_BOOTSTRAP_CLIENT_KEY", default=""),
     "superuser_name": env.str("DJANGO_SUPERUSER_USERNAME", default="operator"),
     "superuser_password": env.str("DJANGO_SUPERUSER_PASSWORD", default=""),

@@ -69,6 +69,18 @@ def trim_history() -> dict[str, Any]:
     return {"key_checks": result.key_checks, "bodies": result.bodies, "heartbeats": result.heartbeats}
 
 
+def purge_responses() -> dict[str, Any]:
+    from llm_gateway.actions.trim_history import purge_responses as purge
+
+    return {"deleted": purge()}
+
+
+def purge_idempotency() -> dict[str, Any]:
+    from llm_gateway.actions.trim_history import purge_idempotency as purge
+
+    return {"deleted": purge()}
+
+
 def trim_task_failures() -> dict[str, Any]:
     from llm_gateway.actions.trim_history import trim_task_failures as trim
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import connections
@@ -32,7 +33,9 @@ from llm_gateway.policies.health import Effect
 from llm_gateway.stores import health as health_store
 from llm_gateway.stores import vault
 from llm_gateway.stores.catalog import SnapshotCatalog
+from llm_gateway.stores.idempotency import IdempotencyStore
 from llm_gateway.stores.journal import DatabaseJournal
+from llm_gateway.stores.responses import ResponseStore
 from llm_gateway.telemetry.observer import MetricsObserver
 from llm_gateway.wires import Inbound
 
@@ -89,6 +92,10 @@ class Gateway:
             gate=self.gate,
             owner=self.owner,
             observers=(MetricsObserver(),),
+        )
+        self.responses = ResponseStore(self.owner, self._threaded, settings.COGO["responses_ttl_h"])
+        self.idempotency = IdempotencyStore(
+            self.owner, self._threaded, hours=settings.COGO["idempotency_h"], lease_s=settings.COGO["lease_s"]
         )
         self._identities: dict[str, Identity] = {}
         self._refreshing: asyncio.Task[Any] | None = None
@@ -161,12 +168,32 @@ class Gateway:
         user_id: int | None = None,
     ) -> None:
         """Log a request that a face refused after it knew who called."""
+        call = self.bare_call(kind=kind, dialect=dialect, identity=identity, model=model, request_id=request_id, user_id=user_id)
+        await self.pipeline.reject(call, error)
+
+    async def replayed(self, call: Call, original: UUID, status: int) -> None:
+        """Log that ``call`` was answered with what the request ``original`` had been answered. Raises the store's errors."""
+        error = _Repeated(status) if status >= 400 else None
+        linked = msgspec.structs.replace(call, metadata={"replay_of": str(original)})
+        await self.pipeline.note(linked, error=error, state="replayed")
+
+    def bare_call(
+        self,
+        *,
+        kind: str,
+        dialect: str,
+        identity: Identity,
+        model: str = "",
+        request_id: UUID | None = None,
+        user_id: int | None = None,
+        stream: bool = False,
+    ) -> Call:
+        """A request that never reaches a provider, for its log row."""
         inbound = Inbound(
-            kind=kind, dialect=dialect, model=model, stream=False, include_usage=False, max_tokens=None, n=1, size=0,
+            kind=kind, dialect=dialect, model=model, stream=stream, include_usage=False, max_tokens=None, n=1, size=0,
             needs=frozenset(), body=b"", chat=_no_chat,
         )  # fmt: skip
-        call = Call(id=request_id or self.new_id(), kind=kind, identity=identity, inbound=inbound, user_id=user_id)
-        await self.pipeline.reject(call, error)
+        return Call(id=request_id or self.new_id(), kind=kind, identity=identity, inbound=inbound, stream=stream, user_id=user_id)
 
     @staticmethod
     def new_id() -> UUID:
@@ -245,6 +272,16 @@ class Gateway:
                     connection.close_if_unusable_or_obsolete()
 
         return await sync_to_async(run, thread_sensitive=False)()
+
+
+class _Repeated(GatewayError):
+    """Only for the log: the status of an error that is told once more."""
+
+    code = ""
+
+    def __init__(self, status: int) -> None:
+        super().__init__()
+        self.status = status  # type: ignore[misc]  # one class speaks for many
 
 
 def _no_chat() -> Any:

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import msgspec
 from django.db.models import Model
 
-from llm_gateway.models import ProviderKey, RequestBody
-from llm_gateway.stores import vault
+from llm_gateway.models import IdempotencyRecord, ProviderKey, RequestBody, StoredResponse
+from llm_gateway.stores import idempotency, responses, vault
 
 from .store_provider_key import place_of
 
@@ -34,7 +34,13 @@ def _text(field: str) -> Sealed:
     return Sealed(RequestBody, field, lambda body: f"requestbody:{body.pk.hex}:{field}", bulky=True)
 
 
-COLUMNS = (Sealed(ProviderKey, "ciphertext", place_of), _text("prompt"), _text("answer"))
+COLUMNS = (
+    Sealed(ProviderKey, "ciphertext", place_of),
+    _text("prompt"),
+    _text("answer"),
+    Sealed(StoredResponse, "ciphertext", responses.place_of, bulky=True),
+    Sealed(IdempotencyRecord, "body", idempotency.place_of, bulky=True),
+)
 
 
 class Rotation(msgspec.Struct, frozen=True, kw_only=True):

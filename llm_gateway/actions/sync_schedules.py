@@ -28,6 +28,8 @@ JOBS = (
     Job("reap requests", "llm_gateway.tasks.reap_open_requests", "*/2 * * * *"),
     Job("lifecycles", "llm_gateway.tasks.advance_lifecycles", "7 0 * * *"),
     Job("trim history", "llm_gateway.tasks.trim_history", "17 3 * * *"),
+    Job("expired responses", "llm_gateway.tasks.purge_responses", "47 * * * *"),
+    Job("idempotency keys", "llm_gateway.tasks.purge_idempotency", "52 * * * *"),
     Job("task failures", "llm_gateway.tasks.trim_task_failures", "27 3 * * *"),
     Job("published prices", "llm_gateway.tasks.compare_prices", "37 4 * * 1"),
 )

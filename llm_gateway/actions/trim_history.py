@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django_q.models import Failure, Success
 
-from llm_gateway.models import Heartbeat, KeyCheck, RequestBody, Team
+from llm_gateway.models import Heartbeat, IdempotencyRecord, KeyCheck, RequestBody, StoredResponse, Team
 
 CHUNK = 500
 KEY_CHECKS_KEPT = timedelta(days=30)
@@ -35,6 +35,17 @@ def trim_history(now: datetime | None = None) -> Trimmed:
         bodies=sum(_delete(RequestBody.objects.filter(request__team=team, created_at__lt=edge)) for team, edge in _edges(now)),
         heartbeats=_delete(Heartbeat.objects.filter(Q(name__startswith="worker:") & Q(at__lt=now - HEARTBEATS_KEPT))),
     )
+
+
+def purge_responses(now: datetime | None = None) -> int:
+    """Stored responses past their time. How many were deleted."""
+    return _delete(StoredResponse.objects.filter(expires_at__lte=now or timezone.now()))
+
+
+def purge_idempotency(now: datetime | None = None) -> int:
+    """Idempotency keys past their time. How many were deleted; what still runs stays."""
+    now = now or timezone.now()
+    return _delete(IdempotencyRecord.objects.filter(expires_at__lte=now).exclude(state="running", lease_until__gt=now))
 
 
 def trim_task_failures(now: datetime | None = None) -> int:

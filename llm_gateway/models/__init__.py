@@ -4,9 +4,11 @@ from .access import ClientKey, Team
 from .alerts import Alert
 from .catalogue_version import CatalogueVersion
 from .health import DeploymentHealth, Heartbeat, KeyCheck
+from .idempotency import IdempotencyRecord
 from .logs import Attempt, RequestBody, RequestLog
 from .money import Budget, LedgerEntry
 from .providers import Alias, AliasTarget, LanguageModel, Price, Provider, ProviderKey
+from .responses import StoredResponse
 from .routing import Strategy, StrategyActivation
 from .statements import Statement, StatementClosed
 
@@ -20,6 +22,7 @@ __all__ = [
     "ClientKey",
     "DeploymentHealth",
     "Heartbeat",
+    "IdempotencyRecord",
     "KeyCheck",
     "LanguageModel",
     "LedgerEntry",
@@ -30,6 +33,7 @@ __all__ = [
     "RequestLog",
     "Statement",
     "StatementClosed",
+    "StoredResponse",
     "Strategy",
     "StrategyActivation",
     "Team",

@@ -71,9 +71,7 @@ async def generate(
         sticky=http.headers.get("x-cogo-session", ""),
     )
     if HEADER in http.headers:
-        return await reply_once(
-            http, call, body, partial(_answer, http, dialect, call, found, keeper), partial(refuse, dialect, http=http)
-        )
+        return await reply_once(http, call, body, partial(_answer, http, dialect, call, found, keeper), partial(refuse, dialect, http=http))
     return await _answer(http, dialect, call, found, keeper)
 
 

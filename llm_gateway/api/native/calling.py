@@ -7,11 +7,14 @@ import time
 from typing import Any
 from uuid import UUID
 
+from typing_extensions import override
+
 from llm_gateway.core.chat import ChatRequest
 from llm_gateway.core.ids import uuid7
 from llm_gateway.engine.calls import Call, StreamAnswer, WholeAnswer, inbound_of
 from llm_gateway.policies.deadline import DEADLINE_HEADER, parse_deadline
 
+from . import repeating
 from .errors import request_id
 from .host import gateway
 from .views import AsyncAPIView
@@ -21,7 +24,14 @@ _PRIVATE = frozenset({"authorization", "x-api-key", "x-goog-api-key", "cookie", 
 
 
 class GeneratingView(AsyncAPIView):
-    """``call`` builds, ``whole`` and ``stream`` run. Whatever the pipeline raises it has logged."""
+    """``call`` builds, ``whole`` and ``stream`` run; ``calls`` are the ids of what ran. Whatever the pipeline raises it has logged."""
+
+    calls: tuple[UUID, ...] = ()
+
+    @override
+    def _handler(self) -> Any:
+        handler = super()._handler()
+        return repeating.once(self, handler) if repeating.asked_for(self.request) else handler
 
     def deadline_s(self) -> float | None:
         return parse_deadline(self.request.headers.get(DEADLINE_HEADER))
@@ -44,11 +54,13 @@ class GeneratingView(AsyncAPIView):
     async def whole(self, call: Call) -> WholeAnswer:
         running = gateway().pipeline
         self.handed_over = True
+        self.calls += (call.id,)
         return await running.whole(call)
 
     async def stream(self, call: Call) -> StreamAnswer:
         running = gateway().pipeline
         self.handed_over = True
+        self.calls += (call.id,)
         return await running.stream(call)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing, suppress
 from typing import Any, TypeVar
 
@@ -132,6 +132,11 @@ class EventStream(StreamingHttpResponse):
         super().__init__(self._told, content_type="text/event-stream; charset=utf-8", headers=headers)
         self["cache-control"] = "no-cache, no-store"
         self["x-accel-buffering"] = "no"
+
+    def pass_through(self, wrap: Callable[[AsyncGenerator[bytes, None]], Any]) -> None:
+        """Put ``wrap`` around the source: an asynchronous iterator that has ``aclose``."""
+        self._told = wrap(self._told)
+        self.streaming_content = self._told
 
     @override
     def __aiter__(self) -> AsyncGenerator[bytes, None]:

@@ -1,0 +1,105 @@
+"""``Idempotency-Key`` on the native views: the same rules as everywhere (api.idempotent), with Django's answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from llm_gateway.api import idempotent
+from llm_gateway.core import json
+from llm_gateway.core.catalog import Identity
+from llm_gateway.policies.idempotency import AGAIN_HEADER, HEADER
+from llm_gateway.stores.idempotency import Standing, Stored, Wanted
+from llm_gateway.wiring import gateway
+
+from .errors import as_gateway_error, body_of, headers_of, request_id
+from .sse import EventStream
+
+if TYPE_CHECKING:
+    from .calling import GeneratingView
+
+Handler = Callable[..., Awaitable[Any]]
+
+
+def asked_for(request: Request) -> bool:
+    """Whether the caller wants one execution."""
+    return request.method == "POST" and HEADER in request._request.headers
+
+
+def once(view: GeneratingView, handler: Handler) -> Handler:
+    """``handler``, executed at most once per key."""
+
+    async def handle(request: Request, *args: Any, **kwargs: Any) -> Any:
+        plain = request._request
+        id_ = request_id(request)
+        wanted = Wanted(
+            identity=view.identity,
+            key=plain.headers[HEADER],
+            route=f"POST {plain.path.rstrip('/')}",
+            body=plain.body,
+            request_id=id_,
+            model=_model(plain.body),
+            user_id=view.user_id,
+            again=idempotent.again(plain.headers.get(AGAIN_HEADER)),
+        )
+        held = await idempotent.claim(wanted)
+        if isinstance(held, Standing):
+            return await _replay(view, view.identity, held)
+        try:
+            answer = await handler(request, *args, **kwargs)
+        except Exception as exc:  # as DRF's boundary will tell it
+            error = as_gateway_error(exc)
+            told = Stored(status=error.status, headers=tuple(headers_of(error, id_).items()), body=json.dumps(body_of(error, id_)))
+            await held.finish(told, retryable=error.retryable, calls=view.calls)
+            raise
+        except BaseException:
+            held.drop()
+            raise
+        if isinstance(answer, EventStream):
+            answer.pass_through(lambda chunks: held.watched(chunks, answer.status_code, tuple(answer.headers.items())))
+            return answer
+        data = answer.data if isinstance(answer, Response) else msgspec.to_builtins(answer)
+        status, headers = (answer.status_code, tuple(answer.headers.items())) if isinstance(answer, Response) else (200, ())
+        await held.finish(Stored(status=status, headers=headers, body=json.dumps(data)), calls=view.calls)
+        return answer
+
+    return handle
+
+
+async def _replay(view: GeneratingView, identity: Identity, standing: Standing) -> HttpResponseBase:
+    stored = standing.stored
+    assert stored is not None
+    id_ = request_id(view.request)
+    streamed = any(name.lower() == "content-type" and value.startswith("text/event-stream") for name, value in stored.headers)
+    found = gateway()
+    call = found.bare_call(
+        kind=view.kind, dialect="native", identity=identity, model=standing.model, request_id=id_, user_id=view.user_id, stream=streamed
+    )
+    await found.replayed(call, standing.original, stored.status)
+    answer: HttpResponseBase
+    if streamed:
+        answer = StreamingHttpResponse(idempotent.whole(stored.body), content_type="text/event-stream; charset=utf-8")
+    else:
+        answer = HttpResponse(stored.body, status=stored.status, content_type="application/json")
+    for name, value in idempotent.repeated(stored, standing.original, str(id_)):
+        if name.lower() != "content-type":
+            answer.headers[name] = value
+    return answer
+
+
+def _model(body: bytes) -> str:
+    """The name asked for, for the log; what cannot be read is refused by the handler."""
+    try:
+        return msgspec.json.decode(body, type=_Asked).model or ""
+    except msgspec.DecodeError:
+        return ""
+
+
+class _Asked(msgspec.Struct):
+    model: str | None = None
