@@ -20,14 +20,16 @@ FOCUS = {
     "debug": "debugging: what is wrong, why, and the smallest correction",
     "document": "documentation: what is undocumented, unclear or documented wrongly",
 }
-SYSTEM = "You analyse code. You answer with one JSON object and nothing else."
-SHAPE = (
-    '{"summary": "two sentences", "score": 70, "findings": [{"severity": "high", "category": "a word", "line": 3, '
-    '"message": "what is wrong", "suggestion": "what to do"}]}'
+SYSTEM = "You are a strict code reviewer. You answer with one JSON object and nothing else."
+FIELDS = (
+    'Write JSON: "summary" in two sentences, "score" from 0 (worst) to 100 (best), and "findings", a list with one entry for each '
+    'problem, the worst first, at most ten, [] when there is none. Each has "severity" (critical, high, medium, low or info), '
+    '"category", "line" (a number or null), "message" (what is wrong) and "suggestion" (what to do).'
 )
-RULES = (
-    "score: 0 (worst) to 100 (best). severity: critical, high, medium, low or info. line: a number, or null. "
-    "findings: [] when there is nothing to say."
+# For models without structured output. Dots, because a small model copies whatever stands here; the reader knows them for nothing said.
+SHAPE = (
+    '{"summary": "...", "score": ..., "findings": [{"severity": "...", "category": "...", "line": ..., '
+    '"message": "...", "suggestion": "..."}]}'
 )
 
 _TEXT: dict[str, Any] = {"type": "string"}
@@ -59,8 +61,7 @@ SCHEMA: dict[str, Any] = {
 NEEDS = frozenset({"json_schema"})
 FORMAT = ResponseFormat(kind="json_schema", name="analysis", schema=SCHEMA, strict=True)
 
-ROOM = 4096
-LEAST_ROOM = 128
+ROOM, SMALL_ROOM, LEAST_ROOM = 4096, 512, 128
 _QUOTED_CHARS = 4000
 
 
@@ -68,9 +69,11 @@ def chat_of(asked: AnalyzeRequest, *, structured: bool, room: int) -> tuple[Chat
     """The conversation and its size in characters. ``structured``: the provider's own structured output is asked for as well."""
     fence = _fence(asked.code)
     prompt = (
-        f"Analyse this {asked.language + ' ' if asked.language else ''}code. Focus on {FOCUS[asked.analysis_type]}.\n"
-        f"Answer with JSON like this: {SHAPE}\n{RULES}\n\n{fence}{asked.language or ''}\n{asked.code}\n{fence}"
+        f"Review this {asked.language + ' ' if asked.language else ''}code. Look for {FOCUS[asked.analysis_type]}.\n\n"
+        f"{fence}{asked.language or ''}\n{asked.code}\n{fence}\n\n{FIELDS}"
     )
+    if not structured:
+        prompt += f"\nIt looks like this:\n{SHAPE}"
     return _chat(asked, [("system", SYSTEM), ("user", prompt)], structured, room)
 
 
@@ -86,15 +89,17 @@ def repair_of(asked: AnalyzeRequest, answer: str, fault: str, *, structured: boo
 
 
 def room_for(asked: AnalyzeRequest, models: Sequence[ModelInfo]) -> int:
-    """Tokens for the answer: the caller's limit, else what the largest window among ``models`` leaves, within :data:`ROOM`."""
+    """Tokens for the answer: the caller's limit, else what the largest window among ``models`` leaves, within :data:`ROOM`; less of a small
+    window, for a small model is slow and does not know when to stop."""
     if asked.max_tokens is not None:
         return asked.max_tokens
     windows = [model.context_window for model in models]
     known = [window for window in windows if window is not None]
     if not known or len(known) < len(windows):
         return ROOM
-    overhead = len(SYSTEM) + len(SHAPE) + len(RULES) + 200
-    return max(LEAST_ROOM, min(ROOM, max(known) - estimate_tokens(len(asked.code) + overhead)))
+    window = max(known)
+    left = window - estimate_tokens(len(asked.code) + len(SYSTEM) + len(FIELDS) + len(SHAPE) + 200)
+    return max(LEAST_ROOM, min(ROOM, left, max(SMALL_ROOM, window // 6)))
 
 
 def _chat(asked: AnalyzeRequest, turns: Sequence[tuple[Any, str]], structured: bool, room: int) -> tuple[ChatRequest, int]:

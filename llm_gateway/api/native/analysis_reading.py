@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from .shapes import Analysis, Finding
 
@@ -44,8 +45,16 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     fault: str = ""
 
 
-def read(text: str, category: str) -> Reading:
-    """``category`` is what a finding belongs to that names none."""
+def read(text: str, category: str, lines: int = 9_999_999) -> Reading:
+    """``category`` is what a finding belongs to that names none; ``lines``: how many the code has, no finding is on another."""
+    reading = _read(text, category)
+    if reading.analysis is None:
+        return reading
+    placed = [f if f.line is None or 1 <= f.line <= lines else replace(f, line=None) for f in reading.analysis.findings]
+    return replace(reading, analysis=replace(reading.analysis, findings=placed))
+
+
+def _read(text: str, category: str) -> Reading:
     try:
         return Reading(analysis=_whole(msgspec.json.decode(text.strip().encode(), type=Analysis)))
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
@@ -62,7 +71,8 @@ def read(text: str, category: str) -> Reading:
 
 
 def _whole(analysis: Analysis) -> Analysis:
-    if analysis.score is None or analysis.partial:
+    said = _said(analysis.summary) is not None and all(_said(finding.message) is not None for finding in analysis.findings)
+    if analysis.score is None or analysis.partial or not said:
         raise msgspec.ValidationError
     return analysis
 
@@ -144,8 +154,7 @@ def _ordered(value: Any, category: str, cut: bool) -> Reading:
         return Reading(analysis=None, fault="it is no JSON object.")
     fields = {str(name).strip().lower(): inner for name, inner in value.items()}
     listed = next((fields[name] for name in _FINDINGS if isinstance(fields.get(name), list)), None)
-    summary = fields.get("summary")
-    summary = summary.strip() if isinstance(summary, str) else ""
+    summary = _said(fields.get("summary")) or ""
     score = _score(fields.get("score"))
     findings = [finding for item in (listed or ())[:MAX_FINDINGS] if (finding := _finding(item, category)) is not None]
     if not (findings or summary):
@@ -169,10 +178,9 @@ def _finding(item: Any, category: str) -> Finding | None:
     message = _first(fields, _MESSAGE)
     if message is None:
         return None
-    named = fields.get("category")
     return Finding(
         severity=_SEVERITY.get(str(fields.get("severity", "")).strip().lower(), "info"),  # type: ignore[arg-type]
-        category=named.strip() if isinstance(named, str) and named.strip() else category,
+        category=_said(fields.get("category")) or category,
         line=_line(fields.get("line")),
         message=message,
         suggestion=_first(fields, _SUGGESTION),
@@ -180,7 +188,13 @@ def _finding(item: Any, category: str) -> Finding | None:
 
 
 def _first(fields: dict[str, Any], names: tuple[str, ...]) -> str | None:
-    return next((text.strip() for name in names if isinstance(text := fields.get(name), str) and text.strip()), None)
+    return next((text for name in names if (text := _said(fields.get(name))) is not None), None)
+
+
+def _said(value: Any) -> str | None:
+    """Text that says something: not blank, not the dots of the prompt's own example."""
+    text = value.strip() if isinstance(value, str) else ""
+    return text if text.strip(".… ") else None
 
 
 def _line(value: Any) -> int | None:

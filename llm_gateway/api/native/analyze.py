@@ -104,12 +104,13 @@ class AnalyzeView(GeneratingView):
 
     async def _settle(self, asked: AnalyzeRequest, way: Way, text: str, summary: Summary) -> tuple[Analyzed, Sequence[Summary]]:
         """The answer of a readable text; one repair attempt for any other."""
-        reading = read(text, asked.analysis_type)
+        lines = asked.code.count("\n") + 1
+        reading = read(text, asked.analysis_type, lines)
         if reading.analysis is not None and not reading.fault:
             return _told(asked, reading.analysis, [summary]), [summary]
         repair = await self._repair(asked, way, text, reading.fault)
         summaries = [summary] if repair is None else [summary, repair.summary]
-        second = read(render.text_of(repair.response), asked.analysis_type) if repair else Reading(analysis=None)
+        second = read(render.text_of(repair.response), asked.analysis_type, lines) if repair else Reading(analysis=None)
         best = _better(reading, second)
         if best is None:
             raise OutputInvalid(

@@ -77,6 +77,21 @@ def test_what_holds_no_analysis_is_none(text: str) -> None:
     assert reading.fault
 
 
+def test_the_prompts_own_example_is_nothing_said() -> None:
+    from llm_gateway.api.native.analysis_prompt import SHAPE
+
+    assert read(SHAPE, "quality").analysis is None
+    echoed = json.dumps({"summary": "...", "score": 7, "findings": [{"severity": "low", "category": "x", "line": 1, "message": "..."}]})
+    assert read(echoed, "quality").analysis is None
+
+
+def test_no_finding_is_on_a_line_that_does_not_exist() -> None:
+    analysis = read(TEXT, "quality", lines=1).analysis
+    assert analysis is not None
+    assert analysis.findings[0].line is None
+    assert read(TEXT, "quality", lines=2).analysis == WHOLE
+
+
 def test_an_empty_list_of_findings_is_an_answer() -> None:
     assert read('{"summary": "Fine.", "score": 100, "findings": []}', "quality").fault == ""
 

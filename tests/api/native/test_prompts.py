@@ -56,11 +56,19 @@ def test_a_model_known_to_lack_schemas_is_asked_in_the_prompt_alone() -> None:
 def test_the_answer_has_the_room_its_window_leaves() -> None:
     asked = AnalyzeRequest(code="x" * 1500)
     assert way_for(asked, [MODELS["acme-large"]]).room == 4096
-    assert 128 <= way_for(asked, [MODELS["zenith-mini"]]).room < 2048 - 500
+    assert way_for(asked, [MODELS["zenith-mini"]]).room == 512
     assert way_for(AnalyzeRequest(code="x" * 9000), [MODELS["zenith-mini"]]).room == 128
     assert way_for(AnalyzeRequest(code="x", max_tokens=77), [MODELS["zenith-mini"]]).room == 77
 
 
+def test_with_structured_output_no_example_can_be_copied() -> None:
+    def text(structured: bool) -> str:
+        return analysis_prompt.chat_of(AnalyzeRequest(code="x"), structured=structured, room=1)[0].messages[1].text
+
+    assert analysis_prompt.SHAPE in text(False)
+    assert "..." not in text(True)
+
+
 def test_the_prompt_is_short_enough_for_a_small_window() -> None:
     _, size = analysis_prompt.chat_of(AnalyzeRequest(code="", language="python"), structured=False, room=1)
-    assert size < 800
+    assert size < 1100
