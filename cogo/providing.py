@@ -39,7 +39,7 @@ def fill_database(simulate: bool, say: Say) -> Report:
 
 
 def provide(report: Report, supervisor: Supervisor, say: Say, *, simulate: bool, with_local_model: bool) -> str:
-    """Starts and registers the helper that is wanted; returns who answers now, for the operator, or nothing when that is no news."""
+    """Starts and registers the helper that is wanted; returns who answers now, for the operator, in a sentence."""
     from llm_gateway.actions.register_local import SLUG, retire_local
 
     configured = [slug for slug in report.configured if slug != SLUG]
@@ -53,7 +53,9 @@ def provide(report: Report, supervisor: Supervisor, say: Say, *, simulate: bool,
     if simulate:
         return _start_simulator(supervisor)
     _queue_checks(report.unchecked)
-    return "" if configured else "No provider has a key yet: paste one in the admin under Provider keys."
+    if not configured:
+        return "No provider has a key yet: paste one in the admin under Provider keys."
+    return f"Providers with a key: {', '.join(configured)}. What they say of it stands in the admin under Provider keys."
 
 
 def _start_local_model(supervisor: Supervisor) -> str:
