@@ -183,6 +183,7 @@ class GatewayServer:
 
     def forget(self) -> None:
         """Health as new, keys valid, no cooldown in the database."""
+        self.settle()
         self.rows.all_healthy()
         found = self.gateway
         self.on_loop(lambda: (found.health.__init__(found.health._on_effect), setattr(found, "_known_rests", [])))
@@ -199,7 +200,7 @@ class GatewayServer:
 @contextlib.contextmanager
 def running(blocker: Any, **overrides: Any) -> Iterator[GatewayServer]:
     """A server with its rows; every table is emptied at the end. ``overrides`` change the door's settings (``drain_s``, ``max_in_flight`` …)."""
-    with blocker.unblock(), ThreadedSimulator(latency_ms=0, chunk_ms=0, seed=1) as simulator:
+    with blocker.unblock(), ThreadedSimulator(latency_ms=0, chunk_ms=0, seed=1, keep_bodies=True) as simulator:
         rows = Rows(simulator)
         rows.fill()
         server = GatewayServer(simulator, rows, **overrides)

@@ -92,14 +92,18 @@ def _chat_whole(body: bytes) -> dict[str, Any]:
         elif (chunk.get("x_groq") or {}).get("usage"):
             whole["usage"] = chunk["x_groq"]["usage"]
         for choice in chunk.get("choices") or ():
-            at = choices.setdefault(choice.get("index", 0), {"message": {"role": "assistant", "content": "", "_calls": {}}, "finish_reason": None})
+            at = choices.setdefault(
+                choice.get("index", 0), {"message": {"role": "assistant", "content": "", "_calls": {}}, "finish_reason": None}
+            )
             message, delta = at["message"], choice.get("delta") or {}
             message["content"] += _text(delta.get("content"))
             for name in ("reasoning_content", "reasoning", "refusal"):
                 if delta.get(name):
                     message[name] = message.get(name, "") + delta[name]
             for call in delta.get("tool_calls") or ():
-                known = message["_calls"].setdefault(call.get("index", 0), {"id": "", "type": "function", "function": {"name": "", "arguments": ""}})
+                known = message["_calls"].setdefault(
+                    call.get("index", 0), {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
+                )
                 known["id"] = known["id"] or call.get("id") or ""
                 if call.get("extra_content"):
                     known["extra_content"] = call["extra_content"]
@@ -128,7 +132,12 @@ def _chat(document: dict[str, Any]) -> Said:
     if used := document.get("usage"):
         prompt, completion = used["prompt_tokens"], used.get("completion_tokens") or 0
         total = used.get("total_tokens") or 0
-        cached = (used.get("prompt_tokens_details") or {}).get("cached_tokens") or used.get("prompt_cache_hit_tokens") or used.get("cached_tokens") or 0
+        cached = (
+            (used.get("prompt_tokens_details") or {}).get("cached_tokens")
+            or used.get("prompt_cache_hit_tokens")
+            or used.get("cached_tokens")
+            or 0
+        )
         reasoning = (used.get("completion_tokens_details") or {}).get("reasoning_tokens") or used.get("reasoning_tokens") or 0
         said.usage = (prompt, max(completion, total - prompt), min(cached, prompt), reasoning)
     return said
@@ -136,7 +145,9 @@ def _chat(document: dict[str, Any]) -> Said:
 
 def _last_response(body: bytes) -> dict[str, Any]:
     for name, data in events_of(body):
-        if name in ("response.completed", "response.incomplete") or (isinstance(data, dict) and data.get("type") in ("response.completed", "response.incomplete")):
+        if name in ("response.completed", "response.incomplete") or (
+            isinstance(data, dict) and data.get("type") in ("response.completed", "response.incomplete")
+        ):
             return dict(data["response"])
     raise AssertionError("no end")
 
