@@ -73,6 +73,12 @@ UNFOLD = {
                 "title": "Routing",
                 "items": [
                     _page("Strategies", "alt_route", "strategy"),
+                    {
+                        "title": "Explain a request",
+                        "icon": "conversion_path",
+                        "link": reverse_lazy("admin:llm_gateway_strategy_explain"),
+                        "permission": _may("llm_gateway.view_strategy"),
+                    },
                     _page("Models", "neurology", "languagemodel"),
                     _page("Aliases", "label", "alias"),
                 ],

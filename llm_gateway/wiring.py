@@ -6,12 +6,13 @@ import asyncio
 import hmac
 import logging
 import os
+import random
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -24,6 +25,7 @@ from llm_gateway.core.errors import Failure, FailureClass, GatewayError, KeyRevo
 from llm_gateway.core.ids import uuid7
 from llm_gateway.core.keys import public_id_of
 from llm_gateway.engine.calls import Call
+from llm_gateway.engine.explain import Explanation, explain
 from llm_gateway.engine.gate import KeyGate
 from llm_gateway.engine.health import DeploymentHealth
 from llm_gateway.engine.pipeline import Pipeline
@@ -33,6 +35,7 @@ from llm_gateway.policies.health import Effect
 from llm_gateway.stores import health as health_store
 from llm_gateway.stores import vault
 from llm_gateway.stores.catalog import SnapshotCatalog
+from llm_gateway.stores.holds import Foreseen, foresee
 from llm_gateway.stores.idempotency import IdempotencyStore
 from llm_gateway.stores.journal import DatabaseJournal
 from llm_gateway.stores.responses import ResponseStore
@@ -40,6 +43,7 @@ from llm_gateway.telemetry.observer import MetricsObserver
 from llm_gateway.wires import Inbound
 
 log = logging.getLogger("cogo.wiring")
+T = TypeVar("T")
 
 REFRESH_S = 1.0
 KNOWN_KEYS = 10_000
@@ -170,6 +174,16 @@ class Gateway:
         """Log a request that a face refused after it knew who called."""
         call = self.bare_call(kind=kind, dialect=dialect, identity=identity, model=model, request_id=request_id, user_id=user_id)
         await self.pipeline.reject(call, error)
+
+    async def explain(self, call: Call) -> tuple[Explanation, list[Foreseen]]:
+        """What ``call`` would do now at this worker, and what its budgets would say. Nothing is sent and nothing is logged."""
+        found = explain(call, self.catalog.snapshot(), self.health, datetime.now(UTC), random.random())  # noqa: S311  # spreads load
+        budgets = await self._threaded(foresee, found.budgets, found.hold_nusd, datetime.now(UTC)) if found.budgets else []
+        return found, budgets
+
+    def from_thread(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of ``work``, run on the gateway's own loop; for code that runs in another thread."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     async def replayed(self, call: Call, original: UUID, status: int) -> None:
         """Log that ``call`` was answered with what the request ``original`` had been answered. Raises the store's errors."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -19,7 +20,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from llm_gateway.models import Strategy, StrategyActivation
 
-from . import _preview, _verbs
+from . import _explain, _preview, _verbs
 from ._base import GatewayAdmin, ReadOnlyAdmin
 from ._show import ago, badge, link
 
@@ -131,10 +132,18 @@ class StrategyAdmin(GatewayAdmin):
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         return [
+            path("explain/", wrap(self.explain_view), name="llm_gateway_strategy_explain"),
             path("<path:object_id>/switch/", wrap(self.switch_view), name="llm_gateway_strategy_switch"),
             path("restore/<int:activation_id>/", wrap(require_POST(self.restore_view)), name="llm_gateway_strategy_restore"),
             *super().get_urls(),
         ]
+
+    def explain_view(self, request: HttpRequest) -> HttpResponse:
+        """What a request would do now. Reads only, so a link may ask."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {**self.admin_site.each_context(request), "title": "Explain a request", "opts": self.opts, **_explain.page(request.GET)}
+        return TemplateResponse(request, "admin/llm_gateway/explain.html", context)
 
     def switch_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """First click: what would happen. Second click (POST): it does."""

@@ -76,6 +76,21 @@ class DeploymentHealth:
             self._probers[key] = target
         return None
 
+    def look(self, target: Target) -> str | None:
+        """What :meth:`admit` would say; no place is taken."""
+        key, host = target.deployment, _host(target)
+        tables: tuple[tuple[dict[Any, Any], Any], ...] = (
+            (self._breakers, key), (self._hosts, host), (self._probers, key), (self._probers, host),
+        )  # fmt: skip
+        before = [(table, name, table.get(name)) for table, name in tables]
+        why = self.admit(target)
+        for table, name, value in before:
+            if value is None:
+                table.pop(name, None)
+            else:
+                table[name] = value
+        return why
+
     def wait_s(self, target: Target) -> float:
         now = time.monotonic()
         if target.credential.id in self._disabled_keys or target.deployment in self._disabled:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+import msgspec
 from django.db.models import Sum
 
 from llm_gateway.core.errors import BudgetExhausted, BudgetInFlight, GatewayError, RequestExceedsBudget
@@ -20,6 +21,19 @@ _COUNTERS = ("period_id", "posted_nusd", "held_nusd", "alerted")
 # The refusal that lasts longest is the one to tell.
 _SEVERITY: dict[type[GatewayError], int] = {RequestExceedsBudget: 2, BudgetExhausted: 1, BudgetInFlight: 0}
 IN_FLIGHT_WAIT_S = 2.0
+
+
+class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
+    """A budget as it stands, and what it would say to one more hold. Money in nano-USD."""
+
+    id: int
+    name: str
+    period: str
+    hard: bool
+    limit_nusd: int
+    spent_nusd: int
+    held_nusd: int
+    refusal: GatewayError | None
 
 
 class BudgetBook:
@@ -125,3 +139,26 @@ class BudgetBook:
             retry_after_s=wait if wait is not None and wait <= 60 else None,
             details=details,
         )
+
+
+def foresee(ids: Iterable[int], amount: int, now: datetime) -> list[Foreseen]:
+    """What a hold of ``amount`` would meet now, in the order of ``ids``. Locks and writes nothing."""
+    book = BudgetBook((), now)
+    wanted = list(dict.fromkeys(ids))
+    rows = {row.pk: row for row in Budget.objects.filter(pk__in=wanted, enabled=True)}
+    found = []
+    for row in (rows[pk] for pk in wanted if pk in rows):
+        book._roll(row)
+        found.append(
+            Foreseen(
+                id=row.pk,
+                name=row.name,
+                period=row.period,
+                hard=row.hard,
+                limit_nusd=row.limit_nusd,
+                spent_nusd=row.posted_nusd,
+                held_nusd=row.held_nusd,
+                refusal=book._refusal(row, amount) if row.hard else None,
+            )
+        )
+    return found

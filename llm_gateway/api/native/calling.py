@@ -19,6 +19,8 @@ from .errors import request_id
 from .host import gateway
 from .views import AsyncAPIView
 
+STRATEGY_HEADER = "x-cogo-strategy"
+SESSION_HEADER = "x-cogo-session"
 # A caller's secrets go no further than this room.
 _PRIVATE = frozenset({"authorization", "x-api-key", "x-goog-api-key", "cookie", "x-csrftoken", "proxy-authorization"})
 
@@ -31,14 +33,20 @@ class GeneratingView(AsyncAPIView):
     @override
     def _handler(self) -> Any:
         handler = super()._handler()
-        return repeating.once(self, handler) if repeating.asked_for(self.request) else handler
+        return repeating.once(self, handler) if repeating.asked_for(self) else handler
 
     def deadline_s(self) -> float | None:
         return parse_deadline(self.request.headers.get(DEADLINE_HEADER))
 
+    def strategy(self, asked: str | None) -> str | None:
+        """The one in the body, else the one in the header."""
+        return asked or self.request.headers.get(STRATEGY_HEADER)
+
     def call(self, chat: ChatRequest, size: int, *, needs: frozenset[str] = frozenset(), call_id: UUID | None = None, **facts: Any) -> Call:
         """``facts`` are fields of :class:`Call`. A request's first call has the request's own id; give later ones :func:`another_id`."""
         facts.setdefault("deadline_s", self.deadline_s())
+        facts.setdefault("sticky", self.request.headers.get(SESSION_HEADER, "")[:200])
+        facts["strategy"] = self.strategy(facts.get("strategy"))
         return Call(
             id=call_id or request_id(self.request),
             kind=self.kind,

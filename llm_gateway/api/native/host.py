@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 from uuid import UUID
@@ -10,7 +10,9 @@ from uuid import UUID
 from llm_gateway.core.catalog import Identity
 from llm_gateway.core.errors import GatewayError
 from llm_gateway.engine.calls import Call, StreamAnswer, WholeAnswer
+from llm_gateway.engine.explain import Explanation
 from llm_gateway.engine.ports import Catalog
+from llm_gateway.stores.holds import Foreseen
 
 
 class Pipeline(Protocol):
@@ -35,6 +37,7 @@ class Gateway(Protocol):
     def identify(self, presented_key: str) -> Identity: ...
     def staff_identity(self, user: Any) -> Identity: ...
     def health_view(self) -> Mapping[tuple[int, str], Mapping[str, Any]]: ...
+    async def explain(self, call: Call) -> tuple[Explanation, Sequence[Foreseen]]: ...
     async def reject(
         self,
         *,

@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 Handler = Callable[..., Awaitable[Any]]
 
 
-def asked_for(request: Request) -> bool:
-    """Whether the caller wants one execution."""
-    return request.method == "POST" and HEADER in request._request.headers
+def asked_for(view: GeneratingView) -> bool:
+    """Whether the caller wants one execution of what calls a provider."""
+    request = view.request
+    return bool(view.kind) and request.method == "POST" and HEADER in request._request.headers
 
 
 def once(view: GeneratingView, handler: Handler) -> Handler:

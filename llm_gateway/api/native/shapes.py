@@ -289,6 +289,58 @@ class Results(Shape, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
+class ExplainedTarget(Shape, frozen=True, kw_only=True):
+    """``place`` is 1 for the one that would be tried first; ``null`` for one that rests, and ``why`` says for what. ``highest_cost``: what
+    this request could cost there at most."""
+
+    place: int | None
+    provider: str
+    model: str
+    upstream_id: str
+    key: str
+    highest_cost: Cost | None
+    score: dict[str, Any]
+    why: str
+    wait_s: float | None
+
+
+class ExplainedBudget(Shape, frozen=True, kw_only=True):
+    """``refusal``: the error code this request would get from it now. Amounts in USD."""
+
+    name: str
+    period: str
+    limit: str
+    spent: str
+    reserved: str
+    hard: bool
+    refusal: str | None
+    message: str | None
+
+
+class Refusal(Shape, frozen=True, kw_only=True):
+    code: str
+    status: int
+    message: str
+
+
+class Explained(Shape, frozen=True, kw_only=True):
+    """What the request would do now. ``would``: ``try`` the first of ``targets``, or ``refuse`` with ``error``. ``names``: the models a
+    name or alias means; empty where a strategy chooses. ``reserves``: what is held against the budgets while it runs."""
+
+    would: Literal["try", "refuse"]
+    error: Refusal | None
+    asked: str
+    strategy: str
+    kind: str
+    names: list[str]
+    note: str
+    prompt_tokens: Annotated[int, Meta(description="Estimated, to err upward.")]
+    reserves: Cost
+    targets: list[ExplainedTarget]
+    skipped: list[dict[str, str]]
+    budgets: list[ExplainedBudget]
+
+
 class Link(Shape, frozen=True, kw_only=True):
     name: str
     methods: list[str]

@@ -7,6 +7,7 @@ from typing import Any
 from django.urls import URLPattern, re_path
 
 from .analyze import AnalyzeView
+from .explain import ExplainView
 from .generate import GenerateView
 from .index import PREFIX, IndexView
 from .keys import KeysStatusView, RefreshKeysView
@@ -27,6 +28,7 @@ urlpatterns = [
     _route("models", ModelsView, "native-models"),
     _route("generate", GenerateView, "native-generate"),
     _route("analyze", AnalyzeView, "native-analyze"),
+    _route("explain", ExplainView, "native-explain"),
     _route("test", TestView, "native-test"),
     _route("strategy", StrategyView, "native-strategy"),
     _route("strategy/set", SetStrategyView, "native-strategy-set"),
