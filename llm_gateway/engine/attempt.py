@@ -13,7 +13,7 @@ from llm_gateway.core import json
 from llm_gateway.core.catalog import Target
 from llm_gateway.core.chat import ChatResponse
 from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, UnsupportedParameter
-from llm_gateway.core.events import Event, Frame, replay
+from llm_gateway.core.events import Done, Event, Frame, replay
 from llm_gateway.core.redact import redact
 from llm_gateway.policies.deadline import Clocks
 from llm_gateway.providers import services
@@ -111,8 +111,9 @@ class Attempt:
     :meth:`more` brings the rest. Every fault is :class:`AttemptFailed`. End with :meth:`finish` or :meth:`abort`."""
 
     __slots__ = (
-        "_chunks", "_clocks", "_decoder", "_last_event", "_response", "_scope", "_started", "aborted", "body", "bytes_received", "first_event_ms",
-        "held", "prepared", "request_sent", "response", "started_at", "status", "tally", "target", "upstream_request_id",
+        "_chunks", "_clocks", "_decoder", "_last_event", "_marked", "_response", "_scope", "_started", "aborted", "body", "bytes_received", "first_event_ms",
+        "held", "prepared", "request_sent", "response", "started_at", "status", "tally", "target", "unmarked",
+        "upstream_request_id",
     )  # fmt: skip
 
     def __init__(self, target: Target, prepared: Prepared, clocks: Clocks, keep_text: bool) -> None:
@@ -128,6 +129,8 @@ class Attempt:
         self.upstream_request_id = ""
         self.request_sent = False
         self.aborted: Failure | None = None
+        # The provider finished without its format's end mark.
+        self.unmarked = False
         self.started_at = time.time()
         self._clocks = clocks
         self._started = self._last_event = asyncio.get_running_loop().time()
@@ -181,10 +184,11 @@ class Attempt:
         finally:
             self._scope = None
         self._chunks = response.chunks()
-        self._decoder = wires.get(provider.wire).stream_decoder()
+        wire = wires.get(provider.wire)
+        self._decoder = wire.stream_decoder()
+        self._marked = bool(getattr(wire, "end_mark", b""))
         while not (self.tally.content or self.tally.done):
-            frames = await self._next(first)
-            self.tally.add(frames)
+            frames = self.tally.add(await self._next(first))
             if self.tally.failure and not self.tally.content:
                 self._hang_up()
                 raise AttemptFailed(self.tally.failure)
@@ -193,9 +197,7 @@ class Attempt:
 
     async def more(self) -> list[Frame]:
         """The next frames, already in the tally; after ``Done`` there are none."""
-        frames = await self._next(0.0)
-        self.tally.add(frames)
-        return frames
+        return self.tally.add(await self._next(0.0))
 
     async def finish(self) -> None:
         """The answer is complete: let the connection go back to the pool, briefly waiting for the last chunk."""
@@ -237,11 +239,7 @@ class Attempt:
             if self.aborted:
                 raise AttemptFailed(self.aborted)
             if data is None:
-                new = self._decoder.close()
-                frames += new
-                if not any(frame.events for frame in frames):
-                    raise AttemptFailed(Failure(kind=_K.NO_TERMINAL, message="the stream ended without its end mark"))
-                return frames
+                return frames + self._ended()
             heard = True
             self.bytes_received += len(data)
             try:
@@ -254,6 +252,18 @@ class Attempt:
                 if frame.events:
                     self._last_event = loop.time()
                     return frames
+
+    def _ended(self) -> list[Frame]:
+        """The frames of the stream's end; after a finish reason a missing end mark is made up for (U33)."""
+        frames: list[Frame] = self._decoder.close()
+        if self._marked:
+            self.unmarked = any(not frame.raw and frame.events for frame in frames)
+        if not any(frame.events for frame in frames):
+            if self.tally.finish is None:
+                raise AttemptFailed(Failure(kind=_K.NO_TERMINAL, message="the stream ended without its end mark"))
+            self.unmarked = True
+            frames.append(Frame(b"", (Done(),)))
+        return frames
 
     async def _whole(self, response: UpstreamResponse, kind: str) -> None:
         body = await response.read()

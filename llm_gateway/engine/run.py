@@ -112,6 +112,10 @@ class Run:
         self._receive(attempt)
         if not tally.content and self.call.inbound.kind == "chat":
             self.flags.append("empty")
+        if attempt.unmarked:
+            self.flags.append("no_terminal")
+        if tally.extra:
+            self.flags.append("after_end")
         free = self.call.inbound.kind == "count_tokens"
         self._record(attempt, "ok", None, BillingRule.VOID if free else BillingRule.REPORTED)
 

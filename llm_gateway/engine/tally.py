@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from llm_gateway.core.chat import FinishReason
 from llm_gateway.core.errors import Failure
 from llm_gateway.core.events import (
+    CONTENT,
     Done,
     Event,
     Failed,
@@ -25,16 +24,21 @@ from llm_gateway.core.events import (
 from llm_gateway.core.usage import Usage
 
 
+_OF_A_CHOICE = (*CONTENT, Finish)
+
+
 class Tally:
-    """Fed with every frame in order. ``chars`` counts all generated text, thoughts and tool arguments included; ``text`` keeps it only
+    """Fed with every frame in order. ``extra``: something came after the end. ``chars`` counts all generated text, thoughts and tool arguments included; ``text`` keeps it only
     where asked."""
 
-    __slots__ = ("chars", "content", "done", "failure", "finish", "keep", "model", "text", "usage")
+    __slots__ = ("_finished", "chars", "content", "done", "extra", "failure", "finish", "keep", "model", "text", "usage")
 
     def __init__(self, keep: bool = False) -> None:
         self.chars = 0
         self.content = False
         self.done = False
+        self.extra = False
+        self._finished: set[int] = set()
         self.finish: FinishReason | None = None
         self.failure: Failure | None = None
         self.model = ""
@@ -42,10 +46,28 @@ class Tally:
         self.keep = keep
         self.text: list[str] = []
 
-    def add(self, frames: Iterable[Frame]) -> None:
-        for frame in frames:
+    def add(self, frames: list[Frame]) -> list[Frame]:
+        """The frames that are the answer's: what comes after its end is dropped (U39)."""
+        if self._finished:
+            return self._late(frames)
+        for position, frame in enumerate(frames, 1):
             for event in frame.events:
                 self._event(event)
+            if self._finished or self.done:
+                return frames[:position] + self._late(frames[position:])
+        return frames
+
+    def _late(self, frames: list[Frame]) -> list[Frame]:
+        """Frames after the finish of a choice: usage and the end mark are due, more of a finished choice is not."""
+        kept = []
+        for frame in frames:
+            if self.done or any(isinstance(event, _OF_A_CHOICE) and event.choice in self._finished for event in frame.events):
+                self.extra = self.extra or bool(frame.events)
+                continue
+            for event in frame.events:
+                self._event(event)
+            kept.append(frame)
+        return kept
 
     def _event(self, event: Event) -> None:
         match event:
@@ -68,6 +90,7 @@ class Tally:
                 self.content = True
             case Finish():
                 self.finish = self.finish or event.reason
+                self._finished.add(event.choice)
             case UsageReport():
                 self.usage = self.usage.later(event.usage) if self.usage else event.usage
             case Failed():

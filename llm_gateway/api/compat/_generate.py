@@ -23,7 +23,7 @@ from llm_gateway.api.idempotent import reply_once
 from llm_gateway.core.catalog import Scope, Target
 from llm_gateway.core.chat import ChatRequest
 from llm_gateway.core.errors import AttemptFailed, GatewayError, PermissionDenied, from_failure
-from llm_gateway.core.events import Event
+from llm_gateway.core.events import Done, Event
 from llm_gateway.core.sse import HEARTBEAT
 from llm_gateway.engine.attempt import model_facts
 from llm_gateway.engine.calls import Call, StreamAnswer, WholeAnswer
@@ -135,6 +135,9 @@ async def _passed(dialect: Dialect, inbound: Inbound, answer: StreamAnswer, http
     try:
         async for batch in answer.frames:
             data = b"".join([frame.raw for frame in batch if not (hide and frame.usage_only)])
+            if not batch[-1].raw and any(isinstance(event, Done) for event in batch[-1].events):
+                # The provider had finished but left its end mark out.
+                data += getattr(wires.get(dialect.name), "end_mark", b"")
             if data:
                 yield data
     except GatewayError as error:

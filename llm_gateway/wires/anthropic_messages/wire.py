@@ -24,6 +24,7 @@ class AnthropicMessages:
 
     name = NAME
     one_call = True
+    end_mark = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
     def path(self, kind: str, facts: ModelFacts, stream: bool) -> str:
         try:

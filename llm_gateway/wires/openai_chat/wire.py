@@ -37,6 +37,7 @@ _edited = msgspec.json.Decoder(_Edited)
 class ChatWire:
     name = "openai_chat"
     one_call = True
+    end_mark = b"data: [DONE]\n\n"
 
     def path(self, kind: str, facts: ModelFacts, stream: bool) -> str:
         try:
