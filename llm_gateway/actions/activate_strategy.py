@@ -9,7 +9,7 @@ from django.db import transaction
 
 from llm_gateway.core.errors import Conflict
 from llm_gateway.models import LanguageModel, Provider, Strategy, StrategyActivation
-from llm_gateway.strategies import strategies
+from llm_gateway.strategies import split, strategies
 
 from . import ActionError
 
@@ -22,7 +22,8 @@ def validate_settings(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(settings, Mapping):
         raise ActionError("The settings of a strategy are a JSON object.")
     try:
-        validated = strategies.get(kind).validate(settings)
+        own, common = split(settings)
+        validated = {**strategies.get(kind).validate(own), **common}
     except ValueError as error:
         raise ActionError(str(error)) from None
     _check_targets(validated)

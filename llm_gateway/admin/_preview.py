@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from llm_gateway.core.catalog import Identity, Scope, StrategyInfo
 from llm_gateway.models import Strategy
-from llm_gateway.strategies import Candidate, RequestFacts, strategies
+from llm_gateway.strategies import COMMON, Candidate, RequestFacts, strategies
 
 from . import _verbs
 from ._decision import text
@@ -51,7 +51,7 @@ def help_of(kind: str) -> dict[str, Any]:
         defaults = strategy.validate({})
     except ValueError:
         defaults = {}
-    return {"title": strategy.title, "summary": strategy.summary, "defaults": sorted(defaults.items())}
+    return {"title": strategy.title, "summary": strategy.summary, "defaults": [*sorted(defaults.items()), *dict.fromkeys(COMMON, False).items()]}
 
 
 def preview(row: Strategy) -> Preview:

@@ -11,7 +11,7 @@ from llm_gateway.core.catalog import Snapshot, Target
 from llm_gateway.core.errors import ConfigError, Failure, NoHealthyDeployment, UnsupportedParameter
 from llm_gateway.policies.hold import estimate_tokens, hold_nusd, output_limit
 from llm_gateway.policies.retry import Reach, reach
-from llm_gateway.strategies import Candidate, Ranking, RequestFacts, strategies
+from llm_gateway.strategies import COMMON, Candidate, Ranking, RequestFacts, strategies
 
 from .calls import Call
 from .health import DeploymentHealth
@@ -69,15 +69,22 @@ class Plan:
             case "other_host":
                 host = urlsplit(failed.provider.base_url).netloc
                 return [t for t in self.remaining if urlsplit(t.provider.base_url).netloc != host]
+            case "other_model":
+                return [t for t in self.remaining if t.model.id != failed.model.id]
             case "larger_window":
                 window = failed.model.context_window or 0
                 return [t for t in self.remaining if (t.model.context_window or 0) > window]
             case _:
                 return list(self.remaining)
 
+    def option(self, name: str) -> bool:
+        """A common setting of the strategy in charge; off for a model asked for by name."""
+        return self.resolution.strategy is not None and self.resolution.strategy.settings.get(name) is True
+
     def hold(self) -> int:
-        """Nano-USD to reserve: the dearest of the targets that may be tried."""
-        return max((self.estimates.get(id(target)) or 0 for target in self.order[:HELD_TARGETS]), default=0)
+        """Nano-USD to reserve: the dearest of the targets that may be tried, or all of them where more than one may have to be paid."""
+        estimates = [self.estimates.get(id(target)) or 0 for target in self.order[:HELD_TARGETS]]
+        return sum(estimates) if any(self.option(name) for name in COMMON) else max(estimates, default=0)
 
     def decision(self) -> dict[str, Any]:
         """For the log row, the native answer and the admin."""

@@ -87,9 +87,14 @@ class Trying:
             run.current = attempt
             try:
                 await attempt.begin(self.upstream)
-                return attempt
             except AttemptFailed as error:
                 failure = error.failure
+            else:
+                instead = await self._instead_of_empty(run, attempt)
+                if instead is None:
+                    return attempt
+                target = instead
+                continue
             self.live.discard(attempt)
             run.current = None
             if failure.kind is _K.STALE_CONNECTION and count > 1:
@@ -123,6 +128,30 @@ class Trying:
             target = await self._following(run)
         assert last is not None
         raise run.final_error(last)
+
+    async def _instead_of_empty(self, run: Run, attempt: Attempt) -> Target | None:
+        """The target to ask after an answer without content, where the strategy wants that and there is one (U23)."""
+        if attempt.tally.content or not run.plan.option("retry_empty") or run.call.inbound.kind != "chat":
+            return None
+        remaining = run.remaining_s
+        if len(run.records) + 1 >= retry.MAX_ATTEMPTS or (remaining is not None and remaining < _LEAST_FIRST_EVENT_S):
+            return None
+        answered, run.admitted = run.admitted, None
+        try:
+            following = await self._following(run)
+        except BaseException:
+            run.admitted = answered
+            raise
+        if following is None:
+            run.admitted = answered
+            return None
+        run.pass_over(attempt)
+        if answered is not None:
+            self.health.succeeded(answered, attempt.elapsed_ms, None, run.records[-1].cost_nusd)
+        self.live.discard(attempt)
+        run.current = None
+        await attempt.finish()
+        return following
 
     def release(self, run: Run) -> None:
         """What is admitted ends without saying anything of the host."""
@@ -177,6 +206,7 @@ class Trying:
             others_left=bool(run.plan.eligible(failure, target)),
             remaining_s=remaining if remaining is not None else clocks.total_ms / 1000,
             content_sent=False,
+            content_policy_fallback=run.plan.option("content_policy_fallback"),
             draw=random.random(),  # noqa: S311  # jitter
             budget_allows=budget.allows,
             first_event_s=min(clocks.first_event_ms / 1000, _LEAST_FIRST_EVENT_S),

@@ -18,7 +18,7 @@ BASE_DELAY_S = 0.5
 MIN_WAIT_S = 0.25
 
 Kind = Literal["next", "same", "stop"]
-Reach = Literal["any", "other_key", "other_host", "larger_window"]
+Reach = Literal["any", "other_key", "other_host", "other_model", "larger_window"]
 
 _F = FailureClass
 # The request itself is at fault, or nobody is left to wait for it: no other target would answer differently.
@@ -29,6 +29,7 @@ _REACH: dict[FailureClass, Reach] = {
     _F.DNS: "other_host",
     _F.CONTEXT_LENGTH: "larger_window",
     _F.TOO_LARGE: "larger_window",
+    _F.CONTENT_FILTER: "other_model",
 }
 # Passing faults of a host: worth a second try of the same target when there is no other.
 _SOFT = frozenset({_F.SERVER_ERROR, _F.RESET, _F.TRUNCATED, _F.NO_TERMINAL})
@@ -40,7 +41,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """``next``: the next candidate within ``scope``; ``same``: this target again after ``delay_s``; ``stop``: tell the caller.
 
     ``scope`` says which candidates remain eligible for the rest of this request: ``any`` of them, those with ``other_key`` (a second key of
-    the same provider first), on ``other_host``, or with a ``larger_window``. None eligible: stop. ``why`` is for the decision record.
+    the same provider first), on ``other_host``, of an ``other_model``, or with a ``larger_window``. None eligible: stop. ``why`` is for the decision record.
     """
 
     kind: Kind

@@ -143,7 +143,7 @@ def test_the_providers_yes_earns_even_a_400_one_repetition() -> None:
 
 
 def test_a_content_filter_falls_back_only_where_the_operator_said_so() -> None:
-    assert shown(after(F.CONTENT_FILTER, content_policy_fallback=True)) == "next any"
+    assert shown(after(F.CONTENT_FILTER, content_policy_fallback=True)) == "next other_model"
 
 
 @pytest.mark.parametrize(
