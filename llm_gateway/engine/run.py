@@ -119,6 +119,11 @@ class Run:
         free = self.call.inbound.kind == "count_tokens"
         self._record(attempt, "ok", None, BillingRule.VOID if free else BillingRule.REPORTED)
 
+    def pass_over(self, attempt: Attempt) -> None:
+        """The answer ended well, was empty, and another is asked for in its place: it is paid for all the same."""
+        self.flags.append("passed_over")
+        self._record(attempt, "ok", None, BillingRule.REPORTED)
+
     def fail(self, attempt: Attempt, failure: Failure, *, partial: bool = False) -> None:
         if partial:
             self._receive(attempt)
