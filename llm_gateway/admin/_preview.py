@@ -51,7 +51,11 @@ def help_of(kind: str) -> dict[str, Any]:
         defaults = strategy.validate({})
     except ValueError:
         defaults = {}
-    return {"title": strategy.title, "summary": strategy.summary, "defaults": [*sorted(defaults.items()), *dict.fromkeys(COMMON, False).items()]}
+    return {
+        "title": strategy.title,
+        "summary": strategy.summary,
+        "defaults": [*sorted(defaults.items()), *dict.fromkeys(COMMON, False).items()],
+    }
 
 
 def preview(row: Strategy) -> Preview:
