@@ -46,7 +46,7 @@ NO_CACHE = ((b"cache-control", b"no-cache, no-transform"), (b"x-accel-buffering"
 
 
 def request_id(value: UUID) -> str:
-    return f"req_{value.hex}"
+    return str(value)
 
 
 def error_headers(error: GatewayError, call_id: UUID) -> tuple[tuple[bytes, bytes], ...]:
