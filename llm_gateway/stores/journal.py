@@ -140,7 +140,7 @@ class DatabaseJournal:
             except Exception:
                 # Whatever it is, requests must not wait for a thread that is gone.
                 log.exception("the journal failed")
-                connection.close()
+                self._disconnect()
                 self._refuse(todo, StoreUnavailable("The gateway's log failed; try again shortly.", retry_after_s=2))
             self._wake(todo)
         with self._gate:
@@ -175,7 +175,7 @@ class DatabaseJournal:
             self._failed(ops, error)
         except Exception as error:
             # One bad row must not take its neighbours along.
-            connection.close()
+            self._disconnect()
             if len(ops) == 1:
                 return self._unwritable(ops[0], error)
             for op in ops:
@@ -202,7 +202,7 @@ class DatabaseJournal:
 
     def _failed(self, ops: Sequence[Op], error: Exception) -> None:
         """The database is away."""
-        connection.close()
+        self._disconnect()
         if self._trouble is None:
             log.error("the journal cannot write", extra={"reason": f"{type(error).__name__}: {error}"[:300]})
         self._trouble = _store_error(error)
@@ -225,7 +225,7 @@ class DatabaseJournal:
                 self._spool.keep([op.work], bad=True)
             except (DatabaseError, OSError, ValueError, TypeError):
                 log.exception("a settlement could not be booked")
-                connection.close()
+                self._disconnect()
         else:
             op.error = StoreUnavailable("The gateway cannot log this request; the operator finds the reason in its log.", retry_after_s=2)
 
@@ -296,6 +296,7 @@ class DatabaseJournal:
 
     @staticmethod
     def _disconnect() -> None:
+        """Give the connection back to its pool without what was set for the journal alone."""
         try:
             if connection.connection is not None and connection.vendor != "sqlite":
                 with connection.cursor() as cursor:

@@ -36,7 +36,7 @@ class Spool:
     def pending(self) -> bool:
         """Whether any process of this machine, living or dead, has left something."""
         try:
-            return any(name.endswith((".jsonl", ".replay")) for name in os.listdir(self._folder))
+            return any(path.suffix in (".jsonl", ".replay") for path in self._folder.iterdir())
         except FileNotFoundError:
             return False
 

@@ -81,7 +81,8 @@ class Bench:
 
     def settlement(self, opening: Opening, cost: int | None = 60, state: str = "ok", charge: int | None = None, **more: Any) -> Settlement:
         attempt = AttemptRecord(
-            number=1, provider_id=self.provider.pk, provider="prov", credential_id=1, model_id=self.model.pk, model="prov/m", upstream_id="m",
+            number=1, provider_id=self.provider.pk, provider="prov", credential_id=1, model_id=self.model.pk, model="prov/m",
+            upstream_id="m",
             outcome="ok", started_at=opening.at, billed="reported", cost_nusd=cost,
         )  # fmt: skip
         given = {
