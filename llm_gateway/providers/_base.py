@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -86,6 +87,35 @@ def json_headers(passed: Mapping[str, str], allowed: frozenset[str], **auth: str
     headers.update({name: value for name, value in passed.items() if name in allowed})
     headers.update({name.replace("_", "-"): value for name, value in auth.items() if value})
     return headers
+
+
+_GEMINI = re.compile(r"gemini-(\d+)(?:\.(\d+))?")
+# claude-3-5-sonnet-20241022 and older put the generation before the family, claude-sonnet-4-5-20250929 and newer after it.
+_OLD_CLAUDE = re.compile(r"claude-(?P<major>[123])(?:-(?P<minor>\d))?-(?P<family>[a-z]+)")
+_NEW_CLAUDE = re.compile(r"claude-(?P<family>[a-z]+)-(?P<major>\d{1,2})(?:-(?P<minor>\d{1,2}))?(?:-|@|$)")
+
+
+def gemini_thinking(upstream_id: str) -> str | None:
+    """Models of the third generation take a thinking level, those of 2.5 a budget, older ones neither; ``None``: the id does not tell
+    (https://ai.google.dev/gemini-api/docs/thinking). The ``-latest`` names point at new ones."""
+    match = _GEMINI.search(upstream_id)
+    if match is None:
+        return "level" if upstream_id.endswith("-latest") and "gemini" in upstream_id else None
+    version = (int(match[1]), int(match[2] or 0))
+    return "level" if version >= (3, 0) else "budget" if version >= (2, 5) else "none"
+
+
+def claude_generation(upstream_id: str) -> tuple[tuple[int, int], str] | None:
+    """Generation and family of a model; ``None``: the id does not tell."""
+    name = upstream_id.rsplit("/", 1)[-1].lower()
+    match = _NEW_CLAUDE.match(name) or _OLD_CLAUDE.match(name)
+    return ((int(match["major"]), int(match["minor"] or 0)), match["family"]) if match else None
+
+
+def claude_is_adaptive(generation: tuple[int, int], family: str) -> bool:
+    """Opus 4.7 and every model of the fifth generation refuse sampling parameters and a thinking budget
+    (https://docs.claude.com/en/docs/about-claude/models)."""
+    return generation >= (5, 0) or (family == "opus" and generation >= (4, 7))
 
 
 def bearer(key: Secret) -> str:

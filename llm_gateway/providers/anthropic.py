@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from llm_gateway.core.keys import KeyState, KeyVerdict
@@ -10,12 +9,9 @@ from llm_gateway.core.secret import Secret
 from llm_gateway.wires import ModelFacts
 
 from . import services
-from ._base import Probe, ServiceFacts, join_url, json_headers, said, verdict
+from ._base import Probe, ServiceFacts, claude_generation, claude_is_adaptive, join_url, json_headers, said, verdict
 
 VERSION = "2023-06-01"
-# claude-3-5-sonnet-20241022 and older put the generation before the family, claude-sonnet-4-5-20250929 and newer after it.
-_OLD = re.compile(r"claude-(?P<major>[123])(?:-(?P<minor>\d))?-(?P<family>[a-z]+)")
-_NEW = re.compile(r"claude-(?P<family>[a-z]+)-(?P<major>\d{1,2})(?:-(?P<minor>\d{1,2}))?(?:-|@|$)")
 _MAX_OUTPUT = {(3, 0): 4096, (3, 5): 8192, (3, 7): 64_000, (4, 0): 64_000, (4, 1): 32_000, (4, 5): 64_000}
 
 
@@ -37,10 +33,9 @@ class Anthropic:
         return json_headers(passed, self.facts.pass_headers, x_api_key=key.reveal(), anthropic_version=VERSION)
 
     def model_facts(self, wire: str, upstream_id: str) -> ModelFacts:
-        """https://docs.claude.com/en/docs/about-claude/models: Opus 4.7 and every model of the fifth generation refuse sampling
-        parameters and a thinking budget; an id we cannot read is taken for a newer one, which is stricter."""
-        generation, family = _generation(upstream_id)
-        if generation >= (5, 0) or (family == "opus" and generation >= (4, 7)):
+        """An id we cannot read is taken for a newer one, which is stricter."""
+        generation, family = claude_generation(upstream_id) or ((99, 0), "")
+        if claude_is_adaptive(generation, family):
             return ModelFacts(upstream_id=upstream_id, sampling=False, thinking="adaptive", default_max_tokens=32_000)
         limit = 32_000 if family == "opus" and generation == (4, 0) else _MAX_OUTPUT.get(generation)
         return ModelFacts(
@@ -77,14 +72,6 @@ class Anthropic:
             case 529:
                 return verdict(KeyState.VALID, "Anthropic knows the key but is overloaded just now.", answer)
         return None
-
-
-def _generation(upstream_id: str) -> tuple[tuple[int, int], str]:
-    name = upstream_id.rsplit("/", 1)[-1].lower()
-    match = _NEW.match(name) or _OLD.match(name)
-    if match is None:
-        return (99, 0), ""
-    return (int(match["major"]), int(match["minor"] or 0)), match["family"]
 
 
 services.add(Anthropic.facts.name, Anthropic())

@@ -12,7 +12,18 @@ from llm_gateway.core.secret import Secret
 from llm_gateway.wires import ModelFacts
 
 from . import services
-from ._base import Probe, ServiceFacts, bearer, join_url, json_headers, said, verdict
+from ._base import (
+    Probe,
+    ServiceFacts,
+    bearer,
+    claude_generation,
+    claude_is_adaptive,
+    gemini_thinking,
+    join_url,
+    json_headers,
+    said,
+    verdict,
+)
 
 _ANTHROPIC, _GEMINI = "anthropic_messages", "gemini_generate"
 _NO_KEY = ("api_key_invalid", "api_key_expired", "api key not valid", "api key expired", "invalid api key", "incorrect api key")
@@ -34,6 +45,10 @@ class Custom:
 
     def model_facts(self, wire: str, upstream_id: str) -> ModelFacts:
         thinking = {"openai_chat": "effort", "openai_responses": "effort", _ANTHROPIC: "budget", _GEMINI: "budget"}.get(wire, "none")
+        if wire == _GEMINI:
+            thinking = gemini_thinking(upstream_id) or thinking
+        if wire == _ANTHROPIC and (known := claude_generation(upstream_id)) and claude_is_adaptive(*known):
+            return ModelFacts(upstream_id=upstream_id, sampling=False, thinking="adaptive")
         return ModelFacts(upstream_id=upstream_id, thinking=thinking)
 
     def adapt(self, wire: str, body: bytes) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from llm_gateway.core.keys import KeyState, KeyVerdict
@@ -10,9 +9,8 @@ from llm_gateway.core.secret import Secret
 from llm_gateway.wires import ModelFacts
 
 from . import services
-from ._base import Probe, ServiceFacts, join_url, json_headers, said, verdict
+from ._base import Probe, ServiceFacts, gemini_thinking, join_url, json_headers, said, verdict
 
-_VERSION = re.compile(r"gemini-(\d+)(?:\.(\d+))?")
 _BAD_KEY = ("api_key_invalid", "api_key_expired", "api key not valid", "api key expired")
 _UNKNOWN_CALLER = ("unregistered callers", "leaked")
 
@@ -34,14 +32,7 @@ class Gemini:
         return json_headers(passed, self.facts.pass_headers, x_goog_api_key=key.reveal())
 
     def model_facts(self, wire: str, upstream_id: str) -> ModelFacts:
-        """Models of the third generation take a thinking level, those of 2.5 a budget, older ones neither
-        (https://ai.google.dev/gemini-api/docs/thinking). The ``-latest`` names point at new ones."""
-        match = _VERSION.search(upstream_id)
-        version = (int(match[1]), int(match[2] or 0)) if match else None
-        if version is None:
-            thinking = "level" if upstream_id.endswith("-latest") and "gemini" in upstream_id else "none"
-        else:
-            thinking = "level" if version >= (3, 0) else "budget" if version >= (2, 5) else "none"
+        thinking = gemini_thinking(upstream_id) or "none"
         return ModelFacts(upstream_id=upstream_id.removeprefix("models/"), thinking=thinking)
 
     def adapt(self, wire: str, body: bytes) -> bytes:

@@ -12,6 +12,7 @@ from llm_gateway.core.usage import Usage
 from ._base import Counter, Dialect, Edits, Embedder, Embedding, Inbound, ModelFacts, Reply, StreamDecoder, StreamEncoder, Wire
 from ._capabilities import left_out
 from ._first_call import FirstCallOnly
+from ._free_text import FreeTextCalls
 
 wires: Registry[Wire] = Registry("wire", __name__)
 dialects: Registry[Dialect] = Registry("dialect", __name__)
@@ -22,6 +23,6 @@ counters: Registry[Counter] = Registry("token counter", __name__)
 embedders: Registry[Embedder] = Registry("embedder", __name__)
 
 __all__ = [
-    "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "Inbound", "ModelFacts", "Reply", "StreamDecoder",
-    "StreamEncoder", "Wire", "counters", "dialects", "embedders", "left_out", "meters", "wires",
+    "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "FreeTextCalls", "Inbound", "ModelFacts", "Reply", 
+    "StreamDecoder", "StreamEncoder", "Wire", "counters", "dialects", "embedders", "left_out", "meters", "wires",
 ]  # fmt: skip

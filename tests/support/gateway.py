@@ -161,6 +161,23 @@ class GatewayServer:
     def mark(self) -> int:
         return len(self.simulator.journal)
 
+    # What the simulator does.
+
+    def program(self, model: str, *sequence: str) -> None:
+        """Faults for successive requests to one upstream model (``SLUG/name`` or the bare name)."""
+        self._control("faults", {"model": model.split("/", 1)[-1], "sequence": list(sequence)})
+
+    def personality(self, provider: str, **fields: Any) -> None:
+        self._control(f"personality/{provider}", fields)
+
+    def verdict(self, key: str, verdict: str) -> None:
+        """What the providers think of a key: valid, invalid, noperm, broke or limited."""
+        self._control("keys", {key: verdict})
+
+    def _control(self, what: str, body: Any) -> None:
+        answer = httpx.post(self.simulator.url(f"/_sim/{what}"), json=body, trust_env=False)
+        assert answer.status_code == 200, answer.text
+
     def health(self) -> Mapping[tuple[int, str], Mapping[str, Any]]:
         return self.on_loop(lambda: dict(self.gateway.health.view()))
 

@@ -1,4 +1,4 @@
-"""What an answer says, read naively in each dialect: whole or streamed, both to the same :class:`Said`. Independent of the gateway's decoders."""
+"""What an answer says, read naively in each dialect, whole or streamed, without the gateway's decoders."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class Call:
 @dataclass
 class Said:
     """Of the first choice, but for ``choices``, every choice's text. ``finish`` in words of our own; ``usage`` is (prompt with cache,
-    completion with thoughts, cached, reasoning), ``None`` where it was not told. ``turn``: the assistant's turn in the dialect's words, to send back."""
+    completion with thoughts, cached, reasoning), ``None`` where it was not told.
+    ``turn``: the assistant's turn in the dialect's words, to send back."""
 
     text: str = ""
     thinking: str = ""
@@ -107,6 +108,10 @@ def _chat_whole(body: bytes) -> dict[str, Any]:
                 known["id"] = known["id"] or call.get("id") or ""
                 if call.get("extra_content"):
                     known["extra_content"] = call["extra_content"]
+                if custom := call.get("custom"):
+                    whole_custom = known.setdefault("custom", {"name": "", "input": ""})
+                    whole_custom["name"] += custom.get("name") or ""
+                    whole_custom["input"] += custom.get("input") or ""
                 function = call.get("function") or {}
                 known["function"]["name"] += function.get("name") or ""
                 known["function"]["arguments"] += function.get("arguments") or ""
@@ -126,7 +131,7 @@ def _chat(document: dict[str, Any]) -> Said:
         said.text = _text(message.get("content"))
         said.refused = message.get("refusal") or ""
         said.thinking = message.get("reasoning_content") or message.get("reasoning") or ""
-        said.calls = [Call(c["id"], c["function"]["name"], _arguments(c["function"]["arguments"])) for c in message.get("tool_calls") or ()]
+        said.calls = [_chat_call(call) for call in message.get("tool_calls") or ()]
         said.finish = "filtered" if said.refused else _finish(choice.get("finish_reason"), said.calls)
         said.turn = message
     if used := document.get("usage"):
@@ -141,6 +146,12 @@ def _chat(document: dict[str, Any]) -> Said:
         reasoning = (used.get("completion_tokens_details") or {}).get("reasoning_tokens") or used.get("reasoning_tokens") or 0
         said.usage = (prompt, max(completion, total - prompt), min(cached, prompt), reasoning)
     return said
+
+
+def _chat_call(call: dict[str, Any]) -> Call:
+    if custom := call.get("custom"):
+        return Call(call["id"], custom["name"], custom["input"])
+    return Call(call["id"], call["function"]["name"], _arguments(call["function"]["arguments"]))
 
 
 def _last_response(body: bytes) -> dict[str, Any]:

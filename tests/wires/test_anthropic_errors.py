@@ -96,7 +96,7 @@ def test_a_message_shows_no_key_and_no_markup() -> None:
     ("raised", "status", "kind"),
     [
         (InvalidRequest("x"), 400, "invalid_request_error"),
-        (UnsupportedParameter("x", param="n"), 400, "invalid_request_error"),
+        (UnsupportedParameter("n: x", param="n"), 400, "invalid_request_error"),
         (Unauthenticated("x"), 401, "authentication_error"),
         (RequestExceedsBudget("x"), 402, "billing_error"),
         (PermissionDenied("x"), 403, "permission_error"),

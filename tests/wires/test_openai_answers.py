@@ -266,7 +266,7 @@ def test_a_responses_stream_has_every_event_of_the_protocol() -> None:
     [
         (FinishReason.LENGTH, "response.incomplete", {"reason": "max_output_tokens"}),
         (FinishReason.CONTENT_FILTER, "response.incomplete", {"reason": "content_filter"}),
-        (FinishReason.REFUSAL, "response.completed", None),
+        (FinishReason.REFUSAL, "response.incomplete", {"reason": "content_filter"}),
         (FinishReason.PAUSE, "response.completed", None),
         (FinishReason.MODEL_FAULT, "response.failed", None),
     ],

@@ -29,7 +29,7 @@ from llm_gateway.engine.attempt import model_facts
 from llm_gateway.engine.calls import Call, StreamAnswer, WholeAnswer
 from llm_gateway.policies.deadline import DEADLINE_HEADER, parse_deadline
 from llm_gateway.policies.idempotency import HEADER
-from llm_gateway.wires import Dialect, FirstCallOnly, Inbound, Reply, embedders, left_out, wires
+from llm_gateway.wires import Dialect, FirstCallOnly, FreeTextCalls, Inbound, Reply, embedders, left_out, wires
 from llm_gateway.wiring import Gateway, gateway
 
 
@@ -113,6 +113,8 @@ def _body(http: HttpCall, dialect: Dialect, inbound: Inbound, answer: WholeAnswe
     assert response is not None
     if _one_call(reply.chat, wire):
         response = FirstCallOnly.of(response)
+    if free := FreeTextCalls.wanted(reply.chat):
+        response = free.of(response)
     return dialect.encode_response(response, reply)
 
 
@@ -148,10 +150,12 @@ async def _translated(dialect: Dialect, inbound: Inbound, answer: StreamAnswer, 
     reply = _reply(http, answer.model, inbound)
     encoder = dialect.stream_encoder(reply)
     first = FirstCallOnly() if _one_call(reply.chat, answer.target.provider.wire) else None
+    free = FreeTextCalls.wanted(reply.chat)
     try:
         async for batch in answer.frames:
             events: Iterable[Event] = (event for frame in batch for event in frame.events)
-            data = encoder.encode(first(events) if first else events)
+            events = first(events) if first else events
+            data = encoder.encode(free(events) if free else events)
             if data:
                 yield data
     except GatewayError as error:

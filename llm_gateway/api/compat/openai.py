@@ -10,6 +10,8 @@ from llm_gateway.engine.resolve import unknown, usable_names
 from llm_gateway.wires import dialects
 from llm_gateway.wiring import gateway
 
+from . import _responses
+from ._count import count
 from ._generate import generate, refuse
 from ._routes import routes
 
@@ -24,7 +26,13 @@ async def chat_completions(http: HttpCall) -> HttpReply:
 
 
 async def responses(http: HttpCall) -> HttpReply:
-    return await generate(http, dialects.get(RESPONSES), {"kind": "chat"})
+    turn = _responses.Turn(http)
+    return await generate(turn.http, dialects.get(RESPONSES), {"kind": "chat"}, keeper=turn)
+
+
+async def input_tokens(http: HttpCall) -> HttpReply:
+    turn = _responses.Turn(http, counting=True)
+    return await count(turn.http, dialects.get(RESPONSES), {"kind": "count_tokens"}, keeper=turn)
 
 
 async def embeddings(http: HttpCall) -> HttpReply:
@@ -59,6 +67,10 @@ def _json(value: object, http: HttpCall) -> HttpReply:
 
 routes.add("POST", r"/v1/chat/completions", CHAT, chat_completions)
 routes.add("POST", r"/v1/responses", RESPONSES, responses)
+routes.add("POST", r"/v1/responses/input_tokens", RESPONSES, input_tokens)
+routes.add("GET", r"/v1/responses/(?!input_tokens$)[^/]+", RESPONSES, _responses.retrieve)
+routes.add("DELETE", r"/v1/responses/(?!input_tokens$)[^/]+", RESPONSES, _responses.delete)
+routes.add("GET", r"/v1/responses/[^/]+/input_items", RESPONSES, _responses.input_items)
 routes.add("POST", r"/v1/embeddings", CHAT, embeddings)
 routes.add("GET", r"/v1/models", CHAT, models)
 routes.add("GET", r"/v1/models/(?P<id>[^:]+)", CHAT, model)

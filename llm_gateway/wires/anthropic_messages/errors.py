@@ -12,7 +12,10 @@ from llm_gateway.core import json
 from llm_gateway.core.errors import Failure, FailureClass, GatewayError
 from llm_gateway.core.redact import redact
 from llm_gateway.core.retry_after import retry_after_s
+from llm_gateway.wires._fields import in_callers_words
 from llm_gateway.wires._status import kind_of_status, plain_text
+
+from .names import FIELD_NAMES
 
 _K = FailureClass
 
@@ -102,8 +105,9 @@ def shape(error: GatewayError, request_id: str) -> dict[str, Any]:
     else:
         name = _TYPE_OF_STATUS.get(error.status, "invalid_request_error" if error.status < 500 else "api_error")
     details: dict[str, Any] = {"code": error.code}
-    if error.param:
-        details["param"] = error.param
+    message, param = in_callers_words(error, FIELD_NAMES)
+    if param:
+        details["param"] = param
     if error.details:
         details["more"] = error.details
-    return {"type": "error", "error": {"type": name, "message": error.message, "details": details}, "request_id": request_id}
+    return {"type": "error", "error": {"type": name, "message": message, "details": details}, "request_id": request_id}

@@ -8,6 +8,14 @@ from llm_gateway.core.chat import FinishReason
 
 NAME: Final = "anthropic_messages"
 
+# The neutral conversation's fields as callers of this format write them.
+FIELD_NAMES: Final = {
+    "stop": "stop_sequences",
+    "response_format": "output_config.format",
+    "reasoning": "thinking",
+    "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
+}
+
 FINISH: Final = {
     "end_turn": FinishReason.STOP,
     "stop_sequence": FinishReason.STOP_SEQUENCE,

@@ -23,7 +23,10 @@ def encode(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
     """Raises :class:`UnsupportedParameter` naming the field."""
     own = chat.origin == NAME
     _refuse(chat, facts)
-    thought = thinking_out.encode(chat.reasoning, facts, chat.max_tokens, own=own)
+    asked = chat.max_tokens
+    if asked is not None and facts.max_output_tokens is not None:
+        asked = min(asked, facts.max_output_tokens)
+    thought = thinking_out.encode(chat.reasoning, facts, asked, own=own)
     system, messages = _conversation(chat, own)
     _check_end(messages, chat, facts, own)
     limit = min(thought.max_tokens, facts.max_output_tokens or thought.max_tokens)

@@ -6,6 +6,7 @@ from typing import Any
 
 from llm_gateway.core import json
 from llm_gateway.core.chat import ChatRequest, ChatResponse, Choice, FinishReason, Opaque, Refusal, Text, Thinking, ToolCall
+from llm_gateway.wires import _call_signatures
 from llm_gateway.wires._arguments import as_object
 from llm_gateway.wires._base import Reply
 
@@ -37,7 +38,7 @@ def encode(response: ChatResponse, reply: Reply) -> bytes:
 
 def _content(choice: Choice, thinking: bool) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
-    for part in choice.parts:
+    for part in _call_signatures.shown(choice.parts):
         match part:
             case Text(text=text) if text:
                 blocks.append({"type": "text", "text": text})

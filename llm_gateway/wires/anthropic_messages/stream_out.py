@@ -24,6 +24,7 @@ from llm_gateway.core.events import (
 )
 from llm_gateway.core.sse import encode_event
 from llm_gateway.core.usage import Usage
+from llm_gateway.wires import _call_signatures
 from llm_gateway.wires._base import Reply
 
 from . import errors, usage
@@ -62,7 +63,7 @@ class Encoder:
         self._out = bytearray()
 
     def encode(self, events: Iterable[Event]) -> bytes:
-        for event in events:
+        for event in _call_signatures.told(events):
             if self._ended:
                 break
             self._one(event)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from llm_gateway.core import json
 from llm_gateway.core.chat import Message, Opaque, Part, Text, Thinking, ToolCall, ToolResult
 from llm_gateway.core.errors import InvalidRequest
@@ -29,10 +31,28 @@ def messages_of(contents: list[ContentIn]) -> list[Message]:
     reader = _Reader()
     messages = []
     for at, content in enumerate(contents):
-        parts = tuple(reader.parts(content, f"contents[{at}]", at))
+        parts = _joined(reader.parts(content, f"contents[{at}]", at))
         role = {"model": "assistant", "system": "system"}.get(content.role or "user", "user")
         messages.append(Message(role=role, parts=parts))  # type: ignore[arg-type]  # the table's words
     return messages
+
+
+def _joined(parts: Iterator[Part]) -> tuple[Part, ...]:
+    """A stream gives another format's thought and its token as two parts; they are one."""
+    found: list[Part] = []
+    for part in parts:
+        before = found[-1] if found else None
+        if (
+            isinstance(part, Thinking)
+            and isinstance(before, Thinking)
+            and part.wire not in (None, NAME)
+            and not part.text
+            and not (before.signature or before.redacted or before.wire)
+        ):
+            found[-1] = msgspec.structs.replace(part, text=before.text)
+        else:
+            found.append(part)
+    return tuple(found)
 
 
 class _Reader:

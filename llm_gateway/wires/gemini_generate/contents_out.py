@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
+
+import msgspec
 
 from llm_gateway.core import json
 from llm_gateway.core.chat import Audio, ChatRequest, Document, Image, Message, Opaque, Part, Refusal, Text, Thinking, ToolCall, ToolResult
@@ -63,15 +66,20 @@ class _Writer:
 
     def parts(self, parts: tuple[Part, ...] | list[Part], path: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        for part in parts:
+        signature: str | None = None
+        for part, following in pairwise((*parts, None)):
             match part:
+                case Thinking(wire=wire, signature=str(token), redacted=None) if wire == NAME and _unsigned(following):
+                    signature = token
+                    self._thinking(msgspec.structs.replace(part, signature=None), found)
                 case Text(text=text) | Refusal(text=text):
                     if text:
                         found.append({"text": text})
                 case Thinking():
                     self._thinking(part, found)
                 case ToolCall():
-                    found.append(self._call(part))
+                    found.append(self._call(part, signature))
+                    signature = None
                 case ToolResult():
                     found += self._result(part, path)
                 case Image() | Audio() | Document():
@@ -95,10 +103,12 @@ class _Writer:
             else:
                 found.append({"text": "", **signed})
 
-    def _call(self, call: ToolCall) -> dict[str, Any]:
+    def _call(self, call: ToolCall, before: str | None) -> dict[str, Any]:
+        """``before``: the signature that a format without a place for it put before the call (see _call_signatures.py)."""
         self._names[call.id] = call.name
         part: dict[str, Any] = {"functionCall": {"id": call.id, "name": call.name, "args": as_object(call.arguments, call.custom)}}
-        return part | ({"thoughtSignature": call.signature} if call.signature else {})
+        signature = call.signature or before
+        return part | ({"thoughtSignature": signature} if signature else {})
 
     def _result(self, result: ToolResult, path: str) -> list[dict[str, Any]]:
         """Models of the third generation take media inside an answer, older ones beside it."""
@@ -114,6 +124,10 @@ class _Writer:
             answer["parts"] = pieces
             pieces = []
         return [{"functionResponse": answer}, *pieces]
+
+
+def _unsigned(part: Part | None) -> bool:
+    return isinstance(part, ToolCall) and not part.signature
 
 
 def _wrapped(text: str, failed: bool) -> dict[str, Any]:

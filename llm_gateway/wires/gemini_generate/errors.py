@@ -13,7 +13,10 @@ from llm_gateway.core import json
 from llm_gateway.core.errors import Failure, FailureClass, GatewayError
 from llm_gateway.core.redact import redact
 from llm_gateway.core.retry_after import retry_after_s
+from llm_gateway.wires._fields import in_callers_words
 from llm_gateway.wires._status import kind_of_status, plain_text
+
+from .names import FIELD_NAMES
 
 _K = FailureClass
 # A daily quota is not free again within any wait we would sit out; this keeps its key at rest.
@@ -162,8 +165,9 @@ def shape(error: GatewayError, request_id: str) -> dict[str, Any]:
     details: list[dict[str, Any]] = [{"@type": type_url + "ErrorInfo", "reason": error.code.upper(), "domain": "cogo"}]
     if request_id:
         details.append({"@type": type_url + "RequestInfo", "requestId": request_id})
-    if error.param:
-        details.append({"@type": type_url + "BadRequest", "fieldViolations": [{"field": error.param, "description": error.message}]})
+    message, param = in_callers_words(error, FIELD_NAMES)
+    if param:
+        details.append({"@type": type_url + "BadRequest", "fieldViolations": [{"field": param, "description": message}]})
     if error.retry_after_s is not None:
         details.append({"@type": type_url + "RetryInfo", "retryDelay": f"{max(0.0, error.retry_after_s):.3f}s"})
-    return {"error": {"code": error.status, "message": error.message, "status": name, "details": details}}
+    return {"error": {"code": error.status, "message": message, "status": name, "details": details}}

@@ -8,6 +8,24 @@ from llm_gateway.core.chat import FinishReason
 
 NAME: Final = "gemini_generate"
 
+# The neutral conversation's fields as callers of this format write them.
+FIELD_NAMES: Final = {
+    "messages": "contents",
+    "n": "generationConfig.candidateCount",
+    "stop": "generationConfig.stopSequences",
+    "seed": "generationConfig.seed",
+    "temperature": "generationConfig.temperature",
+    "top_p": "generationConfig.topP",
+    "top_k": "generationConfig.topK",
+    "max_tokens": "generationConfig.maxOutputTokens",
+    "presence_penalty": "generationConfig.presencePenalty",
+    "frequency_penalty": "generationConfig.frequencyPenalty",
+    "response_format": "generationConfig.responseJsonSchema",
+    "reasoning": "generationConfig.thinkingConfig",
+    "service_tier": "serviceTier",
+    "tool_choice": "toolConfig",
+}
+
 FINISH: Final = {
     "STOP": FinishReason.STOP,
     "MAX_TOKENS": FinishReason.LENGTH,

@@ -21,6 +21,7 @@ from llm_gateway.core.chat import (
 )
 from llm_gateway.core.json import dumps
 from llm_gateway.core.usage import Usage
+from llm_gateway.wires import _call_signatures
 from llm_gateway.wires._base import Reply
 from llm_gateway.wires._openai.ids import call_id
 from llm_gateway.wires._openai.usage import encode_responses_usage
@@ -102,7 +103,7 @@ def items(names: Names, parts: tuple[Part, ...]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     content: list[dict[str, Any]] | None = None
     calls = 0
-    for part in parts:
+    for part in _call_signatures.shown(parts):
         at = len(found)
         if isinstance(part, Text | Refusal):
             if content is None:
@@ -123,8 +124,10 @@ def items(names: Names, parts: tuple[Part, ...]) -> list[dict[str, Any]]:
     return found
 
 
-def status_of(finish: FinishReason | None) -> tuple[str, dict[str, Any] | None]:
-    """Status and incomplete details."""
+def status_of(finish: FinishReason | None, explained: bool = False) -> tuple[str, dict[str, Any] | None]:
+    """Status and incomplete details. ``explained``: a refusal has its words in the output; one without would look like an answer."""
+    if finish is FinishReason.REFUSAL and not explained:
+        finish = FinishReason.CONTENT_FILTER
     if finish in _INCOMPLETE:
         return "incomplete", {"reason": _INCOMPLETE[finish]}
     return ("failed" if finish is FinishReason.MODEL_FAULT else "completed"), None
@@ -198,7 +201,7 @@ def encode_response(response: ChatResponse, reply: Reply) -> bytes:
     names = Names(response.id, reply)
     choice = response.choices[0] if response.choices else None
     finish = choice.finish if choice else None
-    status, incomplete = status_of(finish)
+    status, incomplete = status_of(finish, choice is not None and any(isinstance(part, Refusal) for part in choice.parts))
     return dumps(
         response_object(
             names,

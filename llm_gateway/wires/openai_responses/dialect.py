@@ -25,7 +25,7 @@ class ResponsesDialect:
         return stream_out.ResponsesStreamEncoder(reply)
 
     def encode_error(self, error: GatewayError, request_id: str) -> tuple[int, bytes]:
-        return errors.encode_error(error, request_id)
+        return errors.encode_error(error, request_id, errors.RESPONSES_NAMES)
 
 
 DIALECT = ResponsesDialect()

@@ -25,6 +25,7 @@ from llm_gateway.core.events import (
 from llm_gateway.core.json import dumps, lenient
 from llm_gateway.core.sse import encode_event
 from llm_gateway.core.usage import Usage
+from llm_gateway.wires import _call_signatures
 from llm_gateway.wires._base import Reply
 
 from . import answer_out as out
@@ -53,6 +54,7 @@ class ResponsesStreamEncoder:
         self._sequence = 0
         self._started = False
         self._ended = False
+        self._refused = False
         self._output: list[dict[str, Any] | None] = []
         self._open: _Open | None = None
         self._calls: dict[int, _Open] = {}
@@ -61,7 +63,7 @@ class ResponsesStreamEncoder:
         self._bytes: list[bytes] = []
 
     def encode(self, events: Iterable[Event]) -> bytes:
-        for event in events:
+        for event in _call_signatures.told(events):
             if self._ended:
                 break
             # The format has one answer; a second choice has no place in it.
@@ -116,6 +118,7 @@ class ResponsesStreamEncoder:
             case TextDelta():
                 self._text("output_text", event.text)
             case RefusalDelta():
+                self._refused = True
                 self._text("refusal", event.text)
             case ThinkingDelta():
                 self._thought(event.text)
@@ -274,7 +277,7 @@ class ResponsesStreamEncoder:
     def _done(self) -> None:
         self._close_all()
         self._ended = True
-        status, incomplete = out.status_of(self._finish)
+        status, incomplete = out.status_of(self._finish, self._refused)
         response = self._response(status, error=out.failed_error(self._finish), incomplete=incomplete)
         self._emit(f"response.{status}", response=response)
 

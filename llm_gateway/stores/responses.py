@@ -1,0 +1,145 @@
+"""What ``/v1/responses`` remembers: written beside the answer's way, read by the key that asked, gone when it expires.
+
+An answer waits for nothing here: until it is written it is found in memory; what cannot be written is logged and not found later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import zlib
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from llm_gateway.core import json
+from llm_gateway.core.catalog import BodyLogging, Identity
+from llm_gateway.engine.tasks import TaskOwner
+from llm_gateway.models import StoredResponse
+
+from . import vault
+
+log = logging.getLogger("cogo.responses")
+
+LARGEST = 16 * 1024 * 1024
+MOST_WAITING = 256
+# Another worker may be about to write what this one is asked for.
+LOOK_AGAIN_S = 0.2
+
+Threaded = Callable[..., Awaitable[Any]]
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """``response``: the answer's JSON object. ``input``: the JSON array of all items before it, those of earlier turns included.
+    ``credential_id``: the provider key at which the provider itself remembers it, ``None`` where it does not."""
+
+    id: str
+    response: msgspec.Raw
+    input: msgspec.Raw
+    credential_id: int | None = None
+
+
+_kept = msgspec.json.Decoder(Kept)
+
+
+class ResponseStore:
+    """``threaded`` runs blocking database work; ``ttl_h`` 0: nothing is kept."""
+
+    def __init__(self, owner: TaskOwner, threaded: Threaded, ttl_h: int) -> None:
+        self._owner = owner
+        self._threaded = threaded
+        self._ttl = timedelta(hours=ttl_h)
+        self._waiting: dict[tuple[int, str], Kept] = {}
+
+    def keeps(self, identity: Identity) -> bool:
+        """A team that turned texts off has nothing kept, whatever its callers ask for."""
+        return bool(self._ttl) and identity.client_key_id is not None and identity.bodies is not BodyLogging.OFF
+
+    def save(self, identity: Identity, kept: Kept) -> None:
+        """Begin to write; returns at once."""
+        size = len(kept.response) + len(kept.input)
+        if identity.client_key_id is None or len(kept.id) > 200 or size > LARGEST or len(self._waiting) >= MOST_WAITING:
+            log.warning("a response is not kept", extra={"response": kept.id[:200], "bytes": size, "waiting": len(self._waiting)})
+            return
+        self._waiting[identity.client_key_id, kept.id] = kept
+        self._owner.start(self._write(identity, kept), "keep a response")
+
+    async def load(self, identity: Identity, response_id: str) -> Kept | None:
+        """What this key was answered under this id."""
+        if identity.client_key_id is None or len(response_id) > 200:
+            return None
+        waiting = self._waiting.get((identity.client_key_id, response_id))
+        if waiting is not None:
+            return waiting
+        found = await self._threaded(_read, identity, response_id)
+        if found is None:
+            await asyncio.sleep(LOOK_AGAIN_S)
+            found = await self._threaded(_read, identity, response_id)
+        return found  # type: ignore[no-any-return]
+
+    async def delete(self, identity: Identity, response_id: str) -> bool:
+        """Whether there was such a response."""
+        kept = await self.load(identity, response_id)
+        if kept is None:
+            return False
+        while (identity.client_key_id, response_id) in self._waiting:
+            await asyncio.sleep(0.01)
+        await self._threaded(_delete, identity, response_id)
+        return True
+
+    async def _write(self, identity: Identity, kept: Kept) -> None:
+        assert identity.client_key_id is not None
+        try:
+            await self._threaded(_write, identity, kept, self._ttl)
+        except Exception as error:
+            log.warning("a response is not kept", extra={"response": kept.id, "reason": f"{type(error).__name__}: {error}"[:300]})
+        finally:
+            self._waiting.pop((identity.client_key_id, kept.id), None)
+
+
+def place_of(row: StoredResponse) -> str:
+    """What the ciphertext is bound to."""
+    return f"stored_response:{row.client_key_id}/{row.response_id}:ciphertext"
+
+
+def _write(identity: Identity, kept: Kept, ttl: timedelta) -> None:
+    now = datetime.now(UTC)
+    row = StoredResponse(
+        team_id=identity.team_id,
+        client_key_id=identity.client_key_id,
+        response_id=kept.id,
+        credential_id=kept.credential_id,
+        created_at=now,
+        expires_at=now + ttl,
+    )
+    packed = base64.b85encode(zlib.compress(json.dumps(kept), 3)).decode()
+    row.ciphertext = vault.seal(packed, place=place_of(row))
+    StoredResponse.objects.bulk_create(
+        [row],
+        update_conflicts=True,
+        unique_fields=["client_key", "response_id"],
+        update_fields=["credential_id", "created_at", "expires_at", "ciphertext"],
+    )
+
+
+def _read(identity: Identity, response_id: str) -> Kept | None:
+    row = _rows(identity, response_id).filter(expires_at__gt=datetime.now(UTC)).first()
+    if row is None:
+        return None
+    try:
+        packed = vault.open_sealed(row.ciphertext, place=place_of(row)).reveal()
+    except vault.VaultError as error:
+        log.warning("a kept response cannot be read", extra={"response": response_id, "reason": str(error)})
+        return None
+    return _kept.decode(zlib.decompress(base64.b85decode(packed)))
+
+
+def _delete(identity: Identity, response_id: str) -> None:
+    _rows(identity, response_id).delete()
+
+
+def _rows(identity: Identity, response_id: str) -> Any:
+    return StoredResponse.objects.filter(team_id=identity.team_id, client_key_id=identity.client_key_id, response_id=response_id)

@@ -1,0 +1,77 @@
+"""docs/square.md, made of table.py: ``python -m tests.square.document``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .table import EMULATED, EXPECTED
+from .walking import DIALECTS
+
+FILE = Path(__file__).resolve().parents[2] / "docs" / "square.md"
+TITLES = {
+    "openai_chat": "OpenAI chat completions",
+    "openai_responses": "OpenAI Responses",
+    "anthropic_messages": "Anthropic Messages",
+    "gemini_generate": "Gemini generateContent",
+}
+_HEAD = """# Any dialect to any provider
+
+Made by `make square-table` from `tests/square/table.py`; `tests/square/test_square.py` walks every cell through a running gateway,
+whole and
+streamed. Rows are features, columns the format that the provider speaks.
+
+- **passes**: it works, and the provider gets what was asked for.
+- **emulated**: it works by other means, told below.
+- **refused**: 400 `unsupported_parameter`, naming the field. Nothing was sent.
+- –: this dialect has no word for it.
+
+The models here are plain ones: `gpt-4.1` and `gpt-5.5` by Responses, `claude-haiku-4-5`, `gemini-3.8-flash`, and a lenient host for
+chat. A model may
+refuse more than its format does (Claude's fifth generation takes no `temperature`, OpenAI's reasoning models no `stop`); such a refusal
+names the
+field, too.
+"""
+_TAIL = """
+## What is left out without a refusal
+
+- Hints, which change nothing in the answer: cache keys and breakpoints, `store`, `metadata`, `user` where there is no such field,
+  `labels`, client
+  metadata, service tiers that are the default, safety settings that only loosen filters.
+- A provider's own tools (web search and the like) where functions stand beside them and nothing forces them: agents offer them to every
+  model. The
+  response header `x-cogo-left-out` names them. Alone or forced, they are refused.
+- A wish to reason, at a model that cannot (`x-cogo-left-out: reasoning`) or under a token limit that leaves no room for it.
+- Of answers: citations, grounding and annotations, logprobs, and calls of a provider's own tools reach only callers of the provider's
+  own format.
+- A reasoning effort the model does not take becomes the nearest one it takes (`minimal` is `low` at Fireworks).
+
+## Beside generation
+
+- Token counts come from the provider where it counts for free (Anthropic, Gemini, OpenAI), asked in its own format; elsewhere they are
+  estimated.
+  `x-cogo-usage-source` says `reported` or `estimated`.
+- Embeddings are translated between OpenAI's and Gemini's formats: text only, `dimensions`, floats and base64. Anthropic has none.
+- `/v1/responses` keeps answers itself (docs/clients.md), so `previous_response_id` works whatever the model.
+"""
+
+
+def render() -> str:
+    parts = [_HEAD]
+    for position, dialect in enumerate(DIALECTS):
+        columns = " | ".join(TITLES[wire] for wire in DIALECTS)
+        parts.append(f"\n## {TITLES[dialect]} as the caller's format\n\n| feature | {columns} |\n|---|---|---|---|---|\n")
+        for name, rows in EXPECTED.items():
+            if set(rows[position]) != {"-"}:
+                parts.append(f"| {name} | {' | '.join(_cell(cell) for cell in rows[position])} |\n")
+    parts.append("\n## How it is emulated\n\n")
+    parts += [f"- **{name}**: {how}\n" for name, how in EMULATED.items()]
+    return "".join([*parts, _TAIL])
+
+
+def _cell(cell: str) -> str:
+    outcome, _, field = cell.partition(" ")
+    return "–" if cell == "-" else f"refused: `{field}`" if field else outcome
+
+
+if __name__ == "__main__":
+    FILE.write_text(render(), encoding="utf-8")
