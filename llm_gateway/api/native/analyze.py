@@ -69,7 +69,7 @@ class AnalyzeView(GeneratingView):
         return Response(msgspec.to_builtins(told), headers=render.headers(summaries))
 
     def _candidates(self, asked: AnalyzeRequest) -> list[ModelInfo]:
-        resolution = resolve(gateway().catalog.snapshot(), self.identity, asked.model or "", asked.strategy)
+        resolution = resolve(gateway().catalog.snapshot(), self.identity, asked.model or "", self.strategy(asked.strategy))
         return [target.model for target in resolution.targets]
 
     async def _ask(self, asked: AnalyzeRequest, way: Way) -> tuple[WholeAnswer, Way]:
