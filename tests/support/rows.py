@@ -106,6 +106,12 @@ class Rows:
             Price.objects.create(model=row, effective_from=timezone.now() - timedelta(days=1), input=INPUT_USD, output=OUTPUT_USD)
         return row
 
+    def no_limit(self, slug: str, upstream_id: str) -> None:
+        """A model whose longest answer nobody knows."""
+        from llm_gateway.models import LanguageModel
+
+        LanguageModel.objects.filter(provider__slug=slug, upstream_id=upstream_id).update(max_output_tokens=None)
+
     def alias(self, name: str, targets: Iterable[tuple[str, str]]) -> None:
         from llm_gateway.models import Alias, AliasTarget
 

@@ -56,7 +56,7 @@ class Answer:
                 if isinstance(place, dict) and "code" in place:
                     return str(place["code"])
                 if isinstance(place, list):
-                    return next((d["reason"] for d in place if isinstance(d, dict) and "reason" in d), None)
+                    return next((d["reason"].lower() for d in place if isinstance(d, dict) and "reason" in d), None)
             return inner.get("type")
         return None
 
@@ -135,7 +135,7 @@ def request(dialect: str, model: str, prompt: str, stream: bool, **more: Any) ->
 
 def events_of(body: bytes) -> Iterator[tuple[str, Any]]:
     """(event name, data) of a stream; data is parsed where it is JSON."""
-    for block in body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n\n"):
+    for block in body.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n\n"):
         name, data = "", []
         for line in block.split(b"\n"):
             key, _, value = line.partition(b":")

@@ -1,0 +1,297 @@
+"""Part B3 of the fault matrix: what callers do wrong, and callers that leave (T13)."""
+
+from __future__ import annotations
+
+import json
+import time
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.support.gateway import GatewayServer
+from tests.support.raw import connected, generation, head, rest, status_of, until
+from tests.support.speaking import auth, request
+
+from .table import OWN
+
+ALL = ("openai_chat", "anthropic_messages", "gemini_generate", "native")
+GATEWAY = {"body_timeout_s": 0.4, "max_body_bytes": 1 << 20}
+CLOSES_WITHIN_S = 1.0
+
+
+def ends(gateway: GatewayServer, since: int) -> dict[str, Any]:
+    """The simulator's one entry since then, once it is over."""
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline:
+        entries = gateway.received(since)
+        if entries and entries[0]["outcome"]:
+            assert len(entries) == 1
+            return entries[0]
+        time.sleep(0.01)
+    raise AssertionError("the provider was not hung up on")
+
+
+@pytest.mark.parametrize("dialect", ["openai_chat", "anthropic_messages", "native"])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_c2_a_caller_that_leaves_before_the_first_byte(gateway: GatewayServer, dialect: str, stream: bool) -> None:
+    since = gateway.mark
+    data = generation(dialect, gateway.rows.key, f"{OWN[dialect]}/fault:silent", stream=stream)
+    with connected(gateway.port, data):
+        while gateway.mark == since:
+            time.sleep(0.01)
+        time.sleep(0.25)
+        left = time.monotonic()
+    entry = ends(gateway, since)
+    assert entry["peer_closed"]["mono"] - left < CLOSES_WITHIN_S
+    row = gateway.last_row()
+    assert row.state == "client_cancelled"
+    (attempt,) = row.attempts.all()
+    assert (attempt.outcome, attempt.billed) == ("cancelled", "estimate")
+    assert 0 < row.cost_nusd <= row.hold_nusd
+    assert row.ledger.get().amount_nusd == row.cost_nusd
+    assert gateway.health() == {}
+
+
+@pytest.mark.parametrize("dialect", ["openai_chat", "anthropic_messages", "native"])
+def test_c3_a_caller_that_leaves_in_the_middle_of_a_stream(gateway: GatewayServer, dialect: str) -> None:
+    since = gateway.mark
+    data = generation(dialect, gateway.rows.key, f"{OWN[dialect]}/fault:stall@3", stream=True)
+    with connected(gateway.port, data) as peer:
+        until(peer, b"data:")
+        time.sleep(0.1)
+        left = time.monotonic()
+    entry = ends(gateway, since)
+    assert entry["peer_closed"]["mono"] - left < CLOSES_WITHIN_S
+    row = gateway.last_row()
+    assert (row.state, row.usage_source) == ("client_cancelled", "estimated")
+    assert row.output_tokens > 0
+    assert 0 < row.cost_nusd <= row.hold_nusd
+    assert gateway.health() == {}
+
+
+def test_c3_an_estimate_is_near_what_the_provider_bills(gateway: GatewayServer) -> None:
+    since = gateway.mark
+    data = generation("openai_chat", gateway.rows.key, "chat/fault:stall@60", stream=True, prompt="say 200 words")
+    with connected(gateway.port, data) as peer:
+        got = b""
+        while got.count(b"data:") < 55:
+            got += peer.recv(65536)
+        time.sleep(0.2)
+    truth = ends(gateway, since)
+    row = gateway.last_row()
+    assert row.state == "client_cancelled"
+    assert row.output_tokens == pytest.approx(truth["output_tokens"], rel=0.6)
+    assert row.output_tokens >= truth["output_tokens"], "an estimate errs upward"
+
+
+def test_c4_a_reader_that_stalls_is_cut_off(gateway: GatewayServer) -> None:
+    gateway.door._stall_s = 0.4
+    try:
+        data = generation("openai_chat", gateway.rows.key, "chat/fault:hugebody:24", stream=True)
+        with connected(gateway.port, data, receive_buffer=4096) as peer:
+            until(peer, b"data:")
+            began = time.monotonic()
+            gateway.quiet()
+            assert time.monotonic() - began < 2.5
+            row = gateway.last_row()
+        assert (row.state, row.error_code) == ("partial", "client_stalled")
+        assert 0 < row.cost_nusd <= row.hold_nusd
+    finally:
+        gateway.door._stall_s = 60.0
+
+
+@pytest.mark.parametrize("dialect", ALL)
+def test_c9_an_oversized_body_is_refused_and_not_read(gateway: GatewayServer, dialect: str) -> None:
+    path, _ = request(dialect, "chat/x", "", False)
+    for length in (50 << 20, None):
+        with connected(gateway.port, head("POST", path, auth(dialect, gateway.rows.key), length)) as peer:
+            if length is None:
+                piece = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+                try:
+                    for _ in range(200):
+                        peer.sendall(piece)
+                except ConnectionError:
+                    pass
+            try:
+                answer = rest(peer)
+            except ConnectionResetError:
+                continue  # cut while sending: refused, too
+            assert status_of(answer) == 413
+            assert b"connection: close" in answer
+            assert b"request_too_large" in answer.lower()
+
+
+@pytest.mark.parametrize("dialect", ALL)
+def test_c10_a_body_that_does_not_come_is_given_up(gateway: GatewayServer, dialect: str) -> None:
+    path, _ = request(dialect, "chat/x", "", False)
+    began = time.monotonic()
+    with connected(gateway.port, head("POST", path, auth(dialect, gateway.rows.key), 1000) + b'{"model":') as peer:
+        answer = rest(peer)
+    assert status_of(answer) == 408
+    assert b"timeout" in answer.lower()
+    assert 0.3 < time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b'"x"', b"\xff\xfe{}", b'{"model": "\\ud800"}', b'{"a": NaN}', b'{"model": 1, "model": 2}', b"[" * 100_000,
+     b'{"n": ' + b"9" * 5000 + b"}", b'{"a":' * 70 + b"1" + b"}" * 70],
+    ids=["empty", "cut", "array", "string", "utf16", "surrogate", "nan", "twice", "deep", "long-number", "nested"],
+)  # fmt: skip
+def test_c11_c12_what_is_no_request_is_a_fast_400(gateway: GatewayServer, body: bytes) -> None:
+    for dialect in ALL:
+        path, _ = request(dialect, "chat/x", "", False)
+        before = gateway.mark
+        began = time.monotonic()
+        answer = gateway.client(dialect).send(path, body, False)
+        assert time.monotonic() - began < 1
+        assert answer.status == 400, (dialect, answer.body)
+        assert answer.code in ("invalid_json", "invalid_request"), (dialect, answer.body)
+        assert answer.headers["x-should-retry"] == "false"
+        assert gateway.mark == before
+        row = gateway.row(answer)
+        assert (row.state, row.http_status) == ("rejected", 400)
+        assert not row.ledger.exists()
+
+
+def test_c13_an_answer_that_nobody_could_pay_is_refused(gateway: GatewayServer) -> None:
+    key = gateway.issue("poor", budget_usd=Decimal("0.01"), period="total")
+    gateway.rows.model("chat", "boundless", max_output_tokens=None)
+    gateway.refresh()
+    before = gateway.mark
+    for more in ({"max_tokens": 10**9}, {"n": 128, "max_tokens": 1000}):
+        answer = gateway.ask("openai_chat", "chat/boundless", key=key, **more)
+        assert (answer.status, answer.code) in ((400, "invalid_request"), (402, "request_exceeds_budget")), answer.body
+    assert gateway.mark == before
+
+
+@pytest.mark.parametrize("dialect", ALL)
+def test_c14_c15_a_forbidden_model_cannot_be_told_from_an_unknown_one(gateway: GatewayServer, dialect: str) -> None:
+    key = gateway.issue(f"narrow-{dialect}", models=["sim-openai"])
+    unknown = gateway.ask(dialect, "no-such-model", key=key)
+    forbidden = gateway.ask(dialect, "sim-gemini", key=key)
+    assert unknown.status == forbidden.status == 404
+    assert unknown.code == forbidden.code == "model_not_found"
+    said = (
+        unknown.body.replace(b"no-such-model", b"M")
+        .replace(unknown.request_id.hex.encode(), b"R")
+        .replace(str(unknown.request_id).encode(), b"R")
+    )
+    other = (
+        forbidden.body.replace(b"sim-gemini", b"M")
+        .replace(forbidden.request_id.hex.encode(), b"R")
+        .replace(str(forbidden.request_id).encode(), b"R")
+    )
+    assert said == other
+    assert gateway.row(forbidden).state == "rejected"
+
+
+@pytest.mark.parametrize("dialect", ALL)
+def test_c16_without_a_key_nothing_is_read_or_logged(gateway: GatewayServer, dialect: str) -> None:
+    from llm_gateway.models import RequestLog
+
+    rows = RequestLog.objects.count()
+    path, _ = request(dialect, "chat/x", "", False)
+    for headers in ({}, auth(dialect, "nonsense"), auth(dialect, "cogo_" + "x" * 60)):
+        with connected(gateway.port, head("POST", path, {"content-type": "application/json", **headers}, 1 << 30)) as peer:
+            answer = rest(peer)
+        assert status_of(answer) == 401
+        assert b"connection: close" in answer
+    assert RequestLog.objects.count() == rows
+
+
+def test_c17_a_revoked_key_is_told_so(gateway: GatewayServer) -> None:
+    from django.utils import timezone
+
+    from llm_gateway.models import ClientKey
+
+    key = gateway.issue("revoked")
+    assert gateway.ask("openai_chat", "chat/x", key=key).status == 200
+    ClientKey.objects.filter(name="revoked").update(revoked_at=timezone.now())
+    gateway.refresh()
+    answer = gateway.ask("openai_chat", "chat/x", key=key)
+    assert (answer.status, answer.code) == (401, "key_revoked")
+
+
+@pytest.mark.parametrize("dialect", ALL)
+def test_c18_c19_c20_budgets(gateway: GatewayServer, dialect: str) -> None:
+    small = gateway.issue(f"small-{dialect}", budget_usd=Decimal("0.0001"), period="total")
+    answer = gateway.ask(dialect, "chat/x", key=small)
+    assert (answer.status, answer.code) == (402, "request_exceeds_budget"), answer.body
+    assert answer.headers["x-should-retry"] == "false"
+    assert gateway.row(answer).state == "rejected"
+
+    from llm_gateway.models import Budget
+
+    hold = gateway.row(gateway.ask(dialect, "chat/fault:ok")).hold_nusd
+    one = gateway.issue(f"one-{dialect}", budget_usd=Decimal(hold * 3 // 2) / 10**9, period="total")
+    since = gateway.mark
+    with connected(gateway.port, generation(dialect, one, "chat/fault:silent", stream=True)):
+        while gateway.mark == since:
+            time.sleep(0.01)
+        answer = gateway.ask(dialect, "chat/x", key=one)
+        assert (answer.status, answer.code) == (429, "budget_in_flight"), answer.body
+        assert 1 <= int(answer.headers["retry-after"]) <= 5
+    gateway.quiet()
+
+    used = Budget.objects.get(client_key__name=f"one-{dialect}")
+    assert used.posted_nusd > 0
+    Budget.objects.filter(pk=used.pk).update(limit_nusd=hold + used.posted_nusd // 2)
+    answer = gateway.ask(dialect, "chat/x", key=one)
+    assert (answer.status, answer.code) == (429, "insufficient_quota"), answer.body
+    assert answer.headers["x-should-retry"] == "false"
+    assert "retry-after" not in answer.headers
+
+
+@pytest.mark.parametrize("dialect", ALL)
+def test_c21_rate_and_concurrency(gateway: GatewayServer, dialect: str) -> None:
+    slow = gateway.issue(f"slow-{dialect}", requests_per_minute=2)
+    codes = [gateway.ask(dialect, "chat/x", key=slow) for _ in range(3)]
+    assert [answer.status for answer in codes] == [200, 200, 429]
+    assert codes[2].code == "rate_limited"
+    assert 1 <= int(codes[2].headers["retry-after"]) <= 60
+    single = gateway.issue(f"single-{dialect}", max_concurrency=1)
+    since = gateway.mark
+    with connected(gateway.port, generation(dialect, single, "chat/fault:silent", stream=True)):
+        while gateway.mark == since:
+            time.sleep(0.01)
+        answer = gateway.ask(dialect, "chat/x", key=single)
+        assert (answer.status, answer.code) == (429, "rate_limited")
+    gateway.quiet()
+    assert gateway.ask(dialect, "chat/x", key=single).status == 200
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("dialect", ["openai_chat", "anthropic_messages", "native"])
+def test_c23_the_callers_own_deadline(gateway: GatewayServer, dialect: str, stream: bool) -> None:
+    since = gateway.mark
+    began = time.monotonic()
+    answer = gateway.ask(dialect, f"{OWN[dialect]}/fault:silent", stream=stream, headers={"x-request-timeout-ms": "300"})
+    took = time.monotonic() - began
+    assert (answer.status, answer.code) == (504, "deadline_exceeded"), answer.body
+    assert 0.29 <= took < 1.0
+    assert ends(gateway, since)["peer_closed"]
+    row = gateway.row(answer)
+    assert (row.state, row.attempts.get().error_class) == ("failed", "deadline")
+    assert gateway.health() == {}
+
+
+def test_c24_old_and_odd_http(gateway: GatewayServer) -> None:
+    data = generation("openai_chat", gateway.rows.key, "chat/x")
+    with connected(gateway.port, data + data) as peer:
+        got = until(peer, b'"usage"')
+        while got.count(b"HTTP/1.1 200") < 2:
+            got += peer.recv(65536)
+    with connected(gateway.port, data.replace(b"HTTP/1.1", b"HTTP/1.0", 1)) as peer:
+        assert status_of(rest(peer)) == 200
+    path, body = request("openai_chat", "chat/x", "hi", False)
+    text = json.dumps(body).encode()
+    with connected(
+        gateway.port, head("POST", path, {**auth("openai_chat", gateway.rows.key), "expect": "100-continue"}, len(text))
+    ) as peer:
+        until(peer, b"100 Continue")
+        peer.sendall(text)
+        assert b"200 OK" in until(peer, b'"usage"')
+    # The sending half closed: the caller still reads.
+    gateway.quiet()
