@@ -26,12 +26,21 @@ ERRORS: Mapping[int, str] = {
 CALL_ERRORS: Mapping[int, str] = {
     402: "This one request could cost more than its whole budget.",
     404: "No such model, or this key may not use it.",
+    409: "The first request with this `Idempotency-Key` still runs, or what became of it is unknown.",
     413: "The body is too large.",
+    422: "This `Idempotency-Key` was used for another request.",
     429: "A rate, concurrency or budget limit; `code` says which, `Retry-After` when to come back.",
     502: "The provider failed and no other could answer.",
     503: "Nothing can answer now; try again after `Retry-After`.",
     504: "The deadline passed.",
 }
+HEADERS = (
+    OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, description="Execute once; duplicates get the first answer again."),
+    OpenApiParameter("x-cogo-session", str, OpenApiParameter.HEADER, description="Strategies that share keep one session together."),
+    OpenApiParameter(
+        "x-request-timeout-ms", int, OpenApiParameter.HEADER, description="How long you are willing to wait, in milliseconds."
+    ),
+)
 
 
 class StructExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
@@ -99,6 +108,8 @@ def documented(
         responses[200, "text/event-stream"] = OpenApiResponse({"type": "string"}, description=text)
     for status, meaning in ({**ERRORS, **CALL_ERRORS} if costs else ERRORS).items():
         responses[status, "application/json"] = OpenApiResponse(shapes.Error, description=meaning)
+    if costs and body:
+        parameters = [*parameters, *HEADERS]
     examples = [OpenApiExample("Example", value=dict(example), request_only=True)] if example else []
     return extend_schema(
         operation_id=id,
