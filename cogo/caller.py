@@ -136,6 +136,15 @@ class Watch:
                 continue
             if message["type"] == "http.disconnect":
                 break
+        self._end()
+
+    def give_up(self) -> None:
+        """End a caller that is not taking what it is sent just now."""
+        if self.sending is not None and not self.gone:
+            self.stalled = True
+            self._end()
+
+    def _end(self) -> None:
         self.gone = True
         if self._task is not None:
             self._task.cancel()

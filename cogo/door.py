@@ -47,6 +47,8 @@ COMPAT = ("/v1/", "/v1beta/")
 NATIVE = "/api/ai-models/"
 WRITE_STALL_S = 60.0
 MEASURE_S = 0.1
+# How long a caller has for taking its last event when the gateway shuts down.
+LAST_WORDS_S = 0.5
 
 
 class Door:
@@ -67,6 +69,7 @@ class Door:
         self._inside = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._readers: set[Body] = set()
+        self._watches: set[Watch] = set()
         self._signals = 0
         self.draining = False
 
@@ -134,11 +137,16 @@ class Door:
         """Every answer that still runs ends with its dialect's error event; every body that still comes is given up."""
         for reader in set(self._readers):
             reader.stop()
+        asyncio.get_running_loop().call_later(LAST_WORDS_S, self._drop_stalled)
         try:
             pipeline = gateway().pipeline
         except GatewayError:
             return
         pipeline.end_streams(Failure(kind=FailureClass.RESET, code="server_shutting_down", message="the gateway is shutting down"))
+
+    def _drop_stalled(self) -> None:
+        for watch in set(self._watches):
+            watch.give_up()
 
     # The compatible APIs.
 
@@ -180,6 +188,7 @@ class Door:
 
     async def _serve(self, call: HttpCall, endpoint: Endpoint, dialect: Any, reader: Body, receive: Receive, send: Send) -> None:
         watch = Watch(receive, send, reader, self._owner, heartbeat_s=self._heartbeat_s, stall_s=self._stall_s)
+        self._watches.add(watch)
         reply: HttpReply | None = None
         try:
             reply = await self._answer(call, endpoint, dialect)
@@ -205,6 +214,7 @@ class Door:
                 task.uncancel()
         finally:
             watch.stop()
+            self._watches.discard(watch)
             if reply is not None and reply.close is not None:
                 await reply.close(watch.stalled)
             if watch.stalled:
