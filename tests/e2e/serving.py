@@ -107,9 +107,15 @@ def _command_line(pid: int) -> str:
         return ""
 
 
-def alive(pids: dict[int, str]) -> dict[int, str]:
-    """Those that still run the same program."""
-    return {pid: line for pid, line in pids.items() if line and _command_line(pid) == line}
+def left(folder: Path) -> dict[int, str]:
+    """Every process on the machine that was started for the gateway in ``folder``, whoever its parent is now."""
+    mark = f"COGO_VAR_DIR={folder / 'var'}".encode()
+    found = {}
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdecimal() and mark in (entry / "environ").read_bytes().split(b"\0"):
+                found[int(entry.name)] = _command_line(int(entry.name))
+    return found
 
 
 def eventually(condition, seconds: float = 10.0):
