@@ -269,10 +269,12 @@ class Door:
     async def _measure(self) -> None:
         """Adjust the limit to how late the event loop is."""
         loop = asyncio.get_running_loop()
+        lags: deque[float] = deque(maxlen=admission.LOOKS)
         while True:
             before = loop.time()
             await asyncio.sleep(MEASURE_S)
-            self._limit = admission.adjusted(self._limit, loop.time() - before - MEASURE_S, self._inside, self._most)
+            lags.append(loop.time() - before - MEASURE_S)
+            self._limit = admission.adjusted(self._limit, lags, self._inside, self._most)
 
     # Everything else.
 

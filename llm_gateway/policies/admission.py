@@ -6,11 +6,14 @@ it shows in how late the loop comes round. Multiplicative decrease, additive inc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
-LAG_S = 0.05
+LAG_S = 0.1
+# One late look is a hiccup (a collection, a busy neighbour); all of the last ones late is load.
+LOOKS = 3
 DECREASE = 0.8
-FLOOR = 8
+FLOOR = 32
 # Somebody who waits is told within 100 ms (reliability.md R6).
 WAIT_S = 0.05
 MOST_WAITING = 64
@@ -25,10 +28,10 @@ def verdict(inside: int, waiting: int, limit: float) -> Verdict:
     return "wait" if waiting < MOST_WAITING else "refuse"
 
 
-def adjusted(limit: float, lag_s: float, inside: int, most: int) -> float:
-    """The limit after one look at the loop's lag: lower while it is late, higher again while it is on time. Between :data:`FLOOR` and ``most``."""
+def adjusted(limit: float, lags_s: Sequence[float], inside: int, most: int) -> float:
+    """The limit after another look at the loop's lag, given the latest of them: lower while it stays late, higher again otherwise. Between :data:`FLOOR` and ``most``."""
     floor = float(min(FLOOR, most))
-    if lag_s > LAG_S:
+    if len(lags_s) >= LOOKS and min(lags_s) > LAG_S:
         return max(floor, min(limit, float(max(inside, 1))) * DECREASE)
     return min(float(most), limit + max(1.0, 0.05 * limit))
 

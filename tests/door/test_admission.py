@@ -116,6 +116,9 @@ def test_a_slow_reader_slows_the_provider_and_nobody_else(gateway: GatewayServer
     assert gateway.received(since)[0]["bytes_sent"] < 16_000_000
 
 
+LATE = (0.5, 0.5, 0.5)
+
+
 class TestPolicy:
     def test_it_takes_as_many_as_the_limit_then_a_short_queue_then_none(self) -> None:
         assert admission.verdict(7, 0, 8) == "enter"
@@ -126,19 +129,23 @@ class TestPolicy:
         limit = 512.0
         steps = 0
         while limit > admission.FLOOR:
-            limit = admission.adjusted(limit, 0.5, int(limit), 512)
+            limit = admission.adjusted(limit, LATE, int(limit), 512)
             steps += 1
         assert steps < 25
         while limit < 512:
-            limit = admission.adjusted(limit, 0.0, 0, 512)
+            limit = admission.adjusted(limit, (0.5, 0.0, 0.5), 0, 512)
             steps += 1
         assert limit == 512.0
-        assert 50 < steps < 300
+        assert 30 < steps < 300
 
     def test_a_late_loop_counts_from_what_is_inside(self) -> None:
-        assert admission.adjusted(512, 1.0, 100, 512) == 80.0
-        assert admission.adjusted(8, 1.0, 0, 512) == admission.FLOOR
-        assert admission.adjusted(4, 1.0, 9, 4) == 4.0
+        assert admission.adjusted(512, LATE, 100, 512) == 80.0
+        assert admission.adjusted(32, LATE, 0, 512) == admission.FLOOR
+        assert admission.adjusted(4, LATE, 9, 4) == 4.0
+
+    def test_a_hiccup_is_no_load(self) -> None:
+        assert admission.adjusted(512, (9.0,), 500, 512) == 512
+        assert admission.adjusted(512, (9.0, 0.01, 9.0), 500, 512) == 512
 
     def test_a_wait_is_one_to_four_seconds(self) -> None:
         assert (admission.retry_after_s(0), admission.retry_after_s(0.999)) == (1.0, pytest.approx(4.0, abs=0.01))
