@@ -182,6 +182,17 @@ def test_a_twin_of_a_running_stream_waits_and_then_replays(gateway: GatewayServe
     assert (again.headers[REPLAY], again.body, len(gateway.received(before))) == ("true", first.body, 1)
 
 
+def test_what_runs_longer_than_its_lease_is_still_running(gateway: GatewayServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway.gateway.idempotency, "_lease_s", 0.6)
+    key, before = str(uuid4()), gateway.mark
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(ask, gateway, key, model="chat/fault:slow:1800")
+        time.sleep(1.4)
+        assert ask(gateway, key, model="chat/fault:slow:1800").code == "idempotency_in_flight"
+        assert running.result().status == 200
+    assert len(gateway.received(before)) == 1
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("dialect", ["openai_chat", "native"])
 def test_a_caller_who_left_may_come_back(gateway: GatewayServer, dialect: str, stream: bool) -> None:
