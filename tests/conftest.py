@@ -48,6 +48,6 @@ def _is_address(text: object) -> bool:
     return True
 
 
-pytest_plugins = ["tests.support.gateway"]
+pytest_plugins = ["tests.support.gateway", "tests.support.recorded_table"]
 
 sys.addaudithook(_guard)

@@ -25,6 +25,7 @@ from llm_gateway.core.events import (
 from llm_gateway.core.sse import encode_event
 from llm_gateway.core.usage import Usage
 from llm_gateway.wires import _call_signatures
+from llm_gateway.wires._arguments import as_object
 from llm_gateway.wires._base import Reply
 
 from . import errors, usage
@@ -44,6 +45,7 @@ class Encoder:
         "_reply",
         "_start",
         "_started",
+        "_text",
         "_thinking",
         "_tools",
         "_usage",
@@ -58,6 +60,7 @@ class Encoder:
         self._block = ""
         self._tools: dict[int, int] = {}
         self._refusal = ""
+        self._text: str | None = None
         self._finish: Finish | None = None
         self._usage: Usage | None = None
         self._out = bytearray()
@@ -101,6 +104,10 @@ class Encoder:
                 self._tools[event.index] = self._index + 1
                 self._open("tool_use", {"type": "tool_use", "id": event.id, "name": event.name, "input": {}})
                 self._delta({"type": "input_json_delta", "partial_json": ""})
+                self._text = "" if event.custom else None
+            case ToolDelta() if self._text is not None:
+                # Free text has to be whole before it can be the JSON that the format wants.
+                self._text += event.arguments
             case ToolDelta():
                 if event.arguments and event.index in self._tools:
                     self._delta({"type": "input_json_delta", "partial_json": event.arguments}, self._tools[event.index])
@@ -158,6 +165,9 @@ class Encoder:
     def _close(self) -> None:
         if not self._block:
             return
+        if self._text is not None:
+            self._delta({"type": "input_json_delta", "partial_json": json.dumps(as_object(self._text, custom=True)).decode()})
+            self._text = None
         if self._block == "thinking":
             self._delta({"type": "signature_delta", "signature": pack(None, None, None)})
         self._block = ""

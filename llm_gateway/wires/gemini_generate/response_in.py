@@ -148,6 +148,9 @@ class Reader:
         return f"call_{hashlib.blake2s(seed, digest_size=10).hexdigest()}"
 
 
+_chunks = msgspec.json.Decoder(list[msgspec.Raw])
+
+
 def _opaque(raw: msgspec.Raw) -> Part:
     return Opaque(wire=NAME, raw=_object.decode(raw))
 
@@ -162,10 +165,12 @@ def _blocked(feedback: Feedback | None) -> Failure | None:
 
 
 def decode(body: bytes) -> ChatResponse:
-    """A whole answer. Raises :class:`AttemptFailed`, for a blocked prompt too."""
+    """A whole answer, or a stream's chunks as one array from a host that knows no SSE. Raises :class:`AttemptFailed`, for a blocked prompt
+    too."""
     reader = Reader()
     try:
-        events = reader.read(body)
+        chunks = _chunks.decode(body) if body.lstrip()[:1] == b"[" else [msgspec.Raw(body)]
+        events = [event for chunk in chunks for event in reader.read(chunk)]
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise AttemptFailed(Failure(kind=FailureClass.BAD_JSON, message="the answer is not a generate response")) from None
     for event in events:
