@@ -134,16 +134,23 @@ def _streaming(http: HttpCall, dialect: Dialect, inbound: Inbound, answer: Strea
 async def _passed(dialect: Dialect, inbound: Inbound, answer: StreamAnswer, http: HttpCall) -> AsyncIterator[bytes]:
     """The provider's own bytes, but for the usage frame that only we asked for."""
     hide = not inbound.include_usage
+    last = b""
     try:
         async for batch in answer.frames:
             data = b"".join([frame.raw for frame in batch if not (hide and frame.usage_only)])
-            if not batch[-1].raw and any(isinstance(event, Done) for event in batch[-1].events):
+            if batch and not batch[-1].raw and any(isinstance(event, Done) for event in batch[-1].events):
                 # The provider had finished but left its end mark out.
-                data += getattr(wires.get(dialect.name), "end_mark", b"")
+                data += _apart(data or last) + getattr(wires.get(dialect.name), "end_mark", b"")
             if data:
+                last = data
                 yield data
     except GatewayError as error:
-        yield dialect.stream_encoder(_reply(http, answer.model, inbound)).error(error)
+        yield _apart(last) + dialect.stream_encoder(_reply(http, answer.model, inbound)).error(error)
+
+
+def _apart(data: bytes) -> bytes:
+    """What keeps the next event apart from bytes that a provider broke off in the middle of an event."""
+    return b"" if not data or data.endswith((b"\n\n", b"\r\r", b"\r\n\r\n")) else b"\n\n"
 
 
 async def _translated(dialect: Dialect, inbound: Inbound, answer: StreamAnswer, http: HttpCall) -> AsyncIterator[bytes]:
