@@ -227,7 +227,7 @@ def _aside(cell: Measures) -> str:
 
 
 def _money(cell: Measures) -> str:
-    cost = cell.known_cost_nusd
+    cost = cell.total_nusd
     return "unknown" if cost is None else money(cost)
 
 

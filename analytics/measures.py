@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from .histogram import bucket, percentile
+from .histogram import percentile
 from .models import COUNTS
 
 TOKENS = (
@@ -20,14 +20,16 @@ TOKENS = (
     "audio_input_tokens",
     "audio_output_tokens",
 )
-_STATE = {"client_cancelled": "cancelled"}
-# Nothing was sent for these, so an empty cost means none, not unknown.
-_FREE = ("rejected", "replayed")
+# Where the price of the whole prompt may change: just above the sizes at which providers begin another band.
+BANDS = (32_001, 128_001, 200_001, 256_001, 272_001)
 
 
 @dataclass(slots=True)
 class Measures:
-    """Mutable while it is summed, read-only by convention afterwards. The fields are those of a rollup row."""
+    """Mutable while it is summed, read-only by convention afterwards. The fields are those of a rollup row.
+
+    ``latency`` and ``ttft``: bucket to count. ``bands``: band of :data:`BANDS` to requests and tokens, in the order of :data:`TOKENS`.
+    """
 
     requests: int = 0
     ok: int = 0
@@ -55,46 +57,39 @@ class Measures:
     ttft_count: int = 0
     ttft_sum_ms: int = 0
     latency_square_sum: float = 0.0
-    latency: dict[int, int] = field(default_factory=dict)
-    ttft: dict[int, int] = field(default_factory=dict)
-
-    def add_request(self, row: Mapping[str, Any]) -> None:
-        """One finished log row."""
-        state = row["state"]
-        counter = _STATE.get(state, state)
-        setattr(self, counter, getattr(self, counter) + 1)
-        self.requests += 1
-        self.attempts += row["attempt_count"]
-        for name in TOKENS:
-            setattr(self, name, getattr(self, name) + (row[name] or 0))
-        cost = row["cost_nusd"]
-        estimated = row["usage_source"] == "estimated"
-        self.estimated_requests += estimated
-        if cost is not None:
-            self.cost_nusd += cost
-            self.estimated_cost_nusd += cost if estimated else 0
-        elif state not in _FREE and not (state == "failed" and row["attempt_count"] == 0):
-            self.unknown_cost_requests += 1
-        if state != "ok":
-            return
-        if (latency := row["latency_ms"]) is not None:
-            self.latency_count += 1
-            self.latency_sum_ms += latency
-            self.latency_square_sum += float(latency) ** 2
-            _tally(self.latency, bucket(latency))
-        if (ttft := row["ttft_ms"]) is not None:
-            self.ttft_count += 1
-            self.ttft_sum_ms += ttft
-            _tally(self.ttft, bucket(ttft))
+    adjustments: int = 0
+    adjustments_nusd: int = 0
+    latency: dict[int, int] | None = None
+    ttft: dict[int, int] | None = None
+    bands: dict[int, list[int]] | None = None
 
     def add_sums(self, row: Mapping[str, Any]) -> None:
-        """A rollup row, or sums of several: plain names, histograms optional."""
+        """A rollup row, or sums of several: plain names; histograms and bands optional."""
         for name in COUNTS:
-            setattr(self, name, getattr(self, name) + int(row[name] or 0))
+            if value := row[name]:
+                setattr(self, name, getattr(self, name) + int(value))
         self.latency_square_sum += float(row.get("latency_square_sum") or 0.0)
-        for mine, stored in ((self.latency, row.get("latency_histogram")), (self.ttft, row.get("ttft_histogram"))):
-            for index, count in (stored or {}).items():
-                _tally(mine, int(index), count)
+        self.merge(row.get("latency_histogram"), row.get("ttft_histogram"), row.get("bands"))
+
+    def merge(
+        self, latency: Mapping[Any, int] | None, ttft: Mapping[Any, int] | None, bands: Mapping[Any, list[int]] | None = None
+    ) -> None:
+        """Keys may be numbers or, out of JSON, their digits."""
+        if latency:
+            self.latency = _tallied(self.latency, latency)
+        if ttft:
+            self.ttft = _tallied(self.ttft, ttft)
+        for low, counts in (bands or {}).items():
+            self.bands = self.bands or {}
+            known = self.bands.get(int(low))
+            self.bands[int(low)] = [a + b for a, b in zip(known, counts, strict=True)] if known else list(counts)
+
+    def add(self, other: Measures) -> None:
+        for name in COUNTS:
+            if value := getattr(other, name):
+                setattr(self, name, getattr(self, name) + value)
+        self.latency_square_sum += other.latency_square_sum
+        self.merge(other.latency, other.ttft, other.bands)
 
     def columns(self) -> dict[str, Any]:
         """As a rollup row stores it."""
@@ -102,8 +97,9 @@ class Measures:
         return {
             **counts,
             "latency_square_sum": self.latency_square_sum,
-            "latency_histogram": {str(k): v for k, v in sorted(self.latency.items())},
-            "ttft_histogram": {str(k): v for k, v in sorted(self.ttft.items())},
+            "latency_histogram": {str(k): v for k, v in sorted((self.latency or {}).items())},
+            "ttft_histogram": {str(k): v for k, v in sorted((self.ttft or {}).items())},
+            "bands": {str(k): v for k, v in sorted(self.bands.items())} if self.bands else None,
         }
 
     @property
@@ -121,6 +117,12 @@ class Measures:
         if self.cost_nusd == 0 and self.unknown_cost_requests:
             return None
         return self.cost_nusd
+
+    @property
+    def total_nusd(self) -> int | None:
+        """The known costs with the corrections booked in the same time; ``None`` when neither is known."""
+        known = self.known_cost_nusd
+        return (known or 0) + self.adjustments_nusd if known is not None or self.adjustments else None
 
     @property
     def tokens(self) -> int:
@@ -145,11 +147,23 @@ class Measures:
         return math.sqrt(max(0.0, variance))
 
     def latency_at(self, share: float) -> float | None:
-        return percentile(self.latency, share)
+        return percentile(self.latency or {}, share)
 
     def ttft_at(self, share: float) -> float | None:
-        return percentile(self.ttft, share)
+        return percentile(self.ttft or {}, share)
 
 
-def _tally(histogram: dict[int, int], index: int, count: int = 1) -> None:
-    histogram[index] = histogram.get(index, 0) + count
+def folded(cells: Mapping[tuple[Any, ...], Measures], places: Sequence[int]) -> dict[tuple[Any, ...], Measures]:
+    """The same by fewer groups: those at ``places`` of the key."""
+    found: dict[tuple[Any, ...], Measures] = {}
+    for key, cell in cells.items():
+        found.setdefault(tuple(key[place] for place in places), Measures()).add(cell)
+    return found
+
+
+def _tallied(mine: dict[int, int] | None, more: Mapping[Any, int]) -> dict[int, int]:
+    found = mine or {}
+    for index, count in more.items():
+        number = int(index)
+        found[number] = found.get(number, 0) + count
+    return found

@@ -36,6 +36,8 @@ COUNTS = (
     "latency_sum_ms",
     "ttft_count",
     "ttft_sum_ms",
+    "adjustments",
+    "adjustments_nusd",
 )
 
 
@@ -47,7 +49,8 @@ class Rollup(models.Model):
     """Names, not references: a report on last year survives the deletion of what it is about. ``client_key_id`` 0: staff.
 
     ``cost_nusd`` sums the known costs; ``unknown_cost_requests`` counts those that may have cost something nobody knows. Histograms map a
-    bucket of :mod:`analytics.histogram` to a count.
+    bucket of :mod:`analytics.histogram` to a count. ``adjustments_nusd`` sums the corrections booked in the hour, of whatever request.
+    ``bands``: of long prompts, by the band of :data:`analytics.measures.BANDS`, requests and tokens; empty when there were none.
     """
 
     team_id = models.BigIntegerField()
@@ -87,6 +90,9 @@ class Rollup(models.Model):
     ttft_count = _count()
     ttft_sum_ms = _count()
     ttft_histogram = models.JSONField(default=dict)
+    adjustments = _count()
+    adjustments_nusd = _count()
+    bands = models.JSONField(null=True)
 
     class Meta:
         abstract = True

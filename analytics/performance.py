@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -19,7 +20,8 @@ from .statistics import Interval, mean_interval, wilson
 class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     """Times in milliseconds over successful requests; percentiles from a histogram, within 5 %. ``success_rate`` is the share of requests
     that were to be answered and were; refused, cancelled and replayed ones are counted in ``requests`` only. ``cost_usd`` sums the known
-    costs, ``None`` when none is known; ``unknown_cost_requests`` are not in it. ``None`` everywhere: nothing known, never 0."""
+    costs and the corrections booked in that time, ``None`` when none is known; ``unknown_cost_requests`` are not
+    in it. ``None`` everywhere: nothing known, never 0."""
 
     requests: int
     successes: int
@@ -63,7 +65,11 @@ def performance_metrics(start: datetime, end: datetime, filters: Filters = ANYTH
 
 def performance_comparison(start: datetime, end: datetime, filters: Filters = ANYTHING) -> list[Compared]:
     """Models side by side, most used first. Requests that reached no model are left out."""
-    cells = queries.spend(("model", "provider"), start, end, filters, times=True)
+    return side_by_side(queries.spend(("model", "provider"), start, end, filters, times=True))
+
+
+def side_by_side(cells: Mapping[tuple[str, str], Measures]) -> list[Compared]:
+    """Most used first; ``cells`` by model and provider."""
     found = [compared(model, provider, cell) for (model, provider), cell in cells.items() if model]
     return sorted(found, key=lambda c: (-c.metrics.requests, c.model, c.provider))
 
@@ -82,7 +88,7 @@ def compared(model: str, provider: str, cell: Measures) -> Compared:
 
 
 def metrics_of(cell: Measures) -> Metrics:
-    cost = cell.known_cost_nusd
+    cost = cell.total_nusd
     return Metrics(
         requests=cell.requests,
         successes=cell.ok,

@@ -7,15 +7,18 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import msgspec
 from django.core.cache import cache
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Q, QuerySet, Sum, TextField
+from django.db.models.functions import Cast
 from django.utils import timezone
 
-from llm_gateway.models import RequestLog
+from llm_gateway.models import LedgerEntry, RequestLog
 
+from . import aggregate, rollups
 from .measures import Measures
 from .models import COUNTS, DIMENSIONS, DailyRollup, HourlyRollup, RollupState
-from .rollups import DAY, HOUR, dimensions, finished, floor_hour
+from .rollups import DAY, HOUR, floor_hour
 
 # What a report may be grouped by: the dimensions, and time.
 GROUPS = ("day", "hour", *DIMENSIONS)
@@ -61,8 +64,13 @@ class Filters:
             given["provider_slug"] = given.pop("provider")
         return found & Q(**given)
 
+    def ledger(self) -> Q:
+        """The corrections of the requests that :meth:`log` finds."""
+        return _behind(self.log())
+
 
 ANYTHING = Filters()
+Row = tuple[tuple[Any, ...], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,28 +105,30 @@ def plan(start: datetime, end: datetime, *, hourly: bool = False) -> Plan:
 
 
 def spend(
-    group_by: Sequence[str], start: datetime, end: datetime, filters: Filters = ANYTHING, *, times: bool = False
+    group_by: Sequence[str], start: datetime, end: datetime, filters: Filters = ANYTHING, *, times: bool = False, bands: bool = False
 ) -> dict[tuple[Any, ...], Measures]:
     """Measures per combination of the named groups, in no order. ``times``: with the histograms, which costs more; without them percentiles
-    are ``None``. ``day`` is a UTC date, ``hour`` a UTC datetime."""
+    are ``None``. ``bands``: with long prompts apart. ``day`` is a UTC date, ``hour`` a UTC datetime."""
     unknown = [name for name in group_by if name not in GROUPS]
     if unknown:
         raise ValueError(f"cannot group by {', '.join(unknown)}; choose from {', '.join(GROUPS)}")
     parts = plan(start, end, hourly="hour" in group_by)
     cells: dict[tuple[Any, ...], Measures] = {}
-    for key, row in _rolled(parts, group_by, filters, times):
+    for key, row in _rolled(parts, group_by, filters, times, bands):
         cells.setdefault(key, Measures()).add_sums(row)
     now = timezone.now()
     for begin, until in parts.log:
         if until >= now and floor_hour(begin) == begin and begin >= now - TAIL:
-            for key, cell in _tail(begin):
-                if filters.admit(key):
-                    cells.setdefault(tuple(key[name] for name in group_by), Measures()).add_sums(cell)
+            for known, columns in _tail(begin):
+                if filters.admit(known):
+                    cells.setdefault(tuple(known[name] for name in group_by), Measures()).add_sums(columns)
             continue
-        rows = RequestLog.objects.filter(filters.log(), created_at__gte=begin, created_at__lt=until)
-        for row in finished(rows):
-            known = _dimensions(row)
-            cells.setdefault(tuple(known[name] for name in group_by), Measures()).add_request(row)
+        when = {"created_at__gte": begin, "created_at__lt": until}
+        rows = RequestLog.objects.filter(filters.log(), **when)
+        entries = LedgerEntry.objects.filter(filters.ledger(), **when)
+        for hour, key, cell in aggregate.cells(rows, entries, times=times, bands=bands):
+            known = _known(hour, key)
+            cells.setdefault(tuple(known[name] for name in group_by), Measures()).add(cell)
     return cells
 
 
@@ -141,31 +151,45 @@ def choices(dimension: str, start: datetime, end: datetime) -> list[Any]:
     return sorted(value for value in rows.values_list(dimension, flat=True).distinct() if value not in ("", None))
 
 
-def _rolled(parts: Plan, group_by: Sequence[str], filters: Filters, times: bool) -> Iterator[tuple[tuple[Any, ...], Mapping[str, Any]]]:
+def _rolled(parts: Plan, group_by: Sequence[str], filters: Filters, times: bool, bands: bool) -> Iterator[Row]:
     if parts.days:
         rows = DailyRollup.objects.filter(filters.rollup(), _any("day", parts.days))
         names = list(group_by)
-        yield from ((tuple(row[name] for name in names), row) for row in _sums(rows, names, times))
+        for row in _sums(rows, names, times, bands):
+            yield tuple(row[name] for name in names), row
     if parts.hours:
         hourly = HourlyRollup.objects.filter(filters.rollup(), _any("hour", parts.hours))
         names = list(dict.fromkeys("hour" if name == "day" else name for name in group_by))
-        for row in _sums(hourly, names, times):
+        for row in _sums(hourly, names, times, bands):
             yield tuple(row["hour"].date() if name == "day" else row[name] for name in group_by), row
 
 
-def _sums(rows: QuerySet[Any], names: list[str], times: bool) -> Iterable[Mapping[str, Any]]:
-    if times:
-        wanted = (*names, *COUNTS, "latency_square_sum", "latency_histogram", "ttft_histogram")
-        return rows.order_by().values(*dict.fromkeys(wanted)).iterator(chunk_size=2000)
+def _sums(rows: QuerySet[Any], names: list[str], times: bool, bands: bool) -> Iterator[Mapping[str, Any]]:
     # A sum may not be named like a column it groups over, so the sums get names of their own and lose them again.
-    summed = rows.order_by().values(*names).annotate(**{f"sum_{name}": Sum(name) for name in (*COUNTS, "latency_square_sum")})
-    return ({name.removeprefix("sum_"): value for name, value in row.items()} for row in summed.iterator(chunk_size=2000))
+    rows = rows.order_by()
+    sums = {f"sum_{name}": Sum(name) for name in (*COUNTS, "latency_square_sum")}
+    # ``values()`` without names would be all of them.
+    for row in rows.values(*names).annotate(**sums).iterator(chunk_size=2000) if names else [rows.aggregate(**sums)]:
+        yield {name.removeprefix("sum_"): value for name, value in row.items()}
+    if bands:
+        for row in rows.filter(bands__isnull=False).values_list(*names, "bands").iterator(chunk_size=2000):
+            yield {**_NONE, **dict(zip(names, row[:-1], strict=True)), "bands": row[-1]}
+    if times:
+        # As text: Django would decode each with a decoder of its own.
+        raw = {"latency_text": Cast("latency_histogram", TextField()), "ttft_text": Cast("ttft_histogram", TextField())}
+        some = rows.filter(latency_count__gt=0).annotate(**raw).values_list(*names, "latency_text", "ttft_text")
+        for row in some.iterator(chunk_size=2000):
+            decoded = {"latency_histogram": _HISTOGRAM.decode(row[-2]), "ttft_histogram": _HISTOGRAM.decode(row[-1])}
+            yield {**_NONE, **dict(zip(names, row[:-2], strict=True)), **decoded}
 
 
-def _dimensions(row: dict[str, Any]) -> dict[str, Any]:
-    """What a log row can be grouped by."""
-    hour = floor_hour(row["created_at"])
-    return dict(zip(GROUPS, (hour.date(), hour, *dimensions(row)), strict=True))
+_NONE = dict.fromkeys(COUNTS, 0)
+_HISTOGRAM = msgspec.json.Decoder(dict[int, int])
+
+
+def _known(hour: datetime, key: tuple[Any, ...]) -> dict[str, Any]:
+    """What a cell can be grouped by."""
+    return dict(zip(GROUPS, (hour.date(), hour, *key), strict=True))
 
 
 def _tail(begin: datetime) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -174,12 +198,15 @@ def _tail(begin: datetime) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     name = f"analytics-tail-{int(begin.timestamp())}"
     known: list[tuple[dict[str, Any], dict[str, Any]]] | None = cache.get(name)
     if known is None:
-        cells: dict[tuple[Any, ...], Measures] = {}
-        for row in finished(RequestLog.objects.filter(created_at__gte=begin)):
-            cells.setdefault(tuple(_dimensions(row).values()), Measures()).add_request(row)
-        known = [(dict(zip(GROUPS, key, strict=True)), cell.columns()) for key, cell in cells.items()]
+        known = [(_known(hour, key), cell.columns()) for (hour, key), cell in rollups.read(begin).items()]
         cache.set(name, known, TAIL_FRESH_S)
     return known
+
+
+def _behind(found: Q) -> Q:
+    """A condition on requests as one on what refers to them."""
+    children = [_behind(one) if isinstance(one, Q) else (f"request__{one[0]}", one[1]) for one in found.children]
+    return Q(*children, _connector=found.connector, _negated=found.negated)
 
 
 def _any(column: str, ranges: Iterable[tuple[Any, Any]]) -> Q:

@@ -6,27 +6,23 @@ that is recomputed anyway or was open at the last run, so no late row is missed 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
-from llm_gateway.models import RequestLog
+from llm_gateway.models import LedgerEntry, RequestLog
 
-from .measures import TOKENS, Measures
+from . import aggregate
+from .measures import Measures
 from .models import DIMENSIONS, DailyRollup, HourlyRollup, Rollup, RollupState
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 # A row may be committed a little after the moment it arrived; until then its hour is not taken as complete.
 MARGIN = timedelta(minutes=10)
-READ = (
-    "created_at", "state", "team_id", "client_key_id", "provider_slug", "served_model", "model__name", "strategy", "tag", "kind",
-    "simulated", "attempt_count", "usage_source", "cost_nusd", "latency_ms", "ttft_ms", *TOKENS,
-)  # fmt: skip
 
 
 class Superseded(Exception):
@@ -61,24 +57,13 @@ def rebuild(hours: Iterable[datetime]) -> dict[str, int]:
     return _rebuild(hours, _claim())
 
 
-def finished(rows: QuerySet[RequestLog]) -> Iterator[dict[str, Any]]:
-    """What reports need of finished requests, unordered."""
-    return rows.exclude(state="open").order_by().values(*READ).iterator(chunk_size=2000)
-
-
-def dimensions(row: dict[str, Any]) -> tuple[Any, ...]:
-    """The values of :data:`DIMENSIONS` for a log row."""
-    model = row["model__name"] or row["served_model"] or ""
-    return (
-        row["team_id"],
-        row["client_key_id"] or 0,
-        row["provider_slug"],
-        model,
-        row["strategy"],
-        row["tag"],
-        row["kind"],
-        row["simulated"],
-    )
+def read(begin: datetime, end: datetime | None = None) -> dict[tuple[datetime, tuple[Any, ...]], Measures]:
+    """The log and the corrections of a time range by hour and :data:`DIMENSIONS`, summed up."""
+    when = {"created_at__gte": begin} | ({} if end is None else {"created_at__lt": end})
+    found: dict[tuple[datetime, tuple[Any, ...]], Measures] = {}
+    for hour, key, cell in aggregate.cells(RequestLog.objects.filter(**when), LedgerEntry.objects.filter(**when)):
+        found.setdefault((hour, key), Measures()).add(cell)
+    return found
 
 
 def floor_hour(moment: datetime) -> datetime:
@@ -95,9 +80,7 @@ def _rebuild(hours: set[datetime], generation: int) -> dict[str, int]:
 
 
 def _rebuild_hour(hour: datetime, generation: int) -> None:
-    cells: dict[tuple[Any, ...], Measures] = {}
-    for row in finished(RequestLog.objects.filter(created_at__gte=hour, created_at__lt=hour + HOUR)):
-        cells.setdefault(dimensions(row), Measures()).add_request(row)
+    cells = {key: cell for (_, key), cell in read(hour, hour + HOUR).items()}
     _replace(HourlyRollup, {"hour": hour}, cells, generation)
 
 

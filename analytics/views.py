@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from django.contrib import admin
@@ -18,6 +20,7 @@ from . import asking, exports, queries
 from .charts import rendered
 from .reports import Column, Sheet, reports
 from .reports._names import TITLES
+from .streaming import streamed
 
 MAY_READ = "analytics.view_dailyrollup"
 MOST_ROWS = 1000
@@ -36,18 +39,20 @@ def report(request: HttpRequest, name: str) -> HttpResponse | StreamingHttpRespo
     file = f"{name}-{found.first_day:%Y%m%d}-{found.last_day:%Y%m%d}"
     match request.GET.get("format"):
         case "csv":
-            return _attachment(StreamingHttpResponse(exports.csv_lines(sheet), content_type="text/csv; charset=utf-8"), f"{file}.csv")
+            return _attachment(streamed(request, exports.csv_lines(sheet), "text/csv; charset=utf-8"), f"{file}.csv")
         case "xlsx":
-            return _attachment(HttpResponse(exports.xlsx(sheet, chosen.title), content_type=XLSX_TYPE), f"{file}.xlsx")
+            return _attachment(streamed(request, exports.xlsx(sheet, chosen.title), XLSX_TYPE), f"{file}.xlsx")
     asked = found.asked
+    rows = list(islice(sheet.rows, MOST_ROWS + 1))
     context = {
         **admin.site.each_context(request),
         "title": f"{chosen.title} report",
         "report": chosen,
         "problems": found.problems,
         "sheet": sheet,
-        "table": _cells(sheet),
-        "more": max(0, len(sheet.rows) - MOST_ROWS),
+        "table": _cells(sheet, rows[:MOST_ROWS]),
+        "more": len(rows) > MOST_ROWS,
+        "most": MOST_ROWS,
         "chart": rendered(sheet.chart) if sheet.chart else None,
         "ranges": asking.RANGES,
         "preset": found.preset,
@@ -81,13 +86,13 @@ def shown(column: Column, value: Any) -> str:
             return str(value)
 
 
-def _cells(sheet: Sheet) -> dict[str, Any]:
+def _cells(sheet: Sheet, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
     def line(row: tuple[Any, ...]) -> list[tuple[str, bool]]:
         return [(shown(column, value), column.kind != "text") for column, value in zip(sheet.columns, row, strict=True)]
 
     return {
         "heads": [(column.title, column.kind != "text") for column in sheet.columns],
-        "rows": [line(row) for row in sheet.rows[:MOST_ROWS]],
+        "rows": [line(row) for row in rows],
         "totals": [("" if value == "" else text, right) for (text, right), value in zip(line(sheet.totals), sheet.totals, strict=True)]
         if sheet.totals
         else [],

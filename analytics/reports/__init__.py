@@ -2,8 +2,8 @@
 
 from llm_gateway.core.registry import Registry
 
-from ._base import Asked, Card, Chart, Column, Report, Series, Sheet
+from ._base import Asked, Card, Chart, Column, Lines, Report, Series, Sheet
 
 reports: Registry[Report] = Registry("report", __name__)
 
-__all__ = ["Asked", "Card", "Chart", "Column", "Report", "Series", "Sheet", "reports"]
+__all__ = ["Asked", "Card", "Chart", "Column", "Lines", "Report", "Series", "Sheet", "reports"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, Protocol
 
@@ -47,11 +47,21 @@ class Card(msgspec.Struct, frozen=True):
     tone: str = ""
 
 
+class Lines:
+    """Rows made anew whenever they are read, a part at a time, so that a long report never stands in memory as a whole."""
+
+    def __init__(self, make: Callable[[], Iterator[tuple[Any, ...]]]) -> None:
+        self._make = make
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return self._make()
+
+
 class Sheet(msgspec.Struct, frozen=True, kw_only=True):
-    """``rows`` have one cell per column; ``totals`` too, where a total makes sense."""
+    """``rows`` have one cell per column and may be read again and again; ``totals`` too, where a total makes sense."""
 
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Any, ...], ...]
+    rows: Iterable[tuple[Any, ...]]
     totals: tuple[Any, ...] = ()
     cards: tuple[Card, ...] = ()
     chart: Chart | None = None

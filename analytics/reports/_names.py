@@ -40,7 +40,7 @@ class Names:
             case "client_key_id":
                 return self._clients.get(value, f"deleted key {value}") if value else "staff"
             case "team_id":
-                return self._teams.get(value, f"deleted team {value}")
+                return self._teams.get(value, f"deleted team {value}") if value else "(unknown)"
             case "day":
                 return str(value.isoformat())
             case "simulated":

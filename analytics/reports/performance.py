@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from analytics import queries
-from analytics.performance import Compared, performance_comparison, performance_metrics
+from analytics.measures import Measures, folded
+from analytics.performance import Compared, metrics_of, side_by_side
 from llm_gateway.core.money import to_nusd
 
 from . import reports
@@ -24,8 +25,10 @@ class Performance:
         return ()
 
     def build(self, asked: Asked) -> Sheet:
-        total = performance_metrics(asked.start, asked.end, asked.filters)
-        found = performance_comparison(asked.start, asked.end, asked.filters)
+        # Read once: histograms are most of the work.
+        cells = queries.spend(("day", "model", "provider"), asked.start, asked.end, asked.filters, times=True)
+        total = metrics_of(folded(cells, ()).get((), Measures()))
+        found = side_by_side(folded(cells, (1, 2)))
         rate = "unknown" if total.success_rate is None else f"{total.success_rate:.2%}"
         return Sheet(
             columns=_COLUMNS,
@@ -36,7 +39,7 @@ class Performance:
                 Card("First token", _ms(total.ttft_p50_ms), f"median; p95 {_ms(total.ttft_p95_ms)}"),
                 Card("Attempts", f"{total.attempts:,}", f"for {total.requests:,} requests"),
             ),
-            chart=_chart(asked),
+            chart=_chart(asked, folded(cells, (0,))),
             notes=("Latencies are of successful requests. Percentiles come from a histogram and are within 5 %.",),
         )
 
@@ -79,8 +82,7 @@ def _row(entry: Compared) -> tuple[Any, ...]:
     )
 
 
-def _chart(asked: Asked) -> Chart:
-    cells = queries.spend(("day",), asked.start, asked.end, asked.filters, times=True)
+def _chart(asked: Asked, cells: dict[tuple[Any, ...], Measures]) -> Chart:
     days = asked.days
     lines = [
         Series(name, tuple(cells[(day,)].latency_at(share) if (day,) in cells else None for day in days))

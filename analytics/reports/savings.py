@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from analytics import queries
-from analytics.measures import Measures
+from analytics.measures import TOKENS, Measures
 from llm_gateway.core.money import NUSD, Rate, cost_nusd, per_token_pusd, rate_at
 from llm_gateway.core.usage import Usage
 from llm_gateway.models import LanguageModel, Price
@@ -14,14 +17,17 @@ from llm_gateway.models import LanguageModel, Price
 from . import reports
 from ._base import Asked, Card, Chart, Column, Series, Sheet
 from ._money import money
+from ._names import TITLES, Names
+
+Key = tuple[Any, ...]
 
 
 class Savings:
     name = "savings"
     title = "Savings"
-    summary = "What was paid, against what the same tokens would have cost on one baseline model at its prices of the day."
-    groups = ()
-    default_groups = ()
+    summary = "What was paid, against what the same tokens would have cost on one baseline model at its prices of the time. UTC days."
+    groups = ("day", "provider", "model", "team_id", "client_key_id", "strategy", "kind", "tag")
+    default_groups = ("day",)
     option_title = "Baseline model"
 
     def options(self) -> list[tuple[str, str]]:
@@ -32,61 +38,92 @@ class Savings:
 
     def build(self, asked: Asked) -> Sheet:
         baseline = asked.option or next((name for name, _ in self.options()), "")
-        rates = rates_of(baseline)
-        cells = queries.spend(("day",), asked.start, asked.end, asked.filters)
-        rows = []
-        for (day,), cell in sorted(cells.items(), reverse=True):
-            would = _would_cost(cell, rates, datetime.combine(day + timedelta(days=1), time(tzinfo=UTC)) - timedelta(seconds=1))
-            rows.append(
-                (
-                    day.isoformat(),
-                    cell.requests,
-                    cell.cost_nusd,
-                    would,
-                    None if would is None else would - cell.cost_nusd,
-                    _share(cell.cost_nusd, would),
-                )
-            )
-        paid = sum(row[2] for row in rows)
-        comparable = [row for row in rows if row[3] is not None]
-        would = sum(row[3] for row in comparable) if comparable else None
-        saved = None if would is None else would - sum(row[2] for row in comparable)
-        share = None if would is None else _share(would - (saved or 0), would)
-        chronological = tuple(reversed(rows))
+        cells, would = _compared(asked, rates_of(baseline))
+        names = Names(asked.group_by, cells)
+        ordered = sorted(cells, key=lambda key: _order(asked.group_by, key, cells[key]))
+        total, comparable = Measures(), Measures()
+        for key, cell in cells.items():
+            total.add(cell)
+            if would[key] is not None:
+                comparable.add(cell)
+        known = [cost for cost in would.values() if cost is not None]
+        whole, paid = sum(known) if known else None, total.total_nusd or 0
+        saved, share = _figures(comparable, whole)[-2:]
+        figures = (*_figures(total, whole)[:-2], saved, share)
         return Sheet(
-            columns=_COLUMNS,
-            rows=tuple(rows),
-            totals=("Total", sum(row[1] for row in rows), paid, would, saved, share),
+            columns=(*(Column(name, TITLES[name]) for name in asked.group_by), *_COLUMNS),
+            rows=tuple((*names.of(key), *_figures(cells[key], would[key])) for key in ordered),
+            totals=(*("Total" if i == 0 else "" for i in range(len(asked.group_by))), *figures),
             cards=(
-                Card("Paid", money(paid)),
-                Card(f"On {baseline or 'no model'}", "unknown" if would is None else money(would), "the same tokens"),
+                Card("Paid", money(paid), "corrections included" if total.adjustments else ""),
+                Card(f"On {baseline or 'no model'}", "unknown" if whole is None else money(whole), "the same tokens"),
                 Card("Saved", "unknown" if share is None else f"{share:.0%}", _amount(saved), "good" if share and share > 0 else ""),
             ),
-            chart=Chart(
-                title="Paid and baseline per day",
-                labels=tuple(str(row[0])[5:] for row in chronological),
-                series=(
-                    Series("paid", tuple(row[2] / NUSD for row in chronological)),
-                    Series(f"all on {baseline}", tuple(None if row[3] is None else row[3] / NUSD for row in chronological)),
-                ),
-                unit="USD",
-                stacked=False,
-            ),
-            notes=(
-                "Other models write more or fewer tokens for the same task, so this is a comparison of prices, not a prediction.",
-                "Every prompt is priced in the baseline's first band; classes it has no price for are billed as its input or output.",
-            ),
+            chart=_chart(asked, baseline),
+            notes=(*_notes(total, len(would) - len(known)), *_NOTES),
         )
 
 
 _COLUMNS = (
-    Column("day", "Day"),
     Column("requests", "Requests", "count"),
+    Column("unknown_cost_requests", "Unknown cost", "count"),
     Column("paid_usd", "Paid (USD)", "usd"),
     Column("baseline_usd", "Baseline (USD)", "usd"),
     Column("saved_usd", "Saved (USD)", "usd"),
     Column("saved_share", "Saved", "share", absent=""),
 )
+_NOTES = (
+    "Other models write more or fewer tokens for the same task, so this is a comparison of prices, not a prediction.",
+    "Long prompts are priced in the baseline's own band; token classes it has no price for are billed as its input or output.",
+)
+
+
+def _notes(total: Measures, incomparable: int) -> tuple[str, ...]:
+    notes = []
+    if total.unknown_cost_requests:
+        notes.append(
+            f"What {total.unknown_cost_requests:,} requests cost is unknown, yet their tokens are in the baseline: less was saved."
+        )
+    if incomparable:
+        notes.append(f"The baseline had no price for all of the time of {incomparable:,} rows; what is saved leaves them out.")
+    return tuple(notes)
+
+
+def _compared(asked: Asked, rates: Sequence[Rate]) -> tuple[dict[Key, Measures], dict[Key, int | None]]:
+    """Measures and the baseline's cost per group. The range is cut where the baseline's price changed, so that each part has one."""
+    cuts = sorted({rate.effective_from for rate in rates if asked.start < rate.effective_from < min(asked.end, asked.now)})
+    cells: dict[Key, Measures] = {}
+    would: dict[Key, int | None] = {}
+    for begin, end in zip((asked.start, *cuts), (*cuts, asked.end), strict=True):
+        for key, cell in queries.spend(asked.group_by, begin, end, asked.filters, bands=True).items():
+            cells.setdefault(key, Measures()).add(cell)
+            cost = would_cost(cell, rates, begin)
+            if key in would:
+                known = would[key]
+                would[key] = None if known is None or cost is None else known + cost
+            else:
+                would[key] = cost
+    return cells, would
+
+
+def would_cost(cell: Measures, rates: Sequence[Rate], at: datetime) -> int | None:
+    """Nano-USD of these tokens at the prices of ``at``; ``None`` where there is none."""
+    plain = rate_at(rates, at, 0)
+    if plain is None:
+        return None
+    total, rest = 0, [getattr(cell, name) for name in TOKENS]
+    sent = cell.requests - cell.rejected - cell.replayed
+    for low, (count, *tokens) in (cell.bands or {}).items():
+        total += _at(tokens, count, rate_at(rates, at, low) or plain)
+        rest = [a - b for a, b in zip(rest, tokens, strict=True)]
+        sent -= count
+    return total + _at(rest, sent, plain)
+
+
+def _at(tokens: Sequence[int], requests: int, rate: Rate) -> int:
+    """``rate.request`` is per request, and a sum of many is none."""
+    usage = Usage(**dict(zip(TOKENS, tokens, strict=True)))
+    return cost_nusd(usage, msgspec.structs.replace(rate, request=0)) + max(0, requests) * rate.request // 1000
 
 
 def rates_of(model: str) -> list[Rate]:
@@ -106,30 +143,37 @@ def rates_of(model: str) -> list[Rate]:
             reasoning=per_token_pusd(row.reasoning),
             audio_input=per_token_pusd(row.audio_input),
             audio_output=per_token_pusd(row.audio_output),
+            request=round((row.request or 0) * 1000 * NUSD),
         )
         for row in rows
     ]
 
 
-def _would_cost(cell: Measures, rates: list[Rate], at: datetime) -> int | None:
-    rate = rate_at(rates, at, 0)
-    if rate is None:
-        return None
-    usage = Usage(
-        input_tokens=cell.input_tokens,
-        output_tokens=cell.output_tokens,
-        cache_read_tokens=cell.cache_read_tokens,
-        cache_write_tokens=cell.cache_write_tokens,
-        cache_write_1h_tokens=cell.cache_write_1h_tokens,
-        reasoning_tokens=cell.reasoning_tokens,
-        audio_input_tokens=cell.audio_input_tokens,
-        audio_output_tokens=cell.audio_output_tokens,
+def _figures(cell: Measures, would: int | None) -> tuple[Any, ...]:
+    paid = cell.total_nusd or 0
+    saved = None if would is None else would - paid
+    return (cell.requests, cell.unknown_cost_requests, paid, would, saved, saved / would if saved is not None and would else None)
+
+
+def _order(groups: tuple[str, ...], key: Key, cell: Measures) -> tuple[Any, ...]:
+    days = [-value.toordinal() for name, value in zip(groups, key, strict=True) if name == "day"]
+    return (*days, -(cell.total_nusd or 0), tuple(map(str, key)))
+
+
+def _chart(asked: Asked, baseline: str) -> Chart:
+    by_day = msgspec.structs.replace(asked, group_by=("day",))
+    cells, would = _compared(by_day, rates_of(baseline))
+    days = asked.days
+    return Chart(
+        title="Paid and baseline per day",
+        labels=tuple(f"{day:%b} {day.day}" for day in days),
+        series=(
+            Series("paid", tuple((cells[(day,)].total_nusd or 0) / NUSD if (day,) in cells else 0.0 for day in days)),
+            Series(f"all on {baseline}", tuple(None if (cost := would.get((day,), 0)) is None else cost / NUSD for day in days)),
+        ),
+        unit="USD",
+        stacked=False,
     )
-    return cost_nusd(usage, rate)
-
-
-def _share(paid: int, would: int | None) -> float | None:
-    return (would - paid) / would if would else None
 
 
 def _amount(saved: int | None) -> str:
