@@ -294,6 +294,11 @@ COGO = {
     "retention_days": _number("COGO_RETENTION_DAYS", 400, 1, 36500),
     "responses_ttl_h": _number("COGO_RESPONSES_TTL_HOURS", 72, 0, 8760),
     "idempotency_h": _number("COGO_IDEMPOTENCY_HOURS", 24, 24, 8760),
+    "mail": bool(env.str("COGO_EMAIL_URL", default="")),
+    "alert_email": env.str("COGO_ALERT_EMAIL", default="").strip(),
+    "alert_webhook_url": env.str("COGO_ALERT_WEBHOOK_URL", default="").strip(),
+    "alert_webhook_secret": env.str("COGO_ALERT_WEBHOOK_SECRET", default=""),
+    "alert_webhook_private": _flag("COGO_ALERT_WEBHOOK_PRIVATE", False),
     "bootstrap_client_key": env.str("COGO_BOOTSTRAP_CLIENT_KEY", default=""),
     "superuser_name": env.str("DJANGO_SUPERUSER_USERNAME", default="operator"),
     "superuser_password": env.str("DJANGO_SUPERUSER_PASSWORD", default=""),
@@ -303,6 +308,13 @@ COGO = {
 }
 if COGO["unpriced"] not in ("block", "ceiling"):
     raise SettingsError("COGO_UNPRICED must be block or ceiling")
+
+# Where alerts are mailed from and through: smtp://user:password@host:587. Without it none is sent.
+try:
+    vars().update(env.email_url("COGO_EMAIL_URL", default="consolemail://"))
+except (ValueError, KeyError, environ.ImproperlyConfigured):
+    raise SettingsError("COGO_EMAIL_URL cannot be read; use smtp://user:password@host:587") from None
+DEFAULT_FROM_EMAIL = env.str("COGO_EMAIL_FROM", default="cogo@localhost")
 
 # Provider keys and model names by the environment's names; the bootstrap command turns them into rows.
 COGO_ENVIRONMENT = {

@@ -5,6 +5,7 @@ Nothing here is needed for requests to be answered, budgets to hold or holds to 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from django.utils import timezone
 
 from llm_gateway.actions.claim_job import claim_job
+
+log = logging.getLogger("cogo.tasks")
 
 # The admin takes a fresh row of this name for a living cluster.
 HEARTBEAT = "tasks"
@@ -79,6 +82,38 @@ def purge_idempotency() -> dict[str, Any]:
     from llm_gateway.actions.trim_history import purge_idempotency as purge
 
     return {"deleted": purge()}
+
+
+def send_alerts() -> dict[str, Any]:
+    """Each minute: mails and webhooks that are due."""
+    from llm_gateway.actions.send_alerts import send_alerts as send
+
+    done = send()
+    return {"sent": done.sent, "waiting": done.waiting, "given_up": done.given_up}
+
+
+def audit() -> dict[str, Any]:
+    """Each night: the invariants of money and logs. What is broken is in the log and fails the task, where the admin shows it."""
+    from llm_gateway.actions.audit import audit as look
+
+    if not claim_job("audit", timedelta(days=1)):
+        return SKIPPED
+    findings = look(strict=True)
+    broken = [f"{finding.code}: {finding.title}" for finding in findings if not finding.ok]
+    if broken:
+        log.critical("the books do not balance", extra={"broken": broken})
+        raise RuntimeError("; ".join(broken)[:500])
+    return {"held": len(findings), "broken": 0}
+
+
+def purge() -> dict[str, Any]:
+    """Each night: what is beyond its team's retention."""
+    from llm_gateway.actions.purge import purge as run
+
+    if not claim_job("purge", timedelta(days=1)):
+        return SKIPPED
+    done = run()
+    return {"bodies": done.bodies, "requests": done.requests, "longest_ms": done.longest_ms}
 
 
 def trim_task_failures() -> dict[str, Any]:

@@ -292,5 +292,7 @@ def _columns(usage: Usage | None) -> Mapping[str, Any]:
         "reasoning_tokens": usage.reasoning_tokens,
         "audio_input_tokens": usage.audio_input_tokens,
         "audio_output_tokens": usage.audio_output_tokens,
+        "web_searches": usage.web_searches,
+        "service_tier": usage.service_tier,
         "usage_source": UsageSource(usage.source).value,
     }

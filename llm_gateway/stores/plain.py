@@ -20,6 +20,7 @@ from llm_gateway.engine.ports import Settlement
 MAX_INT = 2**31 - 1
 MAX_SMALL = 2**15 - 1
 MAX_MONEY = 2**62
+_WORDS = ("usage_source", "service_tier")
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
@@ -47,7 +48,7 @@ def plain(s: Settlement) -> dict[str, Any]:
         "decision": as_json(s.decision),
     }
     for name, value in s.usage.items():
-        row[name] = value if name == "usage_source" else _whole(value, MAX_TOKENS)
+        row[name] = short(value or "", 20) if name in _WORDS else _whole(value, MAX_TOKENS)
     if target is not s.opened.target:
         row["provider_id"] = target.provider.id
         row["model_id"] = target.model.id

@@ -36,7 +36,7 @@ class Held(NamedTuple):
 
 _USAGE = (
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens",
-    "audio_input_tokens", "audio_output_tokens", "usage_source",
+    "audio_input_tokens", "audio_output_tokens", "web_searches", "service_tier", "usage_source",
 )  # fmt: skip
 
 _OPENED = (
@@ -122,9 +122,9 @@ class Writer:
     def completed(self, settlement: Mapping[str, Any], flags: str) -> None:
         """What an orphaned row could not know. Its state and its cost stay."""
         row = settlement["row"]
-        usage = [row.get(name) for name in _USAGE[:-1]]
+        usage = [row.get(name) for name in _USAGE[:-2]]
         source = row.get("usage_source") or "estimated"
-        values = (row["attempt_count"], *usage, source, row["served_model"], row["decision"], flags[:100])
+        values = (row["attempt_count"], *usage, row.get("service_tier") or "", source, row["served_model"], row["decision"], flags[:100])
         self._many(self._complete, [(*values, self.uuid(settlement["id"]))])
         self._attempts([settlement])
 
@@ -142,6 +142,7 @@ class Writer:
         for s in settlements:
             row = s["row"]
             values = [row.get(name) for name in _SETTLED]
+            values[_TIER] = row.get("service_tier") or ""
             values[0] = at(row["finished_at"])
             values[-1] = row.get("decision")
             rows.append((*values, self.uuid(s["id"])))
@@ -246,6 +247,7 @@ class Writer:
 
 
 _STARTED = _ATTEMPT.index("started_at")
+_TIER = _SETTLED.index("service_tier")
 
 
 def _literal(value: Any, sqlite: bool) -> str:

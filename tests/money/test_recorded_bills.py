@@ -69,6 +69,7 @@ V4_FLASH = (price(input="0.14", output="0.28", cache_read="0.028"),)
 GROK_3_MINI = (price(input="0.30", output="0.50", cache_read="0.075"),)
 GROK_43 = (price(input="1.25", output="2.50", cache_read="0.20"),)
 GROK_41 = (price(input="0.20", output="0.50", cache_read="0.05"),)
+GROK_4_FAST = (price(input="0.20", output="0.50", cache_read="0.05", web_search="0.005"),)
 OSS_20B = (price(input="0.05", output="0.20"),)
 
 
@@ -151,6 +152,11 @@ BILLS = (
     Bill("openai-compatible/responses-stream/raw_cot_stream_openrouter-0", R, OSS_20B, 78 * 50 + 37 * 200, "0.0000113"),
     Bill("openai-compatible/responses-stream/xai_grok-4-1-fast-non*", R, GROK_43, 125 * 1250 + 448 * 200 + 125 * 2500, "0.00055835"),
     Bill("openai-compatible/responses/xai_grok-4-1-fast-non*", R, GROK_43, (598 - 192) * 1250 + 192 * 200 + 98 * 2500, "0.0007909"),
+    # A search of X costs what a search of the web does: 5 USD per thousand.
+    Bill(
+        "openai-compatible/responses-stream/x_search_streaming-0", R, GROK_4_FAST,
+        (4070 - 3519) * 200 + 3519 * 50 + 617 * 500 + 5_000_000, "0.00559465",
+    ),
     # xAI counts its reasoning outside the completion: total 493 = 32 + 31 + 430.
     Bill("openai-compatible/chat/tool_round_trip_1-0", C, GROK_3_MINI, 30 * 300 + 2 * 75 + (31 + 430) * 500),
     # More cached tokens (403) than the prompt has (347): never a negative remainder.

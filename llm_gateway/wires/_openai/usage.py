@@ -27,6 +27,12 @@ def _output(reported: int | None, prompt: int | None, total: int | None) -> int 
     return max(reported or 0, total - prompt) if reported is not None or total > prompt else reported
 
 
+def _searches(tools: Mapping[str, Any]) -> int | None:
+    """xAI's own: searches of the web and of X cost the same."""
+    found = [n for name in ("web_search_calls", "x_search_calls") if (n := count(tools.get(name))) is not None]
+    return sum(found) if found else None
+
+
 def decode_usage(block: Any, service_tier: str | None = None, web_searches: int | None = None) -> Usage | None:
     """Usage of chat completions, embeddings or responses; ``None`` when the block tells nothing. ``web_searches`` stands where the
     block itself counts none."""
@@ -48,7 +54,7 @@ def decode_usage(block: Any, service_tier: str | None = None, web_searches: int 
     searches = _first(
         block.get("num_search_queries"),
         _object(block.get("server_tool_use")).get("web_search_requests"),
-        _object(block.get("server_side_tool_usage_details")).get("web_search_calls"),
+        _searches(_object(block.get("server_side_tool_usage_details"))),
         web_searches,
     )
     return Usage(

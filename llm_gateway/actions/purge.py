@@ -1,0 +1,107 @@
+"""Retention: what is old goes, table by table and team by team, in steps so short that no request waits for them.
+
+Rows are looked for without a lock and deleted in transactions of about :data:`STEP_S`. Ledger entries, rollups and closed statements are
+never purged: they are what sums are proved by. Erasing a subject takes texts and identifiers away and leaves the figures.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from llm_gateway.models import Attempt, RequestBody, RequestLog, Team
+
+# No lock is held for longer than 200 ms; steps aim at a tenth of it, for the machine may be busy.
+STEP_S = 0.02
+FIRST_CHUNK, SMALLEST, LARGEST = 50, 10, 400
+PAUSE_S = 0.005
+
+
+class Purged(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows deleted, and the longest that one step held a lock."""
+
+    bodies: int = 0
+    requests: int = 0
+    longest_ms: float = 0.0
+
+
+def purge(now: datetime | None = None, *, team: Team | None = None, bodies_only: bool = False, days: int | None = None) -> Purged:
+    """Delete what is older than each team's retention (``days`` instead, where given). ``bodies_only``: prompts and answers, not rows."""
+    now = now or timezone.now()
+    steps = _Steps()
+    bodies = requests = 0
+    for one in [team] if team else Team.objects.order_by("pk"):
+        edge = now - timedelta(days=days if days is not None else _days(one))
+        bodies += steps.run(RequestBody.objects.filter(request__team=one, created_at__lt=edge), _delete_bodies)
+        if not bodies_only:
+            old = RequestLog.objects.filter(~Q(state="open"), team=one, created_at__lt=edge)
+            requests += steps.run(old, _delete_requests)
+    return Purged(bodies=bodies, requests=requests, longest_ms=round(steps.longest_s * 1000, 1))
+
+
+def erase_subject(subject: str, *, team: Team | None = None) -> int:
+    """Take one person out of the log: texts deleted, metadata emptied, wherever ``metadata.user_id`` or ``metadata.user`` is ``subject``.
+    Figures stay. Returns how many requests it touched."""
+    if not subject:
+        raise ValueError("whom to erase must be named")
+    mine = RequestLog.objects.filter(~Q(state="open"), Q(metadata__user_id=subject) | Q(metadata__user=subject))
+    return _Steps().run(mine.filter(team=team) if team is not None else mine, _erase)
+
+
+class _Steps:
+    """Chunks in the order of the primary key, of a size that follows what they cost."""
+
+    def __init__(self) -> None:
+        self.size = FIRST_CHUNK
+        self.longest_s = 0.0
+        self._pause = threading.Event()
+
+    def run(self, rows: QuerySet[Any], work: Callable[[Sequence[UUID]], object]) -> int:
+        total = 0
+        last: UUID | None = None
+        while ids := list((rows if last is None else rows.filter(pk__gt=last)).order_by("pk").values_list("pk", flat=True)[: self.size]):
+            last = ids[-1]
+            began = time.perf_counter()
+            with transaction.atomic():
+                locked = time.perf_counter()
+                work(ids)
+            ended = time.perf_counter()
+            # On SQLite the lock is taken by BEGIN; waiting for it holds nobody up.
+            self.longest_s = max(self.longest_s, ended - (locked if connection.vendor == "sqlite" else began))
+            total += len(ids)
+            wanted = self.size * STEP_S / max(ended - locked, 1e-4)
+            self.size = int(min(LARGEST, max(SMALLEST, min(wanted, self.size * 2))))
+            self._pause.wait(PAUSE_S)
+        return total
+
+
+def _days(team: Team) -> int:
+    return team.retention_days if team.retention_days is not None else int(settings.COGO["retention_days"])
+
+
+# Without Django's collector, which would read every row and its relations first.
+
+
+def _delete_bodies(ids: Sequence[UUID]) -> None:
+    RequestBody.objects.filter(pk__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
+
+
+def _delete_requests(ids: Sequence[UUID]) -> None:
+    _delete_bodies(ids)
+    Attempt.objects.filter(request_id__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
+    RequestLog.objects.filter(pk__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
+
+
+def _erase(ids: Sequence[UUID]) -> None:
+    _delete_bodies(ids)
+    RequestLog.objects.filter(pk__in=ids).update(metadata={"erased": True}, user_id=None)
