@@ -66,7 +66,7 @@ def host(gateway_server: GatewayServer) -> Iterator[Host]:
 @pytest.mark.parametrize("dialect", FORMATS)
 def test_a_stream_in_the_callers_format_is_relayed_byte_for_byte(gateway: GatewayServer, host: Host, dialect: str) -> None:
     slug, body = FORMATS[dialect]
-    draw = random.Random(7)  # noqa: S311
+    draw = random.Random(7)
     bodies = [body, chat(b"\r\n"), chat(b"\r")] if dialect == "openai_chat" else [body]
     more = {"stream_options": {"include_usage": True}} if dialect == "openai_chat" else {}
     for sent in bodies:

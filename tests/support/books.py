@@ -7,9 +7,10 @@ def unbalanced() -> list[str]:
     """What is wrong, a sentence each; empty when all is well."""
     from django.db.models import Q, Sum
 
+    from llm_gateway.actions.audit import audit
     from llm_gateway.models import Budget, LedgerEntry, RequestLog
 
-    found = []
+    found = [f"{finding.code} {finding.title}: {finding.offenders}" for finding in audit(strict=True) if not finding.ok]
     still_open = list(RequestLog.objects.filter(state="open").values_list("pk", "asked_model"))
     if still_open:
         found.append(f"rows still open: {still_open}")
@@ -22,6 +23,4 @@ def unbalanced() -> list[str]:
         )
         if budget.posted_nusd != (sums["posted"] or 0) or budget.held_nusd != (sums["held"] or 0):
             found.append(f"budget {budget.name}: {budget.posted_nusd} posted, {budget.held_nusd} held, ledger says {sums}")
-        if budget.hard and budget.posted_nusd + budget.held_nusd > budget.limit_nusd:
-            found.append(f"budget {budget.name} is over its limit")
     return found

@@ -21,6 +21,7 @@ import pytest
 from llm_gateway.simulator import ThreadedSimulator
 
 from .books import unbalanced
+from .process import Process
 from .rows import Rows
 from .speaking import Answer, Speaker
 
@@ -265,3 +266,24 @@ def gateway(gateway_server: GatewayServer) -> Iterator[GatewayServer]:
     gateway_server.forget()
     yield gateway_server
     gateway_server.check()
+
+
+@pytest.fixture(scope="module")
+def standing_rows(test_database: None, django_db_blocker: Any) -> Iterator[Rows]:
+    """Rows and a simulator without a gateway in this process."""
+    with django_db_blocker.unblock(), ThreadedSimulator(latency_ms=0, chunk_ms=0, seed=1) as simulator:
+        rows = Rows(simulator)
+        rows.fill()
+        try:
+            yield rows
+        finally:
+            rows.empty()
+
+
+@pytest.fixture
+def process(standing_rows: Rows) -> Iterator[Process]:
+    process = Process()
+    yield process
+    if process.process.poll() is None:
+        process.ended(0.1)
+    assert not (found := unbalanced()), "\n".join(found)

@@ -51,7 +51,7 @@ def upstream() -> Iterator[Upstream]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_POST(self) -> None:  # noqa: N802  # the library's name
+        def do_POST(self) -> None:  # the library's name
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             state.asked.append(Asked(self.path, {name.lower(): value for name, value in self.headers.items()}, body))
             self.send_response(state.status)
