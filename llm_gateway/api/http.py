@@ -49,9 +49,15 @@ def request_id(value: UUID) -> str:
     return str(value)
 
 
+def id_headers(value: UUID) -> tuple[tuple[bytes, bytes], ...]:
+    """The id under the names that the SDKs read: OpenAI's, and Anthropic's."""
+    text = request_id(value).encode()
+    return (b"x-request-id", text), (b"request-id", text)
+
+
 def error_headers(error: GatewayError, call_id: UUID) -> tuple[tuple[bytes, bytes], ...]:
     """``x-should-retry`` keeps SDKs from multiplying our own retries; a wait is given in whole seconds, rounded up, and in milliseconds."""
-    headers = [JSON, (b"x-request-id", request_id(call_id).encode()), (b"x-should-retry", b"true" if error.retryable else b"false")]
+    headers = [JSON, *id_headers(call_id), (b"x-should-retry", b"true" if error.retryable else b"false")]
     if error.retry_after_s is not None:
         seconds = max(0.0, error.retry_after_s)
         headers.append((b"retry-after", str(-int(-seconds // 1)).encode()))
@@ -62,7 +68,7 @@ def error_headers(error: GatewayError, call_id: UUID) -> tuple[tuple[bytes, byte
 def summary_headers(summary: Summary) -> tuple[tuple[bytes, bytes], ...]:
     target = summary.target
     headers = [
-        (b"x-request-id", request_id(summary.id).encode()),
+        *id_headers(summary.id),
         (b"x-cogo-model", ascii_header(summary.served_model)),
         (b"x-cogo-attempts", str(len(summary.attempts)).encode()),
         (b"x-cogo-cost", format_usd(summary.cost_nusd).encode()),
@@ -80,7 +86,7 @@ def stream_headers(answer: StreamAnswer) -> tuple[tuple[bytes, bytes], ...]:
     """What is known when the first content is in hand; the cost is in the log row and, natively, in the last event."""
     provider = answer.target.provider
     headers = [
-        (b"x-request-id", request_id(answer.id).encode()),
+        *id_headers(answer.id),
         (b"x-cogo-model", ascii_header(answer.model)),
         (b"x-cogo-provider", ascii_header(provider.slug)),
         (b"x-cogo-attempts", str(answer.attempts).encode()),

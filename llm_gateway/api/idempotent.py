@@ -21,7 +21,7 @@ from llm_gateway.wiring import gateway
 
 from .http import HttpCall, HttpReply, request_id
 
-_OWN = frozenset({"x-request-id", "x-cogo-cost", "content-length"})
+_OWN = frozenset({"x-request-id", "request-id", "x-cogo-cost", "content-length"})
 
 
 class Claim:
@@ -131,6 +131,7 @@ def repeated(stored: Stored, original: UUID, replay_id: str) -> list[tuple[str, 
     return [
         *headers,
         ("x-request-id", replay_id),
+        ("request-id", replay_id),
         ("x-cogo-cost", format_usd(0)),
         ("x-cogo-idempotent-replay", "true"),
         ("x-cogo-original-request", request_id(original)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from llm_gateway.api.http import JSON, HttpCall, HttpReply, request_id, summary_headers
+from llm_gateway.api.http import JSON, HttpCall, HttpReply, id_headers, summary_headers
 from llm_gateway.core.errors import GatewayError, ModelNotFound, UpstreamError
 from llm_gateway.engine.calls import Call, WholeAnswer
 from llm_gateway.engine.tokens import count_chat
@@ -41,7 +41,7 @@ async def count(http: HttpCall, dialect: Dialect, path: Mapping[str, str], keepe
             await found.pipeline.note(call)
     except GatewayError as error:
         return refuse(dialect, error, http)
-    headers = (JSON, (b"x-request-id", request_id(http.id).encode()), _ESTIMATED)
+    headers = (JSON, *id_headers(http.id), _ESTIMATED)
     return HttpReply(headers=headers, body=counters.get(dialect.name).encode_response(tokens))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from llm_gateway.api.http import JSON, HttpCall, HttpReply, request_id
+from llm_gateway.api.http import JSON, HttpCall, HttpReply, id_headers
 from llm_gateway.core import json
 from llm_gateway.core.catalog import Target
 from llm_gateway.core.chat import ChatRequest
@@ -233,4 +233,4 @@ def _missing(response_id: str) -> NotFound:
 
 
 def _json(http: HttpCall, value: object) -> HttpReply:
-    return HttpReply(headers=(JSON, (b"x-request-id", request_id(http.id).encode())), body=json.dumps(value))
+    return HttpReply(headers=(JSON, *id_headers(http.id)), body=json.dumps(value))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from llm_gateway.api.http import JSON, HttpCall, HttpReply, request_id
+from llm_gateway.api.http import JSON, HttpCall, HttpReply, id_headers
 from llm_gateway.core import json
 from llm_gateway.core.catalog import Snapshot
 from llm_gateway.engine.resolve import unknown, usable_names
@@ -83,7 +83,7 @@ def _model(snapshot: Snapshot, name: str) -> dict[str, object]:
 
 
 def _json(value: object, http: HttpCall) -> HttpReply:
-    return HttpReply(headers=(JSON, (b"x-request-id", request_id(http.id).encode())), body=json.dumps(value))
+    return HttpReply(headers=(JSON, *id_headers(http.id)), body=json.dumps(value))
 
 
 routes.add("POST", _BASE + r"/.+:generateContent", GENERATE, generate_content)
