@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.db.models import Q
-from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
@@ -17,24 +14,13 @@ from llm_gateway.api.native.openapi import documented
 from llm_gateway.api.native.shapes import Cost, Shape
 from llm_gateway.api.native.views import AsyncAPIView
 from llm_gateway.core.catalog import Identity
-from llm_gateway.core.errors import InvalidRequest
 from llm_gateway.core.money import format_usd, to_nusd
-from llm_gateway.models import ClientKey
 
+from .api_asking import BETWEEN, SELECTING, between, filters, read
 from .performance import Compared, Metrics, performance_comparison, performance_metrics
-from .queries import Filters
 from .statistics import Interval
 
-DEFAULT_RANGE = timedelta(days=30)
-LONGEST_RANGE = timedelta(days=800)
-FILTERS = {
-    "model": "Name of the model that served.",
-    "provider": "Its provider's slug.",
-    "strategy": "The strategy that chose.",
-    "client": "Name or public id of a client key.",
-    "from": "From this ISO 8601 date or time on (UTC where it names no zone); 30 days ago when absent.",
-    "to": "Before this ISO 8601 date or time; now when absent.",
-}
+FILTERS = {**SELECTING, **BETWEEN}
 _PARAMETERS = [OpenApiParameter(name, str, description=text) for name, text in FILTERS.items()]
 
 
@@ -62,7 +48,7 @@ class TokenSums(Shape, frozen=True, kw_only=True):
 
 class MetricsBody(Shape, frozen=True, kw_only=True):
     """``success_rate``: share of the ``answered`` requests, those that were to be answered and not refused, cancelled or replayed.
-    ``cost`` sums the known costs; ``unknown_cost_requests`` are not in it."""
+    ``cost`` sums the known costs and the corrections booked in that time; ``unknown_cost_requests`` are not in it."""
 
     requests: int
     answered: int
@@ -118,7 +104,7 @@ class PerformanceMetrics(AsyncAPIView):
 
     @documented("performance_metrics", "Performance figures", answer=PerformanceMetricsBody, parameters=_PARAMETERS)
     async def get(self, request: Request) -> PerformanceMetricsBody:
-        return await sync_to_async(_metrics)(self.identity, read(request.query_params))
+        return await sync_to_async(_metrics)(self.identity, read(request.query_params, FILTERS))
 
 
 class PerformanceComparison(AsyncAPIView):
@@ -128,34 +114,18 @@ class PerformanceComparison(AsyncAPIView):
 
     @documented("performance_comparison", "Models compared", answer=PerformanceComparisonBody, parameters=_PARAMETERS)
     async def get(self, request: Request) -> PerformanceComparisonBody:
-        return await sync_to_async(_comparison)(self.identity, read(request.query_params))
-
-
-def read(params: Any) -> dict[str, str]:
-    """The filters of a query string; an unknown or repeated one is refused, never ignored."""
-    found: dict[str, str] = {}
-    for name in params:
-        if name == "format":  # which page to draw
-            continue
-        values = params.getlist(name)
-        if name not in FILTERS:
-            raise InvalidRequest(f"There is no filter `{name[:40]}`; use {', '.join(FILTERS)}.", param=name[:40])
-        if len(values) != 1 or "\x00" in values[0] or len(values[0]) > 200:
-            raise InvalidRequest(f"`{name}` takes one value of at most 200 characters.", param=name)
-        if values[0]:
-            found[name] = values[0]
-    return found
+        return await sync_to_async(_comparison)(self.identity, read(request.query_params, FILTERS))
 
 
 def _metrics(identity: Identity, asked: dict[str, str]) -> PerformanceMetricsBody:
-    since, until = _range(asked)
-    metrics = performance_metrics(since, until, _filters(identity, asked))
+    since, until = between(asked)
+    metrics = performance_metrics(since, until, filters(identity, asked))
     return PerformanceMetricsBody(since=since, until=until, **_body(metrics))
 
 
 def _comparison(identity: Identity, asked: dict[str, str]) -> PerformanceComparisonBody:
-    since, until = _range(asked)
-    found = performance_comparison(since, until, _filters(identity, asked))
+    since, until = between(asked)
+    found = performance_comparison(since, until, filters(identity, asked))
     return PerformanceComparisonBody(since=since, until=until, models=[_compared(entry) for entry in found])
 
 
@@ -193,37 +163,3 @@ def _body(metrics: Metrics) -> dict[str, Any]:
 
 def _interval(found: Interval | None) -> IntervalBody | None:
     return None if found is None else IntervalBody(low=found.low, high=found.high)
-
-
-def _filters(identity: Identity, asked: dict[str, str]) -> Filters:
-    """What was asked for, within what the caller may see. A client that is not there, or not in the caller's team, has no figures."""
-    team = identity.team_id if identity.client_key_id is not None else None
-    client = None
-    if "client" in asked:
-        rows = ClientKey.objects.filter(Q(name=asked["client"]) | Q(public_id=asked["client"]))
-        client = (rows.filter(team_id=team) if team is not None else rows).values_list("pk", flat=True).first() or -1
-    return Filters(
-        team_id=team, client_key_id=client, model=asked.get("model"), provider=asked.get("provider"), strategy=asked.get("strategy")
-    )
-
-
-def _range(asked: dict[str, str]) -> tuple[datetime, datetime]:
-    until = _moment("to", asked["to"]) if "to" in asked else timezone.now()
-    since = _moment("from", asked["from"]) if "from" in asked else until - DEFAULT_RANGE
-    if since >= until:
-        raise InvalidRequest("`from` has to be before `to`.", param="from")
-    if until - since > LONGEST_RANGE:
-        raise InvalidRequest(f"At most {LONGEST_RANGE.days} days can be asked for at once.", param="from")
-    return since, until
-
-
-def _moment(name: str, value: str) -> datetime:
-    try:
-        found = parse_datetime(value)
-        if found is None and (day := parse_date(value)) is not None:
-            found = datetime.combine(day, time.min)
-        if found is not None and 2000 <= found.year <= 2200:
-            return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise InvalidRequest(f"`{name}` has to be an ISO 8601 date or time, such as 2026-11-22T10:00:00Z.", param=name)

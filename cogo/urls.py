@@ -7,6 +7,7 @@ urlpatterns = [
     path("admin/reports/", include("analytics.urls")),
     path("admin/", admin.site.urls),
     path("api/ai-models/performance/", include("analytics.api_urls")),
+    path("api/ai-models/reports/", include("analytics.api_report_urls")),
     path("", include("llm_gateway.api.urls")),
 ]
 

@@ -61,10 +61,11 @@ _MEASURES = (
 
 def _lines(asked: Asked) -> Iterator[tuple[Any, ...]]:
     """Newest days first, then the dearest."""
-    step = timedelta(days=DAYS_AT_ONCE) if "day" in asked.group_by else asked.end - asked.start
-    end = asked.end
+    end = min(asked.end, queries.today(asked.now) + timedelta(days=1))
     while end > asked.start:
-        begin = max(asked.start, end - step)
+        begin = asked.start
+        if "day" in asked.group_by:  # cut between days
+            begin = max(begin, queries.today(end - timedelta(microseconds=1)) - timedelta(days=DAYS_AT_ONCE - 1))
         cells = queries.spend(asked.group_by, begin, end, asked.filters)
         names = Names(asked.group_by, cells)
         for key, cell in sorted(cells.items(), key=lambda item: _order(asked.group_by, item)):

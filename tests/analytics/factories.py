@@ -102,6 +102,13 @@ def request(at: datetime, key: ClientKey | None, served: LanguageModel | None, *
     return RequestLog.objects.create(**(values | more))
 
 
+def correction(row: RequestLog | None, amount_nusd: int, at: datetime) -> LedgerEntry:
+    """Of the request's own cost, as a rerate or a late settlement books it."""
+    return LedgerEntry.objects.create(
+        request=row, kind="adjustment", state="posted", amount_nusd=amount_nusd, created_at=at, resolved_at=at, note="rerate"
+    )
+
+
 def attempt(row: RequestLog, number: int = 1, outcome: str = "ok", **more: Any) -> Attempt:
     values: dict[str, Any] = {
         "provider": row.provider,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,43 +9,14 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from llm_gateway.api.native import host
-from llm_gateway.core.catalog import Identity, Scope
-from llm_gateway.core.errors import Unauthenticated
+from llm_gateway.core.catalog import Scope
 from tests.analytics import factories
+from tests.analytics.doors import Door, program
 
 pytestmark = pytest.mark.django_db
 AT = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
 RANGE = {"from": "2026-11-18", "to": "2026-11-19T00:00:00Z"}
 METRICS, COMPARISON = "/api/ai-models/performance/metrics", "/api/ai-models/performance/comparison"
-
-
-class Door:
-    """Identities by the word a test presents as its key."""
-
-    def __init__(self) -> None:
-        self.known: dict[str, Identity] = {}
-
-    def identify(self, presented: str) -> Identity:
-        try:
-            return self.known[presented]
-        except KeyError:
-            raise Unauthenticated("The client key is not known.") from None
-
-    def staff_identity(self, user: Any) -> Identity:
-        return Identity(client_key_id=None, public_id="", name=user.username, team_id=0, team="", scopes=frozenset(Scope))
-
-
-@pytest.fixture
-def door() -> Iterator[Door]:
-    found = Door()
-    with host.hosted(found):  # type: ignore[arg-type]
-        yield found
-
-
-def program(door: Door, word: str, team_id: int, *scopes: Scope) -> dict[str, str]:
-    door.known[word] = Identity(client_key_id=1, public_id=word, name=word, team_id=team_id, team="t", scopes=frozenset(scopes))
-    return {"Authorization": f"Bearer {word}"}
 
 
 def get(url: str, headers: dict[str, str], **query: str) -> Any:
