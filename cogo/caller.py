@@ -83,8 +83,8 @@ def too_large(cap: int) -> BodyTooLarge:
 
 
 class Watch:
-    """Sees a caller leave, keeps a quiet stream alive, and gives up on one that no longer reads: then the serving task is cancelled and ``gone``
-    is true, ``stalled`` too in the last case."""
+    """Sees a caller leave, keeps a quiet stream alive, and gives up on one that no longer reads: then the serving task is cancelled and
+    ``gone`` is true, ``stalled`` too in the last case."""
 
     __slots__ = (
         "_heartbeat_s", "_last", "_owner", "_reader", "_receive", "_send", "_stall_s", "_task", "_timer", "_watching", "gone", "heartbeat",
@@ -163,8 +163,8 @@ class Watch:
 
 
 def hang_up(send: Send) -> None:
-    """Drop a connection whose other side does not read: closing it politely would wait for that side for ever. uvicorn's own objects are the
-    only way to it from an ASGI application; without them there is nothing to do."""
+    """Drop a connection whose other side does not read: closing it politely would wait for that side for ever. uvicorn's own objects are
+    the only way to it from an ASGI application; without them there is nothing to do."""
     transport = getattr(getattr(send, "__self__", None), "transport", None)
     if transport is not None:
         transport.abort()

@@ -287,9 +287,8 @@ class Door:
         native = scope["path"].startswith(NATIVE)
         call_id = Gateway.new_id()
         try:
-            if native:
-                if "cookie" not in headers or "authorization" in headers or "x-api-key" in headers:
-                    gateway().identify(_presented(headers))
+            if native and ("cookie" not in headers or "authorization" in headers or "x-api-key" in headers):
+                gateway().identify(_presented(headers))
             _declared(headers, self._cap)
             if native:
                 await self._enter()

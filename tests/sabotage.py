@@ -13,6 +13,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.sabotage_engine import ENGINE
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -111,6 +113,8 @@ SABOTAGES = (
         ("tests/strategies/test_switching.py", "-k", "every_worker"),
     ),
 )
+
+SABOTAGES += tuple(Sabotage(*fields) for fields in ENGINE)
 
 
 def survives(one: Sabotage) -> bool:

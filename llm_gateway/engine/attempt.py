@@ -41,8 +41,8 @@ class Prepared(msgspec.Struct, frozen=True):
 
 
 def prepare(call: Call, target: Target, ceiling: int | None, force_stream: bool = False) -> Prepared:
-    """Build the provider's request. ``ceiling``: a limit on output tokens to set. Raises :class:`UnsupportedParameter` when this target cannot do
-    what the caller asks."""
+    """Build the provider's request. ``ceiling``: a limit on output tokens to set. Raises :class:`UnsupportedParameter` when this target
+    cannot do what the caller asks."""
     provider = target.provider
     service = services.get(provider.service)
     wire = wires.get(provider.wire)
@@ -107,13 +107,13 @@ def _facts(service: str, wire: str, upstream_id: str, window: int | None, limit:
 
 
 class Attempt:
-    """Use: ``await begin()``; then either :attr:`body` / :attr:`response` hold a whole answer, or :attr:`held` the first frames with content and
-    :meth:`more` brings the rest. Every fault is :class:`AttemptFailed`. End with :meth:`finish` or :meth:`abort`."""
+    """Use: ``await begin()``; then either :attr:`body` / :attr:`response` hold a whole answer, or :attr:`held` the first frames with
+    content and :meth:`more` brings the rest. Every fault is :class:`AttemptFailed`. End with :meth:`finish` or :meth:`abort`."""
 
     __slots__ = (
-        "_chunks", "_clocks", "_decoder", "_last_event", "_marked", "_response", "_scope", "_started", "aborted", "body", "bytes_received", "first_event_ms",
-        "held", "prepared", "request_sent", "response", "started_at", "status", "tally", "target", "unmarked",
-        "upstream_request_id",
+        "_chunks", "_clocks", "_decoder", "_last_event", "_marked", "_response", "_scope", "_started", "aborted", "body",
+        "bytes_received", "first_event_ms", "held", "prepared", "request_sent", "response", "started_at", "status", "tally",
+        "target", "unmarked", "upstream_request_id",
     )  # fmt: skip
 
     def __init__(self, target: Target, prepared: Prepared, clocks: Clocks, keep_text: bool) -> None:

@@ -19,11 +19,10 @@ from llm_gateway.wires import Inbound
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One authenticated request.
 
-    ``kind`` is how it is logged: ``chat``, ``generate``, ``analyze``, ``test``, ``embeddings``. ``model`` may be empty: the active strategy. ``stream``:
-    the caller wants events. ``deadline_s``: seconds from now it is willing to wait. ``headers``: the caller's own (lower-case names),
-    of which a service passes what it allows. ``sticky``: user or session the strategy keeps together. ``raw``: the caller can take the provider's own bytes when the
-    wire is its own dialect.
-    """
+    ``kind`` is how it is logged: ``chat``, ``generate``, ``analyze``, ``test``, ``embeddings``. ``model`` may be empty: the active
+    strategy. ``stream``: the caller wants events. ``deadline_s``: seconds from now it is willing to wait. ``headers``: the caller's own
+    (lower-case names), of which a service passes what it allows. ``sticky``: user or session the strategy keeps together. ``raw``: the
+    caller can take the provider's own bytes when the wire is its own dialect. """
 
     id: UUID
     kind: str
@@ -44,7 +43,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One upstream call as it is logged. Times in milliseconds; ``started_at`` Unix seconds; ``outcome``: ok, failed, cancelled, partial."""
+    """One upstream call as it is logged. Times in milliseconds; ``started_at`` Unix seconds; ``outcome``: ok, failed, cancelled,
+    partial."""
 
     number: int
     provider_id: int
@@ -97,8 +97,8 @@ class WholeAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FrameStream(Protocol):
-    """Batches of frames. ``aclose`` may be called at any time, before the first batch and after the last, and more than once; ``stalled``: the
-    caller did not take what it was sent."""
+    """Batches of frames. ``aclose`` may be called at any time, before the first batch and after the last, and more than once;
+    ``stalled``: the caller did not take what it was sent."""
 
     def __aiter__(self) -> FrameStream: ...
     async def __anext__(self) -> list[Frame]: ...
@@ -109,10 +109,9 @@ class StreamAnswer:
     """The first content event is in hand; more follow.
 
     ``frames`` yields batches of frames. Its last batch comes after the settlement is committed, and ``summary`` is set by then. It raises
-    :class:`~llm_gateway.core.errors.GatewayError` when the stream fails (settled, too): the face ends with its dialect's error event and no end
-    mark. Close it (``aclose``) when the caller leaves, even if nothing was read. ``passthrough``: the frames' raw bytes are the caller's own
-    dialect.
-    """
+    :class:`~llm_gateway.core.errors.GatewayError` when the stream fails (settled, too): the face ends with its dialect's error event and
+    no end mark. Close it (``aclose``) when the caller leaves, even if nothing was read. ``passthrough``: the frames' raw bytes are the
+    caller's own dialect. """
 
     __slots__ = ("attempts", "frames", "id", "model", "passthrough", "strategy", "summary", "target")
 

@@ -34,9 +34,9 @@ class Considered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """``error``: what the caller would be told at once; ``None`` when the first of ``considered`` would be tried. ``names``: the models that
-    the name means, in order; empty where a strategy chooses. ``budgets``: ids that ``hold_nusd`` would be reserved against,
-    those of the first target included."""
+    """``error``: what the caller would be told at once; ``None`` when the first of ``considered`` would be tried. ``names``: the models
+    that the name means, in order; empty where a strategy chooses. ``budgets``: ids that ``hold_nusd`` would be reserved against, those of
+    the first target included."""
 
     asked: str
     strategy: str

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, GatewayError, InternalError, NoHealthyDeployment, from_failure
 from llm_gateway.core.events import collect
-from llm_gateway.policies.deadline import Clocks
+from llm_gateway.policies.deadline import DEFAULT_CLOCKS, Clocks
 from llm_gateway.providers import services
 
 from .calls import Call, StreamAnswer, Summary, WholeAnswer
@@ -43,7 +43,7 @@ class Pipeline:
         gate: KeyGate,
         owner: TaskOwner,
         observers: Sequence[Observer] = (),
-        defaults: Clocks = Clocks(),
+        defaults: Clocks = DEFAULT_CLOCKS,
     ) -> None:
         self.catalog = catalog
         self.journal = journal
@@ -119,8 +119,8 @@ class Pipeline:
         await self._finished(Rejection(call=call, at=time.time(), error=error, state=state))
 
     def counts(self, call: Call) -> bool:
-        """Whether the target that would be tried first counts tokens itself: asked in its own format any host may, in another only a service
-        that is known to. Raises as :meth:`whole` would, without logging."""
+        """Whether the target that would be tried first counts tokens itself: asked in its own format any host may, in another only a
+        service that is known to. Raises as :meth:`whole` would, without logging."""
         made = plan(call, self.catalog.snapshot(), self.health, datetime.now(UTC), 0.0)
         provider = made.order[0].provider
         return provider.wire == call.inbound.dialect or services.get(provider.service).facts.counts_tokens

@@ -54,8 +54,8 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that ended without an upstream call. ``state``: ``rejected``; ``failed`` where no deployment was to be had; ``ok``, without an
-    error, where the gateway itself had the answer."""
+    """A request that ended without an upstream call. ``state``: ``rejected``; ``failed`` where no deployment was to be had; ``ok``,
+    without an error, where the gateway itself had the answer."""
 
     call: Call
     at: float
@@ -81,7 +81,8 @@ class Journal(Protocol):
 
 
 class Health(Protocol):
-    """What is known of deployments. ``admit`` takes the half-open probe's place; each admitted attempt ends in exactly one of the others."""
+    """What is known of deployments. ``admit`` takes the half-open probe's place; each admitted attempt ends in exactly one of the
+    others."""
 
     def admit(self, target: Target) -> str | None:
         """``None`` when the target may be tried, else the reason in a few words."""

@@ -20,8 +20,8 @@ log = logging.getLogger("cogo.engine")
 
 
 class Relay:
-    """Iterates over batches of frames. Settles exactly once however it ends: by its end, by a failure, by cancellation, or by :meth:`aclose`
-    before, between or after its frames. No generator: one that was never stepped could not clean up after itself."""
+    """Iterates over batches of frames. Settles exactly once however it ends: by its end, by a failure, by cancellation, or by
+    :meth:`aclose` before, between or after its frames. No generator: one that was never stepped could not clean up after itself."""
 
     __slots__ = ("_answer", "_attempt", "_failure", "_finished", "_held", "_over", "_pipeline", "_run")
 

@@ -18,8 +18,8 @@ NAMED = "named"
 
 
 class Resolution(msgspec.Struct, frozen=True, kw_only=True):
-    """``strategy`` is ``None`` for a named model, whose ``targets`` are already in order. ``tiers`` numbers each target's place in an alias list;
-    targets of one tier differ only in their key. ``skipped``: (what, why) of what could not even become a target."""
+    """``strategy`` is ``None`` for a named model, whose ``targets`` are already in order. ``tiers`` numbers each target's place in an
+    alias list; targets of one tier differ only in their key. ``skipped``: (what, why) of what could not even become a target."""
 
     targets: tuple[Target, ...]
     tiers: tuple[int, ...] = ()

@@ -33,8 +33,8 @@ class ClientStalled(GatewayError):
 
 
 class Run:
-    """Collects attempts; knows what they cost. ``current`` is the attempt whose answer is being received, ``admitted`` the target whose end has yet
-    to be reported to health."""
+    """Collects attempts; knows what they cost. ``current`` is the attempt whose answer is being received, ``admitted`` the target whose
+    end has yet to be reported to health."""
 
     __slots__ = (
         "_deadline",
@@ -196,8 +196,8 @@ class Run:
         return from_failure(failure, named_model=self.plan.resolution.named)
 
     def final_error(self, error: GatewayError) -> GatewayError:
-        """What the caller is told when nothing is left to try: its own deadline comes before a provider's fault. What may be tried again later
-        says when: the shortest wait of all candidates, at most a minute, or some seconds where none named one."""
+        """What the caller is told when nothing is left to try: its own deadline comes before a provider's fault. What may be tried again
+        later says when: the shortest wait of all candidates, at most a minute, or some seconds where none named one."""
         remaining = self.remaining_s
         if remaining is not None and remaining <= 0:
             return DeadlineExceeded("The request's own deadline passed before an answer came.")
@@ -211,12 +211,13 @@ class Run:
         return ShuttingDown("The gateway is shutting down; send the request again.", retry_after_s=2)
 
     def _money(self) -> tuple[int | None, int]:
-        """(cost, what budgets are charged). What providers reported is charged in full; what is only feared (estimates, whole holds, unknown
-        prices) never takes the sum above the hold, or a second attempt could take a budget past its limit."""
+        """(cost, what budgets are charged). What providers reported is charged in full; what is only feared (estimates, whole holds,
+        unknown prices) never takes the sum above the hold, or a second attempt could take a budget past its limit."""
         hold = self.opening.hold_nusd
         reported = sum(r.cost_nusd or 0 for r in self.records if r.billed == BillingRule.REPORTED)
         unknown = any(r.cost_nusd is None for r in self.records)
-        feared = sum(hold if r.cost_nusd is None else r.cost_nusd for r in self.records if r.billed != BillingRule.REPORTED or r.cost_nusd is None)
+        rest = [r.cost_nusd for r in self.records if r.billed != BillingRule.REPORTED or r.cost_nusd is None]
+        feared = sum(hold if cost is None else cost for cost in rest)
         charged = reported + min(feared, max(0, hold - reported))
         return None if unknown else charged, charged
 

@@ -23,13 +23,12 @@ from llm_gateway.core.events import (
 )
 from llm_gateway.core.usage import Usage
 
-
 _OF_A_CHOICE = (*CONTENT, Finish)
 
 
 class Tally:
-    """Fed with every frame in order. ``extra``: something came after the end. ``chars`` counts all generated text, thoughts and tool arguments included; ``text`` keeps it only
-    where asked."""
+    """Fed with every frame in order. ``extra``: something came after the end. ``chars`` counts all generated text, thoughts and tool
+    arguments included; ``text`` keeps it only where asked."""
 
     __slots__ = ("_finished", "chars", "content", "done", "extra", "failure", "finish", "keep", "model", "text", "usage")
 

@@ -161,7 +161,7 @@ class _Inflater:
                 part = self._object.decompress(data, READ_BYTES)
                 data = self._object.unconsumed_tail
                 self._out += len(part)
-                if self._out > MAX_RESPONSE_BYTES or (self._out > 4 << 20 and self._out > self.MAX_RATIO * self._in):
+                if self._out > MAX_RESPONSE_BYTES or (self._out > 1 << 20 and self._out > self.MAX_RATIO * self._in):
                     raise AttemptFailed(Failure(kind=_K.TOO_LARGE_RESPONSE, message="the compressed answer is too large"))
                 parts.append(part)
         except zlib.error:
@@ -170,8 +170,8 @@ class _Inflater:
 
 
 class _GuardedResolver(AbstractResolver):
-    """Resolves and lets only addresses through that a provider may have (never those of a cloud's metadata service): checked here, these very addresses are connected to, so that a second answer of
-    the name server cannot lead elsewhere."""
+    """Resolves and lets only addresses through that a provider may have (never those of a cloud's metadata service): checked here, these
+    very addresses are connected to, so that a second answer of the name server cannot lead elsewhere."""
 
     def __init__(self, *, allow_private: bool) -> None:
         self._inner = aiohttp.ThreadedResolver()

@@ -34,8 +34,8 @@ _LEAST_FIRST_EVENT_S = 1.0
 
 
 class Trying:
-    """Keeps two balances: every admitted target is reported back exactly once (succeeded, failed or released), and every live attempt leaves
-    ``live``. What is admitted at the moment is ``run.admitted``."""
+    """Keeps two balances: every admitted target is reported back exactly once (succeeded, failed or released), and every live attempt
+    leaves ``live``. What is admitted at the moment is ``run.admitted``."""
 
     def __init__(self, *, journal: Journal, health: DeploymentHealth, upstream: Upstream, gate: KeyGate, defaults: Clocks) -> None:
         self.journal = journal
@@ -63,8 +63,8 @@ class Trying:
         )
 
     async def content(self, run: Run) -> Attempt:
-        """The attempt whose answer (or its first content) is in hand. Raises the :class:`GatewayError` for the caller when nothing is left to
-        try; then nothing is admitted."""
+        """The attempt whose answer (or its first content) is in hand. Raises the :class:`GatewayError` for the caller when nothing is
+        left to try; then nothing is admitted."""
         target = run.admitted
         tries: dict[tuple[int, str], int] = {}
         last: GatewayError | None = None
@@ -83,37 +83,22 @@ class Trying:
             clocks = clocks_for(target.provider, run.remaining_s, self.defaults, streamed=prepared.streamed)
             attempt = Attempt(target, prepared, clocks, run.keep_text)
             count = tries[target.deployment] = tries.get(target.deployment, 0) + 1
-            self.live.add(attempt)
-            run.current = attempt
-            try:
-                await attempt.begin(self.upstream)
-            except AttemptFailed as error:
-                failure = error.failure
-            else:
+            failure = await self._begun(run, attempt, count)
+            if failure is None:
                 instead = await self._instead_of_empty(run, attempt)
                 if instead is None:
                     return attempt
                 target = instead
                 continue
-            self.live.discard(attempt)
-            run.current = None
-            if failure.kind is _K.STALE_CONNECTION and count > 1:
-                # Twice in a row is not a connection that had idled too long.
-                failure = msgspec.structs.replace(failure, kind=_K.RESET)
-            run.fail(attempt, failure)
-            if failure is self.ending:
-                self.release(run)
-                raise run.shutdown_error()
             if failure.code == "stream_required" and not prepared.streamed:
                 # The provider wants long answers streamed (its cap moved): the same request again, as a stream.
                 force_stream = True
                 continue
-            run.admitted = None
             if run.call.kind == "count_tokens" and failure.kind is _K.MODEL_GONE:
                 # A host without the endpoint says so with a 404, which tells nothing of the model.
-                self.health.released(target)
+                self.release(run)
             else:
-                self.health.failed(target, failure, attempt.elapsed_ms / 1000)
+                self.failed(run, failure, attempt.elapsed_ms / 1000)
             last = run.noted(failure)
             step = self._step(run, target, failure, count, clocks)
             if step.kind == "same":
@@ -129,6 +114,26 @@ class Trying:
         assert last is not None
         raise run.final_error(last)
 
+    async def _begun(self, run: Run, attempt: Attempt, count: int) -> Failure | None:
+        """``None`` with content in hand, else why there is none, recorded. ``count``: the attempts at this target, this one included."""
+        self.live.add(attempt)
+        run.current = attempt
+        try:
+            await attempt.begin(self.upstream)
+            return None
+        except AttemptFailed as error:
+            failure = error.failure
+        self.live.discard(attempt)
+        run.current = None
+        if failure.kind is _K.STALE_CONNECTION and count > 1:
+            # Twice in a row is not a connection that had idled too long.
+            failure = msgspec.structs.replace(failure, kind=_K.RESET)
+        run.fail(attempt, failure)
+        if failure is self.ending:
+            self.release(run)
+            raise run.shutdown_error()
+        return failure
+
     async def _instead_of_empty(self, run: Run, attempt: Attempt) -> Target | None:
         """The target to ask after an answer without content, where the strategy wants that and there is one (U23)."""
         if attempt.tally.content or not run.plan.option("retry_empty") or run.call.inbound.kind != "chat":
@@ -140,6 +145,7 @@ class Trying:
         try:
             following = await self._following(run)
         except BaseException:
+            self.release(run)
             run.admitted = answered
             raise
         if following is None:

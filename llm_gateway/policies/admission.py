@@ -29,7 +29,8 @@ def verdict(inside: int, waiting: int, limit: float) -> Verdict:
 
 
 def adjusted(limit: float, lags_s: Sequence[float], inside: int, most: int) -> float:
-    """The limit after another look at the loop's lag, given the latest of them: lower while it stays late, higher again otherwise. Between :data:`FLOOR` and ``most``."""
+    """The limit after another look at the loop's lag, given the latest of them: lower while it stays late, higher again otherwise.
+    Between :data:`FLOOR` and ``most``."""
     floor = float(min(FLOOR, most))
     if len(lags_s) >= LOOKS and min(lags_s) > LAG_S:
         return max(floor, min(limit, float(max(inside, 1))) * DECREASE)

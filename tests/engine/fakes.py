@@ -121,6 +121,7 @@ class FakeJournal:
         self.settled: list[Settlement] = []
         self.rejected: list[Rejection] = []
         self.refuse_open: GatewayError | None = None
+        self.refuse_reserve: GatewayError | None = None
 
     async def open(self, opening: Opening) -> None:
         await asyncio.sleep(0)
@@ -131,6 +132,8 @@ class FakeJournal:
 
     async def reserve(self, opening: Opening, target: Target, hold_nusd: int) -> None:
         await asyncio.sleep(0)
+        if self.refuse_reserve:
+            raise self.refuse_reserve
         self.reserved.append(target)
         self._log.append("reserve")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import pytest
@@ -38,10 +39,8 @@ SCENES: dict[str, tuple[bool, Callable[[], list[Script]]]] = {
 
 
 async def play(rig: Rig, stream: bool) -> None:
-    try:
+    with contextlib.suppress(GatewayError):
         await (rig.stream() if stream else rig.whole())
-    except GatewayError:
-        pass
 
 
 @pytest.mark.parametrize("scene", SCENES)
@@ -128,6 +127,17 @@ async def test_nothing_is_sent_when_the_row_cannot_be_written(error: GatewayErro
     assert rig.log == ["reject"]
     assert rig.journal.rejected[0].state == "rejected"
     await rig.balanced()
+
+
+async def test_a_target_whose_own_budget_is_used_up_is_passed_over() -> None:
+    rig = Rig(_DOWN, _DOWN)
+    rig.journal.refuse_reserve = BudgetExhausted("used up")
+    with pytest.raises(GatewayError) as caught:
+        await rig.whole()
+    assert caught.value.code == "upstream_unreachable"
+    await rig.balanced()
+    assert rig.log.count("send") == 2
+    assert any(skip["why"] == "used up" for skip in rig.journal.settled[0].decision["skipped"])
 
 
 async def test_after_content_nothing_else_is_tried() -> None:

@@ -19,4 +19,5 @@ def test_every_dialect_is_answered_through_every_wire(gateway: GatewayServer, di
         assert answer.terminals == (1 if stream else 0), (slug, answer.body)
         row = gateway.row(answer)
         assert (row.state, row.attempt_count, row.usage_source) == ("ok", 1, "reported"), slug
-        assert row.cost_nusd and row.cost_nusd > 0, slug
+        assert row.cost_nusd, slug
+        assert row.cost_nusd > 0, slug

@@ -11,11 +11,11 @@ DIALECTS = tuple(OWN)
 
 @dataclass(frozen=True)
 class Row:
-    """``fault``: the simulator's spec, or ``slug!`` for a provider that is broken itself. ``error``: the attempt's class. ``billed``: the rule of
-    a failed attempt (``charged``: what was reported, else an estimate). ``state``: what health says afterwards: ``none``, ``failure`` (counted, still in), ``cooling``, ``off`` (row in the
-    database), ``key`` (the key's own state). ``wait``: a Retry-After is due. ``alone``: attempts with one candidate (0: one, or two where the provider asks for
-    a retry or names a short wait). ``then``: the answer of
-    the second candidate (``next``) or none (``stop``)."""
+    """``fault``: the simulator's spec, or ``slug!`` for a provider that is broken itself. ``error``: the attempt's class. ``billed``: the
+    rule of a failed attempt (``charged``: what was reported, else an estimate). ``state``: what health says afterwards: ``none``,
+    ``failure`` (counted, still in), ``cooling``, ``off`` (row in the database), ``key`` (the key's own state). ``wait``: a Retry-After is
+    due. ``alone``: attempts with one candidate (0: one, or two where the provider asks for a retry or names a short wait). ``then``: the
+    answer of the second candidate (``next``) or none (``stop``)."""
 
     name: str
     fault: str

@@ -217,7 +217,8 @@ class GatewayServer:
 
 @contextlib.contextmanager
 def running(blocker: Any, **overrides: Any) -> Iterator[GatewayServer]:
-    """A server with its rows; every table is emptied at the end. ``overrides`` change the door's settings (``drain_s``, ``max_in_flight`` …)."""
+    """A server with its rows; every table is emptied at the end. ``overrides`` change the door's settings (``drain_s``, ``max_in_flight``
+    …)."""
     with blocker.unblock(), ThreadedSimulator(latency_ms=0, chunk_ms=0, seed=1, keep_bodies=True) as simulator:
         rows = Rows(simulator)
         rows.fill()
