@@ -14,6 +14,11 @@ from .access import ClientKey, Team
 from .providers import LanguageModel, Provider, ProviderKey
 
 
+_TROUBLED = (
+    Q(state="partial") | Q(state="failed") | Q(state="client_cancelled") | Q(state="rejected") | Q(state="orphaned") | Q(state="replayed")
+)
+
+
 class RequestLog(models.Model):
     """Narrow on purpose: it is the table that grows. The id is a time-ordered UUID, so its order is the order of arrival."""
 
@@ -76,9 +81,12 @@ class RequestLog(models.Model):
         verbose_name = "request"
         indexes = [
             models.Index(fields=["created_at"], name="request_created"),
-            models.Index(fields=["client_key", "created_at"], name="request_client"),
-            models.Index(fields=["model", "created_at"], name="request_model"),
+            # With the id, which orders by arrival, a page of the list is a piece of the index and nothing is sorted.
+            models.Index(fields=["client_key", "id"], name="request_of_client"),
+            models.Index(fields=["model", "id"], name="request_of_model"),
             models.Index(fields=["lease_until"], name="request_open", condition=Q(state="open")),
+            # A request that goes well never enters it. Spelled with OR: SQLite's planner does not see through IN.
+            models.Index(fields=["state", "id"], name="request_troubled", condition=_TROUBLED),
         ]
         constraints = [
             models.CheckConstraint(

@@ -99,7 +99,10 @@ class LedgerEntry(models.Model):
     class Meta:
         ordering = ["-id"]
         verbose_name_plural = "ledger entries"
-        indexes = [models.Index(fields=["budget", "period_id", "state"], name="ledger_budget_state")]
+        indexes = [
+            models.Index(fields=["budget", "period_id", "state"], name="ledger_budget_state"),
+            models.Index(fields=["created_at"], name="ledger_adjusted", condition=Q(kind="adjustment")),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["request", "budget"], condition=Q(kind="request"), name="ledger_one_hold"),
             models.CheckConstraint(condition=Q(state__in=["held", "posted", "voided", "expired"]), name="ledger_state"),
