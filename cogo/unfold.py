@@ -101,6 +101,8 @@ UNFOLD = {
                     _page("Budgets", "savings", "budget"),
                     _page("Prices", "sell", "price"),
                     _page("Ledger", "menu_book", "ledgerentry"),
+                    _page("Alerts", "notifications", "alert"),
+                    _page("Closed months", "task", "statement"),
                 ],
             },
             {

@@ -14,12 +14,21 @@ from django.db.models.functions import Coalesce, Greatest
 from django.db.models.lookups import GreaterThan
 from django.utils import timezone
 
-from llm_gateway.core.money import format_usd
-from llm_gateway.models import Attempt, Budget, LedgerEntry, RequestLog
+from llm_gateway.core.money import cost_nusd, format_usd
+from llm_gateway.core.usage import Usage
+from llm_gateway.models import Attempt, Budget, LedgerEntry, Price, RequestLog, Statement
+from llm_gateway.stores.catalog import rate_of
 
 # An expired open row is closed by the next sweep of any worker.
 SWEEP = timedelta(seconds=30)
 SHOWN = 10
+# How many of the newest bills a strict audit works out again.
+BILLS = 100_000
+COUNTS = (
+    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens",
+    "audio_input_tokens", "audio_output_tokens", "web_searches",
+)  # fmt: skip
+_COUNTED = ("chat", "generate", "analyze", "test", "embeddings")
 _CHARGED = ("ok", "partial", "failed", "client_cancelled", "orphaned")
 
 
@@ -76,7 +85,7 @@ def _budgets(strict: bool) -> list[Finding]:
         for row in LedgerEntry.objects.exclude(budget=None)
         .order_by()
         .values("budget_id", "period_id", "state")
-        .annotate(amount=Sum("amount_nusd"), over=Sum(Greatest(F("amount_nusd") - F("held_nusd"), 0), filter=Q(kind="request")))
+        .annotate(amount=Sum("amount_nusd"), over=Sum(Greatest(F("amount_nusd") - F("held_nusd"), 0)))
     }
     posted, held, limit = [], [], []
     total_posted = total_held = 0
@@ -109,6 +118,7 @@ def _ledger() -> list[Finding]:
     entries = LedgerEntry.objects.order_by()
     unresolved = entries.filter(Q(state="held", resolved_at__isnull=False) | (~Q(state="held") & Q(resolved_at=None)))
     empty_handed = entries.filter(state__in=("voided", "expired")).exclude(amount_nusd=0)
+    unresolved_corrections = entries.filter(kind="adjustment").exclude(state="posted", held_nusd=0)
     twice = entries.filter(kind="request").values("request_id", "budget_id").annotate(n=Count("pk")).filter(n__gt=1)
     closed = entries.filter(state="held", request__isnull=False).exclude(request__state="open")
     count = entries.count()
@@ -122,6 +132,7 @@ def _ledger() -> list[Finding]:
             [f"request {row['request_id']}, budget {row['budget_id']}: {row['n']} entries" for row in twice[:SHOWN]],
             broken=twice.count(),
         ),
+        _rows("M3d", "a correction is posted at once and holds nothing", entries.filter(kind="adjustment").count(), unresolved_corrections),
         _rows("M4", "nothing is held for a request that has ended", entries.filter(state="held").count(), closed),
     ]
 
@@ -156,9 +167,48 @@ def _strict() -> list[Finding]:
             ended.filter(state__in=("ok", "partial")).count(),
             silent,
         ),
+        _bills(),
+        _statements(),
         _rows("L2a", "every upstream attempt of an ended request has its row", ended.count(), uncounted),
         _rows("L2b", "no attempt began before its request was written", Attempt.objects.count(), early),
     ]
+
+
+def _bills() -> Finding:
+    """The newest rows that explain themselves (one billed attempt, reported counts, nothing rounded down to a hold): tokens times the price
+    they name is their cost. A price row that was edited since shows here; editing is what ``effective_from`` is there to avoid."""
+    prices = {price.pk: rate_of(price) for price in Price.objects.all()}
+    rows = RequestLog.objects.filter(
+        state="ok", usage_source="reported", attempt_count=1, price_id__in=list(prices), cost_nusd__isnull=False, kind__in=_COUNTED
+    )
+    looked_at, broken, wrong = 0, 0, []
+    for row in rows.order_by("-pk")[:BILLS].iterator(chunk_size=1000):
+        looked_at += 1
+        usage = Usage(**{name: getattr(row, name) for name in COUNTS})
+        expected = cost_nusd(usage, prices[row.price_id or 0])
+        if expected != row.cost_nusd:
+            broken += 1
+            if len(wrong) < SHOWN:
+                wrong.append(f"request {row.pk}: cost {_usd(row.cost_nusd or 0)}, its tokens at its price {_usd(expected)}")
+    return _finding("M6", "a reported answer costs its tokens at the price it names", looked_at, wrong, broken=broken)
+
+
+def _statements() -> Finding:
+    """Closed months against the log, where all of it is still there."""
+    wrong = []
+    statements = list(Statement.objects.select_related("team"))
+    for closed in statements:
+        in_lines = sum(line["cost_nusd"] for line in closed.lines)
+        if closed.total_nusd != closed.cost_nusd + closed.adjustments_nusd or closed.cost_nusd != in_lines:
+            wrong.append(f"statement {closed.pk} {closed.month}: lines {_usd(in_lines)}, cost {_usd(closed.cost_nusd)}")
+            continue
+        rows = RequestLog.objects.filter(team=closed.team, created_at__gte=closed.start, created_at__lt=closed.end, simulated=False)
+        now = rows.exclude(state__in=("open", "rejected", "replayed")).aggregate(n=Count("pk"), cost=Sum("cost_nusd"))
+        if now["n"] == closed.requests and (now["cost"] or 0) != closed.cost_nusd:
+            wrong.append(
+                f"statement {closed.pk} {closed.month}: closed at {_usd(closed.cost_nusd)}, its rows sum to {_usd(now['cost'] or 0)}"
+            )
+    return _finding("M7", "a closed month adds up and its rows have not changed", len(statements), wrong)
 
 
 def _rows(code: str, title: str, looked_at: int, offenders: QuerySet[Any]) -> Finding:

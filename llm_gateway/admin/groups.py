@@ -53,6 +53,8 @@ ROLES: Mapping[str, Mapping[str, str]] = {
         "llm_gateway.price": FULL,
         "llm_gateway.budget": FULL,
         "llm_gateway.ledgerentry": VIEW,
+        "llm_gateway.alert": VIEW,
+        "llm_gateway.statement": VIEW,
         "llm_gateway.team": VIEW,
         "llm_gateway.requestlog": VIEW,
         "llm_gateway.attempt": VIEW,

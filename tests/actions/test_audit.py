@@ -9,7 +9,8 @@ import pytest
 from django.utils import timezone
 
 from llm_gateway.actions.audit import audit
-from llm_gateway.models import Attempt, Budget, LedgerEntry, RequestLog, Team
+from llm_gateway.actions.close_month import draw_up
+from llm_gateway.models import Attempt, Budget, LanguageModel, LedgerEntry, Price, Provider, RequestLog, Team
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
@@ -48,9 +49,29 @@ def sound(team: Team) -> dict[str, Any]:
         "voided": entry(request(team, "failed", cost_nusd=0, usage_source=""), budget, "voided", 10, 0),
         "old": entry(request(team, cost_nusd=9), budget, "posted", 9, 9, period_id="2026-10"),
     }
+    rows |= _billed(team, over)
     attempt = Attempt.objects.create(request=done, number=1, provider_slug="x", upstream_id="m", outcome="ok", started_at=NOW)
     RequestLog.objects.filter(pk=done.pk).update(attempt_count=1)
     return {"budget": budget, "done": done, "running": running, "attempt": attempt, **rows}
+
+
+def _billed(team: Team, corrected: RequestLog) -> dict[str, Any]:
+    """An answer that explains its cost (10 tokens in, 5 out, at 1 and 2 USD per million), its closed month, and a correction."""
+    host = Provider.objects.create(slug="p", title="P", service="custom", wire="openai_chat", base_url="http://127.0.0.1:9/v1")
+    model = LanguageModel.objects.create(provider=host, upstream_id="m", name="m")
+    price = Price.objects.create(model=model, effective_from=NOW - timedelta(days=900), input=1, output=2)
+    then = NOW - timedelta(days=400)
+    billed = request(
+        team, created_at=then, finished_at=then, model=model, price_id=price.pk, input_tokens=10, output_tokens=5, cost_nusd=20_000,
+        attempt_count=1,
+    )  # fmt: skip
+    Attempt.objects.create(request=billed, number=1, provider_slug="x", upstream_id="m", outcome="ok", started_at=then)
+    statement = draw_up(team, f"{then:%Y-%m}")
+    statement.save()
+    adjusted = LedgerEntry.objects.create(
+        request=corrected, kind="adjustment", state="posted", amount_nusd=-5, created_at=NOW, resolved_at=NOW
+    )
+    return {"billed": billed, "price": price, "statement": statement, "adjusted": adjusted}
 
 
 def broken(strict: bool = True) -> list[str]:
@@ -83,6 +104,11 @@ SABOTAGE: dict[str, tuple[str, Callable[[dict[str, Any]], None]]] = {
     "a resolution without a moment": ("M3a", lambda s: update(s["posted"], resolved_at=None)),
     "a hold with a moment": ("M3a", lambda s: update(s["held"], resolved_at=NOW)),
     "a voided entry that charges": ("M3b", lambda s: update(s["voided"], amount_nusd=5)),
+    "a correction that holds": ("M3d", lambda s: update(s["adjusted"], state="held", held_nusd=0, amount_nusd=0, resolved_at=None)),
+    "a bill that is not its tokens": ("M6", lambda s: update(s["billed"], input_tokens=11)),
+    "a price edited under its bills": ("M6", lambda s: update(s["price"], input=2)),
+    "a closed month whose rows changed": ("M7", lambda s: update(s["billed"], cost_nusd=1)),
+    "a closed month that does not add up": ("M7", lambda s: update(s["statement"], lines=[])),
     "a charge unlike the cost": ("M2c", lambda s: update(s["done"], cost_nusd=101)),
     "an open row past its lease": ("L1a", lambda s: update(s["running"], lease_until=NOW - timedelta(minutes=2))),
     "an ended row with a lease": ("L1b", lambda s: update(s["done"], lease_until=NOW)),
@@ -120,5 +146,5 @@ def test_the_number_of_queries_does_not_grow_with_the_books(sound: dict[str, Any
     for number in range(20):
         Budget.objects.create(name=f"b{number}", team=team, limit_nusd=1000)
         request(team)
-    with django_assert_max_num_queries(32):
+    with django_assert_max_num_queries(40):
         assert broken() == []

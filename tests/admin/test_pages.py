@@ -11,7 +11,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django_q.models import Failure, OrmQ, Schedule, Success, Task
 
-from llm_gateway.models import Budget, DeploymentHealth, Heartbeat, LedgerEntry, RequestBody
+from llm_gateway.actions.close_month import draw_up
+from llm_gateway.models import Alert, Budget, DeploymentHealth, Heartbeat, LedgerEntry, RequestBody, Team
 from tests.analytics import factories
 
 pytestmark = pytest.mark.django_db
@@ -24,6 +25,8 @@ def fill() -> None:
     now = timezone.now()
     budget = Budget.objects.create(name="all", limit_nusd=10**9, posted_nusd=5, held_nusd=3)
     LedgerEntry.objects.create(budget=budget, created_at=now, amount_nusd=-5, kind="adjustment", state="posted")
+    Alert.objects.create(budget=budget, budget_name="<b>", kind="exhausted", threshold=100, limit_nusd=5, spent_nusd=5, created_at=now)
+    draw_up(Team.objects.earliest("pk"), "2026-05").save()
     DeploymentHealth.objects.create(provider_key=found["keys"]["openai"], upstream_id="x", state="open", since=now)
     Heartbeat.objects.create(name="tasks", at=now)
     Schedule.objects.create(func="llm_gateway.tasks.heartbeat", name="cogo:heartbeat", schedule_type="C", cron="* * * * *")

@@ -33,7 +33,8 @@ EXPECTED = {
     },
     "finance": {
         "llm_gateway.Provider": "l", "llm_gateway.LanguageModel": "l", "llm_gateway.Price": "lad", "llm_gateway.Budget": "lacd",
-        "llm_gateway.LedgerEntry": "l", "llm_gateway.Team": "l", "llm_gateway.RequestLog": "l",
+        "llm_gateway.LedgerEntry": "l", "llm_gateway.Team": "l", "llm_gateway.RequestLog": "l", "llm_gateway.Alert": "l",
+        "llm_gateway.Statement": "l",
     },
 }  # fmt: skip
 

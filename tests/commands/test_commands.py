@@ -218,13 +218,13 @@ def test_encryption_keys_are_made_and_rotated(host: Provider, settings: Any) -> 
 
 def test_the_audit_fails_when_an_invariant_does(host: Provider) -> None:
     code, out, _ = run("audit", "--strict")
-    assert (code, out.splitlines()[-1]) == (0, "all 14 invariants hold")
+    assert (code, out.splitlines()[-1]) == (0, "all 17 invariants hold")
     Budget.objects.create(name="b", limit_nusd=10, posted_nusd=4, period_id="2026-11")
     code, out, _ = run("audit")
     assert code == 1
     assert "FAIL M2a" in out
     assert "posted 0.000000004 USD, ledger 0.00 USD" in out
-    assert "1 of 10 invariants fail: M2a" in out
+    assert "1 of 11 invariants fail: M2a" in out
 
 
 @pytest.mark.django_db(transaction=True)
