@@ -22,7 +22,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     ``kind`` is how it is logged: ``chat``, ``generate``, ``analyze``, ``test``, ``embeddings``. ``model`` may be empty: the active
     strategy. ``stream``: the caller wants events. ``deadline_s``: seconds from now it is willing to wait. ``headers``: the caller's own
     (lower-case names), of which a service passes what it allows. ``sticky``: user or session the strategy keeps together. ``raw``: the
-    caller can take the provider's own bytes when the wire is its own dialect. """
+    caller can take the provider's own bytes when the wire is its own dialect."""
 
     id: UUID
     kind: str
@@ -111,7 +111,7 @@ class StreamAnswer:
     ``frames`` yields batches of frames. Its last batch comes after the settlement is committed, and ``summary`` is set by then. It raises
     :class:`~llm_gateway.core.errors.GatewayError` when the stream fails (settled, too): the face ends with its dialect's error event and
     no end mark. Close it (``aclose``) when the caller leaves, even if nothing was read. ``passthrough``: the frames' raw bytes are the
-    caller's own dialect. """
+    caller's own dialect."""
 
     __slots__ = ("attempts", "frames", "id", "model", "passthrough", "strategy", "summary", "target")
 
