@@ -144,8 +144,8 @@ def test_a_providers_error_raises_its_own_class(sdk: anthropic.Anthropic, status
 def test_the_gateways_own_errors(gateway: GatewayServer, sdk: anthropic.Anthropic) -> None:
     with pytest.raises(anthropic.AuthenticationError):
         sdk.with_options(api_key="wrong").messages.create(model="chat/m", messages=ASK, max_tokens=9)
+    narrow = sdk.with_options(api_key=gateway.issue("narrow", models=("sim-openai",)))
     with pytest.raises(anthropic.NotFoundError):
-        narrow = sdk.with_options(api_key=gateway.issue("narrow", models=("sim-openai",)))
         narrow.messages.create(model="nothing-here", messages=ASK, max_tokens=9)
     with pytest.raises(anthropic.BadRequestError) as refused:
         sdk.messages.create(model="gemini/m", messages=ASK, max_tokens=9, extra_body={"brand_new": 1})
@@ -186,13 +186,17 @@ def test_betas_and_new_fields_pass_on_the_same_wire(sdk: anthropic.Anthropic, re
     }  # fmt: skip
     replaying.serve(json.dumps(answer).encode())
     done = sdk.beta.messages.create(
-        model="up-claude/m", messages=ASK, max_tokens=9, betas=["context-1m-2025-08-07", "new-2026-11-01"], extra_body={"quite_new": {"deep": 1}}
+        model="up-claude/m",
+        messages=ASK,
+        max_tokens=9,
+        betas=["new-1", "new-2"],
+        extra_body={"quite_new": {"deep": 1}},
     )
     assert done.model_extra is not None
     assert done.model_extra["brand_new"] == [1]
     asked = replaying.asked[-1]
     assert asked.json["quite_new"] == {"deep": 1}
-    assert asked.headers["anthropic-beta"] == "context-1m-2025-08-07,new-2026-11-01"
+    assert asked.headers["anthropic-beta"] == "new-1,new-2"
 
 
 async def test_the_async_client(async_sdk: anthropic.AsyncAnthropic) -> None:

@@ -152,9 +152,9 @@ def test_a_providers_error_raises_its_own_class(sdk: openai.OpenAI, status: int,
 def test_the_gateways_own_errors(gateway: GatewayServer, sdk: openai.OpenAI) -> None:
     with pytest.raises(openai.AuthenticationError):
         sdk.with_options(api_key="wrong").chat.completions.create(model="chat/m", messages=ASK)
+    narrow = sdk.with_options(api_key=gateway.issue("one model", models=("sim-openai",)))
     with pytest.raises(openai.NotFoundError) as missing:
-        narrow = gateway.issue("one model", models=("sim-openai",))
-        sdk.with_options(api_key=narrow).chat.completions.create(model="nothing-here", messages=ASK)
+        narrow.chat.completions.create(model="nothing-here", messages=ASK)
     assert missing.value.code == "model_not_found"
     with pytest.raises(openai.BadRequestError) as unsupported:
         sdk.chat.completions.create(model="anthropic/m", messages=ASK, seed=1)

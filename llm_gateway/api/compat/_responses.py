@@ -64,45 +64,47 @@ class Turn:
         self._keep = False
         self._sent = b""
         self._previous: Kept | None = None
+        self._before: list[msgspec.Raw] = []
         self._input: list[msgspec.Raw] = []
         self.http = msgspec.structs.replace(http, body=self.body)
 
     async def body(self) -> bytes:
         """The caller's body, with the earlier turns before its input. Raises the caller's own errors."""
         body = self._sent = await self._http.body()
+        if b'"previous_response_id"' not in body:
+            return body
         try:
+            json.check(body)
             asked = _asked.decode(body)
-            own = _items_of(asked.input)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        except json.InvalidJson as error:
+            raise InvalidJsonBody(f"The body cannot be read: {error}") from None
+        except msgspec.DecodeError:
             return body  # the dialect says what is wrong with it
-        if asked.background:
-            raise UnsupportedParameter("The gateway answers while it is asked; leave `background` out.", param="background")
-        self._keep = asked.store is not False and not self._counting and self._store.keeps(self._identity)
-        self._input = own
         previous = asked.previous_response_id
         if previous is None:
             return body
         if not isinstance(previous, str):
             raise InvalidRequest("previous_response_id: Expected `str`.", param="previous_response_id")
-        try:
-            json.check(body)
-        except json.InvalidJson as error:
-            raise InvalidJsonBody(f"The body cannot be read: {error}") from None
         self._previous = await self._store.load(self._identity, previous)
         if self._previous is None:
             raise PreviousResponseNotFound(
                 f"Previous response with id '{previous[:100]}' not found; it expired, was not stored, or belongs to another key.",
                 param="previous_response_id",
             )
-        self._input = [*_items.decode(self._previous.input), *_said(self._previous.response), *own]
-        return json.edit_object(body, {"input": self._input}, ("previous_response_id",))
+        self._before = [*_items.decode(self._previous.input), *_said(self._previous.response)]
+        return json.edit_object(body, {"input": [*self._before, *_items_of(asked.input)]}, ("previous_response_id",))
 
     # Keeper.
 
     def complete(self, inbound: Inbound) -> Inbound:
-        hints = {"store": self._keep}
+        asked = _asked.decode(self._sent)  # checked and typed already
+        if asked.background:
+            raise UnsupportedParameter("The gateway answers while it is asked; leave `background` out.", param="background")
+        self._keep = asked.store is not False and not self._counting and self._store.keeps(self._identity)
+        self._input = [*self._before, *_items_of(asked.input)]
+        hints: dict[str, Any] = {"store": self._keep}
         if self._previous is not None:
-            hints["previous_response_id"] = self._previous.id  # type: ignore[assignment]
+            hints["previous_response_id"] = self._previous.id
             inbound = msgspec.structs.replace(inbound, sent=self._sent, sent_for=self._previous.credential_id)
         decoded = inbound.chat
 

@@ -1,0 +1,173 @@
+"""What ``/v1/responses`` remembers: whose it is, how long, on which wire, and that an answer never waits for it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.gateway import GatewayServer
+from tests.support.reading import read
+from tests.support.speaking import Answer
+
+WIRES = ("chat", "anthropic", "gemini", "responses")
+
+
+def ask(gateway: GatewayServer, model: str, words: Any, *, stream: bool = False, key: str | None = None, **more: Any) -> Answer:
+    body = {"model": model, "input": words, "stream": stream, "max_output_tokens": 100, **more}
+    return gateway.client("openai_responses", key).send("/v1/responses", body, stream)
+
+
+def object_of(answer: Answer) -> dict[str, Any]:
+    if not answer.stream:
+        return dict(answer.json)
+    return dict(next(data["response"] for name, data in answer.events if name == "response.completed"))
+
+
+def get(gateway: GatewayServer, path: str, method: str = "GET", key: str | None = None) -> Any:
+    headers = {"authorization": f"Bearer {key or gateway.rows.key}"}
+    return gateway.http.request(method, f"/v1/responses/{path}", headers=headers)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("second", WIRES)
+@pytest.mark.parametrize("first", WIRES)
+def test_a_conversation_goes_on_by_id_on_any_wire(gateway: GatewayServer, first: str, second: str, stream: bool) -> None:
+    gateway.simulator.control("script", steps=[{"text": "Blue it is."}, {"text": "You said blue."}])
+    one = object_of(ask(gateway, f"{first}/m", "My-colour-is-blue.", stream=stream))
+    mark = gateway.mark
+    two = object_of(ask(gateway, f"{second}/m", "What did I say?", stream=stream, previous_response_id=one["id"]))
+    sent = gateway.received(mark)[0]["body"]
+    if first == second == "responses":
+        assert f'"previous_response_id":"{one["id"]}"' in sent.replace(": ", ":")  # the provider remembers by itself
+    else:
+        assert sent.index("My-colour-is-blue.") < sent.index("Blue it is.") < sent.index("What did I say?")
+        assert one["id"] not in sent
+    if second != "responses" or first == second:  # what passes through is the provider's own word
+        assert two["previous_response_id"] == one["id"]
+    assert two["store"] is True
+
+
+def test_tool_calls_and_their_thoughts_are_remembered(gateway: GatewayServer) -> None:
+    gateway.rows.model("anthropic", "claude-haiku-4-5", max_output_tokens=8000)
+    gateway.refresh()
+    steps = [{"tool": "get_weather", "arguments": {"city": "Rome"}, "thinking": "Where is it?"}, {"text": "Rain."}]
+    gateway.simulator.control("script", steps=steps)
+    tools = [{"type": "function", "name": "get_weather", "parameters": {"type": "object", "properties": {}}}]
+    more: dict[str, Any] = {"tools": tools, "reasoning": {"effort": "low"}, "max_output_tokens": 4000}
+    one = ask(gateway, "anthropic/claude-haiku-4-5", "Rome?", **more)
+    call = read(one).calls[0]
+    mark = gateway.mark
+    result = [{"type": "function_call_output", "call_id": call.id, "output": "rain"}]
+    two = ask(gateway, "anthropic/claude-haiku-4-5", result, previous_response_id=one.json["id"], **more)
+    assert read(two).text == "Rain."
+    sent = json.loads(gateway.received(mark)[0]["body"])
+    kinds = [block["type"] for message in sent["messages"][1:] for block in message["content"]]
+    assert kinds == ["thinking", "tool_use", "tool_result"]
+
+
+def test_what_is_kept_can_be_read_listed_and_deleted(gateway: GatewayServer) -> None:
+    one = ask(gateway, "chat/m", "first").json
+    two = ask(gateway, "chat/m", [{"role": "user", "content": "second"}], previous_response_id=one["id"]).json
+    gateway.settle()
+    assert get(gateway, two["id"]).json() == two
+    listed = get(gateway, f"{two['id']}/input_items?order=asc").json()
+    said = [item["content"][0]["text"] for item in listed["data"]]
+    assert (said[0], said[-1], len(said)) == ("first", "second", 3)
+    assert listed["first_id"] == listed["data"][0]["id"]
+    page = get(gateway, f"{two['id']}/input_items?order=asc&limit=1&after={listed['first_id']}").json()
+    assert (page["data"], page["has_more"]) == (listed["data"][1:2], True)
+    assert get(gateway, two["id"], "DELETE").json() == {"id": two["id"], "object": "response", "deleted": True}
+    for method, path in (("GET", two["id"]), ("DELETE", two["id"]), ("GET", f"{two['id']}/input_items")):
+        gone = get(gateway, path, method)
+        assert gone.status_code == 404
+        assert gone.json()["error"]["code"] == "not_found"
+    assert ask(gateway, "chat/m", "third", previous_response_id=one["id"]).status == 200
+
+
+def test_nobody_else_can_go_on(gateway: GatewayServer) -> None:
+    one = ask(gateway, "chat/m", "mine").json
+    gateway.settle()
+    other = gateway.issue("of the same team")
+    refused = ask(gateway, "chat/m", "yours?", previous_response_id=one["id"], key=other)
+    assert refused.status == 400
+    assert refused.json["error"]["code"] == "previous_response_not_found"
+    assert refused.json["error"]["param"] == "previous_response_id"
+    assert get(gateway, one["id"], key=other).status_code == 404
+    assert get(gateway, one["id"], "DELETE", key=other).status_code == 404
+    assert get(gateway, one["id"]).status_code == 200
+
+
+def test_what_is_not_to_be_stored_is_not(gateway: GatewayServer) -> None:
+    from llm_gateway.models import StoredResponse
+
+    before = StoredResponse.objects.count()
+    one = ask(gateway, "chat/m", "forget me", store=False).json
+    failed = ask(gateway, "chat/fault:status:500", "x")
+    broken = ask(gateway, "chat/fault:err@2", "x", stream=True)
+    gateway.settle()
+    assert (failed.status, len(broken.errors)) == (502, 1)
+    assert StoredResponse.objects.count() == before
+    assert one["store"] is False
+    assert get(gateway, one["id"]).status_code == 404
+    assert ask(gateway, "chat/m", "go on", previous_response_id=one["id"]).code == "previous_response_not_found"
+
+
+def test_it_is_encrypted_expires_and_is_purged(gateway: GatewayServer) -> None:
+    from llm_gateway.actions.rotate_encryption import verify_encryption
+    from llm_gateway.models import StoredResponse
+    from llm_gateway.tasks import purge_responses
+
+    one = ask(gateway, "chat/m", "A secret: square-root.").json
+    gateway.settle()
+    row = StoredResponse.objects.get(response_id=one["id"])
+    assert row.ciphertext.startswith("v1.")
+    assert "square-root" not in row.ciphertext
+    assert row.expires_at - row.created_at == timedelta(hours=72)
+    assert not verify_encryption()
+    StoredResponse.objects.filter(pk=row.pk).update(expires_at=datetime.now(UTC))
+    assert get(gateway, one["id"]).status_code == 404
+    assert purge_responses()["deleted"] >= 1
+    assert not StoredResponse.objects.filter(pk=row.pk).exists()
+
+
+def test_a_store_that_is_away_costs_only_the_memory(gateway: GatewayServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    from llm_gateway.stores import responses
+
+    def away(*_: Any) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(responses, "_write", away)
+    one = ask(gateway, "chat/m", "hello")
+    assert one.status == 200
+    gateway.settle()
+    assert get(gateway, one.json["id"]).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [
+        ({"background": True}, "background"),
+        ({"previous_response_id": 7}, "previous_response_id"),
+        ({"previous_response_id": "resp_no"}, "previous_response_id"),
+    ],
+)
+def test_what_cannot_be_is_refused(gateway: GatewayServer, more: dict[str, Any], param: str) -> None:
+    answer = ask(gateway, "chat/m", "x", **more)
+    assert (answer.status, answer.json["error"]["param"]) == (400, param)
+
+
+def test_input_tokens_are_counted_with_what_came_before(gateway: GatewayServer) -> None:
+    one = ask(gateway, "chat/m", "word " * 300).json
+    body = {"model": "anthropic/m", "input": "and?"}
+
+    def count(**more: Any) -> Any:
+        headers = {"authorization": f"Bearer {gateway.rows.key}"}
+        return gateway.http.post("/v1/responses/input_tokens", json={**body, **more}, headers=headers)
+
+    alone, after = count(), count(previous_response_id=one["id"])
+    assert alone.headers["x-cogo-usage-source"] == after.headers["x-cogo-usage-source"] == "reported"
+    assert alone.json()["object"] == "response.input_tokens"
+    assert after.json()["input_tokens"] > alone.json()["input_tokens"] + 200
