@@ -53,7 +53,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     now = timezone.now()
     user = request.user
     reads = user.has_perm(MAY_READ)
-    parts: dict[str, Any] = {"steps": _steps(user), "banners": _banners(user, now)}
+    parts: dict[str, Any] = {"steps": _steps(user), "banners": _banners(user, now), "busy": RequestLog.objects.exists()}
     kpis: list[Kpi] = []
     if reads:
         kpis += _traffic(now)

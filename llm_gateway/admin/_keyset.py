@@ -1,9 +1,13 @@
-"""Paging through a table that grows without end: no count, no offset. Pages are cut by the time-ordered primary key."""
+"""Paging through a table that grows without end: no count, no offset. Pages are cut by the time-ordered primary key.
+
+A filter that no index answers looks at a bounded stretch of rows and says so, with a link to the next stretch: a rare thing in ten million
+rows must not read them all.
+"""
 
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -16,11 +20,17 @@ from unfold.views import ChangeList
 from ._base import ReadOnlyAdmin
 
 BEFORE, AFTER = "before", "after"
+# How many rows an unindexed filter looks at for one page.
+STRETCH = 30_000
 
 
 def first_id_at(moment: datetime) -> uuid.UUID:
     """The smallest id a row of ``moment`` or later can have, whatever bits of a version 7 UUID are used."""
     return uuid.UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
+
+
+def moment_of(key: uuid.UUID) -> datetime:
+    return datetime.fromtimestamp((key.int >> 80) / 1000, UTC)
 
 
 class KeysetPaginator(Paginator):  # type: ignore[type-arg]
@@ -43,6 +53,9 @@ class KeysetChangeList(ChangeList):
 
     older: str | None = None
     newer: str | None = None
+    # Where an unindexed filter stopped looking.
+    looked_at = 0
+    looked_to: datetime | None = None
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         asked = request.GET.copy()
@@ -64,19 +77,47 @@ class KeysetChangeList(ChangeList):
         self.paginator = self.model_admin.get_paginator(request, self.queryset, self.list_per_page)
 
     def _cut(self, queryset: QuerySet[Any]) -> tuple[list[Any], str | None, str | None]:
-        size = self.list_per_page
-        if self._after is not None:
-            found = list(queryset.filter(pk__gt=self._after).order_by("pk")[: size + 1])
-            more_newer, rows = len(found) > size, found[:size][::-1]
-            more_older = True
+        size, up = self.list_per_page, self._after is not None
+        start = self._after if up else self._before
+        edge = None if self._indexed() else self._edge(start, up)
+        page = queryset
+        if start is not None:
+            page = page.filter(pk__gt=start) if up else page.filter(pk__lt=start)
+        if edge is not None:
+            page = page.filter(pk__lte=edge) if up else page.filter(pk__gte=edge)
+        found = list(page.order_by("pk" if up else "-pk")[: size + 1])
+        rows = found[:size][::-1] if up else found[:size]
+        full = len(found) > size
+        if edge is not None and not full:
+            self.looked_at, self.looked_to = STRETCH, moment_of(edge)
+        first, last = (rows[0].pk, rows[-1].pk) if rows else (start, start)
+        further = edge is not None and not full  # nothing more here, but perhaps beyond
+        if up:
+            newer, older = (first if full else edge if further else None), last
         else:
-            page = queryset.filter(pk__lt=self._before) if self._before is not None else queryset
-            found = list(page.order_by("-pk")[: size + 1])
-            more_older, rows = len(found) > size, found[:size]
-            more_newer = self._before is not None
-        older = self.get_query_string({BEFORE: rows[-1].pk}) if rows and more_older else None
-        newer = self.get_query_string({AFTER: rows[0].pk}) if rows and more_newer else None
-        return rows, older, newer
+            newer, older = (None if start is None else first), (last if full else edge if further else None)
+        return rows, self._link(BEFORE, older), self._link(AFTER, newer)
+
+    def _link(self, side: str, key: Any) -> str | None:
+        return None if key is None else self.get_query_string({side: key})
+
+    def _indexed(self) -> bool:
+        """Nothing but what an index answers in the order of the list."""
+        given = [name for name in self.get_filters_params() if name not in self.model_admin.windows]
+        if len(given) != 1:
+            return not given
+        return given[0] in self.model_admin.indexed and (given[0], self.params_of(given[0])) not in self.model_admin.scanned
+
+    def params_of(self, name: str) -> str:
+        value = self.get_filters_params()[name]
+        return str(value[-1] if isinstance(value, list) else value)
+
+    def _edge(self, start: Any, up: bool) -> Any:
+        """The key of the last row that is looked at; ``None`` when the table ends before."""
+        keys = self.root_queryset.order_by("pk" if up else "-pk").values_list("pk", flat=True)
+        if start is not None:
+            keys = keys.filter(pk__gt=start) if up else keys.filter(pk__lt=start)
+        return next(iter(keys[STRETCH - 1 : STRETCH]), None)
 
 
 def _key(model: type[Model], text: str) -> Any:
@@ -88,8 +129,12 @@ def _key(model: type[Model], text: str) -> Any:
 
 
 class KeysetAdmin(ReadOnlyAdmin):
-    """A read-only list of a big table."""
+    """A read-only list of a big table. ``indexed``: filters that an index answers in the order of the list, when given alone; ``windows``:
+    those that only cut the range of keys; ``scanned``: values of indexed filters that the index leaves out."""
 
+    indexed: frozenset[str] = frozenset()
+    windows: frozenset[str] = frozenset()
+    scanned: frozenset[tuple[str, str]] = frozenset()
     paginator = KeysetPaginator
     show_full_result_count = False
     sortable_by = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -103,10 +103,13 @@ class HeartbeatAdmin(ReadOnlyAdmin):
     empty_title = "No sign of life yet"
     empty_hint = "Workers and scheduled jobs report here once they run."
 
+    @override
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Heartbeat]:
+        """What lives. The other rows are notes that jobs keep between their runs."""
+        return super().get_queryset(request).filter(Q(name=_verbs.CLUSTER) | Q(name__startswith="worker"))
+
     @admin.display(description="state")
     def alive(self, row: Heartbeat) -> str:
-        if row.name != _verbs.CLUSTER and not row.name.startswith("worker"):
-            return badge("note", "quiet", "What a job remembers between its runs.")
         return badge("alive", "good") if row.at >= timezone.now() - SILENT else badge("silent", "warn")
 
     @admin.display(description="last heard of", ordering="at")

@@ -160,6 +160,9 @@ class RequestLogAdmin(KeysetAdmin):
     change_form_outer_before_template = "admin/llm_gateway/request_head.html"
     change_form_outer_after_template = "admin/llm_gateway/request_decision.html"
     fieldsets = ()
+    indexed = frozenset({"client_key__id__exact", "model__id__exact", "state__exact"})
+    scanned = frozenset({("state__exact", "open")})
+    windows = frozenset({WhenFilter.parameter_name, DayFilter.parameter_name})
     HEAVY = ("decision", "metadata")
 
     @override

@@ -20,7 +20,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from llm_gateway.models import Strategy, StrategyActivation
 
-from . import _explain, _preview, _verbs
+from . import _explain, _preview, _settings, _verbs
 from ._base import GatewayAdmin, ReadOnlyAdmin
 from ._show import ago, badge, link
 
@@ -124,7 +124,11 @@ class StrategyAdmin(GatewayAdmin):
         row = self.get_object(request, object_id) if object_id else None
         if isinstance(row, Strategy):
             context |= {"strategy": row, "state_badge": self.state_badge(row), "help": _preview.help_of(row.kind)}
-            context["history"] = list(row.activations.select_related("by").order_by("-at", "-pk")[:20])
+            moments = row.activations.select_related("by").order_by("-at", "-pk")[:20]
+            context["history"] = [(moment, _settings.short(moment.settings)) for moment in moments]
+            context["settings"] = _settings.lines(row.settings)
+            defaults = context["help"].get("defaults", ())
+            context["defaults"] = [(str(name).replace("_", " "), _settings.brief(value)) for name, value in defaults]
             context["may_switch"] = self.has_change_permission(request, row)
         return super().changeform_view(request, object_id, form_url, context)
 
@@ -196,7 +200,7 @@ class StrategyAdmin(GatewayAdmin):
 
     @admin.display(description="settings")
     def settings_shown(self, row: Strategy) -> str:
-        return ", ".join(f"{k}: {v}" for k, v in row.settings.items()) if row.settings else "defaults"
+        return _settings.short(row.settings)
 
     @admin.display(description="last put in force")
     def since(self, row: Strategy) -> str:

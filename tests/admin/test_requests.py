@@ -177,3 +177,47 @@ def test_texts_are_plain_text(boss: Client) -> None:
     row = body("<script>alert(1)</script><b onload=x>")
     html = boss.get(reverse("admin:llm_gateway_requestlog_texts", args=[row.pk])).content.decode()
     assert "&lt;script&gt;alert(1)&lt;/script&gt;&lt;b onload=x&gt;" in html
+
+
+def test_an_unindexed_filter_looks_at_a_stretch_and_says_so(boss: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llm_gateway.admin._keyset.STRETCH", 40)
+    rows(100)
+    rare = [factories.request(NOON + timedelta(seconds=n, milliseconds=1), None, None, kind="analyze") for n in (2, 3, 97)]
+    seen: list[str] = []
+    url, pages = f"{LIST}?kind=analyze", 0
+    while url:
+        html = boss.get(url).content.decode()
+        pages += 1
+        seen += dict.fromkeys(shown(html))
+        older = re.search(r'href="(\?[^"]*before=[^"]+)"', html)
+        assert ("Look further back" in html) == bool(older) == (pages < 3)
+        url = f"{LIST}{older[1].replace('&amp;', '&')}" if older else ""
+    assert seen == [str(row.pk) for row in reversed(rare)]
+    assert "Looked at" not in boss.get(f"{LIST}?kind=analyze&before={rare[0].pk}").content.decode()
+    back = boss.get(f"{LIST}?kind=analyze&after={rare[1].pk}").content.decode()
+    assert shown(back) == []
+    assert "after=" in back
+
+
+@pytest.mark.parametrize("query", ["", "client_key__id__exact={key}", "model__id__exact={model}", "state__exact=failed", "when=30d"])
+def test_what_an_index_answers_is_not_cut(boss: Client, monkeypatch: pytest.MonkeyPatch, query: str) -> None:
+    monkeypatch.setattr("llm_gateway.admin._keyset.STRETCH", 5)
+    rows(60)
+    first = RequestLog.objects.first()
+    assert first is not None
+    RequestLog.objects.update(state="failed")
+    html = boss.get(f"{LIST}?{query.format(key=first.client_key_id, model=first.model_id)}").content.decode()
+    assert len(set(shown(html))) in ({50} if query != "when=30d" else {0, 50})
+    assert "Looked at" not in html
+
+
+@pytest.mark.parametrize(
+    ("where", "index"),
+    [({"client_key_id": 1}, "request_of_client"), ({"model_id": 1}, "request_of_model"), ({"state": "orphaned"}, "request_troubled")],
+)
+def test_a_page_of_a_client_a_model_or_a_bad_end_is_a_piece_of_an_index(where: dict[str, Any], index: str) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL scans a table of a few rows, whatever its indexes")
+    plan = RequestLog.objects.filter(**where).order_by("-pk")[:51].explain()
+    assert index in plan
+    assert "TEMP B-TREE" not in plan
