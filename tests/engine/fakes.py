@@ -203,7 +203,7 @@ IDENTITY = Identity(
 
 
 class FakeCatalog:
-    """Providers ``a``, ``b``, ``c`` with a model each, aliased in that order as ``abc``; ``c`` has a budget of its own."""
+    """Providers ``a``, ``b``, ``c`` with a model each, aliased as ``abc`` and ``acb``; ``c`` has a budget of its own."""
 
     def __init__(self) -> None:
         providers, credentials, models = {}, {}, {}
@@ -218,7 +218,7 @@ class FakeCatalog:
             providers=providers,
             credentials=credentials,
             models=models,
-            aliases={"abc": AliasInfo(name="abc", models=("a", "b", "c"))},
+            aliases={name: AliasInfo(name=name, models=tuple(name)) for name in ("abc", "acb")},
             strategies={"enterprise": StrategyInfo(name="enterprise", kind="enterprise", settings={})},
             active_strategy="enterprise",
             clients={},
