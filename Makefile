@@ -40,6 +40,9 @@ test: install-dev ## the everyday suite; no service needs to run (ARGS="-k name"
 test-slow: install-dev ## the slow lane: starts the whole gateway
 	$(VENV) -m pytest -q -n 2 -m slow $(ARGS)
 
+test-agents: install-dev ## let coding agents work through the gateway; installs them from npm and PyPI (COGO_AGENTS_DIR keeps them)
+	$(VENV) -m pytest -q -m agents tests/agents $(ARGS)
+
 test-postgres: install-dev ## the everyday suite on PostgreSQL and Redis (DATABASE_URL, REDIS_URL)
 	DATABASE_URL="$${DATABASE_URL:-postgres://postgres@127.0.0.1:5432/test}" REDIS_URL="$${REDIS_URL:-redis://127.0.0.1:6379/15}" \
 	$(VENV) -m pytest -q -n auto -m "not slow" $(ARGS)
