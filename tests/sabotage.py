@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.sabotage_engine import ENGINE
+from tests.sabotage_money import MONEY
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -114,7 +115,7 @@ SABOTAGES = (
     ),
 )
 
-SABOTAGES += tuple(Sabotage(*fields) for fields in ENGINE)
+SABOTAGES += tuple(Sabotage(*fields) for fields in (*ENGINE, *MONEY))
 
 
 def survives(one: Sabotage) -> bool:
