@@ -53,6 +53,7 @@ class ResponseStore:
         self._threaded = threaded
         self._ttl = timedelta(hours=ttl_h)
         self._waiting: dict[tuple[int, str], Kept] = {}
+        self._writing: dict[tuple[int, str], asyncio.Task[Any]] = {}
 
     def keeps(self, identity: Identity) -> bool:
         """A team that turned texts off has nothing kept, whatever its callers ask for."""
@@ -64,8 +65,9 @@ class ResponseStore:
         if identity.client_key_id is None or len(kept.id) > 200 or size > LARGEST or len(self._waiting) >= MOST_WAITING:
             log.warning("a response is not kept", extra={"response": kept.id[:200], "bytes": size, "waiting": len(self._waiting)})
             return
-        self._waiting[identity.client_key_id, kept.id] = kept
-        self._owner.start(self._write(identity, kept), "keep a response")
+        key = (identity.client_key_id, kept.id)
+        self._waiting[key] = kept
+        self._writing[key] = self._owner.start(self._write(identity, kept), "keep a response")
 
     async def load(self, identity: Identity, response_id: str) -> Kept | None:
         """What this key was answered under this id."""
@@ -82,11 +84,10 @@ class ResponseStore:
 
     async def delete(self, identity: Identity, response_id: str) -> bool:
         """Whether there was such a response."""
-        kept = await self.load(identity, response_id)
-        if kept is None:
+        if identity.client_key_id is None or await self.load(identity, response_id) is None:
             return False
-        while (identity.client_key_id, response_id) in self._waiting:
-            await asyncio.sleep(0.01)
+        if (writing := self._writing.get((identity.client_key_id, response_id))) is not None:
+            await asyncio.wait({writing})
         await self._threaded(_delete, identity, response_id)
         return True
 
@@ -98,6 +99,7 @@ class ResponseStore:
             log.warning("a response is not kept", extra={"response": kept.id, "reason": f"{type(error).__name__}: {error}"[:300]})
         finally:
             self._waiting.pop((identity.client_key_id, kept.id), None)
+            self._writing.pop((identity.client_key_id, kept.id), None)
 
 
 def place_of(row: StoredResponse) -> str:

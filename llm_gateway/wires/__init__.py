@@ -23,6 +23,6 @@ counters: Registry[Counter] = Registry("token counter", __name__)
 embedders: Registry[Embedder] = Registry("embedder", __name__)
 
 __all__ = [
-    "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "FreeTextCalls", "Inbound", "ModelFacts", "Reply", 
+    "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "FreeTextCalls", "Inbound", "ModelFacts", "Reply",
     "StreamDecoder", "StreamEncoder", "Wire", "counters", "dialects", "embedders", "left_out", "meters", "wires",
 ]  # fmt: skip

@@ -40,8 +40,8 @@ class Agent:
         """Nothing of this machine's environment but the path; nothing it may ask for at a terminal."""
         whole = {"PATH": os.environ["PATH"], "HOME": str(self.home), "TERM": "dumb", "CI": "1", "NO_COLOR": "1", **self.env, **env}
         done = subprocess.run(
-            [str(self.program), *arguments], cwd=self.work, env=whole, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            timeout=LIMIT_S, check=False,
+            [str(self.program), *arguments], cwd=self.work, env=whole, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, timeout=LIMIT_S, check=False,
         )  # fmt: skip
         return Ran(done.returncode, done.stdout.decode("utf-8", "replace"))
 

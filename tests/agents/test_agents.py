@@ -91,7 +91,10 @@ def test_gemini_cli(gateway: GatewayServer, model: str, folder: Path, tmp_path: 
     script(
         gateway,
         {"tool": "read_file", "arguments": {"file_path": file}},
-        {"tool": "replace", "arguments": {"file_path": file, "old_string": "hello", "new_string": "goodbye", "instruction": "Say goodbye."}},
+        {
+            "tool": "replace",
+            "arguments": {"file_path": file, "old_string": "hello", "new_string": "goodbye", "instruction": "Say goodbye."},
+        },
         {"text": "All done."},
     )
     mark = gateway.mark
@@ -100,8 +103,8 @@ def test_gemini_cli(gateway: GatewayServer, model: str, folder: Path, tmp_path: 
 
 
 def test_opencode(gateway: GatewayServer, model: str, folder: Path, tmp_path: Path) -> None:
-    made = agent("opencode", folder, tmp_path)
-    options = {"baseURL": f"{gateway.url}/v1", "apiKey": gateway.rows.key}
+    made = agent("opencode", folder, tmp_path, COGO_KEY=gateway.rows.key)
+    options = {"baseURL": f"{gateway.url}/v1", "apiKey": "{env:COGO_KEY}"}
     provider = {"npm": "@ai-sdk/openai-compatible", "name": "COGO", "options": options, "models": {model: {}}}
     (made.work / "opencode.json").write_text(json.dumps({"provider": {"cogo": provider}, "permission": {"edit": "allow", "bash": "allow"}}))
     file = str(made.work / "greeting.txt")
