@@ -66,9 +66,11 @@ def serve(port: int, *, threads: int) -> None:
     params.hostnames = ["127.0.0.1"]
     params.port = port
     params.use_jinja = True
-    # What its authors recommend, and an end for callers that set none: it may go on and on.
+    # What its authors recommend. Without the penalty structured answers circle until the limit; the limit is for callers that set none.
     params.sampling.temp = 0.2
     params.sampling.top_p = 0.9
+    params.sampling.penalty_repeat = 1.1
+    params.sampling.penalty_last_n = 256
     params.n_predict = MAX_OUTPUT_TOKENS
     params.n_parallel = SLOTS
     params.n_ctx = CONTEXT_WINDOW * SLOTS
