@@ -19,7 +19,7 @@ _TIERS = frozenset(("standard", "flex", "priority"))
 def encode(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
     """Raises :class:`UnsupportedParameter` naming the field.
 
-    A wish for one call at a time has no field here and is left out: agents answer any number of calls.
+    A wish for one call at a time has no field here; the answer is cut to its first call (``one_call``, FirstCallOnly).
     """
     own = chat.origin == NAME
     capabilities.check(chat, facts)
