@@ -6,7 +6,7 @@ that is recomputed anyway or was open at the last run, so no late row is missed 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -23,6 +23,8 @@ HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 # A row may be committed a little after the moment it arrived; until then its hour is not taken as complete.
 MARGIN = timedelta(minutes=10)
+# Hours read with one set of queries.
+AT_ONCE = 6
 
 
 class Superseded(Exception):
@@ -71,17 +73,32 @@ def floor_hour(moment: datetime) -> datetime:
 
 
 def _rebuild(hours: set[datetime], generation: int) -> dict[str, int]:
-    for hour in sorted(hours):
-        _rebuild_hour(hour, generation)
+    for begin, end in _stretches(sorted(hours)):
+        _rebuild_hours(begin, end, generation)
     days = {hour.date() for hour in hours}
     for day in sorted(days):
         _rebuild_day(day, generation)
     return {"hours": len(hours), "days": len(days)}
 
 
-def _rebuild_hour(hour: datetime, generation: int) -> None:
-    cells = {key: cell for (_, key), cell in read(hour, hour + HOUR).items()}
-    _replace(HourlyRollup, {"hour": hour}, cells, generation)
+def _stretches(hours: Sequence[datetime]) -> Iterator[tuple[datetime, datetime]]:
+    """Hours that follow each other are read together, a few at a time."""
+    at = 0
+    while at < len(hours):
+        end = at + 1
+        while end < len(hours) and end - at < AT_ONCE and hours[end] - hours[end - 1] == HOUR:
+            end += 1
+        yield hours[at], hours[end - 1] + HOUR
+        at = end
+
+
+def _rebuild_hours(begin: datetime, end: datetime, generation: int) -> None:
+    cells: dict[datetime, dict[tuple[Any, ...], Measures]] = {}
+    for (hour, key), cell in read(begin, end).items():
+        cells.setdefault(hour, {})[key] = cell
+    while begin < end:
+        _replace(HourlyRollup, {"hour": begin}, cells.get(begin, {}), generation)
+        begin += HOUR
 
 
 def _rebuild_day(day: date, generation: int) -> None:

@@ -71,7 +71,7 @@ def uses(rng: random.Random, keys: int) -> list[Use]:
     return found
 
 
-def seed(rows: int, *, days: int = 90, keys: int = 60, now: datetime, seed: int = 1) -> int:
+def seed(rows: int, *, days: float = 90, keys: int = 60, now: datetime, seed: int = 1) -> int:
     """Write ``rows`` finished requests over the ``days`` before ``now``, oldest first. Returns how many were written."""
     rng = random.Random(seed)  # noqa: S311  # made-up traffic
     habits = uses(rng, keys)
@@ -119,7 +119,7 @@ def _shape(rng: random.Random) -> tuple[Any, ...]:
     )
 
 
-def _hours(rows: int, days: int, now: datetime) -> Iterator[tuple[datetime, int]]:
+def _hours(rows: int, days: float, now: datetime) -> Iterator[tuple[datetime, int]]:
     """How many requests each hour has: more by day than by night, fewer at weekends, growing a little."""
     start = (now - timedelta(days=days)).replace(minute=0, second=0, microsecond=0)
     hours = [start + timedelta(hours=n) for n in range(int((now - start) / timedelta(hours=1)))]
@@ -138,7 +138,7 @@ def _hours(rows: int, days: int, now: datetime) -> Iterator[tuple[datetime, int]
 def _rows(
     rng: random.Random,
     rows: int,
-    days: int,
+    days: float,
     now: datetime,
     habits: Sequence[Use],
     weights: Sequence[float],

@@ -11,6 +11,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from llm_gateway.core.money import to_usd
@@ -23,7 +25,7 @@ from .reports._names import TITLES
 from .streaming import streamed
 
 MAY_READ = "analytics.view_dailyrollup"
-MOST_ROWS = 1000
+MOST_ROWS = 500
 XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
@@ -87,15 +89,17 @@ def shown(column: Column, value: Any) -> str:
 
 
 def _cells(sheet: Sheet, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
-    def line(row: tuple[Any, ...]) -> list[tuple[str, bool]]:
-        return [(shown(column, value), column.kind != "text") for column, value in zip(sheet.columns, row, strict=True)]
+    """Rows as HTML at once: the template engine takes ten times as long for thousands of cells."""
+    classes = ["n" if column.kind != "text" else "" for column in sheet.columns]
+
+    def line(row: tuple[Any, ...]) -> tuple[SafeString]:
+        texts = (shown(column, value) if value != "" else "" for column, value in zip(sheet.columns, row, strict=True))
+        return (format_html_join("", '<td class="{}">{}</td>', zip(classes, texts, strict=True)),)
 
     return {
         "heads": [(column.title, column.kind != "text") for column in sheet.columns],
-        "rows": [line(row) for row in rows],
-        "totals": [("" if value == "" else text, right) for (text, right), value in zip(line(sheet.totals), sheet.totals, strict=True)]
-        if sheet.totals
-        else [],
+        "rows": format_html_join("\n", "<tr>{}</tr>", (line(row) for row in rows)),
+        "totals": line(sheet.totals)[0] if sheet.totals else "",
     }
 
 

@@ -54,7 +54,7 @@ class KeysetChangeList(ChangeList):
     older: str | None = None
     newer: str | None = None
     # Where an unindexed filter stopped looking.
-    looked_at = 0
+    looked_at = ""
     looked_to: datetime | None = None
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
@@ -89,7 +89,7 @@ class KeysetChangeList(ChangeList):
         rows = found[:size][::-1] if up else found[:size]
         full = len(found) > size
         if edge is not None and not full:
-            self.looked_at, self.looked_to = STRETCH, moment_of(edge)
+            self.looked_at, self.looked_to = f"{STRETCH:,}", moment_of(edge)
         first, last = (rows[0].pk, rows[-1].pk) if rows else (start, start)
         further = edge is not None and not full  # nothing more here, but perhaps beyond
         if up:

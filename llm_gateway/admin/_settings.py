@@ -17,7 +17,9 @@ def short(settings: Any) -> SafeString | str:
     """``sticky yes · 5 rules, first “Documentation”``; everything is on the strategy's own page."""
     if not isinstance(settings, Mapping) or not settings:
         return "defaults"
-    parts = [(str(name).replace("_", " "), brief(value)) for name, value in settings.items()]
+    parts = [(str(name).replace("_", " "), brief(value)) for name, value in settings.items() if value not in (None, "", [], {})]
+    if not parts:
+        return "defaults"
     shown = format_html_join("", '<span class="cogo-setting"><span class="cogo-quiet">{}</span> {}</span>', parts[:MOST])
     return format_html('{}<span class="cogo-quiet">and {} more</span>', shown, len(parts) - MOST) if len(parts) > MOST else shown
 
