@@ -47,6 +47,8 @@ COMPAT = ("/v1/", "/v1beta/")
 NATIVE = "/api/ai-models/"
 WRITE_STALL_S = 60.0
 MEASURE_S = 0.1
+# Who brings no client key is nobody until Django has looked at the session: forms are small.
+MOST_FORM_BYTES = 4 << 20
 # How long a caller has for taking its last event when the gateway shuts down.
 LAST_WORDS_S = 0.5
 
@@ -286,16 +288,18 @@ class Door:
         headers = _headers(scope)
         native = scope["path"].startswith(NATIVE)
         call_id = Gateway.new_id()
+        cap = min(self._cap, MOST_FORM_BYTES)
         try:
             if native and ("cookie" not in headers or "authorization" in headers or "x-api-key" in headers):
                 gateway().identify(_presented(headers))
-            _declared(headers, self._cap)
+                cap = self._cap
+            _declared(headers, cap)
             if native:
                 await self._enter()
         except GatewayError as error:
             await _reply(send, _native_error(error, call_id), close=True)
             return
-        reader = Body(receive, self._cap, self._body_s)
+        reader = Body(receive, cap, self._body_s)
         self._readers.add(reader)
         try:
             body = await reader.read()
