@@ -160,7 +160,15 @@ def _strict() -> list[Finding]:
     early = Attempt.objects.filter(GreaterThan(F("request__created_at"), F("started_at"))).order_by()
     silent = ended.filter(state__in=("ok", "partial"), usage_source="", cost_nusd=0, kind="chat", attempt_count__gt=0)
     return [
-        _rows("M2c", "a posted entry charges what its request cost", charged.count(), charged.exclude(amount_nusd=F("request__cost_nusd"))),
+        _rows(
+            "M2c",
+            "a posted entry charges what its request cost, a provider's or model's no more than that",
+            charged.count(),
+            charged.filter(
+                Q(amount_nusd__gt=F("request__cost_nusd"))
+                | Q(Q(budget=None) | Q(budget__provider=None, budget__model=None), amount_nusd__lt=F("request__cost_nusd"))
+            ),
+        ),
         _rows(
             "M5",
             "no answered chat without reported or estimated usage is taken for free",

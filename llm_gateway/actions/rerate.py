@@ -122,6 +122,8 @@ def _book(differences: list[tuple[RequestLog, int]], rates: dict[int, tuple[Rate
                 continue
             made.append(_entry(row, None, "", difference, now, note))
             for budget, period, charged in _charged(posted.get(row.pk, ())):
+                if not book.concerns(budget, row.provider_id, row.model_id):
+                    continue
                 if more := (row.cost_nusd or 0) + difference + _before(row) - charged:
                     book.resolve(budget, period, 0, more)
                     made.append(_entry(row, budget, period, more, now, note))

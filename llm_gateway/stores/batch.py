@@ -74,8 +74,8 @@ def _write(ops: list[Op], writer: Writer, worker: str, lease: datetime, now: dat
     book = BudgetBook(wanted | late_budgets(late), now)
 
     # Ends before beginnings: what they release may let the next one in.
-    resolved = [entry for s in ending for entry in _resolve(held.get(s["id"], ()), s["charge"], book)]
-    resolved += [entry for v in voided for entry in _resolve(held.get(v.opening.call.id.hex, ()), 0, book)]
+    resolved = [entry for s in ending for entry in _resolve(held.get(s["id"], ()), s, book)]
+    resolved += [entry for v in voided for entry in _resolve(held.get(v.opening.call.id.hex, ()), None, book)]
     writer.resolved(resolved, now)
     writer.settled(ending)
     for settlement in late:
@@ -118,10 +118,11 @@ def _first_ends(settles: list[Mapping[str, Any]], states: dict[str, str]) -> tup
     return ending, late
 
 
-def _resolve(entries: Iterable[Held], charge: int, book: BudgetBook) -> list[tuple[int, int]]:
-    """(entry, what it is charged in the end), each once."""
+def _resolve(entries: Iterable[Held], settlement: Mapping[str, Any] | None, book: BudgetBook) -> list[tuple[int, int]]:
+    """(entry, what it is charged in the end), each once; nothing without a settlement."""
     found = []
     for entry in entries:
+        charge = 0 if settlement is None else book.share(entry.budget or 0, settlement)
         if entry.budget:
             book.resolve(entry.budget, entry.period, entry.amount, charge)
         found.append((entry.id, charge))

@@ -8,7 +8,7 @@ the ORM's ``bulk_update`` alone cost more than the rest of a commit.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,7 +22,9 @@ from llm_gateway.models import Alert, Budget, LedgerEntry
 from llm_gateway.policies.periods import period_bounds, period_id
 
 _TABLE = Budget._meta.db_table
-_COLUMNS = "id, name, hard, enabled, limit_nusd, period, timezone, thresholds, period_id, posted_nusd, held_nusd, alerted"
+_COLUMNS = (
+    "id, name, hard, enabled, limit_nusd, period, timezone, thresholds, period_id, posted_nusd, held_nusd, alerted, provider_id, model_id"
+)
 _SELECT = f'SELECT {_COLUMNS} FROM "{_TABLE}" WHERE id IN ({{}}) ORDER BY id'  # noqa: S608  # our own names
 _UPDATE = f'UPDATE "{_TABLE}" SET period_id = %s, posted_nusd = %s, held_nusd = %s, alerted = %s WHERE id = %s'  # noqa: S608  # our own names
 # The refusal that lasts longest is the one to tell.
@@ -47,14 +49,15 @@ class _Budget:
     """What of a row is read and counted."""
 
     __slots__ = (
-        "alerted", "enabled", "hard", "held_nusd", "id", "limit_nusd", "name", "period", "period_id", "posted_nusd", "thresholds",
-        "timezone",
+        "alerted", "enabled", "hard", "held_nusd", "id", "limit_nusd", "model_id", "name", "period", "period_id", "posted_nusd",
+        "provider_id", "thresholds", "timezone",
     )  # fmt: skip
 
     def __init__(self, row: tuple[Any, ...]) -> None:
         self.id, self.name, self.hard, self.enabled, self.limit_nusd, self.period, self.timezone = row[:7]
         self.thresholds, self.alerted = _list(row[7]), _list(row[11])
         self.period_id, self.posted_nusd, self.held_nusd = row[8:11]
+        self.provider_id, self.model_id = row[12:14]
 
 
 class BudgetBook:
@@ -98,6 +101,21 @@ class BudgetBook:
                 self._alert(row, threshold, Alert.Kind.THRESHOLD)
         if row.hard and row.posted_nusd + row.held_nusd > row.limit_nusd and posted > held:
             self._alert(row, 100, Alert.Kind.OVERRUN)
+
+    def share(self, budget_id: int, settlement: Mapping[str, Any]) -> int:
+        """What of a settlement's charge falls on this budget: all of it, or the part of its provider or model."""
+        charge: int = settlement["charge"]
+        row = self._rows.get(budget_id)
+        shares = settlement.get("shares")
+        if row is None or shares is None or (row.provider_id is None and row.model_id is None):
+            return charge
+        part = shares["provider"].get(str(row.provider_id), 0) if row.model_id is None else shares["model"].get(str(row.model_id), 0)
+        return min(charge, part)
+
+    def concerns(self, budget_id: int, provider_id: int | None, model_id: int | None) -> bool:
+        """Whether a request that this provider's model answered falls on this budget."""
+        row = self._rows.get(budget_id)
+        return row is None or (row.provider_id in (None, provider_id) and row.model_id in (None, model_id))
 
     def save(self) -> None:
         if self._dirty:

@@ -39,7 +39,7 @@ def adjust(settlement: Mapping[str, Any], book: BudgetBook, writer: Writer, now:
     if difference := (charge if cost is None else cost) - (row.cost_nusd or 0):
         entries.append((None, "", difference))
     for entry in LedgerEntry.objects.filter(request=row, kind="request", state="posted").exclude(budget=None):
-        if entry.budget_id is not None and (difference := charge - entry.amount_nusd):
+        if entry.budget_id is not None and (difference := book.share(entry.budget_id, settlement) - entry.amount_nusd):
             book.resolve(entry.budget_id, entry.period_id, 0, difference)
             entries.append((entry.budget_id, entry.period_id, difference))
     LedgerEntry.objects.bulk_create(

@@ -59,9 +59,27 @@ def plain(s: Settlement) -> dict[str, Any]:
         "row": row,
         "attempts": [_attempt(a, began) for a in s.attempts],
         "charge": charge if charge is not None else _money(s.opened.hold_nusd) or 0,
+        "shares": _shares(s),
         "prompt": s.prompt,
         "answer": s.answer,
     }
+
+
+def _shares(s: Settlement) -> dict[str, dict[str, int]]:
+    """What each provider and each model has a part in: a budget of one is not charged for another's answer. As for the whole request,
+    what is only feared never takes a part above the hold."""
+    hold = s.opened.hold_nusd
+    sums: dict[tuple[str, int], tuple[int, int]] = {}
+    for a in s.attempts:
+        sure = a.cost_nusd if a.billed == "reported" and a.cost_nusd is not None else 0
+        feared = 0 if sure or (a.billed == "reported" and a.cost_nusd == 0) else hold if a.cost_nusd is None else a.cost_nusd
+        for key in (("provider", a.provider_id), ("model", a.model_id)):
+            before = sums.get(key, (0, 0))
+            sums[key] = (before[0] + sure, before[1] + feared)
+    found: dict[str, dict[str, int]] = {"provider": {}, "model": {}}
+    for (kind, number), (sure, feared) in sums.items():
+        found[kind][str(number)] = min(_money(sure + min(feared, max(0, hold - sure))) or 0, MAX_MONEY)
+    return found
 
 
 def _attempt(a: AttemptRecord, began: float) -> dict[str, Any]:

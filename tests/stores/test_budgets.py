@@ -7,6 +7,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 import time_machine
 from django.db import connection
@@ -143,7 +144,7 @@ def test_a_threshold_alerts_once_in_each_period(bench: Bench) -> None:
 
 
 def test_thousands_of_concurrent_opens_never_pass_the_limit_and_use_it_up(bench: Bench) -> None:
-    outer, inner = bench.budget("outer", 50_000), bench.budget("inner", 30_000)
+    outer, inner = bench.budget("outer", 48_300), bench.budget("inner", 21_000)
     seen: list[int] = []
 
     async def one(number: int) -> None:
@@ -280,3 +281,21 @@ def test_a_mistyped_timezone_counts_as_utc(bench: Bench) -> None:
 def test_a_book_reads_no_budget_where_none_is_touched(django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(0):
         BudgetBook((), datetime.now(UTC)).save()
+
+
+def test_a_providers_budget_is_charged_for_its_own_attempts_only(bench: Bench) -> None:
+    """Two attempts were billed: 40 by a provider that broke off, 60 by the one that answered."""
+    from llm_gateway.models import LanguageModel, Provider
+
+    other = Provider.objects.create(slug="other", title="O", service="custom", wire="openai_chat", base_url="http://127.0.0.1:9")
+    second = LanguageModel.objects.create(provider=other, upstream_id="m2", name="other/m2")
+    whole = bench.budget("whole", 10**6)
+    first_only, second_only = bench.budget("first", 10**6, provider=bench.provider), bench.budget("second", 10**6, model=second)
+    opened = bench.opening(500, (whole, first_only))
+    bench.run(bench.journal.open(opened))
+    bench.run(bench.journal.reserve(opened, bench.target((first_only.pk, second_only.pk)), 500))
+    (attempt,) = bench.settlement(opened, 40).attempts
+    broke = msgspec.structs.replace(attempt, outcome="partial", billed="estimate")
+    answered = msgspec.structs.replace(attempt, number=2, provider_id=other.pk, model_id=second.pk, cost_nusd=60)
+    bench.run(bench.journal.settle(bench.settlement(opened, 100, attempts=(broke, answered))))
+    assert [bench.figures(b) for b in (whole, first_only, second_only)] == [(100, 0), (40, 0), (60, 0)]
