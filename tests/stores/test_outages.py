@@ -327,3 +327,18 @@ def test_a_database_that_never_answers_is_not_waited_for(bench: Bench, monkeypat
     until(lambda: (row := bench.row(opened)) is not None and row.state != "open")
     assert bench.figures(budget) == (0, 0)
     bench.run(asyncio.sleep(0))
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="PostgreSQL's own connections")
+def test_a_server_that_drops_its_connections_loses_nothing(bench: Bench) -> None:
+    budget = bench.budget()
+    running = bench.opening(100, (budget,))
+    bench.run(bench.journal.open(running))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    bench.run(bench.journal.settle(bench.settlement(running, 60)))
+    until(lambda: bench.row(running).state == "ok")
+    assert bench.figures(budget) == (60, 0)
+    until(lambda: bench.journal.healthy)
