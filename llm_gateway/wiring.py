@@ -61,7 +61,7 @@ def gateway() -> Gateway:
 
 async def startup() -> Gateway:
     """Start this process's gateway on the running event loop; a second call returns the same one."""
-    global _current
+    global _current  # noqa: PLW0603  # one gateway per process is the point
     if _current is None:
         found = Gateway()
         await found.start()
@@ -115,7 +115,7 @@ class Gateway:
 
     async def stop(self, drain_s: float) -> None:
         until = time.monotonic() + drain_s
-        while self.pipeline.live and time.monotonic() < until:
+        while self.pipeline.live and time.monotonic() < until:  # noqa: ASYNC110  # a set that empties has no event to wait for
             await asyncio.sleep(0.05)
         if self.pipeline.live:
             self.pipeline.end_streams(Failure(kind=FailureClass.RESET, code="server_shutting_down", message="the gateway is shutting down"))
@@ -261,6 +261,8 @@ class Gateway:
         while not self._stopped.is_set():
             await asyncio.sleep(REFRESH_S)
             await self._threaded(self._refresh)
+            if ended := self.pipeline.end_revoked():
+                log.info("answers of revoked keys were ended", extra={"count": ended})
 
     def _refresh(self) -> None:
         try:

@@ -14,8 +14,8 @@ from llm_gateway.engine.calls import StreamAnswer, Summary
 
 
 class HttpCall(msgspec.Struct, frozen=True, kw_only=True):
-    """An authenticated request. ``headers`` have lower-case names; ``path`` is what the route matched; ``body`` reads at most the door's cap
-    and raises :class:`BodyTooLarge` or :class:`BodyTimeout`."""
+    """An authenticated request. ``headers`` have lower-case names; ``path`` is what the route matched; ``body`` reads at most the
+    door's cap and raises :class:`BodyTooLarge` or :class:`BodyTimeout`."""
 
     id: UUID
     method: str

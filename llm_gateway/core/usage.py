@@ -40,7 +40,13 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
         """Everything that went in: what price bands and context windows count."""
         return sum(
             n or 0
-            for n in (self.input_tokens, self.cache_read_tokens, self.cache_write_tokens, self.cache_write_1h_tokens, self.audio_input_tokens)
+            for n in (
+                self.input_tokens,
+                self.cache_read_tokens,
+                self.cache_write_tokens,
+                self.cache_write_1h_tokens,
+                self.audio_input_tokens,
+            )
         )
 
     @property
@@ -57,7 +63,7 @@ def count(value: Any) -> int | None:
     """A token count out of a provider's usage block: a non-negative integer in reason, else ``None``."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    if value != value or value < 0 or value > MAX_TOKENS:
+    if not 0 <= value <= MAX_TOKENS:  # NaN fails both
         return None
     return int(value)
 

@@ -31,8 +31,7 @@ def count_chat(inbound: Inbound) -> int:
                     media += 1
                 elif text:
                     texts.append(text)
-    for tool in chat.tools:
-        texts.append(f"{tool.name} {tool.description or ''} {msgspec.json.encode(tool.parameters).decode()}")
+    texts += [f"{tool.name} {tool.description or ''} {msgspec.json.encode(tool.parameters).decode()}" for tool in chat.tools]
     frames = PER_MESSAGE * (len(chat.messages) + len(chat.tools))
     return PER_REQUEST + frames + PER_IMAGE * media + sum(count_texts(texts))
 

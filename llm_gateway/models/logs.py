@@ -1,7 +1,7 @@
 """What happened: one row per authenticated request, one per upstream attempt, texts apart.
 
-States: ``open`` → ``ok`` | ``partial`` | ``failed`` | ``client_cancelled`` | ``orphaned``; ``rejected`` and ``replayed`` rows are born finished. An ``open``
-row carries a lease; when it runs out the row is reaped to ``orphaned``. No other transition exists.
+States: ``open`` → ``ok`` | ``partial`` | ``failed`` | ``client_cancelled`` | ``orphaned``; ``rejected`` and ``replayed`` rows are born
+finished. An ``open`` row carries a lease; when it runs out the row is reaped to ``orphaned``. No other transition exists.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing_extensions import override
 
 from .access import ClientKey, Team
 from .providers import LanguageModel, Provider, ProviderKey
-
 
 _TROUBLED = (
     Q(state="partial") | Q(state="failed") | Q(state="client_cancelled") | Q(state="rejected") | Q(state="orphaned") | Q(state="replayed")
@@ -110,7 +109,9 @@ class Attempt(models.Model):
     number = models.PositiveSmallIntegerField()
     provider = models.ForeignKey(Provider, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False, db_constraint=False)
     provider_slug = models.CharField(max_length=60)
-    provider_key = models.ForeignKey(ProviderKey, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False, db_constraint=False)
+    provider_key = models.ForeignKey(
+        ProviderKey, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False, db_constraint=False
+    )
     upstream_id = models.CharField(max_length=200)
     outcome = models.CharField(max_length=12, help_text="ok, failed, cancelled or partial")
     error_class = models.CharField(max_length=24, blank=True, default="")

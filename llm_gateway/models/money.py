@@ -64,7 +64,9 @@ class Budget(CatalogueModel):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Counters belong to the journal: a form that was open for a minute must not write back what it read."""
         if not self._state.adding and kwargs.get("update_fields") is None:
-            kwargs["update_fields"] = [f.name for f in self._meta.concrete_fields if not f.primary_key and f.name not in self.volatile_fields]
+            kwargs["update_fields"] = [
+                f.name for f in self._meta.concrete_fields if not f.primary_key and f.name not in self.volatile_fields
+            ]
         super().save(*args, **kwargs)
 
     @override
@@ -106,7 +108,9 @@ class LedgerEntry(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["request", "budget"], condition=Q(kind="request"), name="ledger_one_hold"),
             models.CheckConstraint(condition=Q(state__in=["held", "posted", "voided", "expired"]), name="ledger_state"),
-            models.CheckConstraint(condition=Q(kind="adjustment") | (Q(held_nusd__gte=0) & Q(amount_nusd__gte=0)), name="ledger_not_negative"),
+            models.CheckConstraint(
+                condition=Q(kind="adjustment") | (Q(held_nusd__gte=0) & Q(amount_nusd__gte=0)), name="ledger_not_negative"
+            ),
             models.CheckConstraint(condition=~Q(state="held") | Q(amount_nusd=F("held_nusd")), name="ledger_held_amount"),
         ]
 

@@ -57,7 +57,9 @@ class ProviderKey(CatalogueModel):
     from_environment = models.CharField(max_length=60, editable=False, blank=True, default="", help_text="The variable it was read from.")
     enabled = models.BooleanField(default=True)
     weight = models.PositiveIntegerField(default=1)
-    state = models.CharField(max_length=20, choices=[(s.value, s.value.replace("_", " ")) for s in KeyState], default=KeyState.UNCHECKED, editable=False)
+    state = models.CharField(
+        max_length=20, choices=[(s.value, s.value.replace("_", " ")) for s in KeyState], default=KeyState.UNCHECKED, editable=False
+    )
     reason = models.CharField(max_length=300, blank=True, default="", editable=False)
     evidence = models.CharField(max_length=600, blank=True, default="", editable=False)
     checked_at = models.DateTimeField(null=True, editable=False)
@@ -146,7 +148,9 @@ class AliasTarget(CatalogueModel):
 
 
 def _usd(help_text: str = "", null: bool = True) -> models.DecimalField:  # type: ignore[type-arg]
-    return models.DecimalField(max_digits=14, decimal_places=6, null=null, blank=null, validators=[MinValueValidator(0)], help_text=help_text)
+    return models.DecimalField(
+        max_digits=14, decimal_places=6, null=null, blank=null, validators=[MinValueValidator(0)], help_text=help_text
+    )
 
 
 class Price(CatalogueModel):

@@ -41,7 +41,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """``next``: the next candidate within ``scope``; ``same``: this target again after ``delay_s``; ``stop``: tell the caller.
 
     ``scope`` says which candidates remain eligible for the rest of this request: ``any`` of them, those with ``other_key`` (a second key of
-    the same provider first), on ``other_host``, of an ``other_model``, or with a ``larger_window``. None eligible: stop. ``why`` is for the decision record.
+    the same provider first), on ``other_host``, of an ``other_model``, or with a ``larger_window``. None eligible: stop. ``why`` is for the
+    decision record.
     """
 
     kind: Kind

@@ -59,7 +59,11 @@ class Command(Base):
         self.say(f"{provider.slug}: {provider.wire} at {provider.base_url}")
         for model in provider.models.prefetch_related("prices"):
             price = max(model.prices.all(), key=lambda row: row.effective_from, default=None)
-            figures = f"{price.input.normalize():f} / {price.output.normalize():f} USD per 1M tokens" if price else "no price, so requests to it are refused; give --price-in and --price-out (0 for free)"
+            figures = (
+                f"{price.input.normalize():f} / {price.output.normalize():f} USD per 1M tokens"
+                if price
+                else "no price, so requests to it are refused; give --price-in and --price-out (0 for free)"
+            )
             self.say(f"  model {model.name}: {figures}")
         if not options["no_check"]:
             check_keys([key], trigger="save")

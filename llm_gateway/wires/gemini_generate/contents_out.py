@@ -69,7 +69,7 @@ class _Writer:
         signature: str | None = None
         for part, following in pairwise((*parts, None)):
             match part:
-                case Thinking(wire=wire, signature=str(token), redacted=None) if wire == NAME and _unsigned(following):
+                case Thinking(wire=wire, signature=str(token), redacted=None) if not self._own and wire == NAME and _unsigned(following):
                     signature = token
                     self._thinking(msgspec.structs.replace(part, signature=None), found)
                 case Text(text=text) | Refusal(text=text):

@@ -172,6 +172,8 @@ def decode(body: bytes) -> ChatResponse:
         chunks = _chunks.decode(body) if body.lstrip()[:1] == b"[" else [msgspec.Raw(body)]
         events = [event for chunk in chunks for event in reader.read(chunk)]
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        chunks = []
+    if not chunks:
         raise AttemptFailed(Failure(kind=FailureClass.BAD_JSON, message="the answer is not a generate response")) from None
     for event in events:
         if isinstance(event, Failed):
