@@ -269,18 +269,15 @@ async def probe(method: str, url: str, headers: Mapping[str, str], *, timeout_s:
     host = httpx.URL(url).host
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        if any(refusal(ipaddress.ip_address(entry[4][0]), allow_private=allow_private) for entry in found):
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        if any(refusal(ipaddress.ip_address(one), allow_private=allow_private) for one in addresses):
             raise _PrivateAddress(host)
-        async with (
-            httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=timeout_s, headers={"user-agent": USER_AGENT}) as client,  # noqa: TID251  # this is the door
-            client.stream(method, url, headers=dict(headers)) as response,
-        ):
-            body = b""
-            async for part in response.aiter_raw():
-                body += part
-                if len(body) > READ_BYTES:
-                    break
-            return ProbeAnswer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, body[:READ_BYTES])
+        for one in addresses[:-1]:
+            try:
+                return await _probe_at(one, method, url, headers, timeout_s)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                continue
+        return await _probe_at(addresses[-1], method, url, headers, timeout_s)
     except socket.gaierror:
         raise AttemptFailed(Failure(kind=_K.DNS)) from None
     except httpx.ConnectTimeout:
@@ -291,6 +288,26 @@ async def probe(method: str, url: str, headers: Mapping[str, str], *, timeout_s:
         raise AttemptFailed(Failure(kind=_connect_kind(error), message=type(error).__name__)) from None
     except (httpx.HTTPError, OSError, ValueError) as error:
         raise AttemptFailed(_failure(error)) from None
+
+
+async def _probe_at(address: str, method: str, url: str, headers: Mapping[str, str], timeout_s: float) -> ProbeAnswer:
+    """At this very address, which was judged: the name is not resolved a second time. Certificate and Host stay the name's."""
+    named = httpx.URL(url)
+    async with (
+        httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=timeout_s, headers={"user-agent": USER_AGENT}) as client,  # noqa: TID251  # this is the door
+        client.stream(
+            method,
+            named.copy_with(host=address),
+            headers={**headers, "host": named.netloc.decode("ascii")},
+            extensions={"sni_hostname": named.host},
+        ) as response,
+    ):
+        body = b""
+        async for part in response.aiter_raw():
+            body += part
+            if len(body) > READ_BYTES:
+                break
+        return ProbeAnswer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, body[:READ_BYTES])
 
 
 def _connect_kind(error: BaseException) -> FailureClass:

@@ -1,4 +1,4 @@
-"""Values that no client key can be, made at run time: what an attacker writes into a header before anybody knows him (reliability.md A1)."""
+"""Values that no client key can be, made at run time: what a stranger writes into a header (reliability.md A1)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ _SEEDS = (
     "'; DROP TABLE llm_gateway_clientkey;--", "' UNION SELECT ciphertext FROM llm_gateway_providerkey--", "1) OR (1=1", "$(id)", "`id`",
     "{{7*7}}", "${7*7}", "{0.__class__}", "%s", "%(key)s", "%n%n", "..", "../../etc/passwd", "null", "None", "true", "[]", "{}",
     '{"$ne": null}', "0", "-1", "1e309", "NaN", "*", "?", "+", "\t", "  ", ".", "@", "#", "&", "=", "<script>alert(1)</script>",
-    "é", "日本語", "\U0001f600", "\u202e", "\u2028", "\ufeff", "ＡＢＣ", "İ", "ß" * 40, "a" * 128, "a" * 129, "a" * 5000, "Bearer", "Bearer Bearer x",
+    "é", "日本語", "\U0001f600", "\u202e", "\u2028", "\ufeff", "ＡＢＣ", "İ", "ß" * 40, "a" * 128, "a" * 129, "a" * 5000,
+    "Bearer", "Bearer Bearer x",
 )  # fmt: skip
 
 
@@ -54,4 +55,4 @@ def values(known_key: str, stored_digest: str, *, count: int = 500, seed: int = 
 
 def not_http(value: bytes) -> bool:
     """Whether no header may hold these bytes, so that the server's own 400 is right, too."""
-    return any(byte < 32 and byte != 9 or byte == 127 for byte in value)
+    return any((byte < 32 and byte != 9) or byte == 127 for byte in value)
