@@ -13,6 +13,7 @@ import msgspec
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.core.cache import cache
+from django.db import connection
 from django.http import HttpRequest
 from django.test import RequestFactory
 from django.urls import resolve
@@ -24,12 +25,19 @@ LIST = "/admin/llm_gateway/requestlog/"
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """Milliseconds of ``best`` and of the ``middle`` of the runs; ``most`` is what is promised."""
+    """Milliseconds by the clock of the ``best`` and of the ``middle`` of the runs, and of this process's ``cpu`` in its best; ``most`` is
+    what is promised."""
 
     what: str
     best: float
     middle: float
+    cpu: float
     most: int
+
+    @property
+    def slow(self) -> bool:
+        """By the time of this process where the database is a part of it: on a machine that others use, the clock measures them, too."""
+        return (self.cpu if connection.vendor == "sqlite" else self.best) > self.most
 
 
 def pages(runs: int = 5) -> Iterator[Measured]:
@@ -108,11 +116,12 @@ def _grouped(query: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _measured(what: str, work: Callable[[], None], most: int, runs: int) -> Measured:
-    times = []
+    times, busy = [], []
     work()  # templates are compiled once in a process
     for _ in range(runs):
         cache.clear()  # the last minutes are read anew
-        began = time.perf_counter()
+        began, spent = time.perf_counter(), time.process_time()
         work()
+        busy.append((time.process_time() - spent) * 1000)
         times.append((time.perf_counter() - began) * 1000)
-    return Measured(what=what, best=min(times), middle=median(times), most=most)
+    return Measured(what=what, best=min(times), middle=median(times), cpu=min(busy), most=most)

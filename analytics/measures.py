@@ -69,12 +69,12 @@ class Measures:
             if value := row[name]:
                 setattr(self, name, getattr(self, name) + int(value))
         self.latency_square_sum += float(row.get("latency_square_sum") or 0.0)
-        self.merge(row.get("latency_histogram"), row.get("ttft_histogram"), row.get("bands"))
+        self.merge(_numbered(row.get("latency_histogram")), _numbered(row.get("ttft_histogram")), row.get("bands"))
 
     def merge(
-        self, latency: Mapping[Any, int] | None, ttft: Mapping[Any, int] | None, bands: Mapping[Any, list[int]] | None = None
+        self, latency: Mapping[int, int] | None, ttft: Mapping[int, int] | None, bands: Mapping[Any, list[int]] | None = None
     ) -> None:
-        """Keys may be numbers or, out of JSON, their digits."""
+        """Keys of ``bands`` may be numbers or, out of JSON, their digits."""
         if latency:
             self.latency = _tallied(self.latency, latency)
         if ttft:
@@ -153,6 +153,10 @@ class Measures:
         return percentile(self.ttft or {}, share)
 
 
+def _numbered(stored: Mapping[str, int] | None) -> dict[int, int] | None:
+    return {int(index): count for index, count in stored.items()} if stored else None
+
+
 def folded(cells: Mapping[tuple[Any, ...], Measures], places: Sequence[int]) -> dict[tuple[Any, ...], Measures]:
     """The same by fewer groups: those at ``places`` of the key."""
     found: dict[tuple[Any, ...], Measures] = {}
@@ -161,9 +165,10 @@ def folded(cells: Mapping[tuple[Any, ...], Measures], places: Sequence[int]) -> 
     return found
 
 
-def _tallied(mine: dict[int, int] | None, more: Mapping[Any, int]) -> dict[int, int]:
-    found = mine or {}
+def _tallied(mine: dict[int, int] | None, more: Mapping[int, int]) -> dict[int, int]:
+    if mine is None:
+        return dict(more)
+    known = mine.get
     for index, count in more.items():
-        number = int(index)
-        found[number] = found.get(number, 0) + count
-    return found
+        mine[index] = known(index, 0) + count
+    return mine

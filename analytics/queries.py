@@ -114,8 +114,11 @@ def spend(
         raise ValueError(f"cannot group by {', '.join(unknown)}; choose from {', '.join(GROUPS)}")
     parts = plan(start, end, hourly="hour" in group_by)
     cells: dict[tuple[Any, ...], Measures] = {}
-    for key, row in _rolled(parts, group_by, filters, times, bands):
+    for key, row in _rolled(parts, group_by, filters, bands):
         cells.setdefault(key, Measures()).add_sums(row)
+    if times:
+        for key, latency, ttft in _times(parts, group_by, filters):
+            cells[key].merge(latency, ttft)
     now = timezone.now()
     for begin, until in parts.log:
         if until >= now and floor_hour(begin) == begin and begin >= now - TAIL:
@@ -151,22 +154,41 @@ def choices(dimension: str, start: datetime, end: datetime) -> list[Any]:
     return sorted(value for value in rows.values_list(dimension, flat=True).distinct() if value not in ("", None))
 
 
-def _rolled(parts: Plan, group_by: Sequence[str], filters: Filters, times: bool, bands: bool) -> Iterator[Row]:
+def _rolled(parts: Plan, group_by: Sequence[str], filters: Filters, bands: bool) -> Iterator[Row]:
+    for rows, names in _tables(parts, group_by, filters):
+        for row in _sums(rows, names, bands):
+            yield _key(group_by, row), row
+
+
+def _tables(parts: Plan, group_by: Sequence[str], filters: Filters) -> Iterator[tuple[QuerySet[Any], list[str]]]:
+    """Rollup rows, and the columns that make up the groups."""
     if parts.days:
-        rows = DailyRollup.objects.filter(filters.rollup(), _any("day", parts.days))
-        names = list(group_by)
-        for row in _sums(rows, names, times, bands):
-            yield tuple(row[name] for name in names), row
+        yield DailyRollup.objects.filter(filters.rollup(), _any("day", parts.days)).order_by(), list(group_by)
     if parts.hours:
-        hourly = HourlyRollup.objects.filter(filters.rollup(), _any("hour", parts.hours))
         names = list(dict.fromkeys("hour" if name == "day" else name for name in group_by))
-        for row in _sums(hourly, names, times, bands):
-            yield tuple(row["hour"].date() if name == "day" else row[name] for name in group_by), row
+        yield HourlyRollup.objects.filter(filters.rollup(), _any("hour", parts.hours)).order_by(), names
 
 
-def _sums(rows: QuerySet[Any], names: list[str], times: bool, bands: bool) -> Iterator[Mapping[str, Any]]:
+def _key(group_by: Sequence[str], row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row["hour"].date() if name == "day" and "day" not in row else row[name] for name in group_by)
+
+
+def _times(parts: Plan, group_by: Sequence[str], filters: Filters) -> Iterator[tuple[tuple[Any, ...], dict[int, int], dict[int, int]]]:
+    # As text: Django would decode each with a decoder of its own, which is most of the work.
+    raw = {"latency_text": Cast("latency_histogram", TextField()), "ttft_text": Cast("ttft_histogram", TextField())}
+    decode = msgspec.json.Decoder(dict[int, int]).decode
+    for rows, names in _tables(parts, group_by, filters):
+        some = rows.filter(latency_count__gt=0).annotate(**raw).values_list(*names, "latency_text", "ttft_text")
+        keys: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+        for *values, latency, ttft in some.iterator(chunk_size=2000):
+            found = tuple(values)
+            if (key := keys.get(found)) is None:
+                key = keys[found] = _key(group_by, dict(zip(names, found, strict=True)))
+            yield key, decode(latency), decode(ttft)
+
+
+def _sums(rows: QuerySet[Any], names: list[str], bands: bool) -> Iterator[Mapping[str, Any]]:
     # A sum may not be named like a column it groups over, so the sums get names of their own and lose them again.
-    rows = rows.order_by()
     sums = {f"sum_{name}": Sum(name) for name in (*COUNTS, "latency_square_sum")}
     # ``values()`` without names would be all of them.
     for row in rows.values(*names).annotate(**sums).iterator(chunk_size=2000) if names else [rows.aggregate(**sums)]:
@@ -174,17 +196,9 @@ def _sums(rows: QuerySet[Any], names: list[str], times: bool, bands: bool) -> It
     if bands:
         for row in rows.filter(bands__isnull=False).values_list(*names, "bands").iterator(chunk_size=2000):
             yield {**_NONE, **dict(zip(names, row[:-1], strict=True)), "bands": row[-1]}
-    if times:
-        # As text: Django would decode each with a decoder of its own.
-        raw = {"latency_text": Cast("latency_histogram", TextField()), "ttft_text": Cast("ttft_histogram", TextField())}
-        some = rows.filter(latency_count__gt=0).annotate(**raw).values_list(*names, "latency_text", "ttft_text")
-        for row in some.iterator(chunk_size=2000):
-            decoded = {"latency_histogram": _HISTOGRAM.decode(row[-2]), "ttft_histogram": _HISTOGRAM.decode(row[-1])}
-            yield {**_NONE, **dict(zip(names, row[:-2], strict=True)), **decoded}
 
 
 _NONE = dict.fromkeys(COUNTS, 0)
-_HISTOGRAM = msgspec.json.Decoder(dict[int, int])
 
 
 def _known(hour: datetime, key: tuple[Any, ...]) -> dict[str, Any]:

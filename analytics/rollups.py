@@ -111,6 +111,8 @@ def _rebuild_day(day: date, generation: int) -> None:
 
 def _replace(model: type[Rollup], when: dict[str, Any], cells: dict[tuple[Any, ...], Measures], generation: int) -> None:
     """Reading is done before: on SQLite a transaction shuts out every other writer, so it only deletes and inserts."""
+    if not cells and not model._default_manager.filter(**when).exists():
+        return
     rows = [model(**when, **dict(zip(DIMENSIONS, key, strict=True)), **cell.columns()) for key, cell in cells.items()]
     with transaction.atomic():
         if RollupState.objects.select_for_update().get(pk=1).generation != generation:

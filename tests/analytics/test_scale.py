@@ -41,7 +41,7 @@ needs_proc = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="re
 @pytest.mark.parametrize("kind", ["csv", "xlsx"])
 def test_a_file_of_100000_rows_stays_small_in_memory(kind: str) -> None:
     columns = (*(Column(f"c{n}", f"C{n}") for n in range(4)), *(Column(f"n{n}", f"N{n}", "usd") for n in range(4)))
-    sheet = Sheet(columns=columns, rows=Lines(lambda: (tuple(f"={n} {m}" for m in range(4)) + (n, 1, -n, None) for n in range(ROWS))))
+    sheet = Sheet(columns=columns, rows=Lines(lambda: ((*(f"={n} {m}" for m in range(4)), n, 1, -n, None) for n in range(ROWS))))
     list(csv_lines(Sheet(columns=columns, rows=())))
     list(xlsx(Sheet(columns=columns, rows=()), "warm"))
     gc.collect()
@@ -119,11 +119,11 @@ def test_a_million_rows_are_reported_and_listed_in_the_promised_time(capsys: Any
     took = time.perf_counter() - began
     found = list(benchmark.pages())
     with capsys.disabled():
-        print(f"\nan hour of {ROWS:,} rows rolled up in {took:.1f} s")
+        sys.stdout.write(f"\nan hour of {ROWS:,} rows rolled up in {took:.1f} s\n")
         for one in found:
-            print(f"{one.what:55} {one.best:5.0f} ms of {one.most}")
+            sys.stdout.write(f"{one.what:55} {one.best:5.0f} ms {one.cpu:5.0f} ms cpu of {one.most}\n")
     assert took < 15
-    assert [one.what for one in found if one.best > one.most] == []
+    assert [one.what for one in found if one.slow] == []
 
 
 def test_importing_the_reports_needs_no_workbook_library() -> None:
