@@ -31,7 +31,8 @@ FIELDS = (
     "litellm_params", "provider", "x-forwarded-host", "Authorization", "authorization", "timeout", "fallbacks", "mock_response",
 )  # fmt: skip
 SMUGGLED = {
-    "x-forwarded-host": "{at}", "x-forwarded-for": "10.0.0.1", "x-forwarded-proto": "http", "forwarded": "host={at}", "x-original-url": "/x",
+    "x-forwarded-host": "{at}", "x-forwarded-for": "10.0.0.1", "x-forwarded-proto": "http", "forwarded": "host={at}",
+    "x-original-url": "/x",
     "x-rewrite-url": "/x", "x-host": "{at}", "x-api-base": "http://{at}", "x-base-url": "http://{at}", "openai-organization": "org-mine",
     "openai-project": "p-mine", "x-cogo-provider": "http://{at}", "x-cogo-base-url": "http://{at}", "proxy-authorization": "Basic eDp5",
     "cookie": "a=b", "referer": "http://{at}/", "te": "trailers", "x-portkey-custom-host": "http://{at}", "x-target-url": "http://{at}",
