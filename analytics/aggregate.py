@@ -78,7 +78,7 @@ def cells(rows: QuerySet[RequestLog], adjustments: QuerySet[LedgerEntry], *, tim
     rows = rows.exclude(state="open").order_by()
     models = dict(LanguageModel.objects.values_list("pk", "name"))
     hour = HourText("created_at")
-    for row in rows.values(*_WHO, "state", "usage_source", hour=hour).annotate(**_SUMS).iterator(chunk_size=2000):
+    for row in rows.values(*_WHO, "state", "usage_source", hour=hour).annotate(**_SUMS):
         yield (*_key(row, models), _measures(row))
     if bands:
         yield from _bands(rows.annotate(prompt=_prompt()).filter(prompt__gte=BANDS[0]), hour, models)
@@ -86,7 +86,7 @@ def cells(rows: QuerySet[RequestLog], adjustments: QuerySet[LedgerEntry], *, tim
         answered = rows.filter(state="ok")
         for name in ("latency", "ttft"):
             known = answered.filter(**{f"{name}_ms__isnull": False}).annotate(bucket=Bucket(f"{name}_ms"))
-            for row in known.values(*_WHO, "bucket", hour=hour).annotate(count=Count("*")).iterator(chunk_size=2000):
+            for row in known.values(*_WHO, "bucket", hour=hour).annotate(count=Count("*")):
                 yield (*_key(row, models), Measures(**{name: {row["bucket"]: row["count"]}}))
     yield from _corrections(adjustments, hour)
 
@@ -139,7 +139,7 @@ def _bands(rows: QuerySet[RequestLog], hour: Any, models: dict[int, str]) -> Ite
     """Long prompts apart: some models charge more for the whole of them."""
     band = Case(*(When(prompt__gte=low, then=Value(low)) for low in reversed(BANDS)), output_field=IntegerField())
     sums = {f"sum_{name}": Sum(name) for name in TOKENS}
-    for row in rows.values(*_WHO, band=band, hour=hour).annotate(n=Count("*"), **sums).iterator(chunk_size=2000):
+    for row in rows.values(*_WHO, band=band, hour=hour).annotate(n=Count("*"), **sums):
         counts = [row["n"], *(int(row[f"sum_{name}"] or 0) for name in TOKENS)]
         yield (*_key(row, models), Measures(bands={row["band"]: counts}))
 

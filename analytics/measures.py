@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from .histogram import percentile
 from .models import COUNTS
 
@@ -69,7 +71,7 @@ class Measures:
             if value := row[name]:
                 setattr(self, name, getattr(self, name) + int(value))
         self.latency_square_sum += float(row.get("latency_square_sum") or 0.0)
-        self.merge(_numbered(row.get("latency_histogram")), _numbered(row.get("ttft_histogram")), row.get("bands"))
+        self.merge(unpacked(row.get("latency_histogram")), unpacked(row.get("ttft_histogram")), row.get("bands"))
 
     def merge(
         self, latency: Mapping[int, int] | None, ttft: Mapping[int, int] | None, bands: Mapping[Any, list[int]] | None = None
@@ -97,8 +99,8 @@ class Measures:
         return {
             **counts,
             "latency_square_sum": self.latency_square_sum,
-            "latency_histogram": {str(k): v for k, v in sorted((self.latency or {}).items())},
-            "ttft_histogram": {str(k): v for k, v in sorted((self.ttft or {}).items())},
+            "latency_histogram": _packed(self.latency),
+            "ttft_histogram": _packed(self.ttft),
             "bands": {str(k): v for k, v in sorted(self.bands.items())} if self.bands else None,
         }
 
@@ -153,8 +155,17 @@ class Measures:
         return percentile(self.ttft or {}, share)
 
 
-def _numbered(stored: Mapping[str, int] | None) -> dict[int, int] | None:
-    return {int(index): count for index, count in stored.items()} if stored else None
+def unpacked(stored: str | None) -> dict[int, int] | None:
+    """A histogram as a rollup row stores it."""
+    return _DECODER.decode(stored) if stored and stored != "{}" else None
+
+
+def _packed(histogram: dict[int, int] | None) -> str:
+    return _ENCODER.encode(dict(sorted(histogram.items()))).decode() if histogram else "{}"
+
+
+_DECODER = msgspec.json.Decoder(dict[int, int])
+_ENCODER = msgspec.json.Encoder()
 
 
 def folded(cells: Mapping[tuple[Any, ...], Measures], places: Sequence[int]) -> dict[tuple[Any, ...], Measures]:

@@ -7,16 +7,14 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import msgspec
 from django.core.cache import cache
-from django.db.models import Q, QuerySet, Sum, TextField
-from django.db.models.functions import Cast
+from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
 
 from llm_gateway.models import LedgerEntry, RequestLog
 
 from . import aggregate, rollups
-from .measures import Measures
+from .measures import Measures, unpacked
 from .models import COUNTS, DIMENSIONS, DailyRollup, HourlyRollup, RollupState
 from .rollups import DAY, HOUR, floor_hour
 
@@ -173,28 +171,27 @@ def _key(group_by: Sequence[str], row: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(row["hour"].date() if name == "day" and "day" not in row else row[name] for name in group_by)
 
 
-def _times(parts: Plan, group_by: Sequence[str], filters: Filters) -> Iterator[tuple[tuple[Any, ...], dict[int, int], dict[int, int]]]:
-    # As text: Django would decode each with a decoder of its own, which is most of the work.
-    raw = {"latency_text": Cast("latency_histogram", TextField()), "ttft_text": Cast("ttft_histogram", TextField())}
-    decode = msgspec.json.Decoder(dict[int, int]).decode
+def _times(
+    parts: Plan, group_by: Sequence[str], filters: Filters
+) -> Iterator[tuple[tuple[Any, ...], dict[int, int] | None, dict[int, int] | None]]:
     for rows, names in _tables(parts, group_by, filters):
-        some = rows.filter(latency_count__gt=0).annotate(**raw).values_list(*names, "latency_text", "ttft_text")
+        some = rows.filter(latency_count__gt=0).values_list(*names, "latency_histogram", "ttft_histogram")
         keys: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-        for *values, latency, ttft in some.iterator(chunk_size=2000):
+        for *values, latency, ttft in some:
             found = tuple(values)
             if (key := keys.get(found)) is None:
                 key = keys[found] = _key(group_by, dict(zip(names, found, strict=True)))
-            yield key, decode(latency), decode(ttft)
+            yield key, unpacked(latency), unpacked(ttft)
 
 
 def _sums(rows: QuerySet[Any], names: list[str], bands: bool) -> Iterator[Mapping[str, Any]]:
     # A sum may not be named like a column it groups over, so the sums get names of their own and lose them again.
     sums = {f"sum_{name}": Sum(name) for name in (*COUNTS, "latency_square_sum")}
     # ``values()`` without names would be all of them.
-    for row in rows.values(*names).annotate(**sums).iterator(chunk_size=2000) if names else [rows.aggregate(**sums)]:
+    for row in rows.values(*names).annotate(**sums) if names else [rows.aggregate(**sums)]:
         yield {name.removeprefix("sum_"): value for name, value in row.items()}
     if bands:
-        for row in rows.filter(bands__isnull=False).values_list(*names, "bands").iterator(chunk_size=2000):
+        for row in rows.filter(bands__isnull=False).values_list(*names, "bands"):
             yield {**_NONE, **dict(zip(names, row[:-1], strict=True)), "bands": row[-1]}
 
 
