@@ -17,7 +17,7 @@ from llm_gateway.policies.hold import estimate_tokens
 
 from .calls import Call
 from .health import DeploymentHealth
-from .plan import NAMED, Plan, label, plan
+from .plan import Plan, label, plan
 from .resolve import resolve
 
 
