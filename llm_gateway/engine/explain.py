@@ -18,7 +18,7 @@ from llm_gateway.policies.hold import estimate_tokens
 from .calls import Call
 from .health import DeploymentHealth
 from .plan import Plan, label, plan
-from .resolve import resolve
+from .resolve import NAMED, resolve
 
 
 class Considered(msgspec.Struct, frozen=True, kw_only=True):
