@@ -225,12 +225,12 @@ def test_a_subject_is_erased_and_the_figures_stay(bench: Bench) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_a_big_purge_never_holds_its_lock_for_200_ms(bench: Bench) -> None:
-    """60,000 rows with attempts and texts go while requests are opened and settled."""
+    """30,000 rows with attempts and texts go while requests are opened and settled."""
     import threading
     import uuid
 
     old = timezone.now() - timedelta(days=500)
-    ids = [uuid.UUID(int=n + 1) for n in range(60_000)]
+    ids = [uuid.UUID(int=n + 1) for n in range(30_000)]
     for start in range(0, len(ids), 2000):
         part = ids[start : start + 2000]
         RequestLog.objects.bulk_create(
@@ -265,5 +265,5 @@ def test_a_big_purge_never_holds_its_lock_for_200_ms(bench: Bench) -> None:
         f"{len(waits)} requests meanwhile, open and settle p50 {waits[len(waits) // 2] * 1000:.1f} ms, "
         f"p99 {waits[int(len(waits) * 0.99)] * 1000:.1f} ms"
     )
-    assert result.requests == 60_000
+    assert result.requests == 30_000
     assert result.longest_ms < 200
