@@ -134,6 +134,8 @@ class DatabaseJournal:
             try:
                 if todo:
                     self._write(todo)
+                    if self._trouble is not None:
+                        tick = min(tick, time.monotonic() + PROBE_S)
                 if time.monotonic() >= tick:
                     self._maintain()
                     tick = time.monotonic() + (PROBE_S if self._trouble else min(5.0, self._lease_s / 3))
