@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from pathlib import Path
 from statistics import median
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -25,8 +27,8 @@ LIST = "/admin/llm_gateway/requestlog/"
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """Milliseconds by the clock of the ``best`` and of the ``middle`` of the runs, and of this process's ``cpu`` in its best; ``most`` is
-    what is promised."""
+    """Milliseconds by the clock of the ``best`` and of the ``middle`` of the runs, and of ``cpu`` on average: this process's and, where it
+    can be seen, that of the database's process for it. ``most`` is what is promised."""
 
     what: str
     best: float
@@ -36,8 +38,8 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def slow(self) -> bool:
-        """By the time of this process where the database is a part of it: on a machine that others use, the clock measures them, too."""
-        return (self.cpu if connection.vendor == "sqlite" else self.best) > self.most
+        """By the processor's time where all of it is known: on a machine that others use, the clock measures them, too."""
+        return (self.best if _database_cpu_ms() is None else min(self.best, self.cpu)) > self.most
 
 
 def pages(runs: int = 5) -> Iterator[Measured]:
@@ -116,12 +118,31 @@ def _grouped(query: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _measured(what: str, work: Callable[[], None], most: int, runs: int) -> Measured:
-    times, busy = [], []
+    times, busy = [], 0.0
     work()  # templates are compiled once in a process
     for _ in range(runs):
         cache.clear()  # the last minutes are read anew
-        began, spent = time.perf_counter(), time.process_time()
+        began, spent = time.perf_counter(), _cpu_ms()
         work()
-        busy.append((time.process_time() - spent) * 1000)
+        busy += _cpu_ms() - spent
         times.append((time.perf_counter() - began) * 1000)
-    return Measured(what=what, best=min(times), middle=median(times), cpu=min(busy), most=most)
+    return Measured(what=what, best=min(times), middle=median(times), cpu=busy / runs, most=most)
+
+
+def _cpu_ms() -> float:
+    return time.process_time() * 1000 + (_database_cpu_ms() or 0.0)
+
+
+def _database_cpu_ms() -> float | None:
+    """SQLite works in this process; of PostgreSQL's on this machine Linux tells, in hundredths of a second."""
+    if connection.vendor == "sqlite":
+        return 0.0
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        pid = cursor.fetchone()[0]
+    try:
+        name, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+    except OSError:
+        return None
+    user, system = rest.split()[11:13]
+    return (int(user) + int(system)) * 1000 / os.sysconf("SC_CLK_TCK") if "postgres" in name else None
