@@ -109,8 +109,8 @@ SABOTAGES = (
     Sabotage(
         "the snapshot is never refreshed",
         "llm_gateway/wiring.py",
-        "            await self._threaded(self._refresh)\n\n",
-        "\n",
+        "            await self._threaded(self._refresh)\n            if ended",
+        "            if ended",
         ("tests/strategies/test_switching.py", "-k", "every_worker"),
     ),
 )

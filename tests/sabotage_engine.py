@@ -28,8 +28,8 @@ ENGINE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "leak an admission",
         "llm_gateway/engine/trying.py",
-        "                self.release(run)\n                run.plan.skip(target, error.message)",
-        "                run.plan.skip(target, error.message)",
+        "            self.release(run)\n            run.plan.skip(target, refused)",
+        "            run.plan.skip(target, refused)",
         ("tests/engine/test_order_of_effects.py",),
     ),
     (
@@ -38,6 +38,78 @@ ENGINE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "                self._pipeline.end_cancelled(self._run, stalled=stalled)",
         "                pass",
         ("tests/engine/test_order_of_effects.py::test_a_stream_closed_after_any_number_of_batches_is_settled_once",),
+    ),
+    # Hedged requests
+    (
+        "let the loser run",
+        "llm_gateway/engine/hedging.py",
+        "        attempt.abort()\n        lane.task.cancel()\n",
+        "",
+        ("tests/engine/test_hedging.py::test_the_first_to_give_content_answers_and_both_are_accounted",),
+    ),
+    (
+        "losers are free",
+        "llm_gateway/engine/hedging.py",
+        "        run.lose(attempt)\n",
+        "",
+        ("tests/engine/test_hedging.py::test_the_first_to_give_content_answers_and_both_are_accounted",),
+    ),
+    (
+        "losers stay admitted",
+        "llm_gateway/engine/hedging.py",
+        "        run.lose(attempt)\n        self._trying.health.released(attempt.target)",
+        "        run.lose(attempt)",
+        ("tests/engine/test_hedging.py::test_a_caller_that_leaves_at_any_moment_leaves_nothing_behind",),
+    ),
+    (
+        "hold for one of two",
+        "llm_gateway/engine/plan.py",
+        "        several = self.hedge_after_s is not None or any(",
+        "        several = any(",
+        ("tests/engine/test_hedging.py::test_a_fast_first_target_is_alone",),
+    ),
+    (
+        "hedge beyond the hold",
+        "llm_gateway/engine/hedging.py",
+        " or (plan.estimates.get(id(target)) or 0) > room:",
+        ":",
+        ("tests/engine/test_hedging.py::test_no_second_is_asked_that_the_hold_does_not_cover",),
+    ),
+    (
+        "hedge without end",
+        "llm_gateway/engine/hedging.py",
+        " or not trying.may_hedge(run):",
+        ":",
+        ("tests/engine/test_hedging.py::test_hedges_count_as_retries",),
+    ),
+    (
+        "hedge what generates nothing",
+        "llm_gateway/engine/plan.py",
+        ' if type(after_ms) is int and self.call.inbound.kind == "chat" else None',
+        " if type(after_ms) is int else None",
+        ("tests/engine/test_hedging.py::test_what_generates_nothing_is_not_hedged",),
+    ),
+    (
+        "answer a dead request",
+        "llm_gateway/engine/attempt.py",
+        "                    raise AttemptFailed(self.aborted)\n                self.status",
+        "                    pass\n                self.status",
+        ("tests/engine/test_hedging.py::test_what_we_end_at_any_moment_ends_on_both_sides",),
+    ),
+    # A38, C17
+    (
+        "revoked keys stream on",
+        "llm_gateway/wiring.py",
+        "if ended := self.pipeline.end_revoked():",
+        "if ended := 0:",
+        ("tests/reliability/test_hedging.py::test_c17_a38_running_streams_of_a_revoked_key_end_in_every_dialect",),
+    ),
+    (
+        "revoked keys try on",
+        "llm_gateway/engine/trying.py",
+        "        return _key_gone() if revoked(run.call.identity, self.catalog.snapshot()) else None",
+        "        return None",
+        ("tests/engine/test_hedging.py::test_a_key_that_is_gone_begins_no_other_attempt",),
     ),
     # T3
     (

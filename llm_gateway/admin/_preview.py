@@ -54,7 +54,7 @@ def help_of(kind: str) -> dict[str, Any]:
     return {
         "title": strategy.title,
         "summary": strategy.summary,
-        "defaults": [*sorted(defaults.items()), *dict.fromkeys(COMMON, False).items()],
+        "defaults": [*sorted(defaults.items()), *COMMON.items()],
     }
 
 

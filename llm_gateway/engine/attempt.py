@@ -111,8 +111,8 @@ class Attempt:
     content and :meth:`more` brings the rest. Every fault is :class:`AttemptFailed`. End with :meth:`finish` or :meth:`abort`."""
 
     __slots__ = (
-        "_chunks", "_clocks", "_decoder", "_last_event", "_marked", "_response", "_scope", "_started", "aborted", "body",
-        "bytes_received", "first_event_ms", "held", "prepared", "request_sent", "response", "started_at", "status", "tally",
+        "_chunks", "_decoder", "_last_event", "_marked", "_response", "_scope", "_started", "aborted", "body",
+        "bytes_received", "clocks", "first_event_ms", "held", "prepared", "request_sent", "response", "started_at", "status", "tally",
         "target", "unmarked", "upstream_request_id",
     )  # fmt: skip
 
@@ -132,7 +132,7 @@ class Attempt:
         # The provider finished without its format's end mark.
         self.unmarked = False
         self.started_at = time.time()
-        self._clocks = clocks
+        self.clocks = clocks
         self._started = self._last_event = asyncio.get_running_loop().time()
         self._response: UpstreamResponse | None = None
         self._scope: asyncio.Timeout | None = None
@@ -142,7 +142,7 @@ class Attempt:
         return round((asyncio.get_running_loop().time() - self._started) * 1000)
 
     async def begin(self, upstream: Upstream) -> None:
-        clocks = self._clocks
+        clocks = self.clocks
         first = self._started + min(clocks.first_event_ms, clocks.total_ms) / 1000
         wait = "total" if clocks.first_event_ms >= clocks.total_ms else "first"
         provider = self.target.provider
@@ -158,6 +158,9 @@ class Attempt:
                     connect_s=clocks.connect_ms / 1000,
                     allow_private=provider.allow_private,
                 )
+                if self.aborted is not None:
+                    # Hung up on in the very moment the head came.
+                    raise AttemptFailed(self.aborted)
                 self.status = response.status
                 self._note(response)
                 if response.status >= 300:
@@ -173,11 +176,12 @@ class Attempt:
             raise AttemptFailed(self.aborted or self._timed_out(wait)) from None
         except AttemptFailed as error:
             if self.aborted is not None:
+                self._hang_up()
                 raise AttemptFailed(self.aborted) from None
             if error.failure.kind in (_K.CONNECT_REFUSED, _K.CONNECT_TIMEOUT, _K.DNS, _K.TLS, _K.CONFIG):
                 self.request_sent = False
             self._hang_up()
-            raise
+            raise AttemptFailed(self._clean(error.failure)) from None
         except BaseException:
             self._hang_up()
             raise
@@ -219,7 +223,7 @@ class Attempt:
 
     async def _next(self, first: float) -> list[Frame]:
         """At least one frame that means something. ``first``: deadline of the first event of all."""
-        clocks = self._clocks
+        clocks = self.clocks
         total = self._started + clocks.total_ms / 1000
         loop = asyncio.get_running_loop()
         waiting = self.first_event_ms is None and not self.tally.model
@@ -235,18 +239,21 @@ class Attempt:
                 raise AttemptFailed(self._timed_out("total" if until == total else "first" if waiting else "idle", heard)) from None
             except AttemptFailed as error:
                 self._hang_up()
-                raise (AttemptFailed(self.aborted) if self.aborted else error) from None
+                raise AttemptFailed(self.aborted or self._clean(error.failure)) from None
             if self.aborted:
                 raise AttemptFailed(self.aborted)
             if data is None:
-                return frames + self._ended()
+                try:
+                    return frames + self._ended()
+                except AttemptFailed as error:
+                    raise AttemptFailed(self._clean(error.failure)) from None
             heard = True
             self.bytes_received += len(data)
             try:
                 new = self._decoder.feed(data)
-            except AttemptFailed:
+            except AttemptFailed as error:
                 self._hang_up()
-                raise
+                raise AttemptFailed(self._clean(error.failure)) from None
             frames += new
             for frame in new:
                 if frame.events:
@@ -300,22 +307,30 @@ class Attempt:
         self.bytes_received = len(body)
         if response.status < 400:
             raise AttemptFailed(Failure(kind=_K.REDIRECT, status=response.status))
-        failure = wires.get(self.target.provider.wire).decode_error(response.status, response.headers, body)
+        raise AttemptFailed(wires.get(self.target.provider.wire).decode_error(response.status, response.headers, body))
+
+    def _clean(self, failure: Failure) -> Failure:
+        """Without our key, wherever the provider repeated it: only here is it known that odd words are a key."""
         secret = self.target.credential.secret.reveal()
-        raise AttemptFailed(msgspec.structs.replace(failure, message=redact(failure.message, secret)))
+        return msgspec.structs.replace(
+            failure,
+            message=redact(failure.message, secret),
+            code=failure.code and redact(failure.code, secret, limit=200),
+            param=failure.param and redact(failure.param, secret, limit=200),
+        )
 
     def _timed_out(self, which: str, heard: bool = False) -> Failure:
         if which == "total":
-            return Failure(kind=_K.DEADLINE if self._clocks.by_deadline else _K.TOTAL_TIMEOUT)
+            return Failure(kind=_K.DEADLINE if self.clocks.by_deadline else _K.TOTAL_TIMEOUT)
         if which == "first":
-            return Failure(kind=_K.TTFB_TIMEOUT, message=f"nothing within {self._clocks.first_event_ms} ms")
-        return Failure(kind=_K.SLOW_DRIP if heard else _K.IDLE_TIMEOUT, message=f"no event within {self._clocks.idle_ms} ms")
+            return Failure(kind=_K.TTFB_TIMEOUT, message=f"nothing within {self.clocks.first_event_ms} ms")
+        return Failure(kind=_K.SLOW_DRIP if heard else _K.IDLE_TIMEOUT, message=f"no event within {self.clocks.idle_ms} ms")
 
     def _note(self, response: UpstreamResponse) -> None:
         for name in _REQUEST_IDS:
             value = response.headers.get(name)
             if value:
-                self.upstream_request_id = value[:100]
+                self.upstream_request_id = redact(value, self.target.credential.secret.reveal(), limit=100)
                 return
 
     def _hang_up(self) -> None:

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
-from llm_gateway.core.catalog import Identity
+from llm_gateway.core.catalog import Identity, Snapshot
 from llm_gateway.core.errors import RateLimited
 from llm_gateway.policies import limits
 from llm_gateway.policies.limits import Bucket
+
+
+def revoked(identity: Identity, snapshot: Snapshot) -> bool:
+    """Whether the client key is no longer good by now: revoked, expired, deleted, or its team disabled."""
+    if identity.client_key_id is None:
+        return False
+    known = snapshot.clients.get(identity.public_id)
+    if known is None or known[1].revoked:
+        return True
+    expires_at = known[1].expires_at
+    return expires_at is not None and expires_at <= datetime.now(UTC)
 
 
 class KeyGate:

@@ -51,7 +51,7 @@ class Pipeline:
         self.gate = gate
         self.owner = owner
         self.observers = observers
-        self.trying = Trying(journal=journal, health=health, upstream=upstream, gate=gate, defaults=defaults)
+        self.trying = Trying(catalog=catalog, journal=journal, health=health, upstream=upstream, gate=gate, owner=owner, defaults=defaults)
 
     async def whole(self, call: Call) -> WholeAnswer:
         """The complete answer, settled. Raises :class:`GatewayError`, logged already."""
@@ -129,6 +129,11 @@ class Pipeline:
         """End every live answer with ``failure`` (shutdown); each settles what it has. No attempt begins after this."""
         self.trying.end(failure)
 
+    def end_revoked(self) -> int:
+        """End the live answers of client keys that the newest catalogue no longer admits, each as its dialect says, settled with what it
+        has. Returns how many."""
+        return self.trying.end_revoked()
+
     @property
     def live(self) -> int:
         return len(self.trying.live)
@@ -174,15 +179,15 @@ class Pipeline:
 
     async def end_partial(self, run: Run, failure: Failure, *, delivered: bool) -> GatewayError:
         """The answer broke off. Returns what the caller is told."""
-        ours = failure is self.trying.ending
+        ours = self.trying.ours(failure)
         attempt = run.current
         if attempt is not None:
             attempt.abort()
             run.fail(attempt, failure, partial=True)
-            if not ours:
+            if ours is None:
                 self.trying.failed(run, failure, attempt.elapsed_ms / 1000)
         self.trying.release(run)
-        error = run.shutdown_error() if ours else from_failure(failure)
+        error = ours or from_failure(failure)
         await self.settle(run, "partial" if delivered else "failed", error)
         return error
 
@@ -211,7 +216,7 @@ class Pipeline:
 
     def leave(self, run: Run) -> None:
         if run.current is not None:
-            self.trying.live.discard(run.current)
+            self.trying.live.pop(run.current, None)
         if not run.left:
             run.left = True
             self.gate.leave(run.call.identity)

@@ -11,7 +11,7 @@ from llm_gateway.core.catalog import Snapshot, Target
 from llm_gateway.core.errors import ConfigError, Failure, NoHealthyDeployment, UnsupportedParameter
 from llm_gateway.policies.hold import estimate_tokens, hold_nusd, output_limit
 from llm_gateway.policies.retry import Reach, reach
-from llm_gateway.strategies import COMMON, Candidate, Ranking, RequestFacts, strategies
+from llm_gateway.strategies import FLAGS, HEDGE, Candidate, Ranking, RequestFacts, strategies
 
 from .calls import Call
 from .health import DeploymentHealth
@@ -24,7 +24,9 @@ HELD_TARGETS = 3
 class Plan:
     """Mutable for one request: ``remaining`` shrinks as targets are tried, ``skipped`` grows."""
 
-    __slots__ = ("call", "estimates", "note", "order", "prompt_tokens", "remaining", "resolution", "scores", "skipped", "snapshot")
+    __slots__ = (
+        "call", "estimates", "hedged", "note", "order", "prompt_tokens", "remaining", "resolution", "scores", "skipped", "snapshot",
+    )  # fmt: skip
 
     def __init__(
         self, call: Call, snapshot: Snapshot, resolution: Resolution, order: list[Target], prompt_tokens: int,
@@ -40,6 +42,7 @@ class Plan:
         self.skipped = skipped
         self.scores = scores
         self.note = note
+        self.hedged: dict[str, Any] | None = None
 
     @property
     def strategy(self) -> str:
@@ -81,10 +84,29 @@ class Plan:
         """A common setting of the strategy in charge; off for a model asked for by name."""
         return self.resolution.strategy is not None and self.resolution.strategy.settings.get(name) is True
 
+    @property
+    def hedge_after_s(self) -> float | None:
+        """How long the first target may be silent before a second is asked as well; ``None``: no second one is."""
+        strategy = self.resolution.strategy
+        after_ms = strategy.settings.get(HEDGE) if strategy is not None else None
+        return after_ms / 1000 if type(after_ms) is int and self.call.inbound.kind == "chat" else None
+
+    @property
+    def hedges(self) -> int:
+        return 0 if self.hedged is None else 1
+
+    def hedge(self, first: Target, second: Target, after_ms: int) -> None:
+        self.hedged = {"first": label(first), "second": label(second), "after_ms": after_ms, "won": None}
+
+    def hedge_won(self, target: Target) -> None:
+        if self.hedged is not None:
+            self.hedged["won"] = label(target)
+
     def hold(self) -> int:
         """Nano-USD to reserve: the dearest of the targets that may be tried, or all of them where more than one may have to be paid."""
         estimates = [self.estimates.get(id(target)) or 0 for target in self.order[:HELD_TARGETS]]
-        return sum(estimates) if any(self.option(name) for name in COMMON) else max(estimates, default=0)
+        several = self.hedge_after_s is not None or any(self.option(name) for name in FLAGS)
+        return sum(estimates) if several else max(estimates, default=0)
 
     def decision(self) -> dict[str, Any]:
         """For the log row, the native answer and the admin."""
@@ -95,6 +117,8 @@ class Plan:
         }
         if self.note:
             shown["note"] = self.note
+        if self.hedged is not None:
+            shown["hedged"] = dict(self.hedged)
         if self.scores:
             shown["scores"] = {label(target): dict(parts) for target, parts in self.scores}
         if self.skipped:

@@ -98,6 +98,12 @@ class Run:
     def remaining_s(self) -> float | None:
         return None if self._deadline is None else self._deadline - time.monotonic()
 
+    @property
+    def unspent_nusd(self) -> int:
+        """What of the hold the attempts that ended so far have left."""
+        hold = self.opening.hold_nusd
+        return hold - sum(hold if record.cost_nusd is None else record.cost_nusd for record in self.records)
+
     def ceiling(self, target: Target) -> int | None:
         """A limit on output tokens to set: the key's own, or the one the hold was computed with where nothing else bounds the answer."""
         limit = self.call.identity.max_tokens
@@ -141,6 +147,11 @@ class Run:
 
     def cancel(self, attempt: Attempt) -> None:
         self._receive(attempt)
+        rule = billing(None, content_seen=attempt.tally.content, cancelled=True, request_sent=attempt.request_sent)
+        self._record(attempt, "cancelled", None, rule)
+
+    def lose(self, attempt: Attempt) -> None:
+        """Another attempt of this request was faster, so this one was hung up on. It has been asked, so its input is paid for."""
         rule = billing(None, content_seen=attempt.tally.content, cancelled=True, request_sent=attempt.request_sent)
         self._record(attempt, "cancelled", None, rule)
 

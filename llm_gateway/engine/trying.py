@@ -13,6 +13,7 @@ from llm_gateway.core.errors import (
     Failure,
     FailureClass,
     GatewayError,
+    KeyRevoked,
     NoHealthyDeployment,
     UnsupportedParameter,
 )
@@ -21,31 +22,40 @@ from llm_gateway.policies.deadline import Clocks, clocks_for
 from llm_gateway.policies.retry import RetryBudget, Step
 
 from .attempt import Attempt, prepare
-from .gate import KeyGate
+from .gate import KeyGate, revoked
 from .health import DeploymentHealth
+from .hedging import Hedging, Tries
 from .plan import Plan
-from .ports import Journal
+from .ports import Catalog, Journal
 from .run import Run
+from .tasks import TaskOwner
 from .transport import Upstream
 
 _K = FailureClass
 # A remaining deadline shorter than this is no time for another attempt (U5).
 _LEAST_FIRST_EVENT_S = 1.0
+# Given to the live answers of a key that is no longer good; told from a provider's reset by identity.
+_KEY_GONE = Failure(kind=_K.RESET, code="key_revoked", message="the client key was revoked or has expired")
 
 
 class Trying:
     """Keeps two balances: every admitted target is reported back exactly once (succeeded, failed or released), and every live attempt
     leaves ``live``. What is admitted at the moment is ``run.admitted``."""
 
-    def __init__(self, *, journal: Journal, health: DeploymentHealth, upstream: Upstream, gate: KeyGate, defaults: Clocks) -> None:
+    def __init__(
+        self, *, catalog: Catalog, journal: Journal, health: DeploymentHealth, upstream: Upstream, gate: KeyGate, owner: TaskOwner,
+        defaults: Clocks,
+    ) -> None:  # fmt: skip
+        self.catalog = catalog
         self.journal = journal
         self.health = health
         self.upstream = upstream
         self.gate = gate
         self.defaults = defaults
-        self.live: set[Attempt] = set()
+        self.live: dict[Attempt, Run] = {}
         self.ending: Failure | None = None
-        self._retrying = 0
+        self.retrying = 0
+        self._hedging = Hedging(self, owner)
 
     def first(self, made: Plan) -> Target:
         """Admit the first target that may be tried. Raises :class:`NoHealthyDeployment`."""
@@ -66,31 +76,35 @@ class Trying:
         """The attempt whose answer (or its first content) is in hand. Raises the :class:`GatewayError` for the caller when nothing is
         left to try; then nothing is admitted."""
         target = run.admitted
-        tries: dict[tuple[int, str], int] = {}
+        tries: Tries = {}
+        hedge_after_s = run.plan.hedge_after_s
         last: GatewayError | None = None
         force_stream = False
         while target is not None:
-            if self.ending is not None:
-                raise run.shutdown_error()
+            if (told := self._unwanted(run)) is not None:
+                raise told
             try:
-                prepared = prepare(run.call, target, run.ceiling(target), force_stream)
+                attempt = self.attempt(run, target, force_stream)
             except UnsupportedParameter as error:
                 self.release(run)
                 run.plan.skip(target, f"cannot take {error.param or 'a parameter'}")
                 last = last or error
                 target = await self._following(run)
                 continue
-            clocks = clocks_for(target.provider, run.remaining_s, self.defaults, streamed=prepared.streamed)
-            attempt = Attempt(target, prepared, clocks, run.keep_text)
             count = tries[target.deployment] = tries.get(target.deployment, 0) + 1
-            failure = await self._begun(run, attempt, count)
+            if hedge_after_s is None:
+                failure = await self._begun(run, attempt, count)
+            else:
+                attempt, failure = await self._hedging.begun(run, attempt, tries, hedge_after_s)
+                target = attempt.target
+                count = tries[target.deployment]
             if failure is None:
                 instead = await self._instead_of_empty(run, attempt)
                 if instead is None:
                     return attempt
                 target = instead
                 continue
-            if failure.code == "stream_required" and not prepared.streamed:
+            if failure.code == "stream_required" and not attempt.prepared.streamed:
                 # The provider wants long answers streamed (its cap moved): the same request again, as a stream.
                 force_stream = True
                 continue
@@ -100,7 +114,7 @@ class Trying:
             else:
                 self.failed(run, failure, attempt.elapsed_ms / 1000)
             last = run.noted(failure)
-            step = self._step(run, target, failure, count, clocks)
+            step = self.step(run, attempt, failure, count)
             if step.kind == "same":
                 await self._wait(step.delay_s)
                 if self.health.admit(target) is not None:
@@ -114,24 +128,33 @@ class Trying:
         assert last is not None
         raise run.final_error(last)
 
+    def attempt(self, run: Run, target: Target, force_stream: bool) -> Attempt:
+        """Ready to begin. Raises :class:`UnsupportedParameter`."""
+        prepared = prepare(run.call, target, run.ceiling(target), force_stream)
+        clocks = clocks_for(target.provider, run.remaining_s, self.defaults, streamed=prepared.streamed)
+        return Attempt(target, prepared, clocks, run.keep_text)
+
     async def _begun(self, run: Run, attempt: Attempt, count: int) -> Failure | None:
         """``None`` with content in hand, else why there is none, recorded. ``count``: the attempts at this target, this one included."""
-        self.live.add(attempt)
+        self.live[attempt] = run
         run.current = attempt
         try:
             await attempt.begin(self.upstream)
             return None
         except AttemptFailed as error:
-            failure = error.failure
-        self.live.discard(attempt)
+            return self.not_begun(run, attempt, error.failure, count)
+
+    def not_begun(self, run: Run, attempt: Attempt, failure: Failure, count: int) -> Failure:
+        """Record an attempt without content. Raises where it was us who ended it."""
+        self.live.pop(attempt, None)
         run.current = None
         if failure.kind is _K.STALE_CONNECTION and count > 1:
             # Twice in a row is not a connection that had idled too long.
             failure = msgspec.structs.replace(failure, kind=_K.RESET)
         run.fail(attempt, failure)
-        if failure is self.ending:
+        if (told := self.ours(failure)) is not None:
             self.release(run)
-            raise run.shutdown_error()
+            raise told
         return failure
 
     async def _instead_of_empty(self, run: Run, attempt: Attempt) -> Target | None:
@@ -151,13 +174,20 @@ class Trying:
         if following is None:
             run.admitted = answered
             return None
-        run.pass_over(attempt)
-        if answered is not None:
-            self.health.succeeded(answered, attempt.elapsed_ms, None, run.records[-1].cost_nusd)
-        self.live.discard(attempt)
-        run.current = None
+        run.admitted = answered
+        self.passed_over(run, attempt)
+        run.admitted = following
         await attempt.finish()
         return following
+
+    def passed_over(self, run: Run, attempt: Attempt) -> None:
+        """An empty answer ended well; it is not the request's."""
+        run.pass_over(attempt)
+        if run.admitted is not None:
+            self.health.succeeded(run.admitted, attempt.elapsed_ms, None, run.records[-1].cost_nusd)
+            run.admitted = None
+        self.live.pop(attempt, None)
+        run.current = None
 
     def release(self, run: Run) -> None:
         """What is admitted ends without saying anything of the host."""
@@ -173,8 +203,34 @@ class Trying:
     def end(self, failure: Failure) -> None:
         """End every live answer with ``failure`` and begin no other attempt (shutdown)."""
         ending = self.ending = self.ending or failure
-        for attempt in set(self.live):
+        for attempt in list(self.live):
             attempt.abort(ending)
+
+    def end_revoked(self) -> int:
+        """End the live answers of keys that are no longer good (C17). Returns how many."""
+        snapshot = self.catalog.snapshot()
+        found = [attempt for attempt, run in self.live.items() if attempt.aborted is None and revoked(run.call.identity, snapshot)]
+        for attempt in found:
+            attempt.abort(_KEY_GONE)
+        return len(found)
+
+    def _unwanted(self, run: Run) -> GatewayError | None:
+        """Why nothing more is begun for this request, if so."""
+        if self.ending is not None:
+            return run.shutdown_error()
+        return _key_gone() if revoked(run.call.identity, self.catalog.snapshot()) else None
+
+    def ours(self, failure: Failure) -> GatewayError | None:
+        """What the caller is told when it was not the provider but us who ended the attempt."""
+        if failure is _KEY_GONE:
+            return _key_gone()
+        return Run.shutdown_error() if failure is self.ending else None
+
+    def may_hedge(self, run: Run) -> bool:
+        """A second request at once counts like a retry, and needs time to be answered."""
+        remaining = run.remaining_s
+        in_time = remaining is None or remaining >= _LEAST_FIRST_EVENT_S
+        return in_time and self._unwanted(run) is None and RetryBudget(in_flight=self.gate.in_flight, retrying=self.retrying).allows
 
     def _next_admitted(self, made: Plan) -> Target | None:
         while made.remaining:
@@ -189,27 +245,33 @@ class Trying:
         """The next admitted target, with its own budgets held."""
         while (target := self._next_admitted(run.plan)) is not None:
             run.admitted = target
-            extra = tuple(b for b in target.budgets if b not in run.held_budgets)
-            if not extra:
+            refused = await self.reserve(run, target)
+            if refused is None:
                 return target
+            self.release(run)
+            run.plan.skip(target, refused)
+        return None
+
+    async def reserve(self, run: Run, target: Target) -> str | None:
+        """Hold the target's own budgets; why not, where one of them refuses."""
+        extra = tuple(b for b in target.budgets if b not in run.held_budgets)
+        if extra:
             try:
                 await self.journal.reserve(run.opening, target, run.opening.hold_nusd)
             except GatewayError as error:
-                self.release(run)
-                run.plan.skip(target, error.message)
-                continue
+                return error.message
             run.held_budgets += extra
-            return target
         return None
 
-    def _step(self, run: Run, target: Target, failure: Failure, tries: int, clocks: Clocks) -> Step:
-        budget = RetryBudget(in_flight=self.gate.in_flight, retrying=self._retrying)
+    def step(self, run: Run, attempt: Attempt, failure: Failure, tries: int) -> Step:
+        budget = RetryBudget(in_flight=self.gate.in_flight, retrying=self.retrying)
         remaining = run.remaining_s
+        clocks = attempt.clocks
         return retry.after(
             failure,
             attempts=len(run.records),
             same_target_tries=tries,
-            others_left=bool(run.plan.eligible(failure, target)),
+            others_left=bool(run.plan.eligible(failure, attempt.target)),
             remaining_s=remaining if remaining is not None else clocks.total_ms / 1000,
             content_sent=False,
             content_policy_fallback=run.plan.option("content_policy_fallback"),
@@ -220,8 +282,12 @@ class Trying:
 
     async def _wait(self, delay_s: float) -> None:
         if delay_s > 0:
-            self._retrying += 1
+            self.retrying += 1
             try:
                 await asyncio.sleep(delay_s)
             finally:
-                self._retrying -= 1
+                self.retrying -= 1
+
+
+def _key_gone() -> GatewayError:
+    return KeyRevoked("This client key was revoked or has expired; ask the gateway's operator for a new one.")

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from typing_extensions import override
 
 from llm_gateway.core.catalog import AliasInfo, Credential, Identity, ModelInfo, ProviderInfo, Scope, Snapshot, StrategyInfo, Target
@@ -47,15 +48,23 @@ WHOLE = json.dumps(
 
 
 class Script:
-    """``parts`` come one by one; an exception among them is raised there. ``refuse``: raised instead of a head."""
+    """``parts`` come one by one; an exception among them is raised there, a number is so many turns of the loop. ``refuse``: raised
+    instead of a head, which comes after ``head`` turns."""
 
     def __init__(
-        self, *parts: bytes | Exception, status: int = 200, kind: str = "", refuse: Failure | None = None, body: bytes = b""
+        self,
+        *parts: bytes | int | Exception,
+        status: int = 200,
+        kind: str = "",
+        refuse: Failure | None = None,
+        body: bytes = b"",
+        head: int = 1,
     ) -> None:
         self.parts = parts or ((body,) if body else STREAM)
         self.status = status
         self.kind = kind or (JSON if body or status >= 400 else EVENTS)
         self.refuse = refuse
+        self.head = head
 
 
 def cut(kind: FailureClass = FailureClass.RESET) -> AttemptFailed:
@@ -80,9 +89,12 @@ class FakeResponse:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         for part in self._script.parts:
-            await asyncio.sleep(0)
-            if self.closed:
-                raise cut()
+            for _ in range(part if isinstance(part, int) else 1):
+                await asyncio.sleep(0)
+                if self.closed:
+                    raise cut()
+            if isinstance(part, int):
+                continue
             if isinstance(part, Exception):
                 raise part
             yield part
@@ -102,8 +114,9 @@ class FakeUpstream:
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, connect_s: float, allow_private: bool
     ) -> FakeResponse:
         self._log.append("send")
-        await asyncio.sleep(0)
         script = self._scripts.pop(0)
+        for _ in range(script.head):
+            await asyncio.sleep(0)
         if script.refuse is not None:
             raise AttemptFailed(script.refuse)
         response = FakeResponse(script, self._log)
@@ -205,11 +218,17 @@ IDENTITY = Identity(
 class FakeCatalog:
     """Providers ``a``, ``b``, ``c`` with a model each, aliased as ``abc`` and ``acb``; ``c`` has a budget of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Mapping[str, Any] | None = None) -> None:
         providers, credentials, models = {}, {}, {}
         for number, slug in enumerate("abc", 1):
             providers[number] = ProviderInfo(
-                id=number, slug=slug, title=slug, service="custom", wire="openai_chat", base_url=f"http://{slug}.invalid/v1"
+                id=number,
+                slug=slug,
+                title=slug,
+                service="custom",
+                wire="openai_chat",
+                base_url=f"http://{slug}.invalid/v1",
+                priority=number,
             )
             credentials[number] = (Credential(id=number, provider_id=number, name="default", secret=Secret("")),)
             models[slug] = ModelInfo(id=number, provider_id=number, name=slug, upstream_id=slug, max_output_tokens=100, rates=(RATE,))
@@ -219,28 +238,34 @@ class FakeCatalog:
             credentials=credentials,
             models=models,
             aliases={name: AliasInfo(name=name, models=tuple(name)) for name in ("abc", "acb")},
-            strategies={"enterprise": StrategyInfo(name="enterprise", kind="enterprise", settings={})},
+            strategies={"enterprise": StrategyInfo(name="enterprise", kind="enterprise", settings=settings or {})},
             active_strategy="enterprise",
-            clients={},
+            clients={IDENTITY.public_id: (b"", IDENTITY)},
             provider_budgets={3: (3,)},
         )
 
     def snapshot(self) -> Snapshot:
         return self._snapshot
 
+    def client(self, **changes: Any) -> None:
+        """A newer catalogue, in which the client key is as told."""
+        clients = {IDENTITY.public_id: (b"", msgspec.structs.replace(IDENTITY, **changes))}
+        self._snapshot = msgspec.structs.replace(self._snapshot, version=self._snapshot.version + 1, clients=clients)
+
 
 class Rig:
-    """A pipeline over fakes. ``log``: effects in their order."""
+    """A pipeline over fakes. ``log``: effects in their order; ``settings``: of the strategy in force."""
 
-    def __init__(self, *scripts: Script) -> None:
+    def __init__(self, *scripts: Script, **settings: Any) -> None:
         self.log: list[str] = []
         self.journal = FakeJournal(self.log)
         self.health = CountingHealth()
         self.upstream = FakeUpstream(scripts, self.log)
         self.gate = KeyGate()
         self.owner = TaskOwner()
+        self.catalog = FakeCatalog(settings)
         self.pipeline = Pipeline(
-            catalog=FakeCatalog(), journal=self.journal, health=self.health, upstream=self.upstream, gate=self.gate, owner=self.owner
+            catalog=self.catalog, journal=self.journal, health=self.health, upstream=self.upstream, gate=self.gate, owner=self.owner
         )
 
     def call(self, model: str = "abc", *, stream: bool = False, **more: Any) -> Call:

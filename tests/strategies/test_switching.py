@@ -145,6 +145,8 @@ def test_the_history_says_who_and_when(gateway: GatewayServer) -> None:
         ("weighted", {"weight": 1}, "has no setting weight"),
         ("ab-testing", {"arms": {"openai": 1}}, "at least 2"),
         ("enterprise", {"retry_empty": "yes"}, "retry_empty has to be true or false"),
+        ("enterprise", {"hedge_after_ms": 49}, "hedge_after_ms has to be a whole number of milliseconds from 50"),
+        ("weighted", {"hedge_after_ms": True}, "hedge_after_ms has to be a whole number of milliseconds from 50"),
     ],
 )
 def test_what_is_not_valid_never_comes_into_force(gateway: GatewayServer, kind: str, settings: dict[str, Any], said: str) -> None:
