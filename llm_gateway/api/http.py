@@ -45,6 +45,15 @@ EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
 NO_CACHE = ((b"cache-control", b"no-cache, no-transform"), (b"x-accel-buffering", b"no"))
 
 
+# What a caller writes its requests' costs under: a product, a customer, a job.
+TAG_HEADER = "x-cogo-tag"
+
+
+def tag_of(headers: Mapping[str, str]) -> str:
+    """The caller's tag, printable and short; empty without one."""
+    return "".join(c for c in headers.get(TAG_HEADER, "") if c.isprintable())[:60].strip()
+
+
 def request_id(value: UUID) -> str:
     return str(value)
 

@@ -18,6 +18,7 @@ from llm_gateway.api.http import (
     request_id,
     stream_headers,
     summary_headers,
+    tag_of,
 )
 from llm_gateway.api.idempotent import reply_once
 from llm_gateway.core.catalog import Scope, Target
@@ -69,6 +70,7 @@ async def generate(
         headers=http.headers,
         strategy=http.headers.get("x-cogo-strategy"),
         sticky=http.headers.get("x-cogo-session", ""),
+        tag=tag_of(http.headers),
     )
     if HEADER in http.headers:
         return await reply_once(http, call, body, partial(_answer, http, dialect, call, found, keeper), partial(refuse, dialect, http=http))

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from typing_extensions import override
 
+from llm_gateway.api.http import tag_of
 from llm_gateway.core.chat import ChatRequest
 from llm_gateway.core.ids import uuid7
 from llm_gateway.engine.calls import Call, StreamAnswer, WholeAnswer, inbound_of
@@ -46,6 +47,7 @@ class GeneratingView(AsyncAPIView):
         """``facts`` are fields of :class:`Call`. A request's first call has the request's own id; give later ones :func:`another_id`."""
         facts.setdefault("deadline_s", self.deadline_s())
         facts.setdefault("sticky", self.request.headers.get(SESSION_HEADER, "")[:200])
+        facts.setdefault("tag", tag_of(self.request.headers))
         facts["strategy"] = self.strategy(facts.get("strategy"))
         return Call(
             id=call_id or request_id(self.request),

@@ -36,6 +36,9 @@ CALL_ERRORS: Mapping[int, str] = {
 }
 HEADERS = (
     OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, description="Execute once; duplicates get the first answer again."),
+    OpenApiParameter(
+        "x-cogo-tag", str, OpenApiParameter.HEADER, description="What the cost is reported under: a product, a customer, a job."
+    ),
     OpenApiParameter("x-cogo-session", str, OpenApiParameter.HEADER, description="Strategies that share keep one session together."),
     OpenApiParameter(
         "x-request-timeout-ms", int, OpenApiParameter.HEADER, description="How long you are willing to wait, in milliseconds."
