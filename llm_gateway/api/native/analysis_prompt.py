@@ -38,7 +38,8 @@ SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
         "summary": _TEXT,
-        "score": {"type": "integer", "description": "0 (worst) to 100 (best)"},
+        # An enumeration, because strict modes know no bounds and small models otherwise write any digits.
+        "score": {"type": "integer", "enum": list(range(0, 101, 5)), "description": "0 (worst) to 100 (best)"},
         "findings": {
             "type": "array",
             "items": {
