@@ -39,6 +39,7 @@ from llm_gateway.stores.holds import Foreseen, foresee
 from llm_gateway.stores.idempotency import IdempotencyStore
 from llm_gateway.stores.journal import DatabaseJournal
 from llm_gateway.stores.responses import ResponseStore
+from llm_gateway.telemetry.loop_watch import LoopWatch
 from llm_gateway.telemetry.observer import MetricsObserver
 from llm_gateway.wires import Inbound
 
@@ -83,6 +84,7 @@ class Gateway:
     def __init__(self) -> None:
         self.worker = f"{os.uname().nodename[:20]}-{os.getpid()}-{secrets.token_hex(3)}"
         self.owner = TaskOwner()
+        self.watch = LoopWatch()
         self.health = DeploymentHealth(self._on_effect)
         self.catalog = SnapshotCatalog(self._on_snapshot)
         self.journal = DatabaseJournal(worker=self.worker, spool_folder=Path(settings.VAR_DIR) / "spool", lease_s=settings.COGO["lease_s"])
@@ -109,6 +111,7 @@ class Gateway:
         self._known_rests: list[tuple[tuple[int, str], str, str]] = []
 
     async def start(self) -> None:
+        self.watch.start()
         self.journal.start()
         await self._threaded(self._refresh)
         self._refreshing = self.owner.start(self._refresh_for_ever(), "refresh the catalogue")
@@ -130,6 +133,7 @@ class Gateway:
         await self.owner.close()
         await self.journal.stop()
         await self.upstream.close()
+        self.watch.stop()
 
     def identify(self, presented: str) -> Identity:
         """Who holds this client key. No I/O. Raises :class:`Unauthenticated` or :class:`KeyRevoked`."""

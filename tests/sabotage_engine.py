@@ -96,6 +96,14 @@ ENGINE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "                    pass\n                self.status",
         ("tests/engine/test_hedging.py::test_what_we_end_at_any_moment_ends_on_both_sides",),
     ),
+    # P20
+    (
+        "nobody watches the loop",
+        "llm_gateway/wiring.py",
+        "        self.watch.start()\n",
+        "",
+        ("tests/telemetry/test_loop_watch.py::test_the_gateway_watches_its_own_loop",),
+    ),
     # A38, C17
     (
         "revoked keys stream on",

@@ -1,0 +1,55 @@
+"""The event-loop watchdog (P20)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from llm_gateway.telemetry.loop_watch import LoopWatch
+from tests.support.gateway import GatewayServer
+
+
+def hogs_the_loop(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def lines(caplog: pytest.LogCaptureFixture, what: str) -> list[Any]:
+    return [record for record in caplog.records if record.name == "cogo.loop" and what in record.message]
+
+
+async def test_who_blocks_the_loop_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    watch = LoopWatch(limit_s=0.05, beat_s=0.01)
+    watch.start()
+    await asyncio.sleep(0.1)
+    hogs_the_loop(0.3)
+    await asyncio.sleep(0.1)
+    watch.stop()
+    (blocked,) = lines(caplog, "is blocked")
+    assert any("hogs_the_loop" in at for at in blocked.stack)
+    assert 50 <= blocked.blocked_ms < 300
+    (over,) = lines(caplog, "goes on")
+    assert 200 <= over.blocked_ms < 600
+
+
+async def test_a_loop_that_only_waits_or_works_in_small_steps_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
+    watch = LoopWatch(limit_s=0.1, beat_s=0.01)
+    watch.start()
+    await asyncio.sleep(0.2)
+    until = time.monotonic() + 0.2
+    while time.monotonic() < until:
+        hogs_the_loop(0.005)
+        await asyncio.sleep(0)
+    watch.stop()
+    assert not lines(caplog, "")
+    assert "loop watch" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_the_gateway_watches_its_own_loop(gateway: GatewayServer, caplog: pytest.LogCaptureFixture) -> None:
+    gateway.on_loop(hogs_the_loop, 0.6)
+    time.sleep(0.25)
+    (blocked,) = lines(caplog, "is blocked")
+    assert any("hogs_the_loop" in at for at in blocked.stack)
