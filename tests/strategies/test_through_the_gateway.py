@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -219,11 +220,12 @@ def test_a_conversation_stays_with_the_key_that_has_it_cached_while_it_is_well(g
 
 def test_a_model_that_recovered_is_found_again(gateway: GatewayServer) -> None:
     """Down for a while, then up: what it did then speaks against it, and a few looks bring its traffic back."""
-    from llm_gateway.models import LanguageModel, Price
+    from llm_gateway.actions.add_provider import set_price
+    from llm_gateway.models import LanguageModel
 
     model = strategy(gateway, "measured", "performance-based", latency_weight=0, cost_weight=0.4, exploration=0.1)
     cheap = LanguageModel.objects.get(provider__slug="gemini", auto=True)
-    Price.objects.filter(model=cheap).update(input="0.01", output="0.02")
+    set_price(cheap, Decimal("0.01"), Decimal("0.02"), source="test")
     gateway.refresh()
     try:
         sick(gateway, "gemini", "status:500")
@@ -237,7 +239,7 @@ def test_a_model_that_recovered_is_found_again(gateway: GatewayServer) -> None:
                 break
         assert _first_of(gateway, model) == "gemini"
     finally:
-        Price.objects.filter(model=cheap).update(input="1", output="2")
+        set_price(cheap, Decimal(1), Decimal(2), source="test")
         gateway.refresh()
 
 
