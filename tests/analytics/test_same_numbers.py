@@ -18,6 +18,7 @@ from django.test import Client
 
 from analytics import rollups
 from analytics.queries import Filters, totals
+from llm_gateway.actions.close_month import draw_up
 from llm_gateway.core.catalog import Scope
 from llm_gateway.models import LedgerEntry, RequestLog
 from tests.analytics import factories
@@ -142,3 +143,16 @@ def test_a_team_sees_its_own_corrections_only(door: Door) -> None:
     assert [(row["team"], row["total"]["amount"]) for row in body["rows"]] == [("Other", "0.035")]
     for team, requests in (("other", 1), ("Other", 1), ("platform", 0), ("nobody", 0)):
         assert Client().get(COST, QUERY | {"team": team}, headers=headers).json()["total"]["requests"] == requests
+
+
+def test_a_teams_statement_and_the_report_of_its_month_agree() -> None:
+    rows()
+    team = factories.team()
+    statement = draw_up(team, "2026-11")
+    found = totals(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC), Filters(team_id=team.pk, simulated=False))
+    assert (statement.cost_nusd, statement.adjustments_nusd, statement.total_nusd, statement.unknown_cost_requests) == (
+        found.cost_nusd,
+        found.adjustments_nusd,
+        found.total_nusd,
+        found.unknown_cost_requests,
+    )
