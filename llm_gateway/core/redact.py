@@ -12,6 +12,8 @@ _PATTERNS = (
     re.compile(r"(?<=[?&]key=)[^&\s\"']+", re.IGNORECASE),
 )
 MAX_TEXT = 500
+# A text that somebody cut may end in the middle of a secret; shorter beginnings of it tell nothing.
+_TELLING = 6
 
 
 def redact(text: str, *secrets: str, limit: int = MAX_TEXT) -> str:
@@ -19,7 +21,15 @@ def redact(text: str, *secrets: str, limit: int = MAX_TEXT) -> str:
     ``limit`` characters long."""
     for secret in secrets:
         if len(secret) >= 4:
-            text = text.replace(secret, "***")
+            text = _without(text, secret)
     for pattern in _PATTERNS:
         text = pattern.sub("***", text)
     return "".join(c if c.isprintable() else " " for c in text)[:limit]
+
+
+def _without(text: str, secret: str) -> str:
+    text = text.replace(secret, "***")
+    for size in range(min(len(secret) - 1, len(text)), _TELLING - 1, -1):
+        if text.endswith(secret[:size]):
+            return text[:-size] + "***"
+    return text

@@ -181,7 +181,7 @@ class Attempt:
             if error.failure.kind in (_K.CONNECT_REFUSED, _K.CONNECT_TIMEOUT, _K.DNS, _K.TLS, _K.CONFIG):
                 self.request_sent = False
             self._hang_up()
-            raise AttemptFailed(self._clean(error.failure)) from None
+            raise AttemptFailed(self.clean(error.failure)) from None
         except BaseException:
             self._hang_up()
             raise
@@ -195,7 +195,7 @@ class Attempt:
             frames = self.tally.add(await self._next(first))
             if self.tally.failure and not self.tally.content:
                 self._hang_up()
-                raise AttemptFailed(self.tally.failure)
+                raise AttemptFailed(self.clean(self.tally.failure))
             self.held += frames
         self.first_event_ms = self.elapsed_ms
 
@@ -239,21 +239,21 @@ class Attempt:
                 raise AttemptFailed(self._timed_out("total" if until == total else "first" if waiting else "idle", heard)) from None
             except AttemptFailed as error:
                 self._hang_up()
-                raise AttemptFailed(self.aborted or self._clean(error.failure)) from None
+                raise AttemptFailed(self.aborted or self.clean(error.failure)) from None
             if self.aborted:
                 raise AttemptFailed(self.aborted)
             if data is None:
                 try:
                     return frames + self._ended()
                 except AttemptFailed as error:
-                    raise AttemptFailed(self._clean(error.failure)) from None
+                    raise AttemptFailed(self.clean(error.failure)) from None
             heard = True
             self.bytes_received += len(data)
             try:
                 new = self._decoder.feed(data)
             except AttemptFailed as error:
                 self._hang_up()
-                raise AttemptFailed(self._clean(error.failure)) from None
+                raise AttemptFailed(self.clean(error.failure)) from None
             frames += new
             for frame in new:
                 if frame.events:
@@ -309,7 +309,7 @@ class Attempt:
             raise AttemptFailed(Failure(kind=_K.REDIRECT, status=response.status))
         raise AttemptFailed(wires.get(self.target.provider.wire).decode_error(response.status, response.headers, body))
 
-    def _clean(self, failure: Failure) -> Failure:
+    def clean(self, failure: Failure) -> Failure:
         """Without our key, wherever the provider repeated it: only here is it known that odd words are a key."""
         secret = self.target.credential.secret.reveal()
         return msgspec.structs.replace(

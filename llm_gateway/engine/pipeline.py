@@ -62,7 +62,7 @@ class Pipeline:
             if attempt.response is None and attempt.body is None:
                 while not attempt.tally.done:
                     if attempt.tally.failure is not None:
-                        raise AttemptFailed(attempt.tally.failure)
+                        raise AttemptFailed(attempt.clean(attempt.tally.failure))
                     frames += await attempt.more()
             response = attempt.response
             if response is None and attempt.body is None:

@@ -99,7 +99,7 @@ class Relay:
                 return frames
             if tally.failure is not None:
                 # A provider's error inside the stream ends it; what came before it is the caller's.
-                self._failure = tally.failure
+                self._failure = self._attempt.clean(tally.failure)
                 attempt.abort()
                 frames = [frame for frame in frames if frame.events and not _failed(frame)]
             if frames:

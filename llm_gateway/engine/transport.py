@@ -149,7 +149,7 @@ class _Inflater:
 
     def __init__(self, encoding: str) -> None:
         if encoding not in ("gzip", "deflate", "x-gzip"):
-            raise AttemptFailed(Failure(kind=_K.BAD_CONTENT_TYPE, message=f"content-encoding {encoding[:40]} was not asked for"))
+            raise AttemptFailed(Failure(kind=_K.BAD_CONTENT_TYPE, message="the answer is compressed in a way that was not asked for"))
         self._object = zlib.decompressobj(zlib.MAX_WBITS | 32)
         self._in = self._out = 0
 
