@@ -88,13 +88,14 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 class Report(Protocol):
     """``groups``: what it may be grouped by, with ``default_groups``. ``option_title``: the label of a choice of its own, whose values are
-    ``options()``; empty: none."""
+    ``options()``; empty: none. ``dated``: it is of the days that are asked for."""
 
     name: str
     title: str
     summary: str
     groups: tuple[str, ...]
     default_groups: tuple[str, ...]
+    dated: bool
     option_title: str
 
     def options(self) -> Sequence[tuple[str, str]]: ...

@@ -25,6 +25,7 @@ class Cost:
     name = "cost"
     title = "Cost"
     summary = "What was spent, by day, model, provider, team, client key, strategy or tag. Days are UTC days; the last minute is in."
+    dated = True
     groups = ("day", "provider", "model", "client_key_id", "team_id", "strategy", "kind", "tag")
     default_groups = ("provider", "model")
     option_title = ""

@@ -53,7 +53,8 @@ class BudgetOutlook(msgspec.Struct, frozen=True, kw_only=True):
 class Forecast:
     name = "forecast"
     title = "Forecast"
-    summary = f"The period so far and where it ends: {METHOD}. It follows the chosen team's timezone, else UTC; the dates do not matter."
+    summary = f"The period so far and where it ends: {METHOD}. It follows the chosen team's timezone, else UTC."
+    dated = False
     groups = ()
     default_groups = ()
     option_title = "Period"

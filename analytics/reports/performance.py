@@ -17,6 +17,7 @@ class Performance:
     name = "performance"
     title = "Performance"
     summary = "Models side by side. Ranges are 95 % confidence intervals: where two overlap, the difference may be chance."
+    dated = True
     groups = ()
     default_groups = ()
     option_title = ""

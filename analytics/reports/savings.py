@@ -26,6 +26,7 @@ class Savings:
     name = "savings"
     title = "Savings"
     summary = "What was paid, against what the same tokens would have cost on one baseline model at its prices of the time. UTC days."
+    dated = True
     groups = ("day", "provider", "model", "team_id", "client_key_id", "strategy", "kind", "tag")
     default_groups = ("day",)
     option_title = "Baseline model"
