@@ -22,21 +22,21 @@ def lines(caplog: pytest.LogCaptureFixture, what: str) -> list[Any]:
 
 
 async def test_who_blocks_the_loop_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
-    watch = LoopWatch(limit_s=0.05, beat_s=0.01)
+    watch = LoopWatch(limit_s=0.15, beat_s=0.01)
     watch.start()
     await asyncio.sleep(0.1)
-    hogs_the_loop(0.3)
+    hogs_the_loop(0.5)
     await asyncio.sleep(0.1)
     watch.stop()
     (blocked,) = lines(caplog, "is blocked")
     assert any("hogs_the_loop" in at for at in blocked.stack)
-    assert 50 <= blocked.blocked_ms < 300
+    assert 150 <= blocked.blocked_ms < 500
     (over,) = lines(caplog, "goes on")
-    assert 200 <= over.blocked_ms < 600
+    assert 400 <= over.blocked_ms < 2000
 
 
 async def test_a_loop_that_only_waits_or_works_in_small_steps_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
-    watch = LoopWatch(limit_s=0.1, beat_s=0.01)
+    watch = LoopWatch(limit_s=0.25, beat_s=0.01)
     watch.start()
     await asyncio.sleep(0.2)
     until = time.monotonic() + 0.2
