@@ -28,17 +28,24 @@ class Routes:
 
     def __init__(self) -> None:
         self._routes: list[Route] = []
+        # What matches a path that a route spells out; paths with a name in them are too many to remember.
+        self._spelt_out: dict[str, list[Route]] = {}
         self._loaded = False
 
     def add(self, method: str, pattern: str, dialect: str, endpoint: Endpoint, *, when: str | None = None) -> None:
         self._routes.append(Route(method=method, pattern=re.compile(pattern), dialect=dialect, endpoint=endpoint, when=when))
         # Those that ask for a header come before those that take anything.
         self._routes.sort(key=lambda route: route.when is None)
+        self._spelt_out.clear()
 
     def find(self, method: str, path: str, headers: Mapping[str, str]) -> tuple[Route | None, list[Route]]:
         """The route, and all that match the path whatever the method."""
         self.load()
-        fitting = [route for route in self._routes if route.pattern.fullmatch(path)]
+        fitting = self._spelt_out.get(path)
+        if fitting is None:
+            fitting = [route for route in self._routes if route.pattern.fullmatch(path)]
+            if any(route.pattern.pattern == path for route in fitting):
+                self._spelt_out[path] = fitting
         for route in fitting:
             if route.method == method and (route.when is None or route.when in headers):
                 return route, fitting
