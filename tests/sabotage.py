@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.sabotage_engine import ENGINE
 from tests.sabotage_money import MONEY
+from tests.sabotage_security import SECURITY
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -115,7 +116,7 @@ SABOTAGES = (
     ),
 )
 
-SABOTAGES += tuple(Sabotage(*fields) for fields in (*ENGINE, *MONEY))
+SABOTAGES += tuple(Sabotage(*fields) for fields in (*ENGINE, *MONEY, *SECURITY))
 
 
 def survives(one: Sabotage) -> bool:
