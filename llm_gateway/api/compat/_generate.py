@@ -102,10 +102,11 @@ async def _whole(http: HttpCall, dialect: Dialect, call: Call, found: Gateway, k
 
 def _body(http: HttpCall, dialect: Dialect, inbound: Inbound, answer: WholeAnswer) -> bytes:
     wire = answer.summary.target.provider.wire if answer.summary.target else dialect.name
+    if answer.body is not None and (wire == dialect.name or inbound.embedding is None):
+        return answer.body
     reply = _reply(http, answer.summary.served_model, inbound)
     if answer.body is not None:
-        if wire == dialect.name or inbound.embedding is None:
-            return answer.body
+        assert inbound.embedding is not None
         try:
             vectors, used = embedders.get(wire).decode_response(answer.body)
         except AttemptFailed as error:
