@@ -17,6 +17,7 @@ from llm_gateway.core.errors import StoreBusy, StoreFull, StoreUnavailable
 from llm_gateway.stores import batch, journal
 from llm_gateway.stores.plain import plain
 from llm_gateway.stores.spool import Spool
+from tests.support.waiting import until
 
 from .bench import Bench
 
@@ -27,13 +28,6 @@ sqlite_only = pytest.mark.skipif("connection.vendor != 'sqlite'", reason="SQLite
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "LOCK_WAIT_MS", 150)
     monkeypatch.setattr(journal, "PROBE_S", 0.05)
-
-
-def until(true: Callable[[], Any], seconds: float = 8.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -202,7 +196,7 @@ def _fill(bench: Bench) -> str:
     """Open requests until one is refused; the code it is refused with."""
     for _ in range(400):
         try:
-            bench.run(bench.journal.open(bench.opening(1, call=bench.call(metadata={"x": "y" * 400}))))
+            bench.run(bench.journal.open(bench.opening(1, call=bench.call(metadata={"x": "y" * 20_000}))))
         except StoreFull as error:
             return error.code
     return "never"
