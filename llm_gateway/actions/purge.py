@@ -19,7 +19,7 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from llm_gateway.models import Attempt, RequestBody, RequestLog, Team
+from llm_gateway.models import Attempt, IdempotencyRecord, RequestBody, RequestLog, Team
 
 # No lock is held for longer than 200 ms; steps aim at a fifth of it, for the machine may be busy.
 STEP_S = 0.04
@@ -52,8 +52,10 @@ def purge(now: datetime | None = None, *, team: Team | None = None, bodies_only:
 
 
 def erase_subject(subject: str, *, team: Team | None = None) -> int:
-    """Take one person out of the log: texts deleted, metadata emptied, wherever ``metadata.user_id`` or ``metadata.user`` is ``subject``.
-    Figures stay. Returns how many requests it touched."""
+    """Take one person out of the log: texts and answers kept for repeats deleted, metadata emptied, wherever ``metadata.user_id`` or
+    ``metadata.user`` is ``subject``. Figures stay. Returns how many requests it touched.
+
+    Not reached: what ``/v1/responses`` keeps, which names nobody and expires by itself, and backups (docs/money.md)."""
     if not subject:
         raise ValueError("whom to erase must be named")
     mine = RequestLog.objects.filter(~Q(state="open"), Q(metadata__user_id=subject) | Q(metadata__user=subject))
@@ -113,4 +115,8 @@ def _delete_requests(ids: Sequence[UUID]) -> None:
 
 def _erase(ids: Sequence[UUID]) -> None:
     _delete_bodies(ids)
+    # The key stays taken: a repeat is told that its answer is not kept, and is not sent twice.
+    IdempotencyRecord.objects.filter(request_id__in=ids, state="finished").update(state="unknown", headers=[], body="")
+    # A provider's complaint may quote what it was sent.
+    Attempt.objects.filter(request_id__in=ids).exclude(detail="").update(detail="")
     RequestLog.objects.filter(pk__in=ids).update(metadata={"erased": True}, user_id=None)

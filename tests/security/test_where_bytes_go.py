@@ -164,7 +164,7 @@ def test_no_header_of_a_caller_reaches_the_provider(gateway: GatewayServer, else
 def test_a_picture_in_a_prompt_is_not_fetched(gateway: GatewayServer, elsewhere: Listener) -> None:
     url = f"{elsewhere.url}/picture.png"
     text = {"type": "text", "text": "look"}
-    contents = {
+    contents: dict[str, dict[str, Any]] = {
         "openai_chat": {"messages": [{"role": "user", "content": [text, {"type": "image_url", "image_url": {"url": url}}]}]},
         "openai_responses": {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": url, "detail": "auto"}]}]},
         "anthropic_messages": {"messages": [{"role": "user", "content": [text, {"type": "image", "source": {"type": "url", "url": url}}]}]},
