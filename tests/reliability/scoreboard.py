@@ -1,0 +1,306 @@
+"""The figures of docs/reliability.md, measured here and now: ``python -m tests.reliability.scoreboard [NAME …]``.
+
+Loopback only, under four minutes, on whatever shares this machine: a figure is what a run shows, a bar is what reliability asks for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # they import models, which need Django to be set up
+    from tests.reliability.rig import Bench, Heard
+
+Line = tuple[str, str, str, str]
+STREAMS = 220
+
+
+@contextmanager
+def prepared() -> Iterator[Bench]:
+    import django
+
+    django.setup()
+    from django.test.utils import setup_databases, teardown_databases
+
+    from tests.reliability.rig import Apart, Bench
+    from tests.support.rows import Rows
+
+    made = setup_databases(verbosity=0, interactive=False)
+    simulator = Apart()
+    rows = Rows(simulator)  # type: ignore[arg-type]  # it only asks for base URLs
+    rows.fill()
+    try:
+        yield Bench(simulator, rows)
+    finally:
+        simulator.stop()
+        rows.empty()
+        teardown_databases(made, verbosity=0)
+
+
+def failover(bench: Bench) -> Iterator[Line]:
+    """C5: every request meets a dead primary; then one whose breaker has opened."""
+    from tests.reliability.rig import alias, call, share, steadily
+
+    rows = bench.rows
+    rows.provider("always-refused", rows.providers["refused"].base_url, ignore_health=True)
+    names = [alias(bench, "plain", ("chat", "steady")), alias(bench, "dead", ("always-refused", "x"), ("chat", "steady"))]
+    names.append(alias(bench, "opened", ("refused", "x"), ("chat", "steady")))
+    with bench.gateway() as process:
+        base = f"http://127.0.0.1:{process.port}"
+        asyncio.run(steadily(base, lambda n: call(names[n % 3], rows.key), 30, 2))
+        heard = asyncio.run(steadily(base, lambda n: call(names[n % 3], rows.key), 45, 20))
+    by_name = [[one.ms for one in heard[start::3] if one.status == 200] for start in range(3)]
+    plain, dead, opened = ((share(one, 0.5), share(one, 0.99)) for one in by_name)
+    good = sum(one.status == 200 for one in heard)
+    yield (
+        "C5 dead primary, every request",
+        "p50 ≤ 10, p99 ≤ 60 ms added",
+        f"{dead[0] - plain[0]:.1f}, {dead[1] - plain[1]:.1f} ms",
+        f"{good}/{len(heard)} answered",
+    )
+    yield (
+        "C5 dead primary, breaker open",
+        "≤ 2 ms added",
+        f"{opened[0] - plain[0]:.1f} ms (p50)",
+        f"healthy p50 {plain[0]:.1f}, p99 {plain[1]:.1f} ms",
+    )
+
+
+def silent(bench: Bench) -> Iterator[Line]:
+    """C6: a primary that accepts and says nothing; its clock is 250 ms."""
+    from tests.reliability.rig import alias, call, share, steadily
+    from tests.support.rows import HASTY_MS
+
+    name = alias(bench, "mute", ("hasty-chat", "fault:silent"), ("chat", "steady"))
+    with bench.gateway() as process:
+        base = f"http://127.0.0.1:{process.port}"
+        asyncio.run(steadily(base, lambda _: call("chat/warm", bench.rows.key), 10, 1))
+        heard: list[Heard] = []
+        for _ in range(25):
+            heard += asyncio.run(steadily(base, lambda _: call(name, bench.rows.key), 100, 0.01))
+    slow = [one.ms for one in heard if one.ms >= HASTY_MS["first_event"]]
+    fast = [one.ms for one in heard if one.ms < HASTY_MS["first_event"]]
+    added = max(slow) - HASTY_MS["first_event"]
+    yield (
+        "C6 silent primary",
+        "timer + ≤ 100 ms, ≤ 5 requests",
+        f"timer + {added:.0f} ms at most, {len(slow)} requests",
+        f"then p50 {share(fast, 0.5):.1f} ms",
+    )
+
+
+def amplification(bench: Bench) -> Iterator[Line]:
+    """C7: two candidates, both down; counted where they are."""
+    import openai
+
+    from tests.reliability.rig import alias, call, steadily
+
+    name = alias(bench, "outage", ("chat", "fault:status:500"), ("chat2", "fault:status:500"))
+    with bench.gateway() as process:
+        base = f"http://127.0.0.1:{process.port}"
+        bench.simulator.forget()
+        heard = asyncio.run(steadily(base, lambda _: call(name, bench.rows.key), 20, 14))
+        entries = [one["mono"] for one in bench.simulator.journal()]
+        late = sum(one > entries[0] + 10 for one in entries) if entries else 0
+        yield (
+            "C7 amplification, no SDK",
+            "≤ 1.2× after 10 s",
+            f"{late / (20 * 4):.2f}× after 10 s, {len(entries) / len(heard):.2f}× over all",
+            f"{len(heard)} requests, {len(entries)} upstream",
+        )
+    counts = {}
+    for retries in (0, 2):
+        with bench.gateway() as process:
+            bench.simulator.forget()
+
+            def one(_: int, port: int = process.port, retries: int = retries) -> None:
+                http = openai.DefaultHttpxClient(trust_env=False)
+                with openai.OpenAI(
+                    api_key=bench.rows.key, base_url=f"http://127.0.0.1:{port}/v1", max_retries=retries, http_client=http
+                ) as sdk:
+                    try:
+                        sdk.chat.completions.create(model=name, messages=[{"role": "user", "content": "hello"}], timeout=20)
+                    except openai.APIError:
+                        return
+
+            with ThreadPoolExecutor(20) as pool:
+                list(pool.map(one, range(20)))
+            counts[retries] = len(bench.simulator.journal())
+    yield (
+        "C7 amplification, SDK with 2 retries",
+        "no more than without",
+        f"{counts[2] / 20:.2f}× with, {counts[0] / 20:.2f}× without",
+        f"20 calls at once into a gateway that knows of nothing yet: {counts[2]} and {counts[0]} upstream",
+    )
+
+
+def overload(bench: Bench) -> Iterator[Line]:
+    """C10: 50 to 900 requests a second at one worker, from a generator that shares its cores."""
+    from tests.reliability.rig import call, liveness, share, steadily
+
+    best = 0.0
+    calm_p99 = 0.0
+    with bench.gateway() as process:
+        base = f"http://127.0.0.1:{process.port}"
+        asyncio.run(steadily(base, lambda _: call("chat/fault:slow:20", bench.rows.key), 20, 2))
+        for rate in (50, 150, 300, 600, 900):
+
+            async def both(rate: int = rate) -> tuple[list[Heard], list[float]]:
+                return await asyncio.gather(
+                    steadily(base, lambda _: call("chat/fault:slow:20", bench.rows.key), rate, 8), liveness(base, 8)
+                )
+
+            began = time.monotonic()
+            heard, alive = asyncio.run(both())
+            took = time.monotonic() - began
+            good = [one.ms for one in heard if one.status == 200]
+            full = [one for one in heard if one.status == 503]
+            rest = len(heard) - len(good) - len(full)
+            goodput = len(good) / took
+            best = max(best, goodput)
+            calm_p99 = calm_p99 or share(good, 0.99)
+            told = "on all" if all(one.retry_after for one in full) else "MISSING"
+            refused = f"{len(full)} × 503 (p99 {share([one.ms for one in full], 0.99):.0f} ms, Retry-After {told})" if full else "no 503"
+            yield (
+                f"C10 offered {rate}/s",
+                "goodput ≥ 90 % of peak, p99 ≤ 2× calm, 503 ≤ 100 ms p99, liveness p95 < 500 ms",
+                f"{goodput:.0f}/s ({goodput / best:.0%} of peak), p50 {share(good, 0.5):.0f}, p99 {share(good, 0.99):.0f} ms "
+                f"({share(good, 0.99) / calm_p99:.1f}× calm)",
+                f"{refused}, {rest} other, liveness p95 {share(alive, 0.95):.0f} ms",
+            )
+
+
+def fidelity(bench: Bench) -> Iterator[Line]:
+    """C13: the bytes of a stream however they are split; no forged end wherever it is cut."""
+    import httpx
+
+    from tests.engine.test_streams_through import chat
+    from tests.support.host import Host
+    from tests.support.speaking import Speaker
+
+    host = Host()
+    bench.rows.provider("host-chat", host.url, ignore_health=True)
+    whole = chat()
+    draw = random.Random(13)
+    more: dict[str, Any] = {"stream_options": {"include_usage": True}}
+    same = splits = forged = silent_ends = cut = 0
+    with bench.gateway() as process, httpx.Client(base_url=f"http://127.0.0.1:{process.port}", timeout=20, trust_env=False) as http:
+        speaker = Speaker(http, "openai_chat", bench.rows.key)
+        for _ in range(STREAMS):
+            marks = sorted({0, len(whole), *(draw.randrange(1, len(whole)) for _ in range(50))})
+            splits += len(marks) - 2
+            host.say([whole[a:b] for a, b in pairwise(marks)])
+            same += speaker.ask("host-chat/x", stream=True, **more).body == whole
+        finished = whole.index(b'"finish_reason": "stop"')
+        for at in range(whole.index(b"one "), finished, 7):
+            host.say([whole[:at]])
+            answer = speaker.ask("host-chat/x", stream=True, headers={"x-request-timeout-ms": "1000"}, **more)
+            cut += 1
+            forged += answer.terminals
+            silent_ends += not answer.errors
+    host.close()
+    yield (
+        "C13 stream fidelity",
+        "byte-exact over 10,000 splits; 0 forged ends",
+        f"{same}/{STREAMS} streams byte-exact over {splits} splits",
+        f"{cut} cuts: {forged} forged ends, {silent_ends} without an error",
+    )
+
+
+def cancel(bench: Bench) -> Iterator[Line]:
+    """C14: from the caller's hanging up to the provider's seeing it."""
+    from tests.reliability.rig import share
+    from tests.support.raw import connected, generation, until
+
+    waits: dict[bool, list[float]] = {}
+    with bench.gateway() as process:
+        for stream, fault in ((True, "fault:stall@3"), (False, "fault:silent")):
+            bench.simulator.forget()
+            left: list[float] = []
+            for number in range(40):
+                data = generation("openai_chat", bench.rows.key, f"chat/{fault}", stream=stream)
+                with connected(process.port, data) as peer:
+                    if stream:
+                        until(peer, b"data:")
+                    while len(bench.simulator.journal()) <= number:
+                        time.sleep(0.01)
+                    time.sleep(0.02 * (number % 5))
+                    left.append(time.monotonic())
+            deadline = time.monotonic() + 5
+            while any(not one["peer_closed"] for one in bench.simulator.journal()) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            closed = [one["peer_closed"] for one in bench.simulator.journal()]
+            waits[stream] = [(one["mono"] - at) * 1000 if one else 5000.0 for one, at in zip(closed, left, strict=True)]
+    for stream, found in waits.items():
+        yield (
+            f"C14 cancel, {'stream' if stream else 'whole answer'}",
+            "≤ 1000 ms p99",
+            f"p50 {share(found, 0.5):.0f}, p99 {share(found, 0.99):.0f} ms",
+            f"{len(found)} callers that left",
+        )
+
+
+def drain(bench: Bench) -> Iterator[Line]:
+    """C15: SIGTERM while streams run, D = 1 s."""
+    from tests.support.raw import connected, generation, rest, until
+
+    ended = []
+    told = streams = 0
+    runs = 4
+    for _ in range(runs):
+        with bench.gateway(drain_s=1) as process, ExitStack() as stack:
+            peers = [
+                stack.enter_context(connected(process.port, generation(dialect, bench.rows.key, f"{slug}/fault:stall@2", stream=True)))
+                for dialect, slug in (("openai_chat", "chat"), ("anthropic_messages", "claude"), ("native", "chat")) * 4
+            ]
+            for peer in peers:
+                until(peer, b"data:")
+            began = time.monotonic()
+            process.told(15)
+            for peer in peers:
+                streams += 1
+                told += b"server_shutting_down" in rest(peer, 8)
+            code = process.ended(15)
+            ended.append((code, time.monotonic() - began))
+    codes = {code for code, _ in ended}
+    yield (
+        "C15 drain, D = 1 s",
+        "exit 0 within D + 2 s; 100 % told",
+        f"exit {codes}, {max(took for _, took in ended):.2f} s at most",
+        f"{runs} runs: {told}/{streams} streams ended with the error event",
+    )
+
+
+PARTS: dict[str, Callable[..., Iterator[Line]]] = {
+    part.__name__: part for part in (failover, silent, amplification, overload, fidelity, cancel, drain)
+}
+
+
+def main(names: list[str]) -> int:
+    began = time.monotonic()
+    out = sys.stdout
+    out.write(
+        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start\n\n| figure | bar | measured | with |\n|---|---|---|---|\n"
+    )
+    with prepared() as found:
+        for name, part in PARTS.items():
+            if names and name not in names:
+                continue
+            for line in part(found):
+                out.write(f"| {' | '.join(line)} |\n")
+                out.flush()
+    out.write(f"\n{time.monotonic() - began:.0f} s, load {os.getloadavg()[0]:.1f} at the end\n")
+    return 0
+
+
+if __name__ == "__main__":
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    sys.exit(main(sys.argv[1:]))
