@@ -54,10 +54,14 @@ class Rows:
         self.clocks([slug for slug in WIRES if slug.startswith("hasty-")], HASTY_MS)
         closed = self._closed.getsockname()[1]
         self._closed.close()
-        self.provider("refused", f"http://127.0.0.1:{closed}/v1")
-        self.provider("nodns", "http://nowhere.invalid/v1")
-        self.provider("tls", f"https://127.0.0.1:{self._plain.port}/v1")
-        self.provider("blackhole", f"http://127.0.0.1:{self._full.getsockname()[1]}/v1")
+        # Last in every order: a name that no model has means the first provider that takes any.
+        for slug, base_url in (
+            ("refused", f"http://127.0.0.1:{closed}/v1"),
+            ("nodns", "http://nowhere.invalid/v1"),
+            ("tls", f"https://127.0.0.1:{self._plain.port}/v1"),
+            ("blackhole", f"http://127.0.0.1:{self._full.getsockname()[1]}/v1"),
+        ):
+            self.provider(slug, base_url, priority=900)
         self.clocks(["blackhole"], {"connect": 200})
         self.model("chat", "fault:*", name="fault:*")
         for slug in SERVICES:
