@@ -107,6 +107,7 @@ def test_the_benchmark_looks_at_every_page() -> None:
     assert len(found) >= 18
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_million_rows_are_reported_and_listed_in_the_promised_time(capsys: Any) -> None:

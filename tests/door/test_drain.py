@@ -18,6 +18,7 @@ DRAIN_S = 1
 WITHIN_S = DRAIN_S + 7
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_streams_end_with_an_error_event_and_are_settled(process: Process, standing_rows: Rows) -> None:
     from llm_gateway.models import RequestLog
@@ -58,6 +59,7 @@ def test_streams_end_with_an_error_event_and_are_settled(process: Process, stand
     assert events_of(answers[0])
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_a_stream_that_ends_in_time_is_whole(process: Process, standing_rows: Rows) -> None:
     with connected(process.port, generation("openai_chat", standing_rows.key, "chat/fault:slow:600", stream=True)) as peer:
@@ -69,6 +71,7 @@ def test_a_stream_that_ends_in_time_is_whole(process: Process, standing_rows: Ro
     assert process.ended(WITHIN_S) == 0
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_a_second_signal_ends_streams_at_once(process: Process, standing_rows: Rows) -> None:
     with connected(process.port, generation("openai_chat", standing_rows.key, "chat/fault:stall@2", stream=True)) as peer:

@@ -222,6 +222,7 @@ def test_a_subject_is_erased_and_the_figures_stay(bench: Bench) -> None:
         erase_subject("")
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_a_big_purge_never_holds_its_lock_for_200_ms(bench: Bench) -> None:
