@@ -8,10 +8,12 @@ and only then does a supervisor kill.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import socket
 
 import uvicorn
+from typing_extensions import override
 
 GRACE_AFTER_DRAIN_S = 5
 
@@ -35,6 +37,18 @@ def config(*, grace_s: int | None = None) -> uvicorn.Config:
     )
 
 
+class Server(uvicorn.Server):
+    """Leaves what the start built out of garbage collection: going through Django's heap again and again took a quarter of the worker's
+    processor time under load, and made the slowest requests three times slower."""
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 20)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m cogo.web", description="Serve the gateway on a listening socket.")
     parser.add_argument("--fd", type=int, required=True, help="descriptor of a listening socket")
@@ -42,7 +56,7 @@ def main() -> None:
     options = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cogo.settings")
     with socket.socket(fileno=options.fd) as listening:
-        uvicorn.Server(config(grace_s=options.grace)).run(sockets=[listening])
+        Server(config(grace_s=options.grace)).run(sockets=[listening])
 
 
 if __name__ == "__main__":
