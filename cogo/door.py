@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import signal
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -26,17 +24,16 @@ from llm_gateway.core.errors import (
     InternalError,
     MethodNotAllowed,
     NotFound,
-    Overloaded,
     ShuttingDown,
     Unauthenticated,
 )
 from llm_gateway.engine.tasks import TaskOwner
-from llm_gateway.policies import admission
 from llm_gateway.wires import dialects
 from llm_gateway.wiring import Gateway, gateway, shutdown, startup
 
 from .caller import Body, Receive, Send, Watch, hang_up, too_large
 from .operations import Operations
+from .places import Places
 
 log = logging.getLogger("cogo.door")
 
@@ -46,7 +43,6 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 COMPAT = ("/v1/", "/v1beta/")
 NATIVE = "/api/ai-models/"
 WRITE_STALL_S = 60.0
-MEASURE_S = 0.1
 # Who brings no client key is nobody until Django has looked at the session: forms are small.
 MOST_FORM_BYTES = 4 << 20
 # How long a caller has for taking its last event when the gateway shuts down.
@@ -62,14 +58,11 @@ class Door:
         self._settings = settings
         self._cap = int(settings["max_body_bytes"])
         self._body_s = float(settings["body_timeout_s"])
-        self._most = int(settings["max_in_flight"])
         self._heartbeat_s = float(settings["heartbeat_s"])
         self._owner = TaskOwner()
         self._operations = Operations(settings, self)
         self._stall_s = float(settings.get("write_stall_s", WRITE_STALL_S))
-        self._limit = float(self._most)
-        self._inside = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self.places = Places(int(settings["max_in_flight"]))
         self._readers: set[Body] = set()
         self._watches: set[Watch] = set()
         self._signals = 0
@@ -94,7 +87,7 @@ class Door:
         await receive()
         try:
             await startup()
-            self._owner.start(self._measure(), "measure the loop's lag")
+            self._owner.start(self.places.measure(), "measure the loop's lag")
             self._hear_signals()
         except Exception as error:
             log.exception("the gateway did not start")
@@ -186,7 +179,7 @@ class Door:
             await self._serve(call, route.endpoint, dialect, reader, receive, send)
         finally:
             self._readers.discard(reader)
-            self._left()
+            self.places.leave()
 
     async def _serve(self, call: HttpCall, endpoint: Endpoint, dialect: Any, reader: Body, receive: Receive, send: Send) -> None:
         watch = Watch(receive, send, reader, self._owner, heartbeat_s=self._heartbeat_s, stall_s=self._stall_s)
@@ -239,44 +232,12 @@ class Door:
     # Admission.
 
     async def _enter(self) -> Gateway:
-        """Take a place; whoever does calls :meth:`_left`. Raises :class:`Overloaded` or :class:`ShuttingDown`."""
+        """Take a place; whoever does leaves it again. Raises :class:`Overloaded` or :class:`ShuttingDown`."""
         if self.draining:
             raise ShuttingDown("The gateway is shutting down; send the request again.", retry_after_s=2)
         found = gateway()
-        match admission.verdict(self._inside, len(self._waiting), self._limit):
-            case "wait":
-                place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                self._waiting.append(place)
-                try:
-                    async with asyncio.timeout(admission.WAIT_S):
-                        await place
-                except TimeoutError:
-                    raise _full() from None
-                finally:
-                    if place in self._waiting:
-                        self._waiting.remove(place)
-            case "refuse":
-                raise _full()
-        self._inside += 1
+        await self.places.take()
         return found
-
-    def _left(self) -> None:
-        self._inside -= 1
-        while self._waiting and self._inside < self._limit:
-            place = self._waiting.popleft()
-            if not place.done():
-                place.set_result(None)
-                return
-
-    async def _measure(self) -> None:
-        """Adjust the limit to how late the event loop is."""
-        loop = asyncio.get_running_loop()
-        lags: deque[float] = deque(maxlen=admission.LOOKS)
-        while True:
-            before = loop.time()
-            await asyncio.sleep(MEASURE_S)
-            lags.append(loop.time() - before - MEASURE_S)
-            self._limit = admission.adjusted(self._limit, lags, self._inside, self._most)
 
     # Everything else.
 
@@ -311,7 +272,7 @@ class Door:
         finally:
             self._readers.discard(reader)
             if native:
-                self._left()
+                self.places.leave()
 
     async def _hand_over(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         # Django and DRF take a body without Content-Length for none (reliability.md T5); it is known now.
@@ -368,13 +329,6 @@ def _native_error(error: GatewayError, call_id: Any) -> HttpReply:
         "retryable": error.retryable,
     }
     return HttpReply(status=error.status, headers=error_headers(error, call_id), body=json.dumps({"error": shown}))
-
-
-def _full() -> Overloaded:
-    return Overloaded(
-        "The gateway is full; try again shortly.",
-        retry_after_s=admission.retry_after_s(random.random()),  # noqa: S311  # spreads callers
-    )
 
 
 async def _reply(send: Send, reply: HttpReply, *, close: bool = False) -> None:

@@ -75,9 +75,9 @@ def test_a_half_sent_body_takes_a_place_and_gives_it_back(gateway: GatewayServer
     data = generation("openai_chat", gateway.rows.key, "chat/x")
     with connected(gateway.port, data[:-5]):
         deadline = time.monotonic() + 2
-        while gateway.door._inside != 1:
+        while gateway.door.places.inside != 1:
             assert time.monotonic() < deadline
-    while gateway.door._inside:
+    while gateway.door.places.inside:
         assert time.monotonic() < deadline
         time.sleep(0.01)
 

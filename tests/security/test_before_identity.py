@@ -166,7 +166,7 @@ def test_a_gigabyte_from_a_stranger_is_not_read(gateway: GatewayServer, dialect:
     # What a socket's buffer held when the answer was made is lost with it; nothing of it becomes a body.
     assert read["body"] <= MOST_READ * 5, read
     gateway.quiet()
-    assert gateway.door._inside == 0
+    assert gateway.door.places.inside == 0
 
 
 @pytest.mark.parametrize("path", ["/admin/login/", "/api/ai-models/generate"])

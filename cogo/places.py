@@ -1,0 +1,81 @@
+"""Admission: who gets one of the process's places, who waits for one, and who is told to come back."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+
+from llm_gateway.core.errors import Overloaded
+from llm_gateway.policies import admission
+
+MEASURE_S = 0.1
+
+
+class Places:
+    """Every :meth:`take` that returns is followed by one :meth:`leave`. ``inside``: places that are taken, those included that were handed
+    over to somebody who has yet to wake up."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._limit = float(most)
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self.inside = 0
+
+    async def take(self) -> None:
+        """Raises :class:`Overloaded`."""
+        match admission.verdict(self.inside, len(self._waiting), self._limit):
+            case "enter":
+                self.inside += 1
+            case "wait":
+                await self._wait()
+            case "refuse":
+                raise _full()
+
+    def leave(self) -> None:
+        self.inside -= 1
+        self._hand_over()
+
+    async def measure(self) -> None:
+        """Adjust the limit to how late the event loop is, for ever."""
+        loop = asyncio.get_running_loop()
+        lags: deque[float] = deque(maxlen=admission.LOOKS)
+        while True:
+            before = loop.time()
+            await asyncio.sleep(MEASURE_S)
+            lags.append(loop.time() - before - MEASURE_S)
+            self._limit = admission.adjusted(self._limit, lags, self.inside, self._most)
+            self._hand_over()
+
+    async def _wait(self) -> None:
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            async with asyncio.timeout(admission.WAIT_S):
+                await place
+        except BaseException as error:
+            if place in self._waiting:
+                self._waiting.remove(place)
+            handed_over = place.done() and not place.cancelled()
+            if isinstance(error, TimeoutError):
+                if handed_over:
+                    return
+                raise _full() from None
+            if handed_over:
+                self.leave()
+            raise
+
+    def _hand_over(self) -> None:
+        """To whoever has waited longest, while there are free places."""
+        while self._waiting and self.inside < self._limit:
+            place = self._waiting.popleft()
+            if not place.done():
+                self.inside += 1
+                place.set_result(None)
+
+
+def _full() -> Overloaded:
+    return Overloaded(
+        "The gateway is full; try again shortly.",
+        retry_after_s=admission.retry_after_s(random.random()),  # noqa: S311  # spreads callers
+    )
