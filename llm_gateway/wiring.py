@@ -108,7 +108,7 @@ class Gateway:
         self._stopped = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._team_id: int | None = None
-        self._known_rests: list[tuple[tuple[int, str], str, str]] = []
+        self._known_rests: list[tuple[tuple[int, str], str, str, int | None]] = []
 
     async def start(self) -> None:
         self.watch.start()
@@ -252,8 +252,8 @@ class Gateway:
 
         self._loop.call_soon_threadsafe(apply)
 
-    def _on_effect(self, target: Target, effect: Effect, failure: Failure) -> None:
-        if effect.alarm:
+    def _on_effect(self, target: Target, effect: Effect, failure: Failure | None) -> None:
+        if effect.alarm and failure is not None:
             log.error(
                 "a provider needs the operator",
                 extra={"provider": target.provider.slug, "model": target.upstream_id, "reason": effect.reason, "class": failure.kind.value},
@@ -271,12 +271,13 @@ class Gateway:
     def _refresh(self) -> None:
         try:
             self.catalog.refresh()
-            rows = health_store.resting(datetime.now(UTC))
+            now = datetime.now(UTC)
+            rows = health_store.resting(now)
         except Exception as error:
             # The loop must go on; the next round may succeed.
             log.warning("the catalogue was not refreshed", extra={"reason": f"{type(error).__name__}: {error}"[:200]})
             return
-        known = [(row[0], row[1], row[2]) for row in rows]
+        known = [(*row[:3], None if row[3] is None else round(now.timestamp() + row[3])) for row in rows]
         if known != self._known_rests:
             self._known_rests = known
             self._loop.call_soon_threadsafe(self.health.restore, rows)

@@ -38,7 +38,7 @@ REQUEST_TONE = {
     "cancelled": QUIET,
 }
 LIFECYCLE_TONE = {"active": GOOD, "deprecated": WARN, "retired": BAD}
-HEALTH_TONE = {"open": WARN, "suspended": BAD, "off": QUIET}
+HEALTH_TONE = {"open": WARN, "tripped": WARN, "suspended": BAD, "off": QUIET}
 LEDGER_TONE = {"held": INFO, "posted": GOOD, "voided": QUIET, "expired": WARN}
 
 

@@ -74,7 +74,7 @@ class DeploymentHealthAdmin(GatewayAdmin):
 
     @admin.display(description="state", ordering="state")
     def state_badge(self, row: DeploymentHealth) -> str:
-        return badge({"open": "cooling"}.get(row.state, row.state), HEALTH_TONE.get(row.state, "quiet"))
+        return badge({"open": "cooling", "tripped": "breaker open"}.get(row.state, row.state), HEALTH_TONE.get(row.state, "quiet"))
 
     @admin.display(description="the provider said")
     def evidence_short(self, row: DeploymentHealth) -> str:

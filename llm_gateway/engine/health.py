@@ -18,14 +18,14 @@ from llm_gateway.core.catalog import Target
 from llm_gateway.core.errors import Failure
 from llm_gateway.policies import breaker as breakers
 from llm_gateway.policies.breaker import Breaker
-from llm_gateway.policies.health import Effect, effect
+from llm_gateway.policies.health import Effect, effect, recovered, tripped
 from llm_gateway.strategies import Stats
 
 WINDOW_S = 900.0
 MAX_SAMPLES = 200
 
 Deployment = tuple[int, str]
-OnEffect = Callable[[Target, Effect, Failure], None]
+OnEffect = Callable[[Target, Effect, Failure | None], None]
 
 
 class DeploymentHealth:
@@ -107,10 +107,12 @@ class DeploymentHealth:
         key = target.deployment
         if target.credential.id in self._disabled_keys or key in self._disabled:
             return False
+        now = time.monotonic()
+        rest = self._key_rests.get(target.credential.id)
         breaker = self._breakers.get(key)
-        if breaker is None or breaker.cool_until > time.monotonic():
+        if breaker is None or breaker.cool_until > now or (rest is not None and rest[0] > now):
             return False
-        allowed, after = breakers.panic(breaker, time.monotonic())
+        allowed, after = breakers.panic(breaker, now)
         if allowed:
             self._breakers[key] = after
             self._probers[key] = target
@@ -119,10 +121,14 @@ class DeploymentHealth:
     def succeeded(self, target: Target, latency_ms: float, ttft_ms: float | None, cost_nusd: int | None) -> None:
         now = time.monotonic()
         key = target.deployment
+        probing = self._probers.get(key) is target
         if self._probers:
             self.released(target)
         breaker = self._breakers.get(key)
-        if breaker is not None:
+        # A half-open breaker waits for its probe: an answer that was asked for before it opened says nothing of now.
+        if breaker is not None and (probing or breaker.state is not breakers.State.HALF_OPEN):
+            if breaker.state is breakers.State.HALF_OPEN and breaker.until > now and self._on_effect:
+                self._on_effect(target, recovered(), None)
             after = breakers.success(breaker, now)
             if after.state is breakers.State.CLOSED and after.cool_until <= now and not after.run and not after.seconds:
                 del self._breakers[key]
@@ -156,7 +162,9 @@ class DeploymentHealth:
             self._hosts[_host(target)] = breakers.failure(self._hosts.get(_host(target), Breaker()), now, waited_s)
         elif outcome.kind == "failure":
             if probing or breaker.state is not breakers.State.HALF_OPEN:
-                self._breakers[key] = breakers.failure(breaker, now, waited_s)
+                after = self._breakers[key] = breakers.failure(breaker, now, waited_s)
+                if after.opened_at == now and after is not breaker and self._on_effect:
+                    self._on_effect(target, tripped(failure.kind, datetime.now(UTC), after.until - now), failure)
         elif outcome.scope == "key" and outcome.kind == "disable":
             self._disabled_keys[target.credential.id] = outcome.reason
         elif outcome.kind == "disable" and outcome.until is None:
@@ -166,7 +174,8 @@ class DeploymentHealth:
             if outcome.scope == "key":
                 self._key_rests[target.credential.id] = (now + rest, outcome.reason)
             else:
-                counted = breakers.failure(breaker, now, waited_s) if outcome.kind == "cooldown" else breaker
+                late = breaker.state is breakers.State.HALF_OPEN and not probing
+                counted = breakers.failure(breaker, now, waited_s) if outcome.kind == "cooldown" and not late else breaker
                 self._breakers[key] = breakers.cool(counted, now, rest)
         if self._on_effect:
             self._on_effect(target, outcome, failure)
@@ -202,7 +211,7 @@ class DeploymentHealth:
         return shown
 
     def restore(self, rows: Iterable[tuple[Deployment, str, str, float | None]]) -> None:
-        """Cooldowns another worker or an earlier process wrote: (deployment, state, reason, seconds left or ``None`` for off)."""
+        """Rests another worker or an earlier process wrote: (deployment, state, reason, seconds left or ``None`` for off)."""
         now = time.monotonic()
         seen = set()
         for key, state, reason, left in rows:
@@ -210,12 +219,14 @@ class DeploymentHealth:
             self._reasons[key] = reason
             if state == "off" and left is None:
                 self._disabled[key] = reason
+            elif state == "tripped":
+                self._breakers[key] = breakers.trip(self._breakers.get(key, Breaker()), now, left or 0.0)
             elif left is not None and left > 0:
                 self._breakers[key] = breakers.cool(self._breakers.get(key, Breaker()), now, left)
         for key in self._shared - seen:
             breaker = self._breakers.get(key)
             # A rest that ended by itself leaves the count of failures; one that had time left was cleared by an operator.
-            if key in self._disabled or (breaker is not None and breaker.cool_until > now + 1):
+            if key in self._disabled or (breaker is not None and max(breaker.cool_until, breaker.until) > now + 1):
                 self.forget(key)
         self._shared = seen
 

@@ -311,7 +311,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('upstream_id', models.CharField(max_length=200)),
-                ('state', models.CharField(help_text='open, suspended or off', max_length=12)),
+                ('state', models.CharField(help_text='open, tripped, suspended or off', max_length=12)),
                 ('reason', models.CharField(blank=True, default='', max_length=300)),
                 ('evidence', models.CharField(blank=True, default='', max_length=600)),
                 ('since', models.DateTimeField()),

@@ -33,7 +33,7 @@ class DeploymentHealth(models.Model):
 
     provider_key = models.ForeignKey(ProviderKey, on_delete=models.CASCADE, related_name="health")
     upstream_id = models.CharField(max_length=200)
-    state = models.CharField(max_length=12, help_text="open, suspended or off")
+    state = models.CharField(max_length=12, help_text="open, tripped, suspended or off")
     reason = models.CharField(max_length=300, blank=True, default="")
     evidence = models.CharField(max_length=600, blank=True, default="")
     since = models.DateTimeField()

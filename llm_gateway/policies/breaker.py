@@ -111,6 +111,14 @@ def cool(breaker: Breaker, now: float, seconds: float) -> Breaker:
     return replace(breaker, cool_until=max(breaker.cool_until, until), probe_at=None)
 
 
+def trip(breaker: Breaker, now: float, seconds: float) -> Breaker:
+    """Another process found that the deployment keeps failing: open for ``seconds``, unless it is known to be so already."""
+    if breaker.state is not State.CLOSED:
+        return breaker
+    rest = min(max(seconds, 0.0), MAX_OPEN_S)
+    return Breaker(state=State.OPEN, opened_at=now, until=now + rest, ejections=1, cool_until=breaker.cool_until)
+
+
 def wait_s(breaker: Breaker, now: float) -> float:
     """Seconds until :func:`admit` may say yes; 0 when it may now. A probe that is out counts with the rest of its lease."""
     wait = max(0.0, breaker.cool_until - now)

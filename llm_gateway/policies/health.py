@@ -21,7 +21,7 @@ GONE_S = 900.0
 FORBIDDEN_S = 3600.0
 
 EffectScope = Literal["none", "deployment", "key", "endpoint"]
-EffectKind = Literal["none", "failure", "cooldown", "suspend", "disable"]
+EffectKind = Literal["none", "failure", "cooldown", "suspend", "disable", "trip", "recover"]
 
 _F = FailureClass
 _NEUTRAL = frozenset(
@@ -41,7 +41,8 @@ _ALARMING_FAILURES = frozenset({_F.TOO_LARGE_RESPONSE, _F.EVENT_TOO_LARGE})
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
     """``failure`` is counted by the breaker; ``cooldown`` and ``suspend`` keep the scope out of routing until ``until``; ``disable``
-    does so until somebody edits or re-enables it, or until ``until`` when a probe may look again.
+    does so until somebody edits or re-enables it, or until ``until`` when a probe may look again. ``trip``: a breaker opened, to be probed
+    at ``until``; ``recover``: it closed before that.
 
     ``scope``: ``deployment`` is key × model, ``key`` all models of the key, ``endpoint`` every deployment of the host. ``alarm``: tell the
     operator.
@@ -79,6 +80,15 @@ def effect(failure: Failure, now: datetime, consecutive: int, draw: float) -> Ef
         case _F.RATE_LIMITED | _F.OVERLOADED:
             return _for("deployment", "cooldown", now, cooldown_s(failure, consecutive, draw), kind.value)
     return Effect(scope="deployment", kind="failure", reason=kind.value, alarm=kind in _ALARMING_FAILURES)
+
+
+def tripped(kind: FailureClass, now: datetime, rest_s: float) -> Effect:
+    """The deployment's breaker opened for ``rest_s`` after failures, the last one of ``kind``."""
+    return _for("deployment", "trip", now, rest_s, f"kept failing: {kind.value}")
+
+
+def recovered() -> Effect:
+    return Effect(scope="deployment", kind="recover", reason="answers again")
 
 
 def cooldown_s(failure: Failure, consecutive: int, draw: float) -> float:

@@ -17,25 +17,30 @@ from llm_gateway.policies.health import Effect
 log = logging.getLogger("cogo.health")
 # Rests shorter than this are over before another worker could read them.
 WORTH_SHARING_S = 5.0
+_STATES = {"cooldown": "open", "trip": "tripped", "suspend": "suspended", "disable": "off"}
 
 
-def record(target: Target, effect: Effect, failure: Failure) -> None:
+def record(target: Target, effect: Effect, failure: Failure | None) -> None:
     """Write what other workers and the next process must know. Runs in a worker thread; a database that is away only costs the sharing."""
     now = datetime.now(UTC)
-    evidence = f"HTTP {failure.status or '-'} {failure.code or ''} {failure.message}".strip()[:600]
+    evidence = _evidence(failure) if failure else ""
     try:
         if effect.scope == "key" and effect.kind == "disable":
             _key_state(target, KeyState.INVALID, effect.reason, evidence, now)
         elif effect.scope == "key":
             _key_state(target, KeyState.OUT_OF_CREDIT, effect.reason, evidence, now)
-        elif effect.kind in ("cooldown", "suspend", "disable"):
+        elif effect.kind == "recover":
+            DeploymentHealth.objects.filter(
+                provider_key_id=target.credential.id, upstream_id=target.upstream_id, state=_STATES["trip"]
+            ).delete()
+        elif effect.kind in _STATES:
             left = (effect.until - now).total_seconds() if effect.until else None
             if left is None or left >= WORTH_SHARING_S:
                 DeploymentHealth.objects.update_or_create(
                     provider_key_id=target.credential.id,
                     upstream_id=target.upstream_id,
                     defaults={
-                        "state": {"cooldown": "open", "suspend": "suspended", "disable": "off"}[effect.kind],
+                        "state": _STATES[effect.kind],
                         "reason": effect.reason[:300],
                         "evidence": evidence,
                         "since": now,
@@ -44,6 +49,11 @@ def record(target: Target, effect: Effect, failure: Failure) -> None:
                 )
     except DatabaseError as error:
         log.warning("a cooldown could not be shared", extra={"reason": type(error).__name__})
+
+
+def _evidence(failure: Failure) -> str:
+    what = f"HTTP {failure.status}" if failure.status else failure.kind.value
+    return " ".join(part for part in (what, failure.code, failure.message) if part)[:600]
 
 
 def _key_state(target: Target, state: KeyState, reason: str, evidence: str, now: datetime) -> None:

@@ -38,6 +38,17 @@ def opened(gateway: GatewayServer, slug: str, upstream_id: str, **changes: Any) 
     gateway.on_loop(lambda: gateway.gateway.health._breakers.__setitem__((key, upstream_id), Breaker(**fields)))
 
 
+def restarted(gateway: GatewayServer) -> None:
+    found = gateway.gateway
+
+    def forget() -> None:
+        found.health.__init__(found.health._on_effect)
+        found._known_rests = []
+
+    gateway.on_loop(forget)
+    gateway.refresh()
+
+
 def test_five_failures_in_a_row_open_the_breaker_and_the_second_target_answers_at_once(gateway: GatewayServer) -> None:
     alias = gateway.alias("trip", ("refused", "t"), ("chat2", "t"))
     for _ in range(5):
@@ -49,6 +60,40 @@ def test_five_failures_in_a_row_open_the_breaker_and_the_second_target_answers_a
     skipped = gateway.row(answer).decision["skipped"]
     assert skipped[0]["target"].startswith("refused/t")
     assert "cooling" in skipped[0]["why"]
+
+
+def test_an_open_breaker_is_shown_and_survives_a_restart(gateway: GatewayServer) -> None:
+    from llm_gateway.models import DeploymentHealth
+
+    for _ in range(5):
+        gateway.ask("openai_chat", "refused/gone")
+    gateway.settle()
+    row = DeploymentHealth.objects.get()
+    assert (row.upstream_id, row.state, row.reason) == ("gone", "tripped", "kept failing: connect_refused")
+    assert row.evidence.startswith("connect_refused")
+    assert 0 < (row.until - row.since).total_seconds() <= OPEN_S
+    restarted(gateway)
+    found = breaker(gateway, "refused", "gone")
+    assert found.state is State.OPEN
+    assert 0 < found.until - time.monotonic() <= OPEN_S
+    # Another worker's finding is a breaker here, too: all candidates out by passing faults still let one request through.
+    assert gateway.ask("openai_chat", "refused/gone").code == "upstream_unreachable"
+    DeploymentHealth.objects.all().delete()
+    gateway.refresh()
+    assert breaker(gateway, "refused", "gone") is None
+
+
+def test_a_breaker_that_closes_early_takes_its_row_along(gateway: GatewayServer) -> None:
+    from llm_gateway.models import DeploymentHealth
+
+    gateway.program("chat/back", *["status:500"] * 5, "ok")
+    for _ in range(3):
+        gateway.ask("openai_chat", "chat/back")
+    gateway.settle()
+    assert DeploymentHealth.objects.get().state == "tripped"
+    assert gateway.ask("openai_chat", "chat/back").status == 200
+    gateway.settle()
+    assert not DeploymentHealth.objects.exists()
 
 
 def test_a_half_open_breaker_lets_one_probe_through_and_the_others_do_not_pile_up(gateway: GatewayServer) -> None:
@@ -153,14 +198,7 @@ def test_a_cooldown_is_shared_shown_and_survives_a_restart(gateway: GatewayServe
     assert "429" in row.evidence
     assert 100 < (row.until - row.since).total_seconds() <= 120
 
-    found = gateway.gateway
-
-    def restart() -> None:
-        found.health.__init__(found.health._on_effect)
-        found._known_rests = []
-
-    gateway.on_loop(restart)
-    gateway.refresh()
+    restarted(gateway)
     since = gateway.mark
     answer = gateway.ask("openai_chat", "chat/fault:status:429:ra=120")
     assert (answer.status, answer.code) == (503, "no_healthy_deployment")
