@@ -11,7 +11,7 @@ from llm_gateway.core.catalog import Snapshot, Target
 from llm_gateway.core.errors import ConfigError, Failure, NoHealthyDeployment, UnsupportedParameter
 from llm_gateway.policies.hold import estimate_tokens, hold_nusd, output_limit
 from llm_gateway.policies.retry import Reach, reach
-from llm_gateway.strategies import FLAGS, HEDGE, Candidate, Ranking, RequestFacts, strategies
+from llm_gateway.strategies import FLAGS, HEDGE, Candidate, Ranking, RequestFacts, Stats, spread, strategies
 
 from .calls import Call
 from .health import DeploymentHealth
@@ -160,14 +160,6 @@ def plan(call: Call, snapshot: Snapshot, health: DeploymentHealth, now: datetime
             retry_after_s=30,
             details={"skipped": [f"{who}: {why}" for who, why in skipped][:20]},
         )
-    if resolution.strategy is None:
-        order = _named_order(resolution, targets, draw)
-        return Plan(call, snapshot, resolution, order, prompt_tokens, estimates, skipped, [], "")
-    info = resolution.strategy
-    candidates = [
-        Candidate(target=target, stats=stats, estimate_nusd=estimates[id(target)])
-        for target, stats in zip(targets, health.of(targets), strict=True)
-    ]
     facts = RequestFacts(
         now=now,
         prompt_tokens=prompt_tokens,
@@ -177,9 +169,18 @@ def plan(call: Call, snapshot: Snapshot, health: DeploymentHealth, now: datetime
         language=call.language,
         framework=call.framework,
         sticky=call.sticky or inbound.user or "",
+        client=call.identity.public_id,
         affinity=inbound.affinity,
         stream=call.stream,
     )
+    if resolution.strategy is None:
+        order = _named_order(resolution, targets, facts, draw)
+        return Plan(call, snapshot, resolution, order, prompt_tokens, estimates, skipped, [], "")
+    info = resolution.strategy
+    candidates = [
+        Candidate(target=target, stats=stats, estimate_nusd=estimates[id(target)])
+        for target, stats in zip(targets, health.of(targets), strict=True)
+    ]
     ranking: Ranking = strategies.get(info.kind).order(candidates, facts, info.settings, draw)
     skipped += [(label(candidates[i].target), why) for i, why in ranking.skipped.items()]
     order = [candidates[i].target for i in ranking.order]
@@ -207,22 +208,19 @@ def _estimate(call: Call, target: Target, prompt_tokens: int, now: datetime, sna
     return int((prompt_tokens + limit * inbound.n) * ceiling) // 1000
 
 
-def _named_order(resolution: Resolution, targets: list[Target], draw: float) -> list[Target]:
-    """Alias order first; among the keys of one model the draw picks who begins, by weight."""
+def _named_order(resolution: Resolution, targets: list[Target], facts: RequestFacts, draw: float) -> list[Target]:
+    """Alias order first; the keys of one model share by weight, each conversation staying with the key that has its prompt cached."""
     if len(targets) == 1:
         return targets
     tier_of = {id(t): n for t, n in zip(resolution.targets, resolution.tiers, strict=True)}
+    candidates = [Candidate(target=target, stats=Stats()) for target in targets]
+    tiers: dict[int, list[int]] = {}
+    for index, target in enumerate(targets):
+        tiers.setdefault(tier_of[id(target)], []).append(index)
     order: list[Target] = []
-    for tier in sorted({tier_of[id(t)] for t in targets}):
-        group = [t for t in targets if tier_of[id(t)] == tier]
-        total = sum(t.credential.weight for t in group) or len(group)
-        point, start = draw * total, 0
-        for index, target in enumerate(group):
-            point -= target.credential.weight or 1
-            if point < 0:
-                start = index
-                break
-        order += group[start:] + group[:start]
+    for _, group in sorted(tiers.items()):
+        weights = [float(targets[index].credential.weight) for index in group]
+        order += [targets[index] for index in (spread(group, weights, candidates, facts, draw) if len(group) > 1 else group)]
     return order
 
 

@@ -79,7 +79,7 @@ class Trying:
         tries: Tries = {}
         hedge_after_s = run.plan.hedge_after_s
         last: GatewayError | None = None
-        force_stream = False
+        force_stream = again = False
         while target is not None:
             if (told := self._unwanted(run)) is not None:
                 raise told
@@ -92,12 +92,17 @@ class Trying:
                 target = await self._following(run)
                 continue
             count = tries[target.deployment] = tries.get(target.deployment, 0) + 1
-            if hedge_after_s is None:
-                failure = await self._begun(run, attempt, count)
-            else:
-                attempt, failure = await self._hedging.begun(run, attempt, tries, hedge_after_s)
-                target = attempt.target
-                count = tries[target.deployment]
+            self.retrying += again
+            try:
+                if hedge_after_s is None:
+                    failure = await self._begun(run, attempt, count)
+                else:
+                    attempt, failure = await self._hedging.begun(run, attempt, tries, hedge_after_s)
+                    target = attempt.target
+                    count = tries[target.deployment]
+            finally:
+                self.retrying -= again
+                again = False
             if failure is None:
                 instead = await self._instead_of_empty(run, attempt)
                 if instead is None:
@@ -120,6 +125,7 @@ class Trying:
                 if self.health.admit(target) is not None:
                     raise run.final_error(last)
                 run.admitted = target
+                again = step.delay_s > 0
                 continue
             if step.kind == "stop":
                 raise run.final_error(last)

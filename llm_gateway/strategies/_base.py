@@ -31,8 +31,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a strategy may look at. ``sticky``: key, user or session whose requests should stay together; ``affinity``: text whose
-    repetition marks the same prompt prefix."""
+    """What a strategy may look at. ``sticky``: user or session whose requests should stay together; ``client``: the client key's public
+    id, empty for staff; ``affinity``: text whose repetition marks the same prompt prefix."""
 
     now: datetime
     prompt_tokens: int
@@ -42,6 +42,7 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
     language: str | None = None
     framework: str | None = None
     sticky: str = ""
+    client: str = ""
     affinity: str = ""
     stream: bool = False
 

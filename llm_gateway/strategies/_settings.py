@@ -26,12 +26,14 @@ def number(settings: Mapping[str, Any], name: str, default: float, low: float, h
     return float(value)
 
 
-def flag(settings: Mapping[str, Any], name: str, default: bool) -> bool:
+def flag(settings: Mapping[str, Any], name: str, default: bool, *, or_else: str = "") -> bool:
+    """``or_else``: a word the caller takes as well, for the message."""
     value = settings.get(name)
     if value is None:
         return default
     if not isinstance(value, bool):
-        raise ValueError(f"{name} has to be true or false, not {value!r}.")
+        known = f'true, false or "{or_else}"' if or_else else "true or false"
+        raise ValueError(f"{name} has to be {known}, not {value!r}.")
     return value
 
 

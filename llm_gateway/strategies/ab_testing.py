@@ -12,6 +12,8 @@ from ._fit import fitting
 from ._order import by_priority
 from ._settings import flag, only, text, weights
 
+BY_KEY = "key"
+
 
 class AbTesting:
     """The assignment looks at all configured arms, not at those that can answer now, so an outage does not shuffle the callers: those of
@@ -23,14 +25,16 @@ class AbTesting:
 
     def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """``arms``: names to weights, at least two above 0, empty: the two providers of best priority, half and half. ``sticky``: the same
-        caller gets the same arm. ``salt``: change it to deal the callers anew."""
+        session or user gets the same arm; ``key``: all of a client key does. ``salt``: change it to deal the callers anew."""
         only(settings, {"arms": {}, "sticky": True, "salt": ""}, self.name)
-        return {"arms": weights(settings, "arms", least=2), "sticky": flag(settings, "sticky", True), "salt": text(settings, "salt")}
+        sticky = settings.get("sticky") if settings.get("sticky") == BY_KEY else flag(settings, "sticky", True, or_else=BY_KEY)
+        return {"arms": weights(settings, "arms", least=2), "sticky": sticky, "salt": text(settings, "salt")}
 
     def order(self, candidates: Sequence[Candidate], facts: RequestFacts, settings: Mapping[str, Any], draw: float) -> Ranking:
         fit, skipped = fitting(candidates, facts)
         arms = settings.get("arms") or _best_two(candidates)
-        sticky = facts.sticky if settings.get("sticky", True) else ""
+        by = settings.get("sticky", True)
+        sticky = facts.client if by == BY_KEY else facts.sticky if by else ""
         seed = f"ab:{settings.get('salt', '')}:{sticky}" if sticky else ""
         turns = drawn(arms, seed, draw)
         groups = grouped(candidates, by_priority(candidates, fit, facts, draw), arms)

@@ -232,3 +232,18 @@ async def test_a_bug_in_the_walk_is_settled_and_told_as_our_own(monkeypatch: pyt
 
 def test_the_fake_catalogue_resolves() -> None:
     assert FakeCatalog().snapshot().aliases["abc"].models == ("a", "b", "c")
+
+
+async def test_a_repetition_counts_as_one_until_its_answer_begins() -> None:
+    rig = Rig(refused(500), Script(body=WHOLE, head=10**9))
+    task = asyncio.ensure_future(rig.whole("a"))
+    while rig.log.count("send") < 2:
+        await asyncio.sleep(0.01)
+    assert rig.pipeline.trying.retrying == 1
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert rig.pipeline.trying.retrying == 0
+    rig = Rig(refused(500), Script(body=WHOLE))
+    await rig.whole("a")
+    assert rig.pipeline.trying.retrying == 0

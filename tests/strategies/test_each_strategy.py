@@ -65,6 +65,17 @@ def test_ab_keeps_a_caller_in_its_arm_whatever_is_drawn_until_the_salt_changes()
     assert loose["anthropic/key 0"] == pytest.approx(0.5, abs=0.05)
 
 
+def test_ab_keeps_all_of_a_client_key_in_one_arm_where_the_operator_says_so() -> None:
+    settings = strategies.get("ab-testing").validate({"sticky": "key"})
+    for key in range(40):
+        found = {first("ab-testing", FOUR, settings, n / 20, client=f"key {key}", sticky=f"user {n}").split("/")[0] for n in range(20)}
+        assert len(found) == 1
+    arms = [first("ab-testing", FOUR, settings, 0.5, client=f"key {n}").split("/")[0] for n in range(300)]
+    assert 110 < arms.count("anthropic") < 190
+    with pytest.raises(ValueError, match='sticky has to be true, false or "key"'):
+        strategies.get("ab-testing").validate({"sticky": "team"})
+
+
 def test_ab_serves_the_callers_of_a_lost_arm_elsewhere_and_moves_nobody_else() -> None:
     arms = {"arms": {"anthropic": 50, "openai": 50}}
     left = [c for c in FOUR if c.target.provider.slug != "openai"]

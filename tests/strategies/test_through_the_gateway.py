@@ -126,6 +126,34 @@ def test_when_all_are_empty_the_last_is_passed_on(gateway: GatewayServer) -> Non
     assert (row.state, row.attempt_count, set(row.flags.split())) == ("ok", 3, {"passed_over", "empty"})
 
 
+# Whose prompt is cached where.
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_conversation_with_a_named_model_stays_with_one_key_while_that_is_well(gateway: GatewayServer, dialect: str) -> None:
+    from llm_gateway.models import ProviderKey
+
+    if "twokeys" not in gateway.rows.providers:
+        gateway.rows.provider("twokeys", gateway.simulator.base_url("custom"), keys=2)
+    gateway.refresh()
+
+    def key_of(prompt: str) -> int:
+        row = gateway.row(gateway.ask(dialect, "twokeys/x", prompt=prompt))
+        return int(row.attempts.get().provider_key_id)
+
+    prompts = [f"{dialect} begins conversation {n}" for n in range(12)]
+    before = {prompt: key_of(prompt) for prompt in prompts}
+    assert len(set(before.values())) == 2, "both keys have their share"
+    assert {prompt: key_of(prompt) for prompt in prompts} == before
+    left = before[prompts[0]]
+    ProviderKey.objects.filter(pk=left).update(enabled=False)
+    gateway.refresh()
+    assert key_of(prompts[0]) != left
+    ProviderKey.objects.filter(pk=left).update(enabled=True)
+    gateway.refresh()
+    assert key_of(prompts[0]) == left
+
+
 # Which strategy.
 
 
