@@ -15,6 +15,9 @@ from llm_gateway.core.events import Frame
 from llm_gateway.core.usage import Usage
 from llm_gateway.wires import Inbound
 
+# So much of a text tells conversations apart.
+_AFFINITY_CHARS = 256
+
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One authenticated request.
@@ -140,4 +143,15 @@ def inbound_of(chat: ChatRequest, *, size: int, needs: frozenset[str], kind: str
         needs=needs,
         body=b"",
         chat=lambda: chat,
+        affinity=_head(chat),
     )
+
+
+def _head(chat: ChatRequest) -> str:
+    """The first system and user text: the same in every turn of a session."""
+    heads: list[str] = []
+    for message in chat.messages[:4]:
+        heads.append(message.text[:_AFFINITY_CHARS])
+        if message.role == "user":
+            break
+    return "\n".join(heads)

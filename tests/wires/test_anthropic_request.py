@@ -108,6 +108,7 @@ def test_affinity_is_the_callers_user_first() -> None:
     found = inbound(metadata={"user_id": "user_session_1"}, system="be brief")
     assert (found.affinity, found.user) == ("user_session_1", "user_session_1")
     assert inbound(system="be brief").affinity == "be brief\nhi"
+    assert inbound(system="s" * 10_000).affinity.endswith("s\nhi"), "one long system prompt does not make all conversations one"
 
 
 def test_the_count_kind_needs_no_limit_and_never_streams() -> None:

@@ -90,6 +90,7 @@ def test_routing_facts_come_from_the_path_and_the_body() -> None:
     assert found.needs == {"tools", "images", "n"}
     assert 4100 < found.size < 4200
     assert found.affinity.startswith("be brief\nxxx")
+    assert inbound(contents=[{"parts": [{"text": "hi"}]}], systemInstruction="s" * 10_000).affinity.endswith("s\nhi")
     assert (found.stream_form, inbound(stream="array").stream_form, inbound(stream="array").stream) == ("sse", "array", True)
     assert not inbound(stream="").stream
 

@@ -113,4 +113,4 @@ def _prefix(request: RequestIn) -> str:
     texts = [block["text"] for block in system if isinstance(block.get("text"), str)]
     if not marked:
         texts += [block["text"] for block in _blocks(request.messages[0].content) if isinstance(block.get("text"), str)]
-    return "\n".join(texts)[:_HEAD]
+    return "\n".join(text[:_HEAD] for text in texts)

@@ -106,7 +106,7 @@ def _head(request: RequestIn) -> str:
     system = request.system_instruction
     texts = [system] if isinstance(system, str) else [_text(system)]
     texts.append(_text(request.contents[0]))
-    return "\n".join(texts)[:_HEAD]
+    return "\n".join(text[:_HEAD] for text in texts)
 
 
 def _text(content: ContentIn | None) -> str:
