@@ -18,12 +18,14 @@ WATCH_AFTER_S = 0.2
 
 
 class Body:
-    """A request body: counted while it comes, against the cap and the clock. ``complete`` once all of it was read."""
+    """A request body: counted while it comes, against the cap and the clock. ``declared``: its length as the caller announces it, which
+    may be enough to read nothing. ``complete`` once all of it was read."""
 
-    __slots__ = ("_cap", "_receive", "_scope", "_seconds", "_stopped", "complete")
+    __slots__ = ("_cap", "_declared", "_receive", "_scope", "_seconds", "_stopped", "complete")
 
-    def __init__(self, receive: Receive, cap: int, seconds: float) -> None:
+    def __init__(self, receive: Receive, cap: int, seconds: float, declared: str = "") -> None:
         self._receive = receive
+        self._declared = int(declared) if declared.isdigit() else 0
         self._cap = cap
         self._seconds = seconds
         self._scope: asyncio.Timeout | None = None
@@ -32,6 +34,7 @@ class Body:
 
     async def read(self) -> bytes:
         """Raises :class:`BodyTooLarge`, :class:`BodyTimeout`, :class:`ShuttingDown`, or ConnectionResetError when the caller left."""
+        self._check(self._declared)
         try:
             async with asyncio.timeout(self._seconds) as self._scope:
                 body = await self._all()
@@ -68,18 +71,14 @@ class Body:
 
     def _check(self, size: int) -> None:
         if size > self._cap:
-            raise too_large(self._cap)
+            shown = f"{self._cap >> 20} MB" if self._cap >= 1 << 20 else f"{self._cap} bytes"
+            raise BodyTooLarge(f"The request's body is larger than {shown}.")
 
     async def _next(self) -> dict[str, Any]:
         message = await self._receive()
         if message["type"] == "http.disconnect":
             raise ConnectionResetError("the caller left while sending")
         return message
-
-
-def too_large(cap: int) -> BodyTooLarge:
-    shown = f"{cap >> 20} MB" if cap >= 1 << 20 else f"{cap} bytes"
-    return BodyTooLarge(f"The request's body is larger than {shown}.")
 
 
 class Watch:

@@ -17,7 +17,9 @@ from urllib.parse import parse_qsl
 from llm_gateway.api.compat import routes
 from llm_gateway.api.http import Endpoint, HttpCall, HttpReply, error_headers, request_id
 from llm_gateway.core import json
+from llm_gateway.core.catalog import Identity
 from llm_gateway.core.errors import (
+    CallerLeft,
     Failure,
     FailureClass,
     GatewayError,
@@ -31,7 +33,7 @@ from llm_gateway.engine.tasks import TaskOwner
 from llm_gateway.wires import dialects
 from llm_gateway.wiring import Gateway, gateway, shutdown, startup
 
-from .caller import Body, Receive, Send, Watch, hang_up, too_large
+from .caller import Body, Receive, Send, Watch, hang_up
 from .operations import Operations
 from .places import Places
 
@@ -42,6 +44,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 COMPAT = ("/v1/", "/v1beta/")
 NATIVE = "/api/ai-models/"
+GENERATING = ("generate", "analyze", "test")
 WRITE_STALL_S = 60.0
 # Who brings no client key is nobody until Django has looked at the session: forms are small.
 MOST_FORM_BYTES = 4 << 20
@@ -157,14 +160,13 @@ class Door:
                     raise MethodNotAllowed(f"Use {' or '.join(sorted({r.method for r in fitting}))} here.")
                 raise NotFound(f"There is nothing at {scope['path'][:200]}; see /api/docs/ and docs/clients.md for the paths.")
             identity = gateway().identify(_presented(headers))
-            _declared(headers, self._cap)
             await self._enter()
         except GatewayError as error:
             status, body = dialect.encode_error(error, request_id(call_id))
             # What a refused caller still sends is not read.
             await _reply(send, HttpReply(status=status, headers=error_headers(error, call_id), body=body), close=method == "POST")
             return
-        reader = Body(receive, self._cap, self._body_s)
+        reader = Body(receive, self._cap, self._body_s, headers.get("content-length", ""))
         self._readers.add(reader)
         call = HttpCall(
             id=call_id,
@@ -250,23 +252,29 @@ class Door:
         native = scope["path"].startswith(NATIVE)
         call_id = Gateway.new_id()
         cap = min(self._cap, MOST_FORM_BYTES)
+        identity: Identity | None = None
         try:
             if native and ("cookie" not in headers or "authorization" in headers or "x-api-key" in headers):
-                gateway().identify(_presented(headers))
+                identity = gateway().identify(_presented(headers))
                 cap = self._cap
-            _declared(headers, cap)
             if native:
                 await self._enter()
         except GatewayError as error:
             await _reply(send, _native_error(error, call_id), close=True)
             return
-        reader = Body(receive, cap, self._body_s)
+        reader = Body(receive, cap, self._body_s, headers.get("content-length", ""))
         self._readers.add(reader)
         try:
-            body = await reader.read()
-            await self._hand_over(scope, body, receive, send)
-        except GatewayError as error:
-            await _reply(send, _native_error(error, call_id), close=True)
+            try:
+                body = await reader.read()
+            except (GatewayError, ConnectionError) as raised:
+                error = raised if isinstance(raised, GatewayError) else CallerLeft("The caller left before its request was complete.")
+                kind = scope["path"].removeprefix(NATIVE).rstrip("/")
+                if identity is not None and kind in GENERATING:
+                    await gateway().reject(kind=kind, dialect="native", identity=identity, error=error, request_id=call_id)
+                await _reply(send, _native_error(error, call_id), close=True)
+            else:
+                await self._hand_over(scope, body, receive, send)
         except ConnectionError:
             return
         finally:
@@ -303,12 +311,6 @@ def _presented(headers: Mapping[str, str]) -> str:
     if not found:
         raise Unauthenticated("No client key was sent; put it into the header “Authorization: Bearer …”, x-api-key or x-goog-api-key.")
     return found.strip()
-
-
-def _declared(headers: Mapping[str, str], cap: int) -> None:
-    length = headers.get("content-length", "0")
-    if length.isdigit() and int(length) > cap:
-        raise too_large(cap)
 
 
 def _dialect_of(path: str, headers: Mapping[str, str]) -> str:

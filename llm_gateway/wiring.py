@@ -21,7 +21,7 @@ from django.conf import settings
 from django.db import connections
 
 from llm_gateway.core.catalog import Identity, Scope, Snapshot, Target
-from llm_gateway.core.errors import Failure, FailureClass, GatewayError, KeyRevoked, StoreUnavailable, Unauthenticated
+from llm_gateway.core.errors import CallerLeft, Failure, FailureClass, GatewayError, KeyRevoked, StoreUnavailable, Unauthenticated
 from llm_gateway.core.ids import uuid7
 from llm_gateway.core.keys import public_id_of
 from llm_gateway.engine.calls import Call
@@ -177,7 +177,7 @@ class Gateway:
     ) -> None:
         """Log a request that a face refused after it knew who called."""
         call = self.bare_call(kind=kind, dialect=dialect, identity=identity, model=model, request_id=request_id, user_id=user_id)
-        await self.pipeline.reject(call, error)
+        await self.pipeline.reject(call, error, state="client_cancelled" if isinstance(error, CallerLeft) else "rejected")
 
     async def explain(self, call: Call) -> tuple[Explanation, list[Foreseen]]:
         """What ``call`` would do now at this worker, and what its budgets would say. Nothing is sent and nothing is logged."""

@@ -20,9 +20,9 @@ SECURITY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "read before asking who",
         "cogo/door.py",
-        "            identity = gateway().identify(_presented(headers))\n            _declared",
+        "            identity = gateway().identify(_presented(headers))\n            await",
         "            await Body(receive, self._cap, self._body_s).read()\n"
-        "            identity = gateway().identify(_presented(headers))\n            _declared",
+        "            identity = gateway().identify(_presented(headers))\n            await",
         (_BEFORE, "-k", "gigabyte"),
     ),
     (

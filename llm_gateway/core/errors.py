@@ -11,6 +11,7 @@ GatewayError
 │   └── ModelNotFound 404 model_not_found
 ├── MethodNotAllowed 405 method_not_allowed
 ├── BodyTimeout 408 request_timeout
+├── CallerLeft 499 client_cancelled (in the log; nobody is told)
 ├── Conflict 409 conflict
 ├── BodyTooLarge 413 request_too_large
 ├── RequestExceedsBudget 402 request_exceeds_budget
@@ -100,6 +101,12 @@ class MethodNotAllowed(GatewayError):
 
 class BodyTimeout(GatewayError):
     status, code, type = 408, "request_timeout", "invalid_request_error"
+
+
+class CallerLeft(GatewayError):
+    """Only for the log: the caller was gone before anything was sent for it."""
+
+    status, code, type = 499, "client_cancelled", "client_error"
 
 
 class Conflict(GatewayError):

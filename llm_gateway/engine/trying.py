@@ -77,7 +77,6 @@ class Trying:
         left to try; then nothing is admitted."""
         target = run.admitted
         tries: Tries = {}
-        hedge_after_s = run.plan.hedge_after_s
         last: GatewayError | None = None
         force_stream = again = False
         while target is not None:
@@ -91,18 +90,10 @@ class Trying:
                 last = last or error
                 target = await self._following(run)
                 continue
-            count = tries[target.deployment] = tries.get(target.deployment, 0) + 1
-            self.retrying += again
-            try:
-                if hedge_after_s is None:
-                    failure = await self._begun(run, attempt, count)
-                else:
-                    attempt, failure = await self._hedging.begun(run, attempt, tries, hedge_after_s)
-                    target = attempt.target
-                    count = tries[target.deployment]
-            finally:
-                self.retrying -= again
-                again = False
+            tries[target.deployment] = tries.get(target.deployment, 0) + 1
+            attempt, failure = await self._tried(run, attempt, tries, again)
+            target, again = attempt.target, False
+            count = tries[target.deployment]
             if failure is None:
                 instead = await self._instead_of_empty(run, attempt)
                 if instead is None:
@@ -139,6 +130,17 @@ class Trying:
         prepared = prepare(run.call, target, run.ceiling(target), force_stream)
         clocks = clocks_for(target.provider, run.remaining_s, self.defaults, streamed=prepared.streamed)
         return Attempt(target, prepared, clocks, run.keep_text)
+
+    async def _tried(self, run: Run, attempt: Attempt, tries: Tries, again: bool) -> tuple[Attempt, Failure | None]:
+        """The attempt that is left, and why it has no content. ``again``: it repeats one, which counts until its answer begins."""
+        after_s = run.plan.hedge_after_s
+        self.retrying += again
+        try:
+            if after_s is not None:
+                return await self._hedging.begun(run, attempt, tries, after_s)
+            return attempt, await self._begun(run, attempt, tries[attempt.target.deployment])
+        finally:
+            self.retrying -= again
 
     async def _begun(self, run: Run, attempt: Attempt, count: int) -> Failure | None:
         """``None`` with content in hand, else why there is none, recorded. ``count``: the attempts at this target, this one included."""

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from django.db import transaction
 
-from llm_gateway.core.errors import GatewayError, StoreUnavailable
+from llm_gateway.core.errors import CallerLeft, GatewayError, StoreUnavailable
 from llm_gateway.engine.ports import Opening, Rejection
 
 from .holds import BudgetBook
@@ -35,12 +35,6 @@ class Op:
         self.loop = future.get_loop() if future is not None else None
         self.error: GatewayError | None = None
         self.abandoned = False
-
-
-class Left(GatewayError):
-    """Only for the log: the caller was gone before anything was sent for it."""
-
-    status, code, type = 499, "client_cancelled", "client_error"
 
 
 class Void(msgspec.Struct, frozen=True):
@@ -140,5 +134,5 @@ def _grant(op: Op, opening: Opening, budgets: tuple[int, ...], amount: int, book
 
 
 def _never_opened(void: Void) -> Rejection:
-    state = "client_cancelled" if isinstance(void.error, Left) else "rejected"
+    state = "client_cancelled" if isinstance(void.error, CallerLeft) else "rejected"
     return Rejection(call=void.opening.call, at=void.opening.at, error=void.error, strategy=void.opening.strategy, state=state)

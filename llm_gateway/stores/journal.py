@@ -22,12 +22,12 @@ from django.db import Error as DatabaseError
 from django.db import InterfaceError, OperationalError, connection
 
 from llm_gateway.core.catalog import Target
-from llm_gateway.core.errors import GatewayError, StoreBusy, StoreFull, StoreUnavailable
+from llm_gateway.core.errors import CallerLeft, GatewayError, StoreBusy, StoreFull, StoreUnavailable
 from llm_gateway.engine.ports import Opening, Rejection, Settlement
 from llm_gateway.models import RequestLog
 
 from . import vault
-from .batch import Left, Op, Void, commit
+from .batch import Op, Void, commit
 from .plain import bare, plain
 from .reaper import reap
 from .rows import Writer
@@ -96,7 +96,7 @@ class DatabaseJournal:
             self._abandon(op, late)
             raise late from None
         except asyncio.CancelledError:
-            self._abandon(op, Left("The caller left before anything was sent for it."))
+            self._abandon(op, CallerLeft("The caller left before anything was sent for it."))
             raise
 
     async def reserve(self, opening: Opening, target: Target, hold_nusd: int) -> None:

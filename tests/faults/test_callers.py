@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from decimal import Decimal
 from typing import Any
@@ -30,6 +31,26 @@ def ends(gateway: GatewayServer, since: int) -> dict[str, Any]:
             return entries[0]
         time.sleep(0.01)
     raise AssertionError("the provider was not hung up on")
+
+
+def logged(gateway: GatewayServer, state: str, dialect: str) -> Any:
+    """The newest row, once it is written."""
+    deadline = time.monotonic() + 3
+    while (row := gateway.last_row()) is None or (row.state, row.dialect) != (state, dialect):
+        assert time.monotonic() < deadline, row and (row.state, row.dialect)
+        time.sleep(0.01)
+    return row
+
+
+@pytest.mark.parametrize("dialect", ALL)
+def test_c1_a_caller_that_leaves_before_anything_is_sent(gateway: GatewayServer, dialect: str) -> None:
+    since = gateway.mark
+    with connected(gateway.port, generation(dialect, gateway.rows.key, f"{OWN.get(dialect, 'gem')}/x")[:-3]):
+        time.sleep(0.1)
+    row = logged(gateway, "client_cancelled", dialect)
+    assert (row.http_status, row.error_code, row.attempt_count, row.cost_nusd) == (499, "client_cancelled", 0, 0)
+    assert not row.ledger.exists()
+    assert gateway.mark == since
 
 
 @pytest.mark.parametrize("dialect", ["openai_chat", "anthropic_messages", "native"])
@@ -85,10 +106,11 @@ def test_c3_an_estimate_is_near_what_the_provider_bills(gateway: GatewayServer) 
     assert row.output_tokens >= truth["output_tokens"], "an estimate errs upward"
 
 
-def test_c4_a_reader_that_stalls_is_cut_off(gateway: GatewayServer) -> None:
+@pytest.mark.parametrize("dialect", ["openai_chat", "anthropic_messages"])
+def test_c4_a_reader_that_stalls_is_cut_off(gateway: GatewayServer, dialect: str) -> None:
     gateway.door._stall_s = 0.4
     try:
-        data = generation("openai_chat", gateway.rows.key, "chat/fault:hugebody:24", stream=True)
+        data = generation(dialect, gateway.rows.key, f"{OWN[dialect]}/fault:hugebody:24", stream=True)
         with connected(gateway.port, data, receive_buffer=4096) as peer:
             until(peer, b"data:")
             began = time.monotonic()
@@ -120,6 +142,8 @@ def test_c9_an_oversized_body_is_refused_and_not_read(gateway: GatewayServer, di
             assert status_of(answer) == 413
             assert b"connection: close" in answer
             assert b"request_too_large" in answer.lower()
+            row = logged(gateway, "rejected", dialect)
+            assert (row.http_status, row.error_code, row.attempt_count, row.cost_nusd) == (413, "request_too_large", 0, 0)
 
 
 @pytest.mark.parametrize("dialect", ALL)
@@ -131,6 +155,8 @@ def test_c10_a_body_that_does_not_come_is_given_up(gateway: GatewayServer, diale
     assert status_of(answer) == 408
     assert b"timeout" in answer.lower()
     assert 0.3 < time.monotonic() - began < 2
+    row = logged(gateway, "rejected", dialect)
+    assert (row.http_status, row.error_code, row.attempt_count) == (408, "request_timeout", 0)
 
 
 @pytest.mark.parametrize(
@@ -155,14 +181,40 @@ def test_c11_c12_what_is_no_request_is_a_fast_400(gateway: GatewayServer, body: 
         assert not row.ledger.exists()
 
 
-def test_c13_an_answer_that_nobody_could_pay_is_refused(gateway: GatewayServer) -> None:
-    key = gateway.issue("poor", budget_usd=Decimal("0.01"), period="total")
-    gateway.rows.model("chat", "boundless", max_output_tokens=None)
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("dialect", ["openai_chat", "anthropic_messages", "native"])
+def test_c13_an_answer_that_nobody_could_pay_is_refused(gateway: GatewayServer, dialect: str, stream: bool) -> None:
+    key = gateway.issue(f"poor-{dialect}-{stream}", budget_usd=Decimal("0.01"), period="total")
+    slug = OWN[dialect]
+    gateway.rows.model(slug, "boundless", max_output_tokens=None)
     gateway.refresh()
     before = gateway.mark
-    for more in ({"max_tokens": 10**9}, {"n": 128, "max_tokens": 1000}):
-        answer = gateway.ask("openai_chat", "chat/boundless", key=key, **more)
+    asked: list[dict[str, Any]] = [{"max_tokens": 10**9}]
+    if dialect == "openai_chat":
+        asked.append({"n": 128, "max_tokens": 1000})
+    for more in asked:
+        answer = gateway.ask(dialect, f"{slug}/boundless", key=key, stream=stream, **more)
         assert (answer.status, answer.code) in ((400, "invalid_request"), (402, "request_exceeds_budget")), answer.body
+        row = gateway.row(answer)
+        assert (row.state, row.attempt_count) == ("rejected", 0)
+    assert gateway.mark == before
+
+
+WRONG = {
+    "openai_chat": [{"messages": "hi"}, {"messages": [7]}, {"model": 3}, {"max_tokens": "many"}, {"n": -1}, {"stream": "yes"}],
+    "anthropic_messages": [{"messages": "hi"}, {"messages": [7]}, {"model": 3}, {"max_tokens": "many"}, {"stream": "yes"}],
+    "native": [{"prompt": 7}, {"model": 3}, {"max_tokens": "many"}, {"stream": "perhaps"}],
+}
+
+
+@pytest.mark.parametrize("dialect", WRONG)
+def test_c13_wrong_types_are_a_400_of_ours(gateway: GatewayServer, dialect: str) -> None:
+    before = gateway.mark
+    path, body = request(dialect, f"{OWN[dialect]}/x", "hi", False)
+    for wrong in WRONG[dialect]:
+        answer = gateway.client(dialect).send(path, json.dumps({**body, **wrong}).encode(), False)
+        assert (answer.status, answer.headers["x-should-retry"]) == (400, "false"), (wrong, answer.body)
+        assert gateway.row(answer).state == "rejected"
     assert gateway.mark == before
 
 
@@ -201,17 +253,30 @@ def test_c16_without_a_key_nothing_is_read_or_logged(gateway: GatewayServer, dia
     assert RequestLog.objects.count() == rows
 
 
-def test_c17_a_revoked_key_is_told_so(gateway: GatewayServer) -> None:
+@pytest.mark.parametrize("dialect", ALL)
+@pytest.mark.parametrize("how", ["revoked", "expired", "team"])
+def test_c17_a_key_that_is_no_longer_good_is_told_so(gateway: GatewayServer, how: str, dialect: str) -> None:
     from django.utils import timezone
 
-    from llm_gateway.models import ClientKey
+    from llm_gateway.models import ClientKey, RequestLog, Team
 
-    key = gateway.issue("revoked")
-    assert gateway.ask("openai_chat", "chat/x", key=key).status == 200
-    ClientKey.objects.filter(name="revoked").update(revoked_at=timezone.now())
+    team = Team.objects.create(slug=f"c17-{how}-{dialect}", name=f"Leaving {how} {dialect}")
+    key = gateway.issue(f"c17-{how}-{dialect}", team=team)
+    model = f"{OWN.get(dialect, 'gem')}/x"
+    assert gateway.ask(dialect, model, key=key).status == 200
+    match how:
+        case "revoked":
+            ClientKey.objects.filter(team=team).update(revoked_at=timezone.now())
+        case "expired":
+            ClientKey.objects.filter(team=team).update(expires_at=timezone.now())
+        case _:
+            Team.objects.filter(pk=team.pk).update(enabled=False)
     gateway.refresh()
-    answer = gateway.ask("openai_chat", "chat/x", key=key)
-    assert (answer.status, answer.code) == (401, "key_revoked")
+    since, rows = gateway.mark, RequestLog.objects.count()
+    answer = gateway.ask(dialect, model, key=key)
+    assert (answer.status, str(answer.code).lower()) == (401, "key_revoked")
+    assert answer.headers["x-should-retry"] == "false"
+    assert (gateway.mark, RequestLog.objects.count()) == (since, rows)
 
 
 @pytest.mark.parametrize("dialect", ALL)
@@ -293,5 +358,12 @@ def test_c24_old_and_odd_http(gateway: GatewayServer) -> None:
         until(peer, b"100 Continue")
         peer.sendall(text)
         assert b"200 OK" in until(peer, b'"usage"')
-    # The sending half closed: the caller still reads.
-    gateway.quiet()
+    # A sending half that is closed is a caller that left, as uvicorn tells it: nothing runs on for nobody.
+    since = gateway.mark
+    with connected(gateway.port, generation("openai_chat", gateway.rows.key, "chat/fault:silent")) as peer:
+        while gateway.mark == since:
+            time.sleep(0.01)
+        peer.shutdown(socket.SHUT_WR)
+        assert rest(peer) == b""
+    assert ends(gateway, since)["peer_closed"]
+    assert gateway.last_row().state == "client_cancelled"

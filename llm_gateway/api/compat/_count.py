@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from llm_gateway.api.http import JSON, HttpCall, HttpReply, id_headers, summary_headers
-from llm_gateway.core.errors import GatewayError, ModelNotFound, UpstreamError
+from llm_gateway.core.errors import CallerLeft, GatewayError, ModelNotFound, UpstreamError
 from llm_gateway.engine.calls import Call, WholeAnswer
 from llm_gateway.engine.tokens import count_chat
 from llm_gateway.wires import Dialect, counters
@@ -26,7 +26,8 @@ async def count(http: HttpCall, dialect: Dialect, path: Mapping[str, str], keepe
         if keeper is not None:
             inbound = keeper.complete(inbound)
         model = inbound.model
-    except GatewayError as error:
+    except (GatewayError, ConnectionError) as raised:
+        error = raised if isinstance(raised, GatewayError) else CallerLeft("The caller left before its request was complete.")
         await found.reject(kind="count_tokens", dialect=dialect.name, identity=http.identity, error=error, model=model, request_id=http.id)
         return refuse(dialect, error, http)
     call = Call(id=http.id, kind="count_tokens", identity=http.identity, inbound=inbound, headers=http.headers)

@@ -23,7 +23,7 @@ from llm_gateway.api.http import (
 from llm_gateway.api.idempotent import reply_once
 from llm_gateway.core.catalog import Scope, Target
 from llm_gateway.core.chat import ChatRequest
-from llm_gateway.core.errors import AttemptFailed, GatewayError, PermissionDenied, from_failure
+from llm_gateway.core.errors import AttemptFailed, CallerLeft, GatewayError, PermissionDenied, from_failure
 from llm_gateway.core.events import Done, Event
 from llm_gateway.core.sse import HEARTBEAT
 from llm_gateway.engine.attempt import model_facts
@@ -57,7 +57,8 @@ async def generate(
         if scope not in http.identity.scopes:
             raise PermissionDenied(f"This key lacks the scope `{scope.value}`; ask the gateway's operator for one that has it.")
         deadline_s = parse_deadline(http.headers.get(DEADLINE_HEADER))
-    except GatewayError as error:
+    except (GatewayError, ConnectionError) as raised:
+        error = raised if isinstance(raised, GatewayError) else CallerLeft("The caller left before its request was complete.")
         await found.reject(kind=path["kind"], dialect=dialect.name, identity=http.identity, error=error, model=model, request_id=http.id)
         return refuse(dialect, error, http)
     call = Call(
