@@ -316,6 +316,8 @@ def from_failure(failure: Failure, *, named_model: str | None = None) -> Gateway
     if failure.kind is FailureClass.MODEL_GONE and named_model is not None:
         return ModelNotFound(f"The model `{named_model}` is not available at its provider.", param="model")
     status, code, retryable, text = _CLIENT_VIEW[failure.kind]
+    if failure.kind is FailureClass.BAD_REQUEST and failure.status == 422:
+        code = UnsupportedParameter.code
     message = text.format(detail=failure.message or "no reason given")
     wait = failure.retry_after_s if retryable else None
     return UpstreamError(failure, status, code, retryable, message, wait)

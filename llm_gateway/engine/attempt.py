@@ -170,7 +170,7 @@ class Attempt:
                     await self._whole(response, kind)
                     return
                 if "html" in kind:
-                    raise AttemptFailed(Failure(kind=_K.BAD_CONTENT_TYPE, status=response.status, message=kind[:100]))
+                    raise self._no_answer(await response.read())
         except TimeoutError:
             self._hang_up()
             raise AttemptFailed(self.aborted or self._timed_out(wait)) from None
@@ -276,9 +276,7 @@ class Attempt:
         body = await response.read()
         self.bytes_received = len(body)
         if "json" not in kind and body.lstrip()[:1] not in (b"{", b"["):
-            raise AttemptFailed(
-                Failure(kind=_K.BAD_CONTENT_TYPE, status=response.status, message=redact(body[:500].decode("utf-8", "replace")))
-            )
+            raise self._no_answer(body)
         self.first_event_ms = self.elapsed_ms
         self._response = None
         if self.prepared.kind != "chat":
@@ -296,6 +294,10 @@ class Attempt:
             self.body = body
         else:
             self.held = frames
+
+    def _no_answer(self, body: bytes) -> AttemptFailed:
+        """A page where an answer was due; its beginning is the evidence."""
+        return AttemptFailed(Failure(kind=_K.BAD_CONTENT_TYPE, status=self.status, message=redact(body[:500].decode("utf-8", "replace"))))
 
     @property
     def passthrough(self) -> bool:

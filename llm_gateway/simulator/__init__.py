@@ -14,7 +14,7 @@ Faults are chosen by model name, ``fault:<kind>[:arg…][@n][+<kind>…]``, afte
 connection: refuse silent rst@n fin@n stall@n slow:<ms> pause:<ms>@n drip[:ms]@n heartbeat[:ms]@n badchunk@n badstatus
 bighdr gzipbomb[:MiB] gzip split1 burst; answer: status:<code>[:ra=s|:ra-ms=ms|:ra-date=±s|:quota|:should-retry=…] ctx filter
 filter-out@n err200[:code] err[:code]@n html200 html502 redirect[:code] empty[:text] badjson truncjson echo-auth[:status]
-hugebody[:MB] hugeevent usage:<none|zero|huge|negative|string>; stream: badsse@n noterm[@n] noterm-finished dupterm crlf cr
+hugebody[:MB] hugeevent[:MB][@n] usage:<none|zero|huge|negative|string>; stream: badsse@n noterm[@n] noterm-finished dupterm crlf cr
 u2028 bom comments multiline nospace; ok is no fault.
 The lenient host also has ``quirk:<name>`` models (providers/custom_quirks.py).
 

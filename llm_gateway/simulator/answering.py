@@ -22,9 +22,9 @@ def bend(answer: Answer, plan: Plan) -> Answer:
         answer = replace(answer, choices=tuple(_filtered(one, fault.at or 0) for one in answer.choices))
     if plan.get("u2028"):
         answer = replace(answer, choices=tuple(_said(one, _ODD + one.text + _ODD) for one in answer.choices))
-    if plan.get("hugeevent"):
-        text = "x" * (2 * _MEGABYTE)
-        answer = replace(answer, choices=tuple(_said(one, text, (text,)) for one in answer.choices))
+    if fault := plan.get("hugeevent"):
+        pieces = (*(f"word{n} " for n in range(fault.at or 0)), "x" * int(min(fault.number(2), 64) * _MEGABYTE))
+        answer = replace(answer, choices=tuple(_said(one, "".join(pieces), pieces) for one in answer.choices))
     if fault := plan.get("hugebody"):
         text = "x" * int(min(fault.number(16), 1024) * _MEGABYTE)
         answer = replace(answer, choices=tuple(_said(one, text) for one in answer.choices))

@@ -61,7 +61,7 @@ B1 = (
     Row("U12", "status:409", 502, "upstream_conflict", "conflict", state="none", alone=0),
     Row("U13", "status:413", 413, "request_too_large", "too_large", state="none", then="stop"),
     Row("U13-context", "ctx", 400, "context_length_exceeded", "context_length", state="none", then="stop"),
-    Row("U14", "status:422", 400, "invalid_request", "bad_request", state="none", then="stop"),
+    Row("U14", "status:422", 400, "unsupported_parameter", "bad_request", state="none", then="stop"),
     Row("U15", "status:429:ra=7", 429, "upstream_rate_limited", "rate_limited", state="cooling", wait=True),
     Row("U16", "status:429", 429, "upstream_rate_limited", "rate_limited", state="cooling", wait=True, alone=0),
     Row("U17", "status:429:quota", 502, "upstream_quota", "quota", state="key", key_state="out_of_credit"),
@@ -96,7 +96,7 @@ B1 = (
     Row("U28-status", "badstatus", 502, "upstream_bad_response", "protocol"),
 )
 
-# After content; ``@2``: two content events reach the caller first.
+# After content; ``@2``: two content events reach the caller first. Gemini may send a picture in one event, so its limit is 8 MB.
 B2 = (
     Row("U30", "stall@2", 502, "upstream_stalled", "idle_timeout", "estimate", hasty=True),
     Row("U31", "rst@2", 502, "upstream_reset", "reset", "estimate"),
@@ -114,6 +114,7 @@ B2 = (
         "cooling",
         dialects=("anthropic_messages", "native"),
     ),
+    Row("U36", "hugeevent:9@2", 502, "upstream_bad_event", "event_too_large", "estimate"),
     Row("U37", "drip@2", 502, "upstream_stalled", "slow_drip", "estimate", hasty=True),
     Row("U37-total", "heartbeat@2", 502, "upstream_stalled", "slow_drip", "estimate", hasty=True),
 )

@@ -17,13 +17,17 @@ def classes(row: object) -> list[str]:
     return [a.error_class for a in row.attempts.order_by("number")]  # type: ignore[attr-defined]
 
 
-def test_u6_a_pooled_connection_that_was_closed_is_invisible(gateway: GatewayServer) -> None:
-    assert gateway.ask("openai_chat", "chat/warm").status == 200
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_u6_a_pooled_connection_that_was_closed_is_invisible(gateway: GatewayServer, dialect: str, stream: bool) -> None:
+    slug = OWN[dialect]
+    assert gateway.ask(dialect, f"{slug}/warm").status == 200
     # The next request goes out on that connection, which the host drops unanswered; the one after it is a new connection.
-    gateway.program("chat/stale", "rst", "ok")
-    answer = gateway.ask("openai_chat", "chat/stale")
+    gateway.program(f"{slug}/stale", "rst", "ok")
+    answer = gateway.ask(dialect, f"{slug}/stale", stream=stream)
     row = gateway.row(answer)
     assert answer.status == 200
+    assert answer.text.strip()
     assert classes(row) == ["stale_conn", ""]
     assert row.state == "ok"
     assert gateway.health() == {}
@@ -38,11 +42,14 @@ def test_a_new_connection_that_is_dropped_unanswered_counts_against_the_host(gat
     assert row.cost_nusd == 0
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("dialect", ALL)
-def test_u22_a_blocked_answer_is_passed_on_with_its_reason(gateway: GatewayServer, dialect: str) -> None:
+def test_u22_a_blocked_answer_is_passed_on_with_its_reason(gateway: GatewayServer, dialect: str, stream: bool) -> None:
     for slug in ("chat", "claude", "gem"):
-        answer = gateway.ask(dialect, f"{slug}/fault:filter-out@2")
+        answer = gateway.ask(dialect, f"{slug}/fault:filter-out@2", stream=stream)
         assert answer.status == 200, answer.body
+        assert not answer.errors, answer.body
+        assert answer.text, "what came is the caller's"
         row = gateway.row(answer)
         assert row.state == "ok"
         assert row.finish_reason in ("content_filter", "refusal"), slug
@@ -75,14 +82,23 @@ def test_u33_a_stream_without_end_mark_but_with_a_finish_is_completed(gateway: G
     assert gateway.health() == {}
 
 
-@pytest.mark.parametrize("dialect", ["openai_chat", "anthropic_messages"])
-def test_u36_a_huge_event_ends_the_stream(gateway: GatewayServer, dialect: str) -> None:
-    answer = gateway.ask(dialect, f"{OWN[dialect]}/fault:hugeevent", stream=True)
-    assert answer.code == "upstream_bad_event", answer.body[:300]
-    assert answer.terminals == 0
-    row = gateway.row(answer)
-    assert row.error_code == "upstream_bad_event"
-    assert classes(row)[-1] == "event_too_large"
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_u24_the_beginning_of_a_page_is_kept_as_evidence_and_shown_to_nobody(gateway: GatewayServer, dialect: str, stream: bool) -> None:
+    answer = gateway.ask(dialect, f"{OWN[dialect]}/fault:html200", stream=stream)
+    assert answer.code == "upstream_bad_response"
+    assert b"<html" not in answer.body.lower()
+    attempt = gateway.row(answer).attempts.get()
+    assert "<html" in attempt.detail.lower()
+    assert len(attempt.detail) <= 500
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_u36_a_huge_first_event_is_no_content(gateway: GatewayServer, dialect: str) -> None:
+    alias = gateway.alias(f"huge-{dialect}", (OWN[dialect], "fault:hugeevent:9"), ("chat2", "fault:ok"))
+    answer = gateway.ask(dialect, alias, stream=True)
+    assert (answer.status, answer.errors) == (200, []), answer.body[:300]
+    assert classes(gateway.row(answer)) == ["event_too_large", ""]
 
 
 def test_u37_bytes_that_never_end_are_ended_by_the_total_clock(gateway: GatewayServer) -> None:
@@ -113,12 +129,13 @@ def test_u38_framing_changes_nothing_of_the_text(gateway: GatewayServer, fault: 
             assert streamed.text == whole.text != "", (dialect, slug)
 
 
-@pytest.mark.parametrize("dialect", ["openai_chat", "anthropic_messages"])
+@pytest.mark.parametrize("dialect", ["openai_chat", "openai_responses", "anthropic_messages"])
 def test_u39_the_first_end_wins_and_the_rest_is_dropped(gateway: GatewayServer, dialect: str) -> None:
     """Gemini's format has no end mark: there the end is the end of the body."""
-    plain = gateway.ask(dialect, f"{OWN[dialect]}/fault:ok", stream=True)
+    slug = OWN.get(dialect, "responses")
+    plain = gateway.ask(dialect, f"{slug}/fault:ok", stream=True)
     for fault in ("dupterm", "dupterm+burst", "dupterm+split1"):
-        answer = gateway.ask(dialect, f"{OWN[dialect]}/fault:{fault}", stream=True)
+        answer = gateway.ask(dialect, f"{slug}/fault:{fault}", stream=True)
         assert answer.terminals == 1, (fault, answer.body)
         assert answer.text == plain.text, fault
         row = gateway.row(answer)
@@ -180,9 +197,10 @@ def test_u8_a_second_key_of_the_same_provider_comes_before_the_next_provider(gat
     gateway.verdict("sim-valid-pair-default", "invalid")
     gateway.verdict("sim-valid-pair-key2", "valid")
     alias = gateway.alias("second-key", ("pair", "any"), ("chat2", "fault:ok"))
-    row = gateway.row(gateway.ask("openai_chat", alias))
-    while classes(row) == [""]:  # the draw had begun with the good key
-        row = gateway.row(gateway.ask("openai_chat", alias))
+    for number in range(40):  # conversations are dealt among the keys: one of them begins with the bad one
+        row = gateway.row(gateway.ask("openai_chat", alias, prompt=f"conversation {number}"))
+        if classes(row) != [""]:
+            break
     assert classes(row) == ["auth", ""]
     assert [a.provider_slug for a in row.attempts.order_by("number")] == ["pair", "pair"]
     gateway.settle()
