@@ -11,7 +11,7 @@ FIND_PYTHON = python=$(VENV); "$$python" -c '' >/dev/null 2>&1 || \
 	if [ -z "$$python" ]; then echo "cogo: Python 3.11 or newer is needed; install it, or name it: make $@ PYTHON=/path/to/python3" >&2; exit 1; fi
 BOOTSTRAP = @$(FIND_PYTHON); exec "$$python" cogo/bootstrap.py
 
-.PHONY: help run demo test test-slow test-agents square-table reliability test-postgres lint types check install install-dev install-postgres install-redis lock
+.PHONY: help run demo test test-slow test-agents square-table reliability fault-table sabotage test-postgres lint types check install install-dev install-postgres install-redis lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,8 +48,14 @@ test-postgres: install-dev ## the everyday suite on PostgreSQL and Redis (DATABA
 	DATABASE_URL="$${DATABASE_URL:-postgres://postgres@127.0.0.1:5432/test}" REDIS_URL="$${REDIS_URL:-redis://127.0.0.1:6379/15}" \
 	$(VENV) -m pytest -q -n auto -m "not slow" $(ARGS)
 
-reliability: install-dev ## measure the figures of docs/reliability.md on this machine (under four minutes)
+reliability: install-dev ## measure the figures of docs/reliability.md on this machine, five minutes (ARGS="--write failover" writes one of them)
 	$(VENV) -m tests.reliability.scoreboard $(ARGS)
+
+fault-table: ## write the fault table of docs/reliability.md anew from tests/faults
+	$(VENV) -m tests.faults.document
+
+sabotage: install-dev ## put one wrong line after the other into a copy of the tree; its tests must fail (a quarter of an hour)
+	$(VENV) -m tests.sabotage $(ARGS)
 
 square-table: ## write docs/square.md anew from the table of the square
 	$(VENV) -m tests.square.document

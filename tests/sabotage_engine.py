@@ -216,6 +216,21 @@ ENGINE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "self._wait_s",
         ("tests/engine/test_retries_and_sdks.py::test_a_wait_in_any_form_reaches_the_caller_capped",),
     ),
+    (
+        "a retry counts while it waits only",
+        "llm_gateway/engine/trying.py",
+        "        self.retrying += again\n",
+        "        again = False\n",
+        ("tests/engine/test_order_of_effects.py::test_a_repetition_counts_as_one_until_its_answer_begins",),
+    ),
+    # Prompt caches
+    (
+        "conversations wander between keys",
+        "llm_gateway/engine/plan.py",
+        "(spread(group, weights, candidates, facts, draw) if len(group) > 1 else group)",
+        "(group[::-1] if draw < 0.5 else group)",
+        ("tests/strategies/test_through_the_gateway.py::test_a_conversation_with_a_named_model_stays_with_one_key_while_that_is_well",),
+    ),
     # T12
     (
         "many probes",
@@ -245,6 +260,20 @@ ENGINE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "            pass",
         ("tests/engine/test_health_of_deployments.py::test_a_refused_key_is_out_at_once_and_until_somebody_replaces_it",),
     ),
+    (
+        "any late answer closes a half-open breaker",
+        "llm_gateway/engine/health.py",
+        "if breaker is not None and (probing or breaker.state is not breakers.State.HALF_OPEN):",
+        "if breaker is not None:",
+        ("tests/engine/test_health.py::test_only_the_probe_closes_a_half_open_breaker",),
+    ),
+    (
+        "open breakers are nobody's business",
+        "llm_gateway/stores/health.py",
+        "        elif effect.kind in _STATES:",
+        '        elif effect.kind in _STATES and effect.kind != "trip":',
+        ("tests/engine/test_health_of_deployments.py::test_an_open_breaker_is_shown_and_survives_a_restart",),
+    ),
     # T13
     (
         "keep the provider busy",
@@ -266,6 +295,13 @@ ENGINE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "    if cancelled:\n        return BillingRule.ESTIMATE",
         "    if cancelled:\n        return BillingRule.VOID",
         ("tests/faults/test_callers.py::test_c2_a_caller_that_leaves_before_the_first_byte",),
+    ),
+    (
+        "who leaves early is forgotten",
+        "llm_gateway/api/compat/_generate.py",
+        "    except (GatewayError, ConnectionError) as raised:",
+        "    except GatewayError as raised:",
+        ("tests/faults/test_callers.py::test_c1_a_caller_that_leaves_before_anything_is_sent",),
     ),
     # T17
     (

@@ -51,6 +51,10 @@ class Apart:
         entries = httpx.get(self.url("/_sim/journal"), trust_env=False, timeout=30).json()["entries"]
         return [one for one in entries if one["method"] == "POST" and (not model or one["model"] == model)]
 
+    def control(self, what: str, **fields: Any) -> None:
+        """As Simulator.control."""
+        httpx.post(self.url(f"/_sim/{what}"), json=fields, trust_env=False).raise_for_status()
+
     def forget(self) -> None:
         httpx.delete(self.url("/_sim/journal"), trust_env=False)
 
@@ -111,15 +115,7 @@ async def steadily(
     async with aiohttp.ClientSession(base, connector=connector, timeout=aiohttp.ClientTimeout(total=10)) as session:
 
         async def one(number: int) -> None:
-            path, body, headers = what(number)
-            began = time.perf_counter()
-            try:
-                async with session.post(path, json=body, headers=headers) as answer:
-                    await answer.read()
-                    status, told = answer.status, "retry-after" in answer.headers
-            except (aiohttp.ClientError, TimeoutError):
-                status, told = 0, False
-            heard.append(Heard(status, (time.perf_counter() - began) * 1000, told))
+            heard.append(await _one(session, *what(number)))
 
         async with asyncio.TaskGroup() as group:
             start = asyncio.get_running_loop().time()
@@ -127,6 +123,30 @@ async def steadily(
                 await asyncio.sleep(max(0.0, start + number / rate - asyncio.get_running_loop().time()))
                 group.create_task(one(number))
     return heard
+
+
+async def closely(base: str, what: Callable[[int], tuple[str, dict[str, Any], dict[str, str]]], number: int, at_once: int) -> list[Heard]:
+    """Closed loop: the next request follows an answer, ``at_once`` of them side by side."""
+    heard: list[Heard] = []
+    turns = iter(range(number))
+    async with aiohttp.ClientSession(base, timeout=aiohttp.ClientTimeout(total=30)) as session:
+
+        async def caller() -> None:
+            heard.extend([await _one(session, *what(turn)) for turn in turns])
+
+        await asyncio.gather(*(caller() for _ in range(at_once)))
+    return heard
+
+
+async def _one(session: aiohttp.ClientSession, path: str, body: dict[str, Any], headers: dict[str, str]) -> Heard:
+    began = time.perf_counter()
+    try:
+        async with session.post(path, json=body, headers=headers) as answer:
+            await answer.read()
+            status, told = answer.status, "retry-after" in answer.headers
+    except (aiohttp.ClientError, TimeoutError):
+        status, told = 0, False
+    return Heard(status, (time.perf_counter() - began) * 1000, told)
 
 
 async def liveness(base: str, seconds: float) -> list[float]:

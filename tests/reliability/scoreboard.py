@@ -1,11 +1,13 @@
-"""The figures of docs/reliability.md, measured here and now: ``python -m tests.reliability.scoreboard [NAME …]``.
+"""The figures of docs/reliability.md, measured here and now: ``python -m tests.reliability.scoreboard [--write] [NAME …]``.
 
-Loopback only, under four minutes, on whatever shares this machine: a figure is what a run shows, a bar is what reliability asks for.
+Loopback only, about five minutes, on whatever shares this machine: a figure is what a run shows, a bar is what reliability asks for.
+``--write`` puts the figures into the page, those that were not measured stay. ``COGO_REQUESTS``: how many for the availability (4000).
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import random
 import sys
@@ -14,6 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # they import models, which need Django to be set up
@@ -43,6 +46,39 @@ def prepared() -> Iterator[Bench]:
         simulator.stop()
         rows.empty()
         teardown_databases(made, verbosity=0)
+
+
+def availability(bench: Bench) -> Iterator[Line]:
+    """C4: four candidates that fail independently, 3 in 10 to 1 in 20; no breaker takes one out, so that chance alone decides."""
+    from llm_gateway.models import Provider, RequestLog
+    from tests.reliability.rig import alias, call, closely
+    from tests.reliability.test_availability import CANDIDATES, FAULTS, ONLY_WHOLE, unavoidable
+
+    number = int(os.environ.get("COGO_REQUESTS", "4000"))
+    name = alias(bench, "four", *((slug, "steady") for slug in CANDIDATES))
+    Provider.objects.filter(slug__in=CANDIDATES).update(ignore_health=True)
+    for slug, p in CANDIDATES.items():
+        faults = [*FAULTS, *ONLY_WHOLE]
+        bench.simulator.control(f"personality/{slug}", state="flaky", p=p, faults=faults, latency_ms=0, chunk_ms=0)
+    with bench.gateway() as process:
+        heard = asyncio.run(closely(f"http://127.0.0.1:{process.port}", lambda _: call(name, bench.rows.key), number, 8))
+    bench.simulator.control("reset")
+    Provider.objects.filter(slug__in=CANDIDATES).update(ignore_health=False)
+    rows = RequestLog.objects.filter(asked_model=name)
+    # A failure without a cause upstream is the gateway's own, and so is an answer nobody got.
+    uncaused = rows.exclude(state="ok").exclude(attempts__outcome="failed").distinct().count()
+    ours = uncaused + sum(one.status in (0, 500) for one in heard) + (number - rows.count())
+    failed = sum(one.status != 200 for one in heard)
+    expected = unavoidable()
+    most = expected + 3 * math.sqrt(expected * (1 - expected) / number) + 1e-5
+    bound = f"95 % upper bound {3 / number:.0e}" if not ours else "SEE THE LOG"
+    yield (
+        "C4 four fallbacks, three attempts",
+        f"failures ≤ {most:.2%} (chance {expected:.2%} + 3 σ)",
+        f"{failed / number:.2%} failed",
+        f"{number} requests",
+    )
+    yield ("C4 failures through the gateway itself", "≤ 1e-5", f"{ours} in {number}", bound)
 
 
 def failover(bench: Bench) -> Iterator[Line]:
@@ -280,24 +316,44 @@ def drain(bench: Bench) -> Iterator[Line]:
 
 
 PARTS: dict[str, Callable[..., Iterator[Line]]] = {
-    part.__name__: part for part in (failover, silent, amplification, overload, fidelity, cancel, drain)
+    part.__name__: part for part in (availability, failover, silent, amplification, overload, fidelity, cancel, drain)
 }
 
 
-def main(names: list[str]) -> int:
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
+BEGIN, END = "<!-- measured by `make reliability ARGS=--write` -->\n", "<!-- end of what is measured -->\n"
+HEAD = "| figure | bar | measured | with | command |\n|---|---|---|---|---|\n"
+
+
+def written(page: str, lines: dict[str, str]) -> str:
+    """``page`` with ``lines`` (by figure) in the place of what stands there; other figures stay."""
+    before, begin, rest = page.partition(BEGIN)
+    old, end, after = rest.partition(END)
+    known = {line.split(" | ")[0].removeprefix("| "): line for line in old.splitlines(keepends=True)[3:] if line.startswith("| ")}
+    kept = {**known, **lines}
+    ordered = sorted(kept, key=lambda figure: (int(figure.split()[0][1:]), list(kept).index(figure)))
+    return before + begin + "\n" + HEAD + "".join(kept[figure] for figure in ordered) + "\n" + end + after
+
+
+def main(arguments: list[str]) -> int:
+    names = [name for name in arguments if name != "--write"]
+    if unknown := set(names) - PARTS.keys():
+        sys.exit(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     began = time.monotonic()
     out = sys.stdout
-    out.write(
-        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start\n\n| figure | bar | measured | with |\n|---|---|---|---|\n"
-    )
+    out.write(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start\n\n{HEAD}")
+    lines: dict[str, str] = {}
     with prepared() as found:
         for name, part in PARTS.items():
             if names and name not in names:
                 continue
             for line in part(found):
-                out.write(f"| {' | '.join(line)} |\n")
+                lines[line[0]] = f"| {' | '.join(line)} | `make reliability ARGS={name}` |\n"
+                out.write(lines[line[0]])
                 out.flush()
     out.write(f"\n{time.monotonic() - began:.0f} s, load {os.getloadavg()[0]:.1f} at the end\n")
+    if "--write" in arguments:
+        PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), lines), encoding="utf-8")
     return 0
 
 
