@@ -42,6 +42,8 @@ class DeploymentHealth:
         # Whose answer a half-open breaker waits for; a request that was sent earlier must not end another's probe.
         self._probers: dict[Deployment | str, Target] = {}
         self._shared: set[Deployment] = set()
+        # (estimated tokens of the shortest prompt refused as too long, when)
+        self._too_long: dict[Deployment, tuple[int, float]] = {}
         self._on_effect = on_effect
 
     def admit(self, target: Target) -> str | None:
@@ -192,6 +194,17 @@ class DeploymentHealth:
             del self._probers[host]
             if (breaker := self._hosts.get(host)) is not None:
                 self._hosts[host] = breakers.release(breaker)
+
+    def refused_length(self, target: Target, prompt_tokens: int) -> None:
+        """The deployment refused a prompt of about this many tokens as too long (U13)."""
+        now = time.monotonic()
+        shortest, since = self._too_long.get(target.deployment, (prompt_tokens, now))
+        self._too_long[target.deployment] = (min(shortest, prompt_tokens) if since > now - WINDOW_S else prompt_tokens, now)
+
+    def takes_length(self, target: Target, prompt_tokens: int) -> bool:
+        """Whether nothing as short as this was refused as too long lately."""
+        found = self._too_long.get(target.deployment)
+        return found is None or prompt_tokens < found[0] or found[1] <= time.monotonic() - WINDOW_S
 
     def of(self, targets: Sequence[Target]) -> list[Stats]:
         now = time.monotonic()

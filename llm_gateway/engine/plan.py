@@ -174,8 +174,8 @@ def plan(call: Call, snapshot: Snapshot, health: DeploymentHealth, now: datetime
         stream=call.stream,
     )
     if resolution.strategy is None:
-        order = _named_order(resolution, targets, facts, draw)
-        return Plan(call, snapshot, resolution, order, prompt_tokens, estimates, skipped, [], "")
+        order, note = _long_ones_last(_named_order(resolution, targets, facts, draw), health, prompt_tokens)
+        return Plan(call, snapshot, resolution, order, prompt_tokens, estimates, skipped, [], note)
     info = resolution.strategy
     candidates = [
         Candidate(target=target, stats=stats, estimate_nusd=estimates[id(target)])
@@ -190,7 +190,19 @@ def plan(call: Call, snapshot: Snapshot, health: DeploymentHealth, now: datetime
             raise UnsupportedParameter(f"No routable model can do this: {incapable[0]}.")
         raise NoHealthyDeployment(f"No model can answer: {_first_reason(skipped)}", retry_after_s=30)
     scores = [(candidates[i].target, ranking.scores[i]) for i in ranking.order[:8] if i < len(ranking.scores)]
-    return Plan(call, snapshot, resolution, order, prompt_tokens, estimates, skipped, scores, ranking.note)
+    order, note = _long_ones_last(order, health, prompt_tokens)
+    return Plan(call, snapshot, resolution, order, prompt_tokens, estimates, skipped, scores, f"{ranking.note} {note}".strip())
+
+
+def _long_ones_last(order: list[Target], health: DeploymentHealth, prompt_tokens: int) -> tuple[list[Target], str]:
+    """Who refused a prompt as short as this one lately comes last, with all whose window is no larger, and a sentence that says so."""
+    refused = [target for target in order if not health.takes_length(target, prompt_tokens)]
+    if not refused:
+        return order, ""
+    window = max(target.model.context_window or 0 for target in refused)
+    last = [t for t in order if any(t is one for one in refused) or (t.model.context_window or window + 1) <= window]
+    kept = [t for t in order if not any(t is one for one in last)]
+    return [*kept, *last], f"Last, because a prompt of this length was refused: {', '.join(label(t) for t in last)}." if kept else ""
 
 
 def _estimate(call: Call, target: Target, prompt_tokens: int, now: datetime, snapshot: Snapshot) -> int | None:

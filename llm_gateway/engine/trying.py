@@ -32,6 +32,7 @@ from .tasks import TaskOwner
 from .transport import Upstream
 
 _K = FailureClass
+_TOO_LONG = frozenset({_K.CONTEXT_LENGTH, _K.TOO_LARGE})
 # A remaining deadline shorter than this is no time for another attempt (U5).
 _LEAST_FIRST_EVENT_S = 1.0
 # Given to the live answers of a key that is no longer good; told from a provider's reset by identity.
@@ -109,6 +110,8 @@ class Trying:
                 self.release(run)
             else:
                 self.failed(run, failure, attempt.elapsed_ms / 1000)
+            if failure.kind in _TOO_LONG:
+                self.health.refused_length(target, run.plan.prompt_tokens)
             last = run.noted(failure)
             step = self.step(run, attempt, failure, count)
             if step.kind == "same":

@@ -84,3 +84,12 @@ def test_a_second_signal_ends_streams_at_once(process: Process, standing_rows: R
         assert time.monotonic() - began < 0.6
     assert b"server_shutting_down" in answer
     assert process.ended(WITHIN_S) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_idle_process_ends_at_once(process: Process, number: int) -> None:
+    with connected(process.port) as idle:
+        process.told(number)
+        assert rest(idle, 5) == b""
+    assert process.ended(WITHIN_S) == 0

@@ -67,6 +67,7 @@ CALLERS = (
 )
 
 PROCESS = (
+    Scene("P1", "SIGTERM, idle", "exit 0 at once; rests are kept", f"{_DRAIN}::test_an_idle"),
     Scene("P2", "SIGTERM with streams", "they finish or end with `server_shutting_down`; settled; exit 0", f"{_DRAIN}::test_streams_end"),
     Scene("P3", "a second signal", "streams end at once, with the event", f"{_DRAIN}::test_a_second_signal"),
     Scene("P4", "SIGKILL", "rows become `orphaned`, holds are resolved", f"{_LEASES}::test_a_start_reaps"),
@@ -81,11 +82,15 @@ PROCESS = (
     Scene("P10", "disk full", "503 `store_full`; texts go first", f"{_OUTAGES}::test_a_full_disk"),
     Scene("P14", "a task delivered twice", "one effect", "money/test_tasks.py::test_a_job_that_is_delivered_twice"),
     Scene("P15", "the clock jumps", "nobody is reaped, nothing resets twice", f"{_LEASES}::test_a_clock_that_jumps"),
+    Scene("P18", "a provider key is replaced", "what runs ends with the old one, what begins has the new one", f"{_APART}::test_p18"),
     Scene("P20", "something blocks the event loop", "the log says what", "telemetry/test_loop_watch.py::test_who_blocks"),
     Scene(
         "P21",
         "all candidates rest",
         "503 `no_healthy_deployment` at once with the shortest wait; of passing faults one request goes through",
         "engine/test_health_of_deployments.py::test_p21",
+    ),
+    Scene(
+        "P22", "the webhook of alerts is down", "tried again, never mailed twice, given up in the end", "money/test_alerts.py::test_a_sink"
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -230,3 +231,30 @@ def test_u13_a_prompt_too_long_goes_only_to_a_larger_window(gateway: GatewayServ
     assert classes(row) == ["context_length", ""]
     assert row.attempts.last().upstream_id == "large"
     assert any("larger window" in skip["why"] for skip in row.decision["skipped"])
+    # The next prompt of this length begins where there is room; a shorter one as the operator said.
+    row = gateway.row(gateway.ask("openai_chat", alias, prompt="a longer text than the one that was refused"))
+    assert (classes(row), row.attempts.get().upstream_id) == ([""], "large")
+    assert "refused: chat/fault:ctx, chat2/small" in row.decision["note"]
+    row = gateway.row(gateway.ask("openai_chat", alias, prompt="a"))
+    assert classes(row) == ["context_length", ""]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_p18_a_key_that_is_replaced_ends_nothing_that_runs(gateway: GatewayServer, dialect: str) -> None:
+    from llm_gateway.simulator.journal import digest
+
+    slug = f"turning-{dialect.replace('_', '-')}"
+    gateway.rows.provider(slug, gateway.simulator.base_url("custom"))
+    gateway.refresh()
+    since = gateway.mark
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(gateway.ask, dialect, f"{slug}/fault:slow:600", stream=True)
+        while gateway.mark == since:
+            time.sleep(0.01)
+        gateway.rows.provider_key(slug, "default", f"sim-valid-{slug}-newer")
+        gateway.refresh()
+        assert gateway.ask(dialect, f"{slug}/x").status == 200
+        first = running.result()
+    assert (first.status, first.errors, first.terminals) == (200, [], 1)
+    used = [entry["key_digest"] for entry in gateway.received(since)]
+    assert used == [digest(f"sim-valid-{slug}-default"), digest(f"sim-valid-{slug}-newer")]
