@@ -11,6 +11,7 @@ from django.db.models import Case, CharField, Count, F, FloatField, Func, Intege
 from django.db.models.functions import Cast, Coalesce
 from typing_extensions import override
 
+from llm_gateway.core.usage import PROMPT
 from llm_gateway.models import LanguageModel, LedgerEntry, RequestLog
 
 from .histogram import TOP, bucket
@@ -18,7 +19,6 @@ from .measures import BANDS, TOKENS, Measures
 
 Cell = tuple[datetime, tuple[Any, ...], Measures]
 _WHO = ("team_id", "client_key_id", "provider_slug", "model_id", "served_model", "strategy", "tag", "kind", "simulated")
-_PROMPT = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "audio_input_tokens")
 
 
 class HourText(Func):
@@ -129,8 +129,8 @@ def _measures(row: dict[str, Any]) -> Measures:
 
 
 def _prompt() -> Any:
-    total: Any = Coalesce(F(_PROMPT[0]), 0)
-    for name in _PROMPT[1:]:
+    total: Any = Coalesce(F(PROMPT[0]), 0)
+    for name in PROMPT[1:]:
         total = total + Coalesce(F(name), 0)
     return total
 
@@ -148,7 +148,7 @@ def _corrections(entries: QuerySet[LedgerEntry], hour: Any) -> Iterator[Cell]:
     """Of a request's own cost; those of budgets are claims on the same money."""
     who = {f"the_{name}": F(f"request__{name}") for name in _WHO}
     model = F("request__model__name")
-    rows = entries.filter(kind="adjustment", state="posted", budget=None).order_by()
+    rows = entries.filter(LedgerEntry.OWN_COST, state="posted").order_by()
     for row in rows.values(the_name=model, hour=hour, **who).annotate(n=Count("*"), amount=Sum("amount_nusd")):
         known = {name: row[f"the_{name}"] for name in _WHO}
         key = _key({**known, "hour": row["hour"]}, {known["model_id"]: row["the_name"]})

@@ -44,6 +44,8 @@ class TokenSums(Shape, frozen=True, kw_only=True):
     reasoning_tokens: int
     audio_input_tokens: int
     audio_output_tokens: int
+    image_input_tokens: int
+    image_output_tokens: int
 
 
 class MetricsBody(Shape, frozen=True, kw_only=True):

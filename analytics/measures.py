@@ -21,6 +21,8 @@ TOKENS = (
     "reasoning_tokens",
     "audio_input_tokens",
     "audio_output_tokens",
+    "image_input_tokens",
+    "image_output_tokens",
 )
 # Where the price of the whole prompt may change: just above the sizes at which providers begin another band.
 BANDS = (32_001, 128_001, 200_001, 256_001, 272_001)
@@ -54,6 +56,8 @@ class Measures:
     reasoning_tokens: int = 0
     audio_input_tokens: int = 0
     audio_output_tokens: int = 0
+    image_input_tokens: int = 0
+    image_output_tokens: int = 0
     latency_count: int = 0
     latency_sum_ms: int = 0
     ttft_count: int = 0

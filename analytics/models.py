@@ -32,6 +32,8 @@ COUNTS = (
     "reasoning_tokens",
     "audio_input_tokens",
     "audio_output_tokens",
+    "image_input_tokens",
+    "image_output_tokens",
     "latency_count",
     "latency_sum_ms",
     "ttft_count",
@@ -84,6 +86,8 @@ class Rollup(models.Model):
     reasoning_tokens = _count()
     audio_input_tokens = _count()
     audio_output_tokens = _count()
+    image_input_tokens = _count()
+    image_output_tokens = _count()
     latency_count = _count()
     latency_sum_ms = _count()
     latency_square_sum = models.FloatField(default=0.0)

@@ -80,9 +80,9 @@ def _figures(cell: Measures) -> tuple[Any, ...]:
     known = sent - cell.unknown_cost_requests
     return (
         cell.requests,
-        cell.input_tokens + cell.audio_input_tokens,
+        cell.input_tokens + cell.audio_input_tokens + cell.image_input_tokens,
         cell.cache_read_tokens + cell.cache_write_tokens + cell.cache_write_1h_tokens,
-        cell.output_tokens + cell.audio_output_tokens,
+        cell.output_tokens + cell.audio_output_tokens + cell.image_output_tokens,
         cost,
         cell.adjustments_nusd,
         cell.total_nusd,

@@ -144,6 +144,8 @@ def rates_of(model: str) -> list[Rate]:
             reasoning=per_token_pusd(row.reasoning),
             audio_input=per_token_pusd(row.audio_input),
             audio_output=per_token_pusd(row.audio_output),
+            image_input=per_token_pusd(row.image_input),
+            image_output=per_token_pusd(row.image_output),
             request=round((row.request or 0) * 1000 * NUSD),
         )
         for row in rows

@@ -48,6 +48,8 @@ class PriceRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cache_write_1h: Decimal | None = None
     audio_input: Decimal | None = None
     audio_output: Decimal | None = None
+    image_input: Decimal | None = None
+    image_output: Decimal | None = None
     web_search: Decimal | None = None
     source: str
     note: str = ""

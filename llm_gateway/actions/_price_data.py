@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FIELDS = (
     *("input", "output", "cache_read", "cache_write", "cache_write_1h"),
-    *("reasoning", "audio_input", "audio_output", "request", "web_search"),
+    *("reasoning", "audio_input", "audio_output", "image_input", "image_output", "request", "web_search"),
 )
 STANDARD = "standard"
 _UNITS = {
@@ -35,16 +35,22 @@ _UNITS = {
     "cache_write": "cache_write_mtok",
     "cache_write_1h": "cache_write_1h_mtok",
     "audio_input": "input_audio_mtok",
+    "reasoning": "output_reasoning_mtok",
     "audio_output": "output_audio_mtok",
+    "image_input": "input_image_mtok",
+    "image_output": "output_image_mtok",
+    "request": "requests_kcount",
     "web_search": "web_searches_kcount",
 }
 # What a response says of its tier, by the package's words for it.
 _TIERS = {("service_tier", "flex"), ("service_tier", "priority"), ("service_tier", "fast"), ("speed", "fast"), ("processing", "batch")}
+# Published by the thousand.
+_EACH = ("request", "web_search")
 _STEP = Decimal("0.000001")
 
 
 class Band(msgspec.Struct, frozen=True, kw_only=True):
-    """USD per 1,000,000 tokens for prompts of at least ``min_prompt_tokens``; ``web_search``: USD per search."""
+    """USD per 1,000,000 tokens for prompts of at least ``min_prompt_tokens``; ``request`` and ``web_search``: USD each."""
 
     min_prompt_tokens: int = 0
     input: Decimal
@@ -55,6 +61,8 @@ class Band(msgspec.Struct, frozen=True, kw_only=True):
     reasoning: Decimal | None = None
     audio_input: Decimal | None = None
     audio_output: Decimal | None = None
+    image_input: Decimal | None = None
+    image_output: Decimal | None = None
     request: Decimal | None = None
     web_search: Decimal | None = None
 
@@ -131,7 +139,7 @@ def _at(name: str, value: Any, prompt: int) -> Decimal | None:
     usd = value
     if hasattr(value, "base"):
         usd = next((tier.price for tier in reversed(value.tiers) if prompt > tier.start), value.base)
-    return Decimal(usd / 1000 if name == "web_search" else usd).quantize(_STEP).normalize()
+    return Decimal(usd / 1000 if name in _EACH else usd).quantize(_STEP).normalize()
 
 
 def _dates(entries: Iterable[Any]) -> set[datetime]:

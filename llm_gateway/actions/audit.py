@@ -26,7 +26,7 @@ SHOWN = 10
 BILLS = 100_000
 COUNTS = (
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens",
-    "audio_input_tokens", "audio_output_tokens", "web_searches",
+    "audio_input_tokens", "audio_output_tokens", "image_input_tokens", "image_output_tokens", "web_searches",
 )  # fmt: skip
 _COUNTED = ("chat", "generate", "analyze", "test", "embeddings")
 _CHARGED = ("ok", "partial", "failed", "client_cancelled", "orphaned")
@@ -166,7 +166,7 @@ def _strict() -> list[Finding]:
             charged.count(),
             charged.filter(
                 Q(amount_nusd__gt=F("request__cost_nusd"))
-                | Q(Q(budget=None) | Q(budget__provider=None, budget__model=None), amount_nusd__lt=F("request__cost_nusd"))
+                | Q(budget__isnull=False, budget__provider=None, budget__model=None, amount_nusd__lt=F("request__cost_nusd"))
             ),
         ),
         _rows(

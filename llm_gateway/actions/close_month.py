@@ -59,7 +59,7 @@ def draw_up(team: Team, month: str) -> Statement:
     lines = _lines(rows)
     sums = rows.aggregate(**_SUMS)
     adjusted = LedgerEntry.objects.filter(
-        kind="adjustment", budget=None, state="posted", created_at__gte=start, created_at__lt=end, request__team=team
+        LedgerEntry.OWN_COST, state="posted", created_at__gte=start, created_at__lt=end, request__team=team
     ).aggregate(total=Sum("amount_nusd"))["total"]
     cost = sums["cost"] or 0
     return Statement(

@@ -6,6 +6,7 @@ never purged: they are what sums are proved by. Erasing a subject takes texts an
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,10 +17,17 @@ from uuid import UUID
 import msgspec
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from llm_gateway.models import Attempt, IdempotencyRecord, RequestBody, RequestLog, Team
+from llm_gateway.core.catalog import SUBJECT_CHARS
+from llm_gateway.models import Attempt, IdempotencyRecord, LedgerEntry, RequestBody, RequestLog, Statement, StoredResponse, Team
+from llm_gateway.policies.periods import period_bounds, period_id
+
+from . import ActionError
+from .close_month import close_month
+
+log = logging.getLogger("cogo.purge")
 
 # No lock is held for longer than 200 ms; steps aim at a fifth of it, for the machine may be busy.
 STEP_S = 0.04
@@ -38,27 +46,31 @@ class Purged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def purge(now: datetime | None = None, *, team: Team | None = None, bodies_only: bool = False, days: int | None = None) -> Purged:
-    """Delete what is older than each team's retention (``days`` instead, where given). ``bodies_only``: prompts and answers, not rows."""
+    """Delete what is older than each team's retention (``days`` instead, where given). ``bodies_only``: prompts and answers, not rows.
+
+    A row stays while its month, or the month of a correction to it, is in no closed statement; months that are over are closed first."""
     now = now or timezone.now()
     steps = _Steps()
     bodies = requests = 0
     for one in [team] if team else Team.objects.order_by("pk"):
-        edge = now - timedelta(days=days if days is not None else _days(one))
+        edge = now - timedelta(days=days if days is not None else text_days(one))
         bodies += steps.run(RequestBody.objects.filter(request__team=one, created_at__lt=edge), _delete_bodies)
         if not bodies_only:
-            old = RequestLog.objects.filter(~Q(state="open"), team=one, created_at__lt=edge)
-            requests += steps.run(old, _delete_requests)
+            edge = now - timedelta(days=days if days is not None else _days(one))
+            old = RequestLog.objects.filter(~Q(state="open"), team=one, created_at__lt=_accounted(one, edge, now))
+            requests += steps.run(old.exclude(Exists(_corrections(one))), _delete_requests)
     return Purged(bodies=bodies, requests=requests, longest_ms=round(steps.longest_s * 1000, 1))
 
 
 def erase_subject(subject: str, *, team: Team | None = None) -> int:
-    """Take one person out of the log: texts and answers kept for repeats deleted, metadata emptied, wherever ``metadata.user_id`` or
-    ``metadata.user`` is ``subject``. Figures stay. Returns how many requests it touched.
+    """Take one person out of the log: texts, and answers kept for repeats and for ``/v1/responses``, deleted, metadata emptied, wherever
+    ``metadata.user_id`` or ``metadata.user`` is ``subject``. Figures stay. Returns how many requests it touched.
 
-    Not reached: what ``/v1/responses`` keeps, which names nobody and expires by itself, and backups (docs/money.md)."""
+    Not reached: backups, but for what the master key they were made under still opens (docs/money.md)."""
     if not subject:
         raise ValueError("whom to erase must be named")
-    mine = RequestLog.objects.filter(~Q(state="open"), Q(metadata__user_id=subject) | Q(metadata__user=subject))
+    named = subject[:SUBJECT_CHARS]
+    mine = RequestLog.objects.filter(~Q(state="open"), Q(metadata__user_id=named) | Q(metadata__user=subject))
     return _Steps().run(mine.filter(team=team) if team is not None else mine, _erase)
 
 
@@ -96,8 +108,40 @@ class _Steps:
         self._pause.wait(PAUSE_S)
 
 
+def text_days(team: Team) -> int:
+    """How long a team's prompts and answers stay; never longer than its requests."""
+    own = team.text_retention_days
+    return min(_days(team), own if own is not None else int(settings.COGO["text_retention_days"]))
+
+
 def _days(team: Team) -> int:
     return team.retention_days if team.retention_days is not None else int(settings.COGO["retention_days"])
+
+
+def _accounted(team: Team, edge: datetime, now: datetime) -> datetime:
+    """The moment before which every row older than ``edge`` is in a closed statement."""
+    moment = RequestLog.objects.filter(team=team, created_at__lt=edge).order_by("created_at").values_list("created_at", flat=True).first()
+    closed = set(Statement.objects.filter(team=team).values_list("month", flat=True))
+    while moment is not None and moment < edge:
+        month = period_id("month", team.timezone, moment)
+        start, end = period_bounds("month", team.timezone, moment)
+        assert start is not None
+        assert end is not None
+        if month not in closed:
+            try:
+                close_month(team, month, now=now)
+            except ActionError as error:
+                log.info("requests stay until their month is closed", extra={"team": team.slug, "month": month, "reason": str(error)})
+                return start
+        moment = end
+    return edge
+
+
+def _corrections(team: Team) -> QuerySet[LedgerEntry]:
+    """Of one request, those that no closed month has counted."""
+    last = Statement.objects.filter(team=team).aggregate(last=Max("end"))["last"]
+    found = LedgerEntry.objects.filter(request=OuterRef("pk"), kind=LedgerEntry.Kind.ADJUSTMENT)
+    return found.filter(created_at__gte=last) if last else found
 
 
 # Without Django's collector, which would read every row and its relations first.
@@ -117,6 +161,7 @@ def _erase(ids: Sequence[UUID]) -> None:
     _delete_bodies(ids)
     # The key stays taken: a repeat is told that its answer is not kept, and is not sent twice.
     IdempotencyRecord.objects.filter(request_id__in=ids, state="finished").update(state="unknown", headers=[], body="")
+    StoredResponse.objects.filter(request_id__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
     # A provider's complaint may quote what it was sent.
     Attempt.objects.filter(request_id__in=ids).exclude(detail="").update(detail="")
     RequestLog.objects.filter(pk__in=ids).update(metadata={"erased": True}, user_id=None)

@@ -24,7 +24,7 @@ from llm_gateway.stores.holds import BudgetBook
 CHUNK = 200
 TOKENS = (
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens",
-    "audio_input_tokens", "audio_output_tokens", "web_searches",
+    "audio_input_tokens", "audio_output_tokens", "image_input_tokens", "image_output_tokens", "web_searches",
 )  # fmt: skip
 
 
@@ -93,7 +93,7 @@ def _differences(chunk: list[RequestLog], rates: dict[int, tuple[Rate, ...]]) ->
     for request in Attempt.objects.filter(request__in=ids).exclude(billed__in=("", "void")).values_list("request_id", flat=True):
         billed[request] = billed.get(request, 0) + 1
     adjusted = dict(
-        LedgerEntry.objects.filter(request__in=ids, kind="adjustment", budget=None)
+        LedgerEntry.objects.filter(LedgerEntry.OWN_COST, request__in=ids)
         .order_by()
         .values_list("request_id")
         .annotate(total=Sum("amount_nusd"))
@@ -143,7 +143,7 @@ def _charged(entries: Sequence[LedgerEntry]) -> list[tuple[int, str, int]]:
 
 def _before(row: RequestLog) -> int:
     """What earlier runs adjusted the row by."""
-    found = LedgerEntry.objects.filter(request=row, kind="adjustment", budget=None).aggregate(total=Sum("amount_nusd"))["total"]
+    found = LedgerEntry.objects.filter(LedgerEntry.OWN_COST, request=row).aggregate(total=Sum("amount_nusd"))["total"]
     return found or 0
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import msgspec
-from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 from django_q.models import Failure, Success
 
 from llm_gateway.models import Heartbeat, IdempotencyRecord, KeyCheck, RequestBody, StoredResponse, Team
+
+from .purge import text_days
 
 CHUNK = 500
 KEY_CHECKS_KEPT = timedelta(days=30)
@@ -55,11 +56,7 @@ def trim_task_failures(now: datetime | None = None) -> int:
 
 
 def _edges(now: datetime) -> list[tuple[Team, datetime]]:
-    return [(team, now - timedelta(days=_days(team))) for team in Team.objects.all()]
-
-
-def _days(team: Team) -> int:
-    return team.retention_days if team.retention_days is not None else int(settings.COGO["retention_days"])
+    return [(team, now - timedelta(days=text_days(team))) for team in Team.objects.all()]
 
 
 def _delete(rows: object) -> int:

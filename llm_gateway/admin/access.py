@@ -43,7 +43,7 @@ class TeamAdmin(GatewayAdmin):
     empty_hint = "A team owns client keys and pays for what they use."
     fieldsets = (
         (None, {"fields": ("name", "slug", "enabled")}),
-        ("What is kept", {"fields": ("bodies", "retention_days")}),
+        ("What is kept", {"fields": ("bodies", "text_retention_days", "retention_days")}),
         ("Money", {"fields": ("timezone", "alert_email")}),
     )
 

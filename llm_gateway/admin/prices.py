@@ -25,6 +25,8 @@ SUMS = (
     "reasoning",
     "audio_input",
     "audio_output",
+    "image_input",
+    "image_output",
     "request",
     "web_search",
 )
@@ -104,6 +106,7 @@ class PriceAdmin(GatewayAdmin):
                     ("input", "output"),
                     ("cache_read", "cache_write", "cache_write_1h"),
                     ("reasoning", "audio_input", "audio_output"),
+                    ("image_input", "image_output"),
                 )
             },
         ),

@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from typing_extensions import override
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter, RelatedDropdownFilter
 
+from llm_gateway.core.usage import PROMPT
 from llm_gateway.models import Attempt, Price, RequestBody, RequestLog
 
 from . import _decision
@@ -23,6 +24,11 @@ from ._keyset import KeysetAdmin, first_id_at
 from ._show import NONE, REQUEST_TONE, ago, badge, count, link, milliseconds, mono, price, usd
 
 BODY = "llm_gateway.view_requestbody"
+
+_CLASSES = (
+    *("input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning"),
+    *("audio_input", "audio_output", "image_input", "image_output"),
+)
 
 
 class WhenFilter(admin.SimpleListFilter):
@@ -247,7 +253,7 @@ class RequestLogAdmin(KeysetAdmin):
         ]
         if row.flags:
             facts.append(("Remarks", row.flags))
-        names = ("input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning", "audio_input", "audio_output")
+        names = _CLASSES
         usage = [(n.replace("_", " "), count(v)) for n in names if (v := getattr(row, f"{n}_tokens")) is not None]
         rates = [(n.replace("_", " "), price(v)) for n in names if rate is not None and (v := getattr(rate, n)) is not None]
         return {"facts": facts, "usage": usage, "rates": rates, "rate": rate, "cost": self.cost(row), "held": usd(row.hold_nusd)}
@@ -281,8 +287,7 @@ class RequestLogAdmin(KeysetAdmin):
 
     @admin.display(description="tokens in / out")
     def tokens(self, row: RequestLog) -> str:
-        parts = (row.input_tokens, row.cache_read_tokens, row.cache_write_tokens, row.cache_write_1h_tokens, row.audio_input_tokens)
-        known = [n for n in parts if n is not None]
+        known = [n for name in PROMPT if (n := getattr(row, name)) is not None]
         mark = "≈ " if row.usage_source == "estimated" else ""
         return format_html('<span class="cogo-num">{}{} / {}</span>', mark, count(sum(known) if known else None), count(row.output_tokens))
 

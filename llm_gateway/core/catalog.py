@@ -99,6 +99,10 @@ class Scope(StrEnum):
     MANAGE = "manage"
 
 
+# How much of a caller's name for its own user is kept.
+SUBJECT_CHARS = 512
+
+
 class BodyLogging(StrEnum):
     OFF = "off"
     METADATA = "metadata"

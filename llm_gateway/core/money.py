@@ -46,8 +46,8 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the price book, in pico-USD per token (``request`` and ``web_search``: pico-USD each).
 
     Valid from ``effective_from`` for requests whose prompt has at least ``min_prompt_tokens`` tokens, of service tier ``tier``.
-    A class without its own price falls back: cache and audio classes to ``input``, reasoning and audio output to ``output``; 1 h cache
-    writes to the 5 min ones. ``price_id`` is the row's primary key.
+    A class without its own price falls back: cache, audio and image classes to ``input``, reasoning, audio and image output to
+    ``output``; 1 h cache writes to the 5 min ones. ``price_id`` is the row's primary key.
     """
 
     price_id: int
@@ -62,6 +62,8 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True):
     reasoning: int | None = None
     audio_input: int | None = None
     audio_output: int | None = None
+    image_input: int | None = None
+    image_output: int | None = None
     request: int = 0
     web_search: int = 0
 
@@ -94,6 +96,8 @@ def cost_nusd(usage: Usage, rate: Rate) -> int:
         ((usage.output_tokens or 0) - reasoning, rate.output),
         (reasoning, rate.reasoning),
         (usage.audio_output_tokens, rate.output if rate.audio_output is None else rate.audio_output),
+        (usage.image_input_tokens, rate.input if rate.image_input is None else rate.image_input),
+        (usage.image_output_tokens, rate.output if rate.image_output is None else rate.image_output),
         (usage.web_searches, rate.web_search),
         (1, rate.request),
     )

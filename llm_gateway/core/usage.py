@@ -1,7 +1,7 @@
 """Token counts in disjoint classes.
 
-``input_tokens`` never contains cache or audio tokens, ``output_tokens`` never audio; ``reasoning_tokens`` alone is a part of
-``output_tokens`` (providers bill it as output). Unknown is ``None``; 0 is a provider's own 0.
+``input_tokens`` never contains cache, audio or image tokens, ``output_tokens`` never audio or images; ``reasoning_tokens`` alone is a
+part of ``output_tokens`` (providers bill it as output). Unknown is ``None``; 0 is a provider's own 0.
 """
 
 from __future__ import annotations
@@ -13,6 +13,11 @@ import msgspec
 
 # More than any request can use: a larger number in a usage block is noise and must not move money.
 MAX_TOKENS = 100_000_000
+# The classes that make up the prompt.
+PROMPT = (
+    *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens"),
+    *("audio_input_tokens", "image_input_tokens"),
+)
 
 
 class UsageSource(StrEnum):
@@ -31,6 +36,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_tokens: int | None = None
     audio_input_tokens: int | None = None
     audio_output_tokens: int | None = None
+    image_input_tokens: int | None = None
+    image_output_tokens: int | None = None
     web_searches: int | None = None
     service_tier: str | None = None
     source: UsageSource = UsageSource.REPORTED
@@ -46,12 +53,13 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
                 self.cache_write_tokens,
                 self.cache_write_1h_tokens,
                 self.audio_input_tokens,
+                self.image_input_tokens,
             )
         )
 
     @property
     def completion_tokens(self) -> int:
-        return (self.output_tokens or 0) + (self.audio_output_tokens or 0)
+        return (self.output_tokens or 0) + (self.audio_output_tokens or 0) + (self.image_output_tokens or 0)
 
     def later(self, other: Usage) -> Usage:
         """Merge a later report of the same response: its known fields win (Anthropic and Gemini report cumulatively)."""

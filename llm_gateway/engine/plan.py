@@ -211,7 +211,9 @@ def _estimate(call: Call, target: Target, prompt_tokens: int, now: datetime, sna
         return 0
     limit = 0 if inbound.kind == "embeddings" else output_limit(inbound.max_tokens, target.model, call.identity.max_tokens)
     tier = inbound.service_tier or "standard"
-    hold = hold_nusd(prompt_tokens, limit, inbound.n, target.model.rates, now, tier=tier, audio="audio" in inbound.needs, cache_1h=True)
+    audio = "audio" in inbound.needs
+    rates = target.model.rates
+    hold = hold_nusd(prompt_tokens, limit, inbound.n, rates, now, tier=tier, audio=audio, cache_1h=True, searches=inbound.searches)
     if hold is not None:
         return hold
     ceiling = snapshot.settings.get("unpriced_ceiling_pusd")

@@ -13,7 +13,7 @@ import msgspec
 from llm_gateway.core.catalog import BodyLogging, Target
 from llm_gateway.core.errors import DeadlineExceeded, Failure, GatewayError, ShuttingDown, UpstreamError, from_failure
 from llm_gateway.core.usage import Usage, UsageSource
-from llm_gateway.policies.hold import BillingRule, billing, charge, final_usage
+from llm_gateway.policies.hold import DEFAULT_MAX_TOKENS, BillingRule, billing, charge, final_usage
 from llm_gateway.providers import services
 
 from .attempt import Attempt
@@ -109,7 +109,7 @@ class Run:
         limit = self.call.identity.max_tokens
         unbounded = self.call.inbound.max_tokens is None and target.model.max_output_tokens is None
         if unbounded and self.held_budgets and self.call.inbound.kind == "chat":
-            return limit if limit is not None else 4096
+            return DEFAULT_MAX_TOKENS if limit is None else min(limit, DEFAULT_MAX_TOKENS)
         return limit
 
     def complete(self, attempt: Attempt) -> None:
@@ -245,7 +245,11 @@ class Run:
     def _record(self, attempt: Attempt, outcome: str, failure: Failure | None, rule: BillingRule) -> None:
         target = attempt.target
         tally = attempt.tally
-        usage = final_usage(tally.usage, est_prompt_tokens=self.plan.prompt_tokens, text_chars_received=tally.chars, rule=rule)
+        told = tally.usage
+        if rule in (BillingRule.ESTIMATE, BillingRule.HOLD) and (told is None or told.service_tier is None):
+            # Nobody said which tier was at work; the one that was asked for.
+            told = msgspec.structs.replace(told or Usage(), service_tier=self.call.inbound.service_tier)
+        usage = final_usage(told, est_prompt_tokens=self.plan.prompt_tokens, text_chars_received=tally.chars, rule=rule)
         charged = charge(rule, usage, self.opening.hold_nusd, target.model.rates, datetime.fromtimestamp(self.opening.at, UTC))
         if rule is not BillingRule.VOID:
             if self.served is attempt.target or self.usage is None:
@@ -304,6 +308,8 @@ def _columns(usage: Usage | None) -> Mapping[str, Any]:
         "reasoning_tokens": usage.reasoning_tokens,
         "audio_input_tokens": usage.audio_input_tokens,
         "audio_output_tokens": usage.audio_output_tokens,
+        "image_input_tokens": usage.image_input_tokens,
+        "image_output_tokens": usage.image_output_tokens,
         "web_searches": usage.web_searches,
         "service_tier": usage.service_tier,
         "usage_source": UsageSource(usage.source).value,

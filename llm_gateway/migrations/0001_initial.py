@@ -112,6 +112,8 @@ class Migration(migrations.Migration):
                 ('reasoning_tokens', models.PositiveIntegerField(null=True)),
                 ('audio_input_tokens', models.PositiveIntegerField(null=True)),
                 ('audio_output_tokens', models.PositiveIntegerField(null=True)),
+                ('image_input_tokens', models.PositiveIntegerField(null=True)),
+                ('image_output_tokens', models.PositiveIntegerField(null=True)),
                 ('web_searches', models.PositiveIntegerField(null=True)),
                 ('service_tier', models.CharField(blank=True, default='', help_text='The tier that served, as the provider reported it.', max_length=20)),
                 ('usage_source', models.CharField(blank=True, default='', max_length=10)),
@@ -139,7 +141,8 @@ class Migration(migrations.Migration):
                 ('slug', models.SlugField(max_length=60, unique=True)),
                 ('enabled', models.BooleanField(default=True)),
                 ('bodies', models.CharField(choices=[('off', 'off'), ('metadata', 'metadata'), ('full', 'full')], default=llm_gateway.core.catalog.BodyLogging['METADATA'], help_text='What is kept: off and metadata keep no text, full keeps prompt and answer encrypted.', max_length=10, verbose_name='prompts and answers')),
-                ('retention_days', models.PositiveIntegerField(blank=True, help_text="Empty: the gateway's own setting.", null=True)),
+                ('retention_days', models.PositiveIntegerField(blank=True, help_text="Of requests. Empty: the gateway's own setting.", null=True)),
+                ('text_retention_days', models.PositiveIntegerField(blank=True, help_text="Of prompts and answers, where they go earlier. Empty: the gateway's own setting.", null=True)),
                 ('timezone', models.CharField(default='UTC', help_text='Budget periods and statements follow it.', max_length=60)),
                 ('alert_email', models.EmailField(blank=True, max_length=254)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
@@ -212,6 +215,7 @@ class Migration(migrations.Migration):
                 ('period_id', models.CharField(blank=True, default='', editable=False, max_length=12)),
                 ('posted_nusd', models.BigIntegerField(default=0, editable=False)),
                 ('held_nusd', models.BigIntegerField(default=0, editable=False)),
+                ('excess_nusd', models.BigIntegerField(default=0, editable=False)),
                 ('alerted', models.JSONField(default=list, editable=False)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('client_key', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='budgets', to='llm_gateway.clientkey')),
@@ -255,6 +259,8 @@ class Migration(migrations.Migration):
                 ('reasoning', models.DecimalField(blank=True, decimal_places=6, help_text='Only where reasoning is billed apart from output.', max_digits=14, null=True, validators=[django.core.validators.MinValueValidator(0)])),
                 ('audio_input', models.DecimalField(blank=True, decimal_places=6, max_digits=14, null=True, validators=[django.core.validators.MinValueValidator(0)])),
                 ('audio_output', models.DecimalField(blank=True, decimal_places=6, max_digits=14, null=True, validators=[django.core.validators.MinValueValidator(0)])),
+                ('image_input', models.DecimalField(blank=True, decimal_places=6, max_digits=14, null=True, validators=[django.core.validators.MinValueValidator(0)])),
+                ('image_output', models.DecimalField(blank=True, decimal_places=6, max_digits=14, null=True, validators=[django.core.validators.MinValueValidator(0)])),
                 ('request', models.DecimalField(blank=True, decimal_places=6, help_text='USD per request.', max_digits=14, null=True, validators=[django.core.validators.MinValueValidator(0)])),
                 ('web_search', models.DecimalField(blank=True, decimal_places=6, help_text='USD per search.', max_digits=14, null=True, validators=[django.core.validators.MinValueValidator(0)])),
                 ('source', models.CharField(default='operator', help_text='Where the figures come from.', max_length=80)),
@@ -444,6 +450,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('response_id', models.CharField(max_length=200)),
+                ('request_id', models.UUIDField(db_index=True, help_text='The request that was answered with it.', null=True)),
                 ('credential_id', models.BigIntegerField(help_text='The provider key whose provider keeps this answer, too.', null=True)),
                 ('created_at', models.DateTimeField()),
                 ('expires_at', models.DateTimeField()),
@@ -584,6 +591,18 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'held'), _negated=True), ('amount_nusd', models.F('held_nusd')), _connector='OR'), name='ledger_held_amount'),
         ),
         migrations.AddConstraint(
+            model_name='ledgerentry',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('resolved_at__isnull', True), ('state', 'held')), models.Q(models.Q(('state', 'held'), _negated=True), ('resolved_at__isnull', False)), _connector='OR'), name='ledger_resolved'),
+        ),
+        migrations.AddConstraint(
+            model_name='ledgerentry',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['voided', 'expired']), _negated=True), ('amount_nusd', 0), _connector='OR'), name='ledger_void_is_nothing'),
+        ),
+        migrations.AddConstraint(
+            model_name='ledgerentry',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'adjustment'), _negated=True), models.Q(('held_nusd', 0), ('state', 'posted')), _connector='OR'), name='ledger_correction_holds_nothing'),
+        ),
+        migrations.AddConstraint(
             model_name='attempt',
             constraint=models.UniqueConstraint(fields=('request', 'number'), name='attempt_number'),
         ),
@@ -666,6 +685,14 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='budget',
             constraint=models.CheckConstraint(condition=models.Q(('limit_nusd__gte', 0)), name='budget_limit_not_negative'),
+        ),
+        migrations.AddConstraint(
+            model_name='budget',
+            constraint=models.CheckConstraint(condition=models.Q(('excess_nusd__gte', 0)), name='budget_excess_not_negative'),
+        ),
+        migrations.AddConstraint(
+            model_name='budget',
+            constraint=models.CheckConstraint(condition=models.Q(('hard', False), ('posted_nusd__lte', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('limit_nusd'), '+', models.F('excess_nusd')), '-', models.F('held_nusd'))), _connector='OR'), name='budget_within_limit'),
         ),
         migrations.AddConstraint(
             model_name='budget',

@@ -24,7 +24,10 @@ class Team(CatalogueModel):
         default=BodyLogging.METADATA,
         help_text="What is kept: off and metadata keep no text, full keeps prompt and answer encrypted.",
     )
-    retention_days = models.PositiveIntegerField(null=True, blank=True, help_text="Empty: the gateway's own setting.")
+    retention_days = models.PositiveIntegerField(null=True, blank=True, help_text="Of requests. Empty: the gateway's own setting.")
+    text_retention_days = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Of prompts and answers, where they go earlier. Empty: the gateway's own setting."
+    )
     timezone = models.CharField(max_length=60, default="UTC", help_text="Budget periods and statements follow it.")
     alert_email = models.EmailField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

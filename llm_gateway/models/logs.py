@@ -61,6 +61,8 @@ class RequestLog(models.Model):
     reasoning_tokens = models.PositiveIntegerField(null=True)
     audio_input_tokens = models.PositiveIntegerField(null=True)
     audio_output_tokens = models.PositiveIntegerField(null=True)
+    image_input_tokens = models.PositiveIntegerField(null=True)
+    image_output_tokens = models.PositiveIntegerField(null=True)
     web_searches = models.PositiveIntegerField(null=True)
     service_tier = models.CharField(max_length=20, blank=True, default="", help_text="The tier that served, as the provider reported it.")
     usage_source = models.CharField(max_length=10, blank=True, default="")

@@ -2,15 +2,17 @@
 
 A ledger entry is born ``held`` with its request and resolves once: ``posted`` with what was spent, ``voided`` or ``expired``.
 After that it never changes; corrections are new entries of kind ``adjustment``. For every budget and its current period:
-``posted_nusd`` = sum of posted amounts, ``held_nusd`` = sum of held amounts, and their sum never passes a hard limit.
+``posted_nusd`` = sum of posted amounts, ``held_nusd`` = sum of held amounts, and their sum never passes a hard limit, but for
+``excess_nusd``: what a provider billed above a hold, a correction, or a limit that was lowered below what was spent.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Greatest
 from typing_extensions import override
 
 from .access import ClientKey, Team
@@ -21,7 +23,7 @@ from .providers import LanguageModel, Provider
 class Budget(CatalogueModel):
     """A limit on spending in a period. With no owner it binds the whole gateway."""
 
-    volatile_fields = frozenset({"period_id", "posted_nusd", "held_nusd", "alerted"})
+    volatile_fields = frozenset({"period_id", "posted_nusd", "held_nusd", "excess_nusd", "alerted"})
 
     class Period(models.TextChoices):
         DAY = "day"
@@ -43,6 +45,7 @@ class Budget(CatalogueModel):
     period_id = models.CharField(max_length=12, blank=True, default="", editable=False)
     posted_nusd = models.BigIntegerField(default=0, editable=False)
     held_nusd = models.BigIntegerField(default=0, editable=False)
+    excess_nusd = models.BigIntegerField(default=0, editable=False)
     alerted = models.JSONField(default=list, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -52,6 +55,11 @@ class Budget(CatalogueModel):
             models.CheckConstraint(condition=Q(posted_nusd__gte=0), name="budget_posted_not_negative"),
             models.CheckConstraint(condition=Q(held_nusd__gte=0), name="budget_held_not_negative"),
             models.CheckConstraint(condition=Q(limit_nusd__gte=0), name="budget_limit_not_negative"),
+            models.CheckConstraint(condition=Q(excess_nusd__gte=0), name="budget_excess_not_negative"),
+            models.CheckConstraint(
+                condition=Q(hard=False) | Q(posted_nusd__lte=F("limit_nusd") + F("excess_nusd") - F("held_nusd")),
+                name="budget_within_limit",
+            ),
             models.CheckConstraint(
                 condition=Q(client_key=None, team=None)
                 | Q(client_key=None, provider=None, model=None)
@@ -62,12 +70,22 @@ class Budget(CatalogueModel):
 
     @override
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Counters belong to the journal: a form that was open for a minute must not write back what it read."""
-        if not self._state.adding and kwargs.get("update_fields") is None:
+        """Counters belong to the journal: a form that was open for a minute must not write back what it read. A limit below what is spent
+        already leaves that as it is."""
+        if self._state.adding:
+            self.excess_nusd = max(self.excess_nusd, self.posted_nusd + self.held_nusd - self.limit_nusd)
+            return super().save(*args, **kwargs)
+        if kwargs.get("update_fields") is None:
             kwargs["update_fields"] = [
                 f.name for f in self._meta.concrete_fields if not f.primary_key and f.name not in self.volatile_fields
             ]
-        super().save(*args, **kwargs)
+        if "limit_nusd" in kwargs["update_fields"]:
+            kwargs["update_fields"] = [*kwargs["update_fields"], "excess_nusd"]
+            self.excess_nusd = Greatest(F("posted_nusd") + F("held_nusd") - self.limit_nusd, 0)  # type: ignore[assignment]  # summed where it is stored
+            super().save(*args, **kwargs)
+            del self.excess_nusd  # read again when somebody asks
+            return None
+        return super().save(*args, **kwargs)
 
     @override
     def __str__(self) -> str:
@@ -75,7 +93,8 @@ class Budget(CatalogueModel):
 
 
 class LedgerEntry(models.Model):
-    """One request's (or one correction's) claim on one budget; without a budget it is a correction of the request's own cost."""
+    """One request's (or one correction's) claim on one budget. Without a budget and a period it is a correction of the request's own cost;
+    a claim keeps its period when its budget is deleted."""
 
     class State(models.TextChoices):
         HELD = "held"
@@ -98,6 +117,9 @@ class LedgerEntry(models.Model):
     resolved_at = models.DateTimeField(null=True)
     note = models.CharField(max_length=200, blank=True, default="")
 
+    # The corrections of what requests cost, as a filter; those of budgets are claims on the same money.
+    OWN_COST: ClassVar[Q] = Q(kind=Kind.ADJUSTMENT, budget=None, period_id="")
+
     class Meta:
         ordering = ["-id"]
         verbose_name_plural = "ledger entries"
@@ -112,6 +134,14 @@ class LedgerEntry(models.Model):
                 condition=Q(kind="adjustment") | (Q(held_nusd__gte=0) & Q(amount_nusd__gte=0)), name="ledger_not_negative"
             ),
             models.CheckConstraint(condition=~Q(state="held") | Q(amount_nusd=F("held_nusd")), name="ledger_held_amount"),
+            models.CheckConstraint(
+                condition=Q(state="held", resolved_at__isnull=True) | (~Q(state="held") & Q(resolved_at__isnull=False)),
+                name="ledger_resolved",
+            ),
+            models.CheckConstraint(condition=~Q(state__in=["voided", "expired"]) | Q(amount_nusd=0), name="ledger_void_is_nothing"),
+            models.CheckConstraint(
+                condition=~Q(kind="adjustment") | Q(state="posted", held_nusd=0), name="ledger_correction_holds_nothing"
+            ),
         ]
 
     @override

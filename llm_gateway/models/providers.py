@@ -168,6 +168,8 @@ class Price(CatalogueModel):
     reasoning = _usd("Only where reasoning is billed apart from output.")
     audio_input = _usd()
     audio_output = _usd()
+    image_input = _usd()
+    image_output = _usd()
     request = _usd("USD per request.")
     web_search = _usd("USD per search.")
     source = models.CharField(max_length=80, default="operator", help_text="Where the figures come from.")

@@ -14,6 +14,7 @@ class StoredResponse(models.Model):
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="+", db_index=False)
     client_key = models.ForeignKey(ClientKey, on_delete=models.CASCADE, related_name="+", db_index=False)
     response_id = models.CharField(max_length=200)
+    request_id = models.UUIDField(null=True, db_index=True, help_text="The request that was answered with it.")
     credential_id = models.BigIntegerField(null=True, help_text="The provider key whose provider keeps this answer, too.")
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from llm_gateway.core.catalog import ModelInfo
 from llm_gateway.core.errors import FailureClass
 from llm_gateway.core.money import Rate, cost_nusd, rate_at
-from llm_gateway.core.usage import Usage, UsageSource
+from llm_gateway.core.usage import PROMPT, Usage, UsageSource
 
 CHARS_PER_TOKEN = 3
 OVERHEAD_TOKENS = 16
@@ -127,16 +127,18 @@ def _worst_bands(rates: Sequence[Rate], at: datetime, tier: str, audio: bool, ca
 
 
 def _in_force(rates: Sequence[Rate], at: datetime, tier: str) -> list[Rate]:
-    """All bands of the price list that :func:`rate_at` would choose from."""
+    """All bands of the price lists that :func:`rate_at` would choose from."""
     edges = sorted({rate.min_prompt_tokens for rate in rates})
-    found = (rate_at(rates, at, edge, tier) for edge in edges)
+    # A provider may serve a request in its standard tier whatever tier was asked for.
+    found = (rate_at(rates, at, edge, one) for one in dict.fromkeys((tier, "standard")) for edge in edges)
     return list({id(rate): rate for rate in found if rate is not None}.values())
 
 
 def _worst(rate: Rate, audio: bool, cache_1h: bool) -> _Worst:
     write = rate.input if rate.cache_write is None else rate.cache_write
     inputs = [rate.input, write]
-    outputs = [rate.output, rate.output if rate.reasoning is None else rate.reasoning]
+    outputs = [rate.output, rate.reasoning or 0, rate.image_output or 0]
+    inputs.append(rate.image_input or 0)
     if cache_1h:
         inputs.append(write if rate.cache_write_1h is None else rate.cache_write_1h)
     if audio:
@@ -190,14 +192,14 @@ def final_usage(reported: Usage | None, *, est_prompt_tokens: int, text_chars_re
     if rule is BillingRule.VOID:
         return usage
     changes: dict[str, int] = {}
-    inputs = (usage.input_tokens, usage.cache_read_tokens, usage.cache_write_tokens, usage.cache_write_1h_tokens, usage.audio_input_tokens)
-    if all(count is None for count in inputs):
+    if all(getattr(usage, name) is None for name in PROMPT):
         changes["input_tokens"] = max(0, est_prompt_tokens)
     received = text_tokens(text_chars_received)
-    if usage.output_tokens is None and usage.audio_output_tokens is None:
+    media = (usage.audio_output_tokens or 0) + (usage.image_output_tokens or 0)
+    if usage.output_tokens is None and usage.audio_output_tokens is None and usage.image_output_tokens is None:
         changes["output_tokens"] = received
     elif rule is BillingRule.ESTIMATE and usage.completion_tokens < received:
-        changes["output_tokens"] = received - (usage.audio_output_tokens or 0)
+        changes["output_tokens"] = received - media
     if changes or rule is not BillingRule.REPORTED:
         return replace(usage, source=UsageSource.ESTIMATED, **changes)
     return usage

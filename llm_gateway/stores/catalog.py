@@ -168,6 +168,8 @@ def rate_of(price: Price) -> Rate:
         reasoning=per_token(price.reasoning),
         audio_input=per_token(price.audio_input),
         audio_output=per_token(price.audio_output),
+        image_input=per_token(price.image_input),
+        image_output=per_token(price.image_output),
         request=_each(price.request),
         web_search=_each(price.web_search),
     )

@@ -23,10 +23,11 @@ from llm_gateway.policies.periods import period_bounds, period_id
 
 _TABLE = Budget._meta.db_table
 _COLUMNS = (
-    "id, name, hard, enabled, limit_nusd, period, timezone, thresholds, period_id, posted_nusd, held_nusd, alerted, provider_id, model_id"
+    "id, name, hard, enabled, limit_nusd, period, timezone, thresholds, period_id, posted_nusd, held_nusd, alerted, provider_id, model_id, "
+    "excess_nusd"
 )
 _SELECT = f'SELECT {_COLUMNS} FROM "{_TABLE}" WHERE id IN ({{}}) ORDER BY id'  # noqa: S608  # our own names
-_UPDATE = f'UPDATE "{_TABLE}" SET period_id = %s, posted_nusd = %s, held_nusd = %s, alerted = %s WHERE id = %s'  # noqa: S608  # our own names
+_UPDATE = f'UPDATE "{_TABLE}" SET period_id = %s, posted_nusd = %s, held_nusd = %s, excess_nusd = %s, alerted = %s WHERE id = %s'  # noqa: S608  # our own names
 # The refusal that lasts longest is the one to tell.
 _SEVERITY: dict[type[GatewayError], int] = {RequestExceedsBudget: 2, BudgetExhausted: 1, BudgetInFlight: 0}
 IN_FLIGHT_WAIT_S = 2.0
@@ -49,15 +50,20 @@ class _Budget:
     """What of a row is read and counted."""
 
     __slots__ = (
-        "alerted", "enabled", "hard", "held_nusd", "id", "limit_nusd", "model_id", "name", "period", "period_id", "posted_nusd",
-        "provider_id", "thresholds", "timezone",
+        "alerted", "enabled", "excess_nusd", "hard", "held_nusd", "id", "limit_nusd", "model_id", "name", "period", "period_id",
+        "posted_nusd", "provider_id", "thresholds", "timezone",
     )  # fmt: skip
 
     def __init__(self, row: tuple[Any, ...]) -> None:
         self.id, self.name, self.hard, self.enabled, self.limit_nusd, self.period, self.timezone = row[:7]
         self.thresholds, self.alerted = _list(row[7]), _list(row[11])
         self.period_id, self.posted_nusd, self.held_nusd = row[8:11]
-        self.provider_id, self.model_id = row[12:14]
+        self.provider_id, self.model_id, self.excess_nusd = row[12:15]
+
+    @property
+    def above_nusd(self) -> int:
+        """What is spent and held above the limit."""
+        return max(0, self.posted_nusd + self.held_nusd - self.limit_nusd)
 
 
 class BudgetBook:
@@ -96,8 +102,10 @@ class BudgetBook:
         row.held_nusd -= held
         row.posted_nusd += posted
         self._dirty.add(budget_id)
+        # Holds stay within the limit; only an end can take a budget above it.
+        row.excess_nusd = row.above_nusd
         for threshold in row.thresholds:
-            if before * 100 < row.limit_nusd * threshold <= row.posted_nusd * 100:
+            if row.posted_nusd > before and row.limit_nusd * threshold <= row.posted_nusd * 100:
                 self._alert(row, threshold, Alert.Kind.THRESHOLD)
         if row.hard and row.posted_nusd + row.held_nusd > row.limit_nusd and posted > held:
             self._alert(row, 100, Alert.Kind.OVERRUN)
@@ -121,7 +129,7 @@ class BudgetBook:
         if self._dirty:
             rows = [self._rows[i] for i in sorted(self._dirty)]
             with connection.cursor() as cursor:
-                values = [(r.period_id, r.posted_nusd, r.held_nusd, json.dumps(r.alerted), r.id) for r in rows]
+                values = [(r.period_id, r.posted_nusd, r.held_nusd, r.excess_nusd, json.dumps(r.alerted), r.id) for r in rows]
                 cursor.executemany(_UPDATE, values)
         if self._alerts:
             Alert.objects.bulk_create(self._alerts, ignore_conflicts=True)
@@ -150,6 +158,7 @@ class BudgetBook:
         sums = {state: total for state, total in entries.annotate(total=Sum("amount_nusd")) if total}
         row.period_id, row.alerted = current, []
         row.posted_nusd, row.held_nusd = max(0, sums.get("posted", 0)), sums.get("held", 0)
+        row.excess_nusd = row.above_nusd
         self._dirty.add(row.id)
 
     def _refusal(self, row: _Budget, amount: int) -> GatewayError | None:

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -59,15 +60,15 @@ class ResponseStore:
         """A team that turned texts off has nothing kept, whatever its callers ask for."""
         return bool(self._ttl) and identity.client_key_id is not None and identity.bodies is not BodyLogging.OFF
 
-    def save(self, identity: Identity, kept: Kept) -> None:
-        """Begin to write; returns at once."""
+    def save(self, identity: Identity, kept: Kept, request_id: UUID) -> None:
+        """Begin to write; returns at once. ``request_id``: whom it was the answer to, so that it goes when its subject does."""
         size = len(kept.response) + len(kept.input)
         if identity.client_key_id is None or len(kept.id) > 200 or size > LARGEST or len(self._waiting) >= MOST_WAITING:
             log.warning("a response is not kept", extra={"response": kept.id[:200], "bytes": size, "waiting": len(self._waiting)})
             return
         key = (identity.client_key_id, kept.id)
         self._waiting[key] = kept
-        self._writing[key] = self._owner.start(self._write(identity, kept), "keep a response")
+        self._writing[key] = self._owner.start(self._write(identity, kept, request_id), "keep a response")
 
     async def load(self, identity: Identity, response_id: str) -> Kept | None:
         """What this key was answered under this id."""
@@ -91,10 +92,10 @@ class ResponseStore:
         await self._threaded(_delete, identity, response_id)
         return True
 
-    async def _write(self, identity: Identity, kept: Kept) -> None:
+    async def _write(self, identity: Identity, kept: Kept, request_id: UUID) -> None:
         assert identity.client_key_id is not None
         try:
-            await self._threaded(_write, identity, kept, self._ttl)
+            await self._threaded(_write, identity, kept, request_id, self._ttl)
         except Exception as error:
             log.warning("a response is not kept", extra={"response": kept.id, "reason": f"{type(error).__name__}: {error}"[:300]})
         finally:
@@ -107,12 +108,13 @@ def place_of(row: StoredResponse) -> str:
     return f"stored_response:{row.client_key_id}/{row.response_id}:ciphertext"
 
 
-def _write(identity: Identity, kept: Kept, ttl: timedelta) -> None:
+def _write(identity: Identity, kept: Kept, request_id: UUID, ttl: timedelta) -> None:
     now = datetime.now(UTC)
     row = StoredResponse(
         team_id=identity.team_id,
         client_key_id=identity.client_key_id,
         response_id=kept.id,
+        request_id=request_id,
         credential_id=kept.credential_id,
         created_at=now,
         expires_at=now + ttl,
@@ -123,7 +125,7 @@ def _write(identity: Identity, kept: Kept, ttl: timedelta) -> None:
         [row],
         update_conflicts=True,
         unique_fields=["client_key", "response_id"],
-        update_fields=["credential_id", "created_at", "expires_at", "ciphertext"],
+        update_fields=["request_id", "credential_id", "created_at", "expires_at", "ciphertext"],
     )
 
 

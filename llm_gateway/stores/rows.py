@@ -36,7 +36,8 @@ class Held(NamedTuple):
 
 _USAGE = (
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens",
-    "audio_input_tokens", "audio_output_tokens", "web_searches", "service_tier", "usage_source",
+    "audio_input_tokens", "audio_output_tokens", "image_input_tokens", "image_output_tokens", "web_searches", "service_tier",
+    "usage_source",
 )  # fmt: skip
 
 _OPENED = (

@@ -58,8 +58,9 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     """A caller's request, read as far as routing needs; ``chat()`` decodes the rest when a translation wants it.
 
     ``kind``: ``chat`` | ``embeddings`` | ``count_tokens``. ``size``: an estimate of the prompt in characters, with everything that is
-    billed as input counted. ``needs``: capabilities the request asks for. ``affinity``: text whose repetition marks the same
-    session or prompt prefix (the caller's cache key, else the head of the prompt). ``body``: the caller's bytes, for the same wire.
+    billed as input counted. ``searches``: how many of the provider's own searches it may cost. ``needs``: capabilities the request asks
+    for. ``affinity``: text whose repetition marks the same session or prompt prefix (the caller's cache key, else the head of the
+    prompt). ``body``: the caller's bytes, for the same wire.
     ``stream_form``: see :class:`Reply`; a provider is always asked for ``sse``, so another form cannot be relayed as bytes. ``embedding``:
     what ``chat`` is to a conversation. ``sent`` and ``sent_for``: the body as the caller sent it where ``body`` was completed from what the
     gateway keeps, and the id of the credential that understands it uncompleted.
@@ -79,6 +80,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     affinity: str = ""
     user: str | None = None
     service_tier: str | None = None
+    searches: int = 0
     stream_form: str = "sse"
     embedding: Callable[[], Embedding] | None = None
     sent: bytes = b""

@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import IntegrityError, connection, transaction
+from django.db.models import CheckConstraint
 from django.utils import timezone
 
 from llm_gateway.actions.audit import audit
@@ -95,6 +97,26 @@ def update(rows: Any, **fields: Any) -> None:
     type(rows).objects.filter(pk=rows.pk).update(**fields)
 
 
+def unchecked() -> None:
+    """Let damage be done that the schema refuses."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("PRAGMA ignore_check_constraints = ON")
+            return
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        for model in (Budget, LedgerEntry):
+            for one in model._meta.constraints:
+                if isinstance(one, CheckConstraint):
+                    cursor.execute(f'ALTER TABLE "{model._meta.db_table}" DROP CONSTRAINT "{one.name}"')
+
+
+def checked() -> None:
+    """On PostgreSQL the end of the test brings them back."""
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA ignore_check_constraints = OFF")
+
+
 SABOTAGE: dict[str, tuple[str, Callable[[dict[str, Any]], None]]] = {
     "a limit passed": ("M1", lambda s: update(s["budget"], limit_nusd=900)),
     "a posted sum drifts": ("M2a", lambda s: update(s["budget"], posted_nusd=1049)),
@@ -122,16 +144,33 @@ SABOTAGE: dict[str, tuple[str, Callable[[dict[str, Any]], None]]] = {
 @pytest.mark.parametrize("name", SABOTAGE)
 def test_every_kind_of_damage_is_found(sound: dict[str, Any], name: str) -> None:
     code, damage = SABOTAGE[name]
-    damage(sound)
-    found = broken()
+    unchecked()
+    try:
+        damage(sound)
+        found = broken()
+    finally:
+        checked()
     assert code in found
     finding = next(one for one in audit(strict=True) if one.code == code)
     assert finding.offenders
     assert finding.broken >= 1
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["a limit passed", "a resolution without a moment", "a hold with a moment", "a voided entry that charges", "a correction that holds"],
+)
+def test_the_schema_itself_refuses_what_breaks_m1_and_m3(sound: dict[str, Any], name: str) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        SABOTAGE[name][1](sound)
+    assert broken() == []
+
+
 def test_a_limit_lowered_below_what_was_spent_is_told_but_fails_only_strictly(sound: dict[str, Any]) -> None:
-    update(sound["budget"], limit_nusd=900)
+    budget = Budget.objects.get(pk=sound["budget"].pk)
+    budget.limit_nusd = 900
+    budget.save()
+    assert budget.excess_nusd == 200
     assert broken(strict=False) == []
     assert "1 above" in next(one for one in audit() if one.code == "M1").figures
     assert broken(strict=True) == ["M1"]

@@ -11,7 +11,10 @@ from analytics.measures import BANDS, TOKENS, Measures
 _STATE = {"client_cancelled": "cancelled"}
 # Nothing was sent for these, so an empty cost means none, not unknown.
 _FREE = ("rejected", "replayed")
-_PROMPT = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "audio_input_tokens")
+_PROMPT = (
+    *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens"),
+    *("audio_input_tokens", "image_input_tokens"),
+)
 
 
 def add_request(cell: Measures, row: Mapping[str, Any]) -> None:

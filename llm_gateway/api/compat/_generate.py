@@ -21,7 +21,7 @@ from llm_gateway.api.http import (
     tag_of,
 )
 from llm_gateway.api.idempotent import reply_once
-from llm_gateway.core.catalog import Scope, Target
+from llm_gateway.core.catalog import SUBJECT_CHARS, BodyLogging, Scope, Target
 from llm_gateway.core.chat import ChatRequest
 from llm_gateway.core.errors import AttemptFailed, CallerLeft, GatewayError, PermissionDenied, from_failure
 from llm_gateway.core.events import Done, Event
@@ -72,10 +72,18 @@ async def generate(
         strategy=http.headers.get("x-cogo-strategy"),
         sticky=http.headers.get("x-cogo-session", ""),
         tag=tag_of(http.headers),
+        metadata=_subject(http, inbound),
     )
     if HEADER in http.headers:
         return await reply_once(http, call, body, partial(_answer, http, dialect, call, found, keeper), partial(refuse, dialect, http=http))
     return await _answer(http, dialect, call, found, keeper)
+
+
+def _subject(http: HttpCall, inbound: Inbound) -> dict[str, str] | None:
+    """Whom the caller asks for, so that what is kept of them can be found and erased; not where the team wants nothing kept."""
+    if not inbound.user or http.identity.bodies is BodyLogging.OFF:
+        return None
+    return {"user_id": inbound.user[:SUBJECT_CHARS]}
 
 
 async def _answer(http: HttpCall, dialect: Dialect, call: Call, found: Gateway, keeper: Keeper | None) -> HttpReply:

@@ -149,7 +149,7 @@ class Turn:
             input=msgspec.Raw(json.dumps(self._input)),
             credential_id=target.credential.id if own and target is not None else None,
         )
-        self._store.save(self._identity, kept)
+        self._store.save(self._identity, kept, self._http.id)
 
 
 def _items_of(raw: msgspec.Raw) -> list[msgspec.Raw]:

@@ -50,7 +50,9 @@ def decode_usage(block: Any, service_tier: str | None = None, web_searches: int 
     cached = _within(cached, prompt)
     written = _within(count(inputs.get("cache_write_tokens")), less(prompt, cached))
     audio_in = _within(count(inputs.get("audio_tokens")), less(prompt, cached, written))
+    image_in = _within(count(inputs.get("image_tokens")), less(prompt, cached, written, audio_in))
     audio_out = _within(count(outputs.get("audio_tokens")), output)
+    image_out = _within(count(outputs.get("image_tokens")), less(output, audio_out))
     searches = _first(
         block.get("num_search_queries"),
         _object(block.get("server_tool_use")).get("web_search_requests"),
@@ -58,13 +60,15 @@ def decode_usage(block: Any, service_tier: str | None = None, web_searches: int 
         web_searches,
     )
     return Usage(
-        input_tokens=less(prompt, cached, written, audio_in),
-        output_tokens=less(output, audio_out),
+        input_tokens=less(prompt, cached, written, audio_in, image_in),
+        output_tokens=less(output, audio_out, image_out),
         cache_read_tokens=cached,
         cache_write_tokens=written,
         reasoning_tokens=_first(outputs.get("reasoning_tokens"), block.get("reasoning_tokens")),
         audio_input_tokens=audio_in,
         audio_output_tokens=audio_out,
+        image_input_tokens=image_in,
+        image_output_tokens=image_out,
         web_searches=searches,
         service_tier=service_tier,
     )
@@ -80,12 +84,20 @@ def _written(usage: Usage) -> int | None:
     return (usage.cache_write_tokens or 0) + (usage.cache_write_1h_tokens or 0)
 
 
+def _media_in(usage: Usage) -> dict[str, int | None]:
+    return {"audio_tokens": usage.audio_input_tokens, "image_tokens": usage.image_input_tokens}
+
+
+def _media_out(usage: Usage) -> dict[str, int | None]:
+    return {"audio_tokens": usage.audio_output_tokens, "image_tokens": usage.image_output_tokens}
+
+
 def encode_chat_usage(usage: Usage) -> dict[str, Any]:
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
     block: dict[str, Any] = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-    if inputs := _details(cached_tokens=usage.cache_read_tokens, cache_write_tokens=_written(usage), audio_tokens=usage.audio_input_tokens):
+    if inputs := _details(cached_tokens=usage.cache_read_tokens, cache_write_tokens=_written(usage), **_media_in(usage)):
         block["prompt_tokens_details"] = inputs
-    if outputs := _details(reasoning_tokens=usage.reasoning_tokens, audio_tokens=usage.audio_output_tokens):
+    if outputs := _details(reasoning_tokens=usage.reasoning_tokens, **_media_out(usage)):
         block["completion_tokens_details"] = outputs
     return block
 
@@ -96,8 +108,8 @@ def encode_responses_usage(usage: Usage) -> dict[str, Any]:
     return {
         "input_tokens": prompt,
         "input_tokens_details": {"cached_tokens": usage.cache_read_tokens or 0, "cache_write_tokens": _written(usage) or 0}
-        | _details(audio_tokens=usage.audio_input_tokens),
+        | _details(**_media_in(usage)),
         "output_tokens": completion,
-        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0} | _details(audio_tokens=usage.audio_output_tokens),
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0} | _details(**_media_out(usage)),
         "total_tokens": prompt + completion,
     }

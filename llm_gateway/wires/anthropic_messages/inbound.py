@@ -10,12 +10,13 @@ import msgspec
 
 from llm_gateway.core import json
 from llm_gateway.core.errors import InvalidRequest
-from llm_gateway.wires import _typed
+from llm_gateway.wires import _searches, _typed
 from llm_gateway.wires._base import Inbound
 
 from .names import NAME
 from .request_in import chat_of
 from .schema import Content, RequestIn
+from .usage import FAST
 
 IMAGE_CHARS = 4000
 _HEAD = 4000
@@ -44,7 +45,8 @@ def decode(body: bytes, path: Mapping[str, str]) -> Inbound:
         chat=cache(partial(chat_of, request, body)),
         affinity=user or _prefix(request),
         user=user,
-        service_tier=request.service_tier,
+        searches=_searches.allowed((tool.get("type"), tool.get("max_uses")) for tool in request.tools or ()),
+        service_tier=FAST if request.speed == FAST else request.service_tier,
     )
 
 

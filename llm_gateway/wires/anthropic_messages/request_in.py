@@ -33,7 +33,7 @@ HINTS = frozenset(
         "speed",
     )
 )
-_KNOWN = frozenset(RequestIn.__struct_fields__)
+_KNOWN = frozenset(RequestIn.__struct_fields__) - HINTS
 _MODES = {"auto": "auto", "any": "required", "tool": "tool", "none": "none"}
 
 

@@ -57,4 +57,5 @@ class RequestIn(msgspec.Struct):
     top_k: int | None = None
     stop_sequences: list[str] | None = None
     service_tier: str | None = None
+    speed: Any = None
     metadata: MetadataIn | None = None

@@ -11,6 +11,9 @@ import msgspec
 
 from llm_gateway.core.usage import Usage, count, less
 
+# A speed that has prices of its own, as a tier has.
+FAST = "fast"
+
 
 class UsageIn(msgspec.Struct):
     """A provider's block as it is; any field may be missing, null or, on compatible hosts, odd."""
@@ -23,16 +26,18 @@ class UsageIn(msgspec.Struct):
     output_tokens_details: Any = None
     server_tool_use: Any = None
     service_tier: Any = None
+    speed: Any = None
 
 
 class Tally:
     """Usage over a stream: counts are cumulative but later blocks leave out what earlier ones said, and a placeholder 0 or 1 comes
     first; the largest known number holds."""
 
-    __slots__ = ("_counts", "_tier")
+    __slots__ = ("_counts", "_fast", "_tier")
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
+        self._fast = False
         self._tier: str | None = None
 
     def add(self, block: UsageIn) -> Usage:
@@ -51,6 +56,8 @@ class Tally:
                 self._counts[name] = max(value, self._counts.get(name, 0))
         if isinstance(block.service_tier, str):
             self._tier = block.service_tier
+        if block.speed == FAST:
+            self._fast = True
         get = self._counts.get
         # message_delta repeats only the total of cache writes, message_start has the split.
         write = less(get("write"), get("1h")) if "write" in self._counts else get("5m")
@@ -62,7 +69,7 @@ class Tally:
             cache_write_1h_tokens=get("1h"),
             reasoning_tokens=get("thinking"),
             web_searches=get("searches"),
-            service_tier=self._tier,
+            service_tier=FAST if self._fast else self._tier,
         )
 
 
@@ -71,12 +78,12 @@ def _inside(block: Any, name: str) -> int | None:
 
 
 def encode(usage: Usage | None) -> dict[str, Any]:
-    """The SDKs demand both main counts, so an unknown one is shown as 0. Audio has no class here and joins the main counts."""
+    """The SDKs demand both main counts, so an unknown one is shown as 0. Audio and images have no class here and join the main counts."""
     if usage is None:
         return {"input_tokens": 0, "output_tokens": 0}
     wrote, wrote_1h = usage.cache_write_tokens, usage.cache_write_1h_tokens
     block: dict[str, Any] = {
-        "input_tokens": (usage.input_tokens or 0) + (usage.audio_input_tokens or 0),
+        "input_tokens": sum(n or 0 for n in (usage.input_tokens, usage.audio_input_tokens, usage.image_input_tokens)),
         "cache_creation_input_tokens": None if wrote is None and wrote_1h is None else (wrote or 0) + (wrote_1h or 0),
         "cache_read_input_tokens": usage.cache_read_tokens,
         "output_tokens": usage.completion_tokens,
@@ -87,6 +94,8 @@ def encode(usage: Usage | None) -> dict[str, Any]:
         block["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
     if usage.web_searches is not None:
         block["server_tool_use"] = {"web_search_requests": usage.web_searches}
-    if usage.service_tier is not None:
+    if usage.service_tier == FAST:
+        block["speed"] = FAST
+    elif usage.service_tier is not None:
         block["service_tier"] = usage.service_tier
     return block

@@ -8,7 +8,7 @@ from typing import Any
 
 from llm_gateway.core import json
 from llm_gateway.core.errors import InvalidRequest
-from llm_gateway.wires import _typed
+from llm_gateway.wires import _searches, _typed
 from llm_gateway.wires._base import Inbound
 
 from . import embeddings
@@ -19,6 +19,7 @@ from .schema import ContentIn, RequestIn
 
 MEDIA_CHARS = 4000
 _HEAD = 4000
+_SEARCHES = frozenset(("googleSearch", "googleSearchRetrieval"))
 
 
 def decode(body: bytes, path: Mapping[str, str]) -> Inbound:
@@ -53,6 +54,9 @@ def decode(body: bytes, path: Mapping[str, str]) -> Inbound:
         chat=cache(partial(chat_of, request, fields, model, stream)),
         affinity=_head(request),
         service_tier=request.service_tier,
+        searches=_searches.UNBOUNDED
+        if any("googleSearch" in tool or "googleSearchRetrieval" in tool for tool in request.tools or ())
+        else 0,
         stream_form="array" if path.get("stream") == "array" else "sse",
     )
 

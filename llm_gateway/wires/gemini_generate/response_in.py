@@ -54,6 +54,7 @@ class Candidate(msgspec.Struct, rename="camel"):
     index: int | None = None
     content: ContentOut | None = None
     finish_reason: str | int | None = None
+    grounding_metadata: Any = None
 
 
 class Feedback(msgspec.Struct, rename="camel"):
@@ -79,11 +80,12 @@ class Reader:
     """Turns chunks into events. A finish reason is held until :meth:`end`: some models repeat ``STOP`` in every chunk. Raises
     :class:`msgspec.DecodeError` for a chunk of the wrong shape."""
 
-    __slots__ = ("_calls", "_finish", "_id", "_started")
+    __slots__ = ("_calls", "_finish", "_id", "_model", "_searches", "_started")
 
     def __init__(self) -> None:
         self._started = False
-        self._id = ""
+        self._id = self._model = ""
+        self._searches: int | None = None
         self._calls: dict[int, int] = {}
         self._finish: dict[int, str] = {}
 
@@ -94,11 +96,11 @@ class Reader:
         events: list[Event] = []
         if not self._started:
             self._started = True
-            self._id = chunk.response_id or ""
-            events.append(Start(self._id, chunk.model_version or ""))
+            self._id, self._model = chunk.response_id or "", chunk.model_version or ""
+            events.append(Start(self._id, self._model))
         for candidate in chunk.candidates or ():
             self._candidate(candidate, events)
-        if chunk.usage_metadata and (used := usage.decode(chunk.usage_metadata)):
+        if chunk.usage_metadata and (used := usage.decode(chunk.usage_metadata, self._searches)):
             events.append(UsageReport(used))
         if not chunk.candidates and (blocked := _blocked(chunk.prompt_feedback)):
             events.append(Failed(blocked))
@@ -113,6 +115,8 @@ class Reader:
 
     def _candidate(self, candidate: Candidate, events: list[Event]) -> None:
         at = candidate.index or 0
+        if candidate.grounding_metadata is not None:
+            self._searches = usage.searches(candidate.grounding_metadata, self._model) or self._searches
         for raw in (candidate.content.parts if candidate.content else None) or ():
             self._one(raw, at, events)
         if word := finish_word(candidate.finish_reason):

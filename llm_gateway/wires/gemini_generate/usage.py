@@ -27,7 +27,7 @@ class UsageIn(msgspec.Struct, rename="camel"):
     service_tier: Any = None
 
 
-def decode(block: UsageIn) -> Usage | None:
+def decode(block: UsageIn, web_searches: int | None = None) -> Usage | None:
     prompt, cached = count(block.prompt_token_count), count(block.cached_content_token_count)
     tool, thoughts = count(block.tool_use_prompt_token_count), count(block.thoughts_token_count)
     total, candidates = count(block.total_token_count), count(block.candidates_token_count)
@@ -35,26 +35,46 @@ def decode(block: UsageIn) -> Usage | None:
         return None
     if candidates is None:
         candidates = less(total, prompt, tool, thoughts)
-    audio_prompt, audio_cached = _audio(block.prompt_tokens_details), _audio(block.cache_tokens_details)
-    audio_tool, audio_out = _audio(block.tool_use_prompt_tokens_details), _audio(block.candidates_tokens_details)
-    audio_in = None if audio_prompt is None and audio_tool is None else (less(audio_prompt or 0, audio_cached) or 0) + (audio_tool or 0)
+    audio_in, audio_out = _entered(block, "AUDIO"), _of(block.candidates_tokens_details, "AUDIO")
+    image_in, image_out = _entered(block, "IMAGE"), _of(block.candidates_tokens_details, "IMAGE")
     entered = None if prompt is None and tool is None else (prompt or 0) + (tool or 0)
     output = None if candidates is None and thoughts is None else (candidates or 0) + (thoughts or 0)
     return Usage(
-        input_tokens=less(entered, cached, audio_in),
-        output_tokens=less(output, audio_out),
+        input_tokens=less(entered, cached, audio_in, image_in),
+        output_tokens=less(output, audio_out, image_out),
         cache_read_tokens=cached,
         reasoning_tokens=thoughts,
         audio_input_tokens=audio_in,
         audio_output_tokens=audio_out,
+        image_input_tokens=image_in,
+        image_output_tokens=image_out,
+        web_searches=web_searches,
         service_tier=block.service_tier if isinstance(block.service_tier, str) else None,
     )
 
 
-def _audio(details: Any) -> int | None:
+def searches(grounding: Any, model: str) -> int | None:
+    """Google searches that are billed: each of them, up to the second generation one for the whole answer.
+
+    https://ai.google.dev/gemini-api/docs/google-search#pricing
+    """
+    queries = grounding.get("webSearchQueries") if isinstance(grounding, dict) else None
+    found = len(queries) if isinstance(queries, list) else 0
+    return (min(found, 1) if model.startswith(("gemini-1", "gemini-2")) else found) or None
+
+
+def _entered(block: UsageIn, modality: str) -> int | None:
+    """What of the prompt and of the tools' prompt is of one modality and does not come out of the cache."""
+    prompt, tool = _of(block.prompt_tokens_details, modality), _of(block.tool_use_prompt_tokens_details, modality)
+    if prompt is None and tool is None:
+        return None
+    return (less(prompt or 0, _of(block.cache_tokens_details, modality)) or 0) + (tool or 0)
+
+
+def _of(details: Any, modality: str) -> int | None:
     if not isinstance(details, list):
         return None
-    found = [count(one.get("tokenCount")) for one in details if isinstance(one, dict) and one.get("modality") == "AUDIO"]
+    found = [count(one.get("tokenCount")) for one in details if isinstance(one, dict) and one.get("modality") == modality]
     return sum(one or 0 for one in found) if found else None
 
 
@@ -71,14 +91,15 @@ def encode(usage: Usage) -> dict[str, Any]:
         block["cachedContentTokenCount"] = usage.cache_read_tokens
     if thoughts is not None:
         block["thoughtsTokenCount"] = thoughts
-    if usage.audio_input_tokens is not None:
-        block["promptTokensDetails"] = _split(prompt, usage.audio_input_tokens)
-    if usage.audio_output_tokens is not None:
-        block["candidatesTokensDetails"] = _split(candidates, usage.audio_output_tokens)
+    if details := _split(prompt, usage.audio_input_tokens, usage.image_input_tokens):
+        block["promptTokensDetails"] = details
+    if details := _split(candidates, usage.audio_output_tokens, usage.image_output_tokens):
+        block["candidatesTokensDetails"] = details
     if usage.service_tier is not None:
         block["serviceTier"] = usage.service_tier
     return block
 
 
-def _split(total: int, audio: int) -> list[dict[str, Any]]:
-    return [{"modality": "TEXT", "tokenCount": max(0, total - audio)}, {"modality": "AUDIO", "tokenCount": audio}]
+def _split(total: int, audio: int | None, image: int | None) -> list[dict[str, Any]]:
+    media = [{"modality": name, "tokenCount": n} for name, n in (("AUDIO", audio), ("IMAGE", image)) if n is not None]
+    return [{"modality": "TEXT", "tokenCount": less(total, audio, image)}, *media] if media else []

@@ -11,7 +11,7 @@ import msgspec
 from llm_gateway.core.chat import ChatRequest, Reasoning, ResponseFormat
 from llm_gateway.core.errors import InvalidRequest
 from llm_gateway.core.json import dumps
-from llm_gateway.wires import _typed
+from llm_gateway.wires import _searches, _typed
 from llm_gateway.wires._base import Inbound
 from llm_gateway.wires._openai import inbound
 
@@ -44,6 +44,7 @@ def decode_request(body: bytes, path: Mapping[str, str]) -> Inbound:
         affinity=request.prompt_cache_key or _head(request),
         user=request.user or request.safety_identifier,
         service_tier=request.service_tier,
+        searches=_searches.UNBOUNDED if b'"web_search_options"' in body else 0,
     )
 
 

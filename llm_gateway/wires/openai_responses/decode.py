@@ -10,7 +10,7 @@ import msgspec
 
 from llm_gateway.core.chat import ChatRequest, Message, Reasoning, ResponseFormat, Text, Tool
 from llm_gateway.core.errors import InvalidRequest
-from llm_gateway.wires import _typed
+from llm_gateway.wires import _searches, _typed
 from llm_gateway.wires._base import Inbound
 from llm_gateway.wires._openai import inbound
 
@@ -41,6 +41,7 @@ def decode_request(body: bytes, path: Mapping[str, str]) -> Inbound:
         affinity=request.prompt_cache_key or _head(request),
         user=request.user or request.safety_identifier,
         service_tier=request.service_tier,
+        searches=_searches.allowed((tool.type, None) for tool in request.tools or ()),
     )
 
 
