@@ -101,8 +101,8 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a purge takes what still runs",
         "llm_gateway/actions/purge.py",
-        'old = RequestLog.objects.filter(~Q(state="open"), team=one, created_at__lt=edge)',
-        "old = RequestLog.objects.filter(team=one, created_at__lt=edge)",
+        'old = RequestLog.objects.filter(~Q(state="open"), team=one, created_at__lt=_accounted(one, edge, now))',
+        "old = RequestLog.objects.filter(team=one, created_at__lt=_accounted(one, edge, now))",
         ("tests/money/test_books.py", "-k", "open_request_is_never_purged"),
     ),
     (
@@ -112,11 +112,32 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "def _erase(ids: Sequence[UUID]) -> None:",
         ("tests/money/test_books.py", "-k", "subject_is_erased"),
     ),
+    (
+        "a purge takes a month that nobody closed",
+        "llm_gateway/actions/purge.py",
+        "                return start",
+        "                pass",
+        ("tests/money/test_books.py", "-k", "until_their_month_is_closed"),
+    ),
     # Bills
+    (
+        "a deleted budget's corrections count as costs",
+        "llm_gateway/models/money.py",
+        'OWN_COST: ClassVar[Q] = Q(kind=Kind.ADJUSTMENT, budget=None, period_id="")',
+        "OWN_COST: ClassVar[Q] = Q(kind=Kind.ADJUSTMENT, budget=None)",
+        ("tests/money/test_books.py", "-k", "deleted_budget"),
+    ),
+    (
+        "a fast answer is billed as any other",
+        "llm_gateway/wires/anthropic_messages/usage.py",
+        "            self._fast = True",
+        "            self._fast = False",
+        ("tests/money/test_classes.py",),
+    ),
     (
         "cached tokens are counted twice",
         "llm_gateway/wires/_openai/usage.py",
-        "        input_tokens=less(prompt, cached, written, audio_in),",
+        "        input_tokens=less(prompt, cached, written, audio_in, image_in),",
         "        input_tokens=prompt,",
         ("tests/money/test_recorded_bills.py",),
     ),

@@ -119,7 +119,7 @@ def _ledger() -> list[Finding]:
     unresolved = entries.filter(Q(state="held", resolved_at__isnull=False) | (~Q(state="held") & Q(resolved_at=None)))
     empty_handed = entries.filter(state__in=("voided", "expired")).exclude(amount_nusd=0)
     unresolved_corrections = entries.filter(kind="adjustment").exclude(state="posted", held_nusd=0)
-    twice = entries.filter(kind="request").values("request_id", "budget_id").annotate(n=Count("pk")).filter(n__gt=1)
+    twice = entries.filter(kind="request", budget__isnull=False).values("request_id", "budget_id").annotate(n=Count("pk")).filter(n__gt=1)
     closed = entries.filter(state="held", request__isnull=False).exclude(request__state="open")
     count = entries.count()
     return [

@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.db.models import Sum
 from django.utils import timezone
 
+from analytics import queries
 from llm_gateway.actions import ActionError
 from llm_gateway.actions.close_month import close_month, draw_up
 from llm_gateway.actions.purge import erase_subject, purge
@@ -108,6 +109,22 @@ def test_the_command_tells_first_and_books_when_asked(bench: Bench) -> None:
     assert "+0.002 and -0.00 USD booked" in out.getvalue()
 
 
+def test_a_deleted_budget_leaves_corrections_counted_once(bench: Bench) -> None:
+    """Its claims lose their budget, and must not become corrections of the cost itself."""
+    budget, provider = bench.budget(limit=10**9), bench.budget("of the provider", 10**9, provider=bench.provider)
+    priced(bench, "1", "2")
+    answered(bench, budget, provider)
+    Price.objects.update(input=Decimal(2), output=Decimal(4))
+    rerate(START, END)
+    month = f"{timezone.now():%Y-%m}"
+    assert draw_up(bench.team, month).adjustments_nusd == 2_000_000
+    budget.delete()
+    provider.delete()
+    assert draw_up(bench.team, month).adjustments_nusd == 2_000_000
+    assert queries.totals(START, END).adjustments_nusd == 2_000_000
+    assert rerate(START, END).changed == 0
+
+
 # Statements.
 
 
@@ -191,6 +208,42 @@ def test_old_rows_go_and_the_sums_of_the_ledger_stay(bench: Bench) -> None:
     assert purge().requests == 0
 
 
+def test_rows_stay_until_their_month_is_closed_and_corrections_until_theirs_is(bench: Bench) -> None:
+    """A team that keeps a week of requests still gets a statement of its whole month."""
+    priced(bench, "1", "2")
+    bench.team.retention_days = 7
+    bench.team.save()
+    with time_machine.travel(datetime(2026, 5, 1, 1, tzinfo=UTC), tick=True):
+        answered(bench, prompt="p")
+    with time_machine.travel(datetime(2026, 5, 20, tzinfo=UTC), tick=True):
+        answered(bench, prompt="p")
+    assert purge(datetime(2026, 5, 30, tzinfo=UTC)).requests == 0
+    assert RequestBody.objects.count() == 0
+    assert not Statement.objects.exists()
+    Price.objects.update(input=Decimal(2), output=Decimal(4))
+    with time_machine.travel(datetime(2026, 6, 2, tzinfo=UTC), tick=True):
+        rerate(datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 2, tzinfo=UTC))
+    assert purge(datetime(2026, 6, 9, tzinfo=UTC)).requests == 1
+    assert Statement.objects.get().cost_nusd == 4_000_000
+    # The other one was corrected in June, whose statement is still to be drawn up from it.
+    assert draw_up(bench.team, "2026-06").adjustments_nusd == 2_000_000
+    close_month(bench.team, "2026-06", now=datetime(2026, 7, 1, tzinfo=UTC))
+    assert purge(datetime(2026, 7, 2, tzinfo=UTC)).requests == 1
+    assert list(Statement.objects.order_by("month").values_list("total_nusd", flat=True)) == [4_000_000, 2_000_000]
+
+
+@pytest.mark.parametrize(("texts", "rows", "left"), [(1, 30, (0, 1)), (30, None, (1, 1)), (90, 1, (0, 1)), (None, 3, (0, 1))])
+def test_texts_have_a_time_of_their_own_and_never_outlive_their_requests(
+    bench: Bench, texts: int | None, rows: int | None, left: tuple[int, int]
+) -> None:
+    bench.team.text_retention_days, bench.team.retention_days = texts, rows
+    bench.team.save()
+    with time_machine.travel(datetime(2026, 5, 10, tzinfo=UTC), tick=True):
+        answered(bench, prompt="p")
+    purge(datetime(2026, 5, 14, tzinfo=UTC))
+    assert (RequestBody.objects.count(), RequestLog.objects.count()) == left
+
+
 def test_texts_can_go_alone(bench: Bench) -> None:
     answered(bench, prompt="p", answer="a")
     assert purge(bodies_only=True, days=0, now=timezone.now() + timedelta(seconds=5)).bodies == 1
@@ -200,7 +253,9 @@ def test_texts_can_go_alone(bench: Bench) -> None:
 def test_an_open_request_is_never_purged(bench: Bench) -> None:
     opened = bench.opening(1)
     bench.run(bench.journal.open(opened))
-    RequestLog.objects.update(created_at=timezone.now() - timedelta(days=9999))
+    then = timezone.now() - timedelta(days=9999)
+    RequestLog.objects.update(created_at=then)
+    draw_up(bench.team, f"{then:%Y-%m}").save()
     assert purge().requests == 0
     bench.run(bench.journal.settle(bench.settlement(opened, 0)))
 

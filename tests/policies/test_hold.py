@@ -89,6 +89,16 @@ def test_the_hold_covers_reasoning_audio_fees_and_searches() -> None:
     assert h.hold_nusd(10, 10, 1, rates, NOW, audio=True, searches=2) == 90_000 + 200_000 + 7_000 + 20_000_000
 
 
+def test_the_hold_covers_pictures_and_the_dearer_of_the_tier_and_the_standard_one() -> None:
+    standard = Rate(price_id=1, effective_from=NOW, input=1000, output=2000)
+    flex = Rate(price_id=2, effective_from=NOW, tier="flex", input=500, output=1000)
+    quick = Rate(price_id=3, effective_from=NOW, tier="priority", input=2000, output=4000)
+    assert h.hold_nusd(10, 10, 1, (standard, flex, quick), NOW, tier="flex") == 30
+    assert h.hold_nusd(10, 10, 1, (standard, flex, quick), NOW, tier="priority") == 60
+    drawing = Rate(price_id=4, effective_from=NOW, input=1000, output=2000, image_input=3000, image_output=30_000)
+    assert h.hold_nusd(10, 10, 1, (drawing,), NOW) == 30 + 300
+
+
 def test_without_a_price_in_force_there_is_no_hold() -> None:
     assert h.hold_nusd(10, 10, 1, (), NOW) is None
     assert h.hold_nusd(10, 10, 1, (rate(since=datetime(2027, 1, 1, tzinfo=UTC), input="1", output="1"),), NOW) is None

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 import time_machine
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -141,6 +141,41 @@ def test_a_threshold_alerts_once_in_each_period(bench: Bench) -> None:
     with time_machine.travel(datetime(2026, 3, 2, 12, tzinfo=UTC), tick=True):
         spend(bench, 60, budget)
     assert list(Alert.objects.order_by("pk").values_list("period_id", "threshold")) == [("2026-03-01", 50), ("2026-03-02", 50)]
+
+
+def test_a_limit_that_is_lowered_under_what_runs_holds_and_settles_on(bench: Bench) -> None:
+    """The schema keeps posted + held within the limit; what is above it already stays, and nothing more comes in."""
+    budget = bench.budget(limit=1000)
+    running = [bench.opening(300, (budget,)) for _ in range(2)]
+    for opened in running:
+        bench.run(bench.journal.open(opened))
+    row = Budget.objects.get(pk=budget.pk)
+    row.limit_nusd = 250
+    row.save()
+    assert row.excess_nusd == 350
+    assert isinstance(refused(bench, bench.opening(1, (budget,))), BudgetExhausted | BudgetInFlight)
+    for opened in running:
+        bench.run(bench.journal.settle(bench.settlement(opened, 100)))
+    row.refresh_from_db()
+    assert (row.posted_nusd, row.held_nusd, row.excess_nusd) == (200, 0, 0)
+    spend(bench, 50, budget)
+
+
+def test_a_hold_that_the_code_did_not_refuse_is_refused_by_the_schema(bench: Bench) -> None:
+    budget = bench.budget(limit=100)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Budget.objects.filter(pk=budget.pk).update(held_nusd=101)
+
+
+def test_a_limit_lowered_below_a_threshold_alerts_with_the_next_charge(bench: Bench) -> None:
+    budget = bench.budget(limit=1000, thresholds=[80])
+    spend(bench, 500, budget)
+    row = Budget.objects.get(pk=budget.pk)
+    row.limit_nusd = 510
+    row.save()
+    spend(bench, 5, budget)
+    spend(bench, 1, budget)
+    assert [(a.threshold, a.spent_nusd) for a in Alert.objects.filter(kind="threshold")] == [(80, 505)]
 
 
 def test_thousands_of_concurrent_opens_never_pass_the_limit_and_use_it_up(bench: Bench) -> None:
