@@ -77,7 +77,7 @@ def explain(call: Call, snapshot: Snapshot, health: DeploymentHealth, now: datet
     return Explanation(
         **shown,
         note=made.note,
-        hold_nusd=made.hold(),
+        hold_nusd=made.hold(first or made.order[0]),
         budgets=tuple(dict.fromkeys((*call.identity.budgets, *(first.budgets if first else ())))),
         considered=considered,
         skipped=tuple(made.skipped),

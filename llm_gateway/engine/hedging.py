@@ -100,9 +100,9 @@ class Hedging:
         if plan.hedges >= HEDGE_MAX or len(run.records) + 2 > MAX_ATTEMPTS or not trying.may_hedge(run):
             return None
         # Both answers may have to be paid, so both fit into what is held.
-        room = run.unspent_nusd - (plan.estimates.get(id(first.attempt.target)) or 0)
+        room = run.unspent_nusd - plan.estimate(first.attempt.target)
         for target in list(plan.remaining):
-            if target.deployment == first.attempt.target.deployment or (plan.estimates.get(id(target)) or 0) > room:
+            if target.deployment == first.attempt.target.deployment or plan.estimate(target) > room:
                 continue
             if trying.health.admit(target) is not None:
                 continue  # stays among those that remain, and is looked at again when its turn comes

@@ -102,11 +102,16 @@ class Plan:
         if self.hedged is not None:
             self.hedged["won"] = label(target)
 
-    def hold(self) -> int:
-        """Nano-USD to reserve: the dearest of the targets that may be tried, or all of them where more than one may have to be paid."""
-        estimates = [self.estimates.get(id(target)) or 0 for target in self.order[:HELD_TARGETS]]
+    def hold(self, first: Target) -> int:
+        """Nano-USD to reserve when ``first`` is tried first: the dearest of the targets that may be tried, or all of them where more than
+        one may have to be paid."""
+        rest = [target for target in self.remaining if target is not first]
+        estimates = [self.estimate(target) for target in (first, *rest[: HELD_TARGETS - 1])]
         several = self.hedge_after_s is not None or any(self.option(name) for name in FLAGS)
         return sum(estimates) if several else max(estimates, default=0)
+
+    def estimate(self, target: Target) -> int:
+        return self.estimates.get(id(target)) or 0
 
     def decision(self) -> dict[str, Any]:
         """For the log row, the native answer and the admin."""

@@ -71,7 +71,7 @@ class Run:
         self.opening = Opening(
             call=call,
             at=time.time(),
-            hold_nusd=plan.hold(),
+            hold_nusd=plan.hold(target),
             budgets=self.held_budgets,
             target=target,
             strategy=plan.strategy,

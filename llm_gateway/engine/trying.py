@@ -253,10 +253,12 @@ class Trying:
         return None
 
     async def _following(self, run: Run) -> Target | None:
-        """The next admitted target, with its own budgets held."""
+        """The next admitted target, with its own budgets held. One that may cost more than what is held is not tried: those that the hold
+        was made for were passed by as unhealthy."""
         while (target := self._next_admitted(run.plan)) is not None:
             run.admitted = target
-            refused = await self.reserve(run, target)
+            covered = run.plan.estimate(target) <= run.opening.hold_nusd or not run.held_budgets
+            refused = await self.reserve(run, target) if covered else "it may cost more than what is held for this request"
             if refused is None:
                 return target
             self.release(run)
