@@ -14,7 +14,7 @@ from typing_extensions import override
 from llm_gateway.core.usage import PROMPT
 from llm_gateway.models import LanguageModel, LedgerEntry, RequestLog
 
-from .histogram import TOP, bucket
+from .histogram import TOP, bucket, of
 from .measures import BANDS, TOKENS, Measures
 
 Cell = tuple[datetime, tuple[Any, ...], Measures]
@@ -87,7 +87,7 @@ def cells(rows: QuerySet[RequestLog], adjustments: QuerySet[LedgerEntry], *, tim
         for name in ("latency", "ttft"):
             known = answered.filter(**{f"{name}_ms__isnull": False}).annotate(bucket=Bucket(f"{name}_ms"))
             for row in known.values(*_WHO, "bucket", hour=hour).annotate(count=Count("*")):
-                yield (*_key(row, models), Measures(**{name: {row["bucket"]: row["count"]}}))
+                yield (*_key(row, models), Measures(**{name: of(row["bucket"], row["count"])}))
     yield from _corrections(adjustments, hour)
 
 

@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
-from .histogram import percentile
+from .histogram import packed, percentile, unpacked
 from .models import COUNTS
 
 TOKENS = (
@@ -32,7 +30,8 @@ BANDS = (32_001, 128_001, 200_001, 256_001, 272_001)
 class Measures:
     """Mutable while it is summed, read-only by convention afterwards. The fields are those of a rollup row.
 
-    ``latency`` and ``ttft``: bucket to count. ``bands``: band of :data:`BANDS` to requests and tokens, in the order of :data:`TOKENS`.
+    ``latency`` and ``ttft``: histograms (:mod:`analytics.histogram`). ``bands``: band of :data:`BANDS` to requests and tokens, in the
+    order of :data:`TOKENS`.
     """
 
     requests: int = 0
@@ -65,8 +64,8 @@ class Measures:
     latency_square_sum: float = 0.0
     adjustments: int = 0
     adjustments_nusd: int = 0
-    latency: dict[int, int] | None = None
-    ttft: dict[int, int] | None = None
+    latency: int = 0
+    ttft: int = 0
     bands: dict[int, list[int]] | None = None
 
     def add_sums(self, row: Mapping[str, Any]) -> None:
@@ -77,14 +76,10 @@ class Measures:
         self.latency_square_sum += float(row.get("latency_square_sum") or 0.0)
         self.merge(unpacked(row.get("latency_histogram")), unpacked(row.get("ttft_histogram")), row.get("bands"))
 
-    def merge(
-        self, latency: Mapping[int, int] | None, ttft: Mapping[int, int] | None, bands: Mapping[Any, list[int]] | None = None
-    ) -> None:
+    def merge(self, latency: int, ttft: int, bands: Mapping[Any, list[int]] | None = None) -> None:
         """Keys of ``bands`` may be numbers or, out of JSON, their digits."""
-        if latency:
-            self.latency = _tallied(self.latency, latency)
-        if ttft:
-            self.ttft = _tallied(self.ttft, ttft)
+        self.latency += latency
+        self.ttft += ttft
         for low, counts in (bands or {}).items():
             self.bands = self.bands or {}
             known = self.bands.get(int(low))
@@ -103,8 +98,8 @@ class Measures:
         return {
             **counts,
             "latency_square_sum": self.latency_square_sum,
-            "latency_histogram": _packed(self.latency),
-            "ttft_histogram": _packed(self.ttft),
+            "latency_histogram": packed(self.latency),
+            "ttft_histogram": packed(self.ttft),
             "bands": {str(k): v for k, v in sorted(self.bands.items())} if self.bands else None,
         }
 
@@ -153,23 +148,10 @@ class Measures:
         return math.sqrt(max(0.0, variance))
 
     def latency_at(self, share: float) -> float | None:
-        return percentile(self.latency or {}, share)
+        return percentile(self.latency, share)
 
     def ttft_at(self, share: float) -> float | None:
-        return percentile(self.ttft or {}, share)
-
-
-def unpacked(stored: str | None) -> dict[int, int] | None:
-    """A histogram as a rollup row stores it."""
-    return _DECODER.decode(stored) if stored and stored != "{}" else None
-
-
-def _packed(histogram: dict[int, int] | None) -> str:
-    return _ENCODER.encode(dict(sorted(histogram.items()))).decode() if histogram else "{}"
-
-
-_DECODER = msgspec.json.Decoder(dict[int, int])
-_ENCODER = msgspec.json.Encoder()
+        return percentile(self.ttft, share)
 
 
 def folded(cells: Mapping[tuple[Any, ...], Measures], places: Sequence[int]) -> dict[tuple[Any, ...], Measures]:
@@ -178,12 +160,3 @@ def folded(cells: Mapping[tuple[Any, ...], Measures], places: Sequence[int]) -> 
     for key, cell in cells.items():
         found.setdefault(tuple(key[place] for place in places), Measures()).add(cell)
     return found
-
-
-def _tallied(mine: dict[int, int] | None, more: Mapping[int, int]) -> dict[int, int]:
-    if mine is None:
-        return dict(more)
-    known = mine.get
-    for index, count in more.items():
-        mine[index] = known(index, 0) + count
-    return mine

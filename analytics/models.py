@@ -50,10 +50,10 @@ def _count() -> models.BigIntegerField:  # type: ignore[type-arg]
 class Rollup(models.Model):
     """Names, not references: a report on last year survives the deletion of what it is about. ``client_key_id`` 0: staff.
 
-    ``cost_nusd`` sums the known costs; ``unknown_cost_requests`` counts those that may have cost something nobody knows. Histograms map a
-    bucket of :mod:`analytics.histogram` to a count, as JSON in a text: reports read them by the thousand and nothing searches in them, so
-    that no database should take them apart. ``adjustments_nusd`` sums the corrections booked in the hour, of whatever request.
-    ``bands``: of long prompts, by the band of :data:`analytics.measures.BANDS`, requests and tokens; empty when there were none.
+    ``cost_nusd`` sums the known costs; ``unknown_cost_requests`` counts those that may have cost something nobody knows. Histograms are
+    those of :mod:`analytics.histogram`, packed: reports read them by the thousand and nothing searches in them. ``adjustments_nusd`` sums
+    the corrections booked in the hour, of whatever request. ``bands``: of long prompts, by the band of :data:`analytics.measures.BANDS`,
+    requests and tokens; empty when there were none.
     """
 
     team_id = models.BigIntegerField()
@@ -91,10 +91,10 @@ class Rollup(models.Model):
     latency_count = _count()
     latency_sum_ms = _count()
     latency_square_sum = models.FloatField(default=0.0)
-    latency_histogram = models.TextField(default="{}")
+    latency_histogram = models.BinaryField(default=b"")
     ttft_count = _count()
     ttft_sum_ms = _count()
-    ttft_histogram = models.TextField(default="{}")
+    ttft_histogram = models.BinaryField(default=b"")
     adjustments = _count()
     adjustments_nusd = _count()
     bands = models.JSONField(null=True)

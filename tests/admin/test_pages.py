@@ -24,7 +24,7 @@ def fill() -> None:
     factories.traffic(days=2, per_day=8)
     now = timezone.now()
     budget = Budget.objects.create(name="all", limit_nusd=10**9, posted_nusd=5, held_nusd=3)
-    LedgerEntry.objects.create(budget=budget, created_at=now, amount_nusd=-5, kind="adjustment", state="posted")
+    LedgerEntry.objects.create(budget=budget, created_at=now, resolved_at=now, amount_nusd=-5, kind="adjustment", state="posted")
     Alert.objects.create(budget=budget, budget_name="<b>", kind="exhausted", threshold=100, limit_nusd=5, spent_nusd=5, created_at=now)
     draw_up(Team.objects.earliest("pk"), "2026-05").save()
     DeploymentHealth.objects.create(provider_key=found["keys"]["openai"], upstream_id="x", state="open", since=now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from analytics.histogram import bucket
+from analytics.histogram import bucket, of
 from analytics.measures import BANDS, TOKENS, Measures
 
 _STATE = {"client_cancelled": "cancelled"}
@@ -36,15 +36,15 @@ def add_request(cell: Measures, row: Mapping[str, Any]) -> None:
         cell.unknown_cost_requests += 1
     prompt = sum(row[name] or 0 for name in _PROMPT)
     if bands := [low for low in BANDS if prompt >= low]:
-        cell.merge(None, None, {bands[-1]: [1, *(row[name] or 0 for name in TOKENS)]})
+        cell.merge(0, 0, {bands[-1]: [1, *(row[name] or 0 for name in TOKENS)]})
     if state != "ok":
         return
     if (latency := row["latency_ms"]) is not None:
         cell.latency_count += 1
         cell.latency_sum_ms += latency
         cell.latency_square_sum += float(latency) ** 2
-        cell.merge({bucket(latency): 1}, None)
+        cell.merge(of(bucket(latency)), 0)
     if (ttft := row["ttft_ms"]) is not None:
         cell.ttft_count += 1
         cell.ttft_sum_ms += ttft
-        cell.merge(None, {bucket(ttft): 1})
+        cell.merge(0, of(bucket(ttft)))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from analytics import rollups, tasks
+from analytics.histogram import of, packed
 from analytics.models import COUNTS, DailyRollup, HourlyRollup, RollupState
 from llm_gateway.models import RequestLog
 from tests.analytics import factories
@@ -59,7 +60,7 @@ def test_a_row_lands_in_its_hour_and_day_with_all_its_figures(served: Any) -> No
             "ttft_sum_ms": 100,
         }  # fmt: skip
         assert row.latency_square_sum == 1_000_000
-        assert (row.latency_histogram, row.ttft_histogram) == ('{"72":1}', '{"48":1}')
+        assert (bytes(row.latency_histogram), bytes(row.ttft_histogram)) == (packed(of(72)), packed(of(48)))
 
 
 @pytest.mark.parametrize(

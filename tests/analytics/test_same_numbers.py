@@ -44,7 +44,7 @@ def rows() -> None:
     factories.correction(orphan, -65_000_000, DAY)
     LedgerEntry.objects.create(  # a claim on a budget is not another cost
         request=first, budget=factories.Budget.objects.create(name="b", limit_nusd=1), kind="adjustment", state="posted", amount_nusd=-9,
-        created_at=DAY,
+        created_at=DAY, resolved_at=DAY, period_id="2026-11",
     )  # fmt: skip
 
 

@@ -46,10 +46,7 @@ def test_a_forecast_needs_three_days_and_never_falls_below_what_is_spent() -> No
 def test_percentiles_are_within_five_percent(seed: int) -> None:
     rng = random.Random(seed)
     times = [rng.lognormvariate(7, 1) for _ in range(5000)]
-    counts: dict[int, int] = {}
-    for time in times:
-        index = histogram.bucket(time)
-        counts[index] = counts.get(index, 0) + 1
+    counts = sum(histogram.of(histogram.bucket(time)) for time in times)
     exact = quantiles(times, n=100, method="inclusive")
     for share, value in ((0.5, exact[49]), (0.95, exact[94]), (0.99, exact[98])):
         assert histogram.percentile(counts, share) == pytest.approx(value, rel=0.06)
@@ -58,6 +55,12 @@ def test_percentiles_are_within_five_percent(seed: int) -> None:
 def test_buckets_cover_every_time() -> None:
     assert [histogram.bucket(t) for t in (0, 0.5, 1)] == [0, 0, 0]
     assert histogram.bucket(10**12) == histogram.TOP
-    assert histogram.percentile({}, 0.5) is None
-    assert histogram.merge([{"3": 1, "4": 2}, {"3": 5}]) == {3: 6, 4: 2}
-    assert histogram.percentile({3: 1}, 0.0) == histogram.percentile({3: 1}, 1.0) == histogram.middle(3)
+    assert histogram.percentile(0, 0.5) is None
+    assert histogram.percentile(histogram.of(3), 0.0) == histogram.percentile(histogram.of(3), 1.0) == histogram.middle(3)
+
+
+def test_to_add_histograms_is_to_merge_them() -> None:
+    one, other = histogram.of(3) + histogram.of(4, 2), histogram.of(3, 5) + histogram.of(histogram.TOP, 10**10)
+    assert histogram.counts(one + other) == {3: 6, 4: 2, histogram.TOP: 10**10}
+    assert histogram.unpacked(histogram.packed(one + other)) == one + other
+    assert (histogram.packed(0), histogram.unpacked(b""), histogram.unpacked(None)) == (b"", 0, 0)
