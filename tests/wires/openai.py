@@ -90,4 +90,6 @@ def usages(draw: st.DrawFn) -> Usage:
         reasoning_tokens=draw(st.none() | n.counts),
         audio_input_tokens=draw(st.none() | n.counts),
         audio_output_tokens=draw(st.none() | n.counts),
+        image_input_tokens=draw(st.none() | n.counts),
+        image_output_tokens=draw(st.none() | n.counts),
     )

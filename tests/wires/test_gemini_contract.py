@@ -141,6 +141,8 @@ def responses(draw: st.DrawFn) -> ChatResponse:
         reasoning_tokens=thoughts,
         audio_input_tokens=draw(st.none() | n.counts),
         audio_output_tokens=draw(st.none() | n.counts),
+        image_input_tokens=draw(st.none() | n.counts),
+        image_output_tokens=draw(st.none() | n.counts),
     )
     return ChatResponse(id=draw(n.names), model=MODEL, choices=tuple(choices), usage=usage)
 
