@@ -222,8 +222,9 @@ def _estimate(call: Call, target: Target, prompt_tokens: int, now: datetime, sna
     if hold is not None:
         return hold
     ceiling = snapshot.settings.get("unpriced_ceiling_pusd")
-    if ceiling is None:
-        return 0 if call.identity.allow_unpriced else None
+    allowed = snapshot.settings.get("unpriced") == "ceiling" or call.identity.allow_unpriced
+    if ceiling is None or not allowed:
+        return None
     return int((prompt_tokens + limit * inbound.n) * ceiling) // 1000
 
 

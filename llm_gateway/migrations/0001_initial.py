@@ -163,7 +163,7 @@ class Migration(migrations.Migration):
                 ('max_tokens', models.PositiveIntegerField(blank=True, help_text='Ceiling for the answer of one request.', null=True)),
                 ('max_concurrency', models.PositiveIntegerField(blank=True, null=True)),
                 ('requests_per_minute', models.PositiveIntegerField(blank=True, null=True)),
-                ('allow_unpriced', models.BooleanField(default=False, help_text='May use models whose price is unknown.')),
+                ('allow_unpriced', models.BooleanField(default=False, help_text="May use models whose price is unknown, at the gateway's ceiling price.")),
                 ('expires_at', models.DateTimeField(blank=True, null=True)),
                 ('revoked_at', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('last_used_at', models.DateTimeField(editable=False, null=True)),

@@ -55,7 +55,7 @@ class ClientKey(CatalogueModel):
     max_tokens = models.PositiveIntegerField(null=True, blank=True, help_text="Ceiling for the answer of one request.")
     max_concurrency = models.PositiveIntegerField(null=True, blank=True)
     requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
-    allow_unpriced = models.BooleanField(default=False, help_text="May use models whose price is unknown.")
+    allow_unpriced = models.BooleanField(default=False, help_text="May use models whose price is unknown, at the gateway's ceiling price.")
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, editable=False)

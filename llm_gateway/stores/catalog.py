@@ -234,10 +234,8 @@ def _gateway_budgets(budgets: list[Budget]) -> tuple[int, ...]:
 
 def _settings() -> dict[str, Any]:
     cogo = settings.COGO
-    ceiling = None
-    if cogo["unpriced"] == "ceiling":
-        ceiling = per_token_pusd(Decimal(cogo["unpriced_ceiling_usd_per_million"]))
-    return {"unpriced_ceiling_pusd": ceiling}
+    ceiling = per_token_pusd(Decimal(cogo["unpriced_ceiling_usd_per_million"]))
+    return {"unpriced": cogo["unpriced"], "unpriced_ceiling_pusd": ceiling}
 
 
 class SnapshotCatalog:

@@ -49,6 +49,21 @@ def test_a_model_without_a_price_is_refused_and_nothing_is_sent(gateway: Gateway
     assert gateway.received(mark) == []
 
 
+def test_a_key_that_may_use_unpriced_models_is_charged_the_ceiling_and_never_nothing(gateway: GatewayServer) -> None:
+    from llm_gateway.models import Budget
+
+    gateway.rows.model("chat", "priceless3", name="chat/priceless3", priced=False)
+    key = gateway.issue("daring", allow_unpriced=True, budget_usd=Decimal("0.02"), period="total")
+    answer = gateway.ask("openai_chat", "chat/priceless3", key=key, max_tokens=50)
+    assert answer.status == 200
+    row = gateway.row(answer)
+    assert row.cost_nusd is None
+    assert row.hold_nusd > 50 * 100_000
+    assert Budget.objects.get(client_key__name="daring").posted_nusd == row.hold_nusd
+    refused = [gateway.ask("openai_chat", "chat/priceless3", key=key, max_tokens=50) for _ in range(3)][-1]
+    assert (refused.status, refused.code) == (429, "insufficient_quota")
+
+
 def test_under_a_ceiling_an_unpriced_model_is_held_and_billed_by_it(gateway: GatewayServer, monkeypatch: pytest.MonkeyPatch) -> None:
     from django.conf import settings
 

@@ -32,7 +32,7 @@ class Command(Base):
         parser.add_argument("--max-tokens", type=int, metavar="N", help="ceiling for the answer of one request")
         parser.add_argument("--requests-per-minute", type=int, metavar="N")
         parser.add_argument("--max-concurrency", type=int, metavar="N")
-        parser.add_argument("--allow-unpriced", action="store_true", help="may use models whose price is unknown")
+        parser.add_argument("--allow-unpriced", action="store_true", help="may use models whose price is unknown, at the ceiling price")
         parser.add_argument(
             "--generate-only", action="store_true", help="print a well-formed key for COGO_BOOTSTRAP_CLIENT_KEY, store nothing"
         )
