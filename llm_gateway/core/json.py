@@ -79,12 +79,14 @@ def _plain(error: Exception) -> str:
 
 
 def lenient(body: bytes) -> Any:
-    """Decode what a provider sent, or ``None`` when it is not JSON at all."""
+    """Decode what a provider sent, or ``None`` when it is not JSON at all. Bytes that are no UTF-8 and halves of a surrogate pair, which
+    hosts that cut text at tokens send, become U+FFFD."""
     try:
         return _decoder.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         try:
-            return json.loads(body)
+            value = json.loads(body.decode("utf-8-sig", "replace"))
+            return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
         except (ValueError, RecursionError):
             return None
 

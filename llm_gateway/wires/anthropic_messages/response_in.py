@@ -25,6 +25,7 @@ from llm_gateway.core.events import (
     UsageReport,
     collect,
 )
+from llm_gateway.wires import _mending
 
 from . import errors
 from .names import NAME, finish_of
@@ -32,6 +33,8 @@ from .signatures import unpack
 from .usage import Tally, UsageIn
 
 _NOTHING = msgspec.Raw(b"null")
+# What an answer is whole without.
+SPARE = frozenset(("id", "model", "index", "signature", "stop_sequence", "usage"))
 _OWN = frozenset(("text", "thinking", "redacted_thinking", "tool_use"))
 
 
@@ -135,7 +138,7 @@ class Reader:
         return (UsageReport(self._tally.add(block)),) if block else ()
 
     def begin(self, index: int, raw: msgspec.Raw) -> tuple[Event, ...]:
-        block = _block.decode(raw)
+        block = _mending.decode(raw, _block, SPARE)
         at = self._open[index] = _Open(block)
         match block.type:
             case "text":
@@ -201,8 +204,8 @@ class Reader:
 def decode(body: bytes) -> ChatResponse:
     """A whole answer. Raises :class:`AttemptFailed`."""
     try:
-        message = _message.decode(body)
-        if message.error is not None or message.type == "error":
+        message = _mending.decode(body, _message, SPARE)
+        if message.error or message.type == "error":
             raise AttemptFailed(errors.from_object(message.error))
         if message.content is None:
             raise AttemptFailed(Failure(kind=FailureClass.BAD_JSON, message="the answer has no content"))

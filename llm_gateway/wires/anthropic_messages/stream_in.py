@@ -8,9 +8,10 @@ from llm_gateway.core import json
 from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass
 from llm_gateway.core.events import Done, Event, Failed, Frame
 from llm_gateway.core.sse import EventTooLarge, SseDecoder, SseFrame
+from llm_gateway.wires import _mending
 
 from . import errors
-from .response_in import Reader, StreamEvent
+from .response_in import SPARE, Reader, StreamEvent
 
 _event = msgspec.json.Decoder(StreamEvent)
 _KNOWN = frozenset(
@@ -58,10 +59,10 @@ class Decoder:
     def _read(self, frame: SseFrame) -> tuple[Event, ...]:
         if frame.data is None:
             return _bare_error(frame.stray)
-        if frame.data == b"[DONE]":  # some compatible hosts add OpenAI's mark
+        if frame.data.strip() in (b"", b"[DONE]"):  # some compatible hosts add OpenAI's mark
             return ()
         try:
-            event = _event.decode(frame.data)
+            event = _mending.decode(frame.data, _event, SPARE)
             if not event.type and frame.event:
                 event.type = frame.event
             return self._reader.read(event)

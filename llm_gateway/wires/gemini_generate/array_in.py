@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 # Everything that can change the depth: a string goes by whole, an unfinished one waits for more bytes.
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|["\[\]{}]', re.DOTALL)
-_AROUND = b" \t\r\n,[]"
+_AROUND = b" \t\r\n,[]\xef\xbb\xbf"
 
 
 class TooLarge(ValueError):

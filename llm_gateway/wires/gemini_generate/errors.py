@@ -91,7 +91,7 @@ def from_object(error: Any, status: int | None = None) -> Failure:
     found: dict[str, Any] = error if isinstance(error, dict) else {}
     word, number = found.get("status"), found.get("code")
     text = found.get("message") if isinstance(found.get("message"), str) else ""
-    details = [one for one in found.get("details") or () if isinstance(one, dict)] if isinstance(found.get("details"), list) else []
+    details = _objects(found.get("details"))
     code = word if isinstance(word, str) else None
     if status is None or status < 300:
         status = number if isinstance(number, int) and 400 <= number < 600 else _STATUS_OF_RPC.get(code or "")
@@ -99,6 +99,10 @@ def from_object(error: Any, status: int | None = None) -> Failure:
         return Failure(kind=_K.ERROR_IN_200, message=redact(str(text)), code=code)
     kind, wait = _classify(status, code, str(text), details)
     return Failure(kind=kind, message=redact(str(text)), status=status, code=code, retry_after_s=wait, param=_field(details))
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _classify(status: int, code: str | None, text: str, details: list[dict[str, Any]]) -> tuple[FailureClass, float | None]:
@@ -122,7 +126,7 @@ def _classify(status: int, code: str | None, text: str, details: list[dict[str, 
 def _limit(text: str, details: list[dict[str, Any]]) -> tuple[FailureClass, float | None]:
     """A rate limit, a quota for the day, or a quota of nothing, which no waiting fills."""
     wait = _retry_delay(text, details)
-    violations = [one for detail in details for one in detail.get("violations") or () if isinstance(one, dict)]
+    violations = [one for detail in details for one in _objects(detail.get("violations"))]
     values = [str(one["quotaValue"]) for one in violations if "quotaValue" in one]
     values += [
         str(meta["quota_limit_value"]) for one in details if isinstance(meta := one.get("metadata"), dict) and "quota_limit_value" in meta
@@ -149,8 +153,8 @@ def _retry_delay(text: str, details: list[dict[str, Any]]) -> float | None:
 
 def _field(details: list[dict[str, Any]]) -> str | None:
     for detail in details:
-        for one in detail.get("fieldViolations") or ():
-            if isinstance(one, dict) and isinstance(one.get("field"), str) and one["field"]:
+        for one in _objects(detail.get("fieldViolations")):
+            if isinstance(one.get("field"), str) and one["field"]:
                 return str(one["field"])[:200]
     return None
 

@@ -24,12 +24,15 @@ from llm_gateway.core.events import (
     UsageReport,
     collect,
 )
+from llm_gateway.wires import _mending
 
 from . import errors, media, usage
 from .names import NAME, finish_of, finish_word
 from .signatures import unpack
 
 _NO_ARGS = msgspec.Raw(b"{}")
+# What an answer is whole without.
+_SPARE = frozenset(("id", "index", "modelVersion", "responseId", "thoughtSignature", "usageMetadata"))
 
 
 class CallOut(msgspec.Struct):
@@ -90,8 +93,8 @@ class Reader:
         self._finish: dict[int, str] = {}
 
     def read(self, raw: bytes | msgspec.Raw) -> list[Event]:
-        chunk = _chunk.decode(raw)
-        if chunk.error is not None:
+        chunk = _mending.decode(raw, _chunk, _SPARE)
+        if chunk.error:
             return [Failed(errors.from_object(chunk.error))]
         events: list[Event] = []
         if not self._started:
@@ -123,7 +126,7 @@ class Reader:
             self._finish[at] = word
 
     def _one(self, raw: msgspec.Raw, at: int, events: list[Event]) -> None:
-        part = _part.decode(raw)
+        part = _mending.decode(raw, _part, _SPARE)
         if part.function_call is not None:
             index = self._calls.get(at, 0)
             self._calls[at] = index + 1

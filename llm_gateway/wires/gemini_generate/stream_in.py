@@ -18,6 +18,7 @@ from .response_in import Reader
 
 # A chunk can hold a whole generated image as base64.
 _MAX_EVENT_BYTES = 8 << 20
+_BOM = b"\xef\xbb\xbf"
 
 
 class Decoder:
@@ -34,9 +35,10 @@ class Decoder:
     def feed(self, chunk: bytes) -> list[Frame]:
         if self._split is None:
             self._head += chunk
-            if not self._head.strip():
+            head = self._head.removeprefix(_BOM).lstrip()
+            if not head or _BOM.startswith(self._head):
                 return []
-            array = self._head.lstrip().startswith(b"[")
+            array = head.startswith(b"[")
             self._split = ArrayDecoder(_MAX_EVENT_BYTES) if array else SseDecoder(_MAX_EVENT_BYTES)
             chunk = self._head
         try:
@@ -62,7 +64,7 @@ class Decoder:
     def _read(self, data: bytes | None, stray: bytes | None) -> list[Event]:
         if data is None:
             return _error_in(stray)
-        if data == b"[DONE]":  # no mark of this format, but of hosts that speak several
+        if data.strip() in (b"", b"[DONE]"):  # no mark of this format, but of hosts that speak several
             return []
         try:
             return self._reader.read(data)

@@ -24,12 +24,12 @@ def _read(data: bytes) -> Chunk | dict[str, Any] | None:
     """A chunk; the object itself when it is an error or nothing a chunk has; ``None`` when it is no JSON object."""
     try:
         chunk = _chunk.decode(data)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         value = json.lenient(data)
         if not isinstance(value, dict):
             return None
         chunk = coerce(value)
-    if chunk.error is None and (chunk.choices is not None or chunk.usage is not None or chunk.x_groq is not None):
+    if not chunk.error and (chunk.choices is not None or chunk.usage is not None or chunk.x_groq is not None):
         return chunk
     value = json.lenient(data)
     return value if isinstance(value, dict) else None

@@ -13,6 +13,7 @@ from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass
 from llm_gateway.core.events import Done, Event, Failed, Frame, collect
 from llm_gateway.core.redact import redact
 from llm_gateway.core.sse import EventTooLarge, SseDecoder, SseFrame
+from llm_gateway.wires import _mending
 from llm_gateway.wires._openai.errors import error_in_200
 
 from .answer import Reader
@@ -39,6 +40,7 @@ class StreamEvent(msgspec.Struct, gc=False):
 
 
 _event = msgspec.json.Decoder(StreamEvent)
+_SPARE = frozenset({"item_id", "output_index", "summary_index", "message"})
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.done"})
 
 
@@ -122,7 +124,7 @@ class ResponsesStreamDecoder:
         if data is None:
             return self._stray(frame)
         try:
-            event = _event.decode(data)
+            event = _mending.decode(data, _event, _SPARE)
         except msgspec.DecodeError:
             return self._odd(frame, data)
         kind = event.type or frame.event or ""
@@ -157,7 +159,7 @@ class ResponsesStreamDecoder:
             kind = value.get("type") or frame.event
             if kind == "error":
                 return self._failed(frame, error_in_200(value))
-            if kind not in _CONTENT and kind not in _ENDS:
+            if not isinstance(kind, str) or (kind not in _CONTENT and kind not in _ENDS):
                 return Frame(frame.raw)
         raise AttemptFailed(Failure(kind=FailureClass.BAD_EVENT, message=redact(data[:200].decode("utf-8", "replace"))))
 
