@@ -225,13 +225,13 @@ def test_chunks_to_a_caller() -> None:
         Finish(FinishReason.TOOL_CALLS, "tool_calls"),
         Done(),
     )
-    assert [one["candidates"][0]["content"].get("parts") for one in found] == [
+    assert [one["candidates"][0]["content"]["parts"] for one in found] == [
         [{"text": "a"}],
         [
             {"functionCall": {"id": "c1", "name": "f", "args": {"x": 1}}, "thoughtSignature": "skip_thought_signature_validator"},
             {"functionCall": {"id": "c1_2", "name": "g", "args": {}}},
         ],
-        None,
+        [{"text": ""}],
     ]
     assert ["finishReason" in one["candidates"][0] for one in found] == [False, False, True]
     assert found[-1]["candidates"][0]["finishReason"] == "STOP"
@@ -262,7 +262,9 @@ def test_the_array_form_is_one_json_array() -> None:
 
 def test_an_answer_without_a_finish_still_ends() -> None:
     for events in ([Start("i", "m"), TextDelta("x"), Done()], [Start("i", "m"), Done()]):
-        assert shown(*events)[-1]["candidates"] == [{"content": {"role": "model"}, "finishReason": "STOP", "index": 0}]
+        assert shown(*events)[-1]["candidates"] == [
+            {"content": {"parts": [{"text": ""}], "role": "model"}, "finishReason": "STOP", "index": 0}
+        ]
 
 
 def test_a_caller_who_did_not_ask_sees_no_thoughts_but_keeps_signatures() -> None:
@@ -277,7 +279,7 @@ def test_a_caller_who_did_not_ask_sees_no_thoughts_but_keeps_signatures() -> Non
     assert quiet == [{"text": "", "thoughtSignature": "QUJD"}, {"text": "x"}]
     assert told[0] == {"text": "hm", "thought": True, "thoughtSignature": "QUJD"}
     found = shown(Start("i", "m"), ThinkingDelta("hm"), TextDelta("x"), Finish(FinishReason.STOP), Done(), reply=asked(None))
-    assert [part for one in found for part in one["candidates"][0]["content"].get("parts", [])] == [{"text": "x"}]
+    assert [part for one in found for part in one["candidates"][0]["content"]["parts"]] == [{"text": "x"}, {"text": ""}]
 
 
 @pytest.mark.parametrize(

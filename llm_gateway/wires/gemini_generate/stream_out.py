@@ -117,10 +117,12 @@ class Encoder:
     def _done(self) -> None:
         for choice in sorted(self._open):
             self._flush(choice)
-        # The SDKs and Gemini CLI take a stream without a finish reason for a broken one.
+        # The SDKs and Gemini CLI take a stream without a finish reason for a broken one, and the SDKs' chats forget the whole answer
+        # when one chunk of it has no part.
         ends = dict.fromkeys(self._seen or {0}, "STOP")
         ends |= {choice: finish_out(finish.reason, finish.raw) for choice, finish in self._finish.items()}
-        self._chunk([{"content": {"role": "model"}, "finishReason": ends[choice], "index": choice} for choice in sorted(ends)])
+        last = {"parts": [{"text": ""}], "role": "model"}
+        self._chunk([{"content": last, "finishReason": ends[choice], "index": choice} for choice in sorted(ends)])
         self._end()
 
     def _chunk(self, candidates: list[dict[str, Any]]) -> None:
