@@ -170,10 +170,51 @@ def test_tokens_are_counted_by_the_provider_or_estimated(sdk: anthropic.Anthropi
         assert 5 < raw.parse().input_tokens < 200
 
 
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_tool_runner_does_without_a_thread(sdk: anthropic.Anthropic, gateway: GatewayServer, provider: str, stream: bool) -> None:
+    """It asks for a conversation that the server keeps, is told that there is none, and sends the whole one with every turn."""
+
+    @anthropic.beta_tool
+    def get_weather(city: str) -> str:
+        """The weather of a city."""
+        return f"rain in {city}"
+
+    cities = [{"tool": "get_weather", "arguments": {"city": city}} for city in ("Rome", "Oslo")]
+    gateway.simulator.control("script", steps=[{"tools": cities}, {"text": "Rain."}])
+    mark = gateway.mark
+    runner = sdk.beta.messages.tool_runner(model=f"{provider}/m", messages=ASK, tools=[get_weather], max_tokens=200, stream=stream)
+    last: Any = None
+    for turn in runner:
+        last = turn.get_final_message() if stream else turn
+    assert last.content[0].text == "Rain."
+    first, second = gateway.received(mark)
+    assert "thread" not in json.loads(first["body"])
+    assert "say 10 words" in second["body"]
+    assert "rain in Rome" in second["body"]
+    assert "rain in Oslo" in second["body"]
+
+
+def test_a_thread_is_refused_by_name(sdk: anthropic.Anthropic, gateway: GatewayServer) -> None:
+    mark = gateway.mark
+    for provider in ("anthropic", "chat"):
+        with pytest.raises(anthropic.BadRequestError) as refused:
+            sdk.beta.messages.thread(model=f"{provider}/m", max_tokens=9).send({"role": "user", "content": "hi"})
+        details: Any = refused.value.body
+        assert details["error"]["details"] == {
+            "code": "unsupported_parameter",
+            "param": "thread",
+            "error_code": "thread_unsupported_request",
+            "unsupported": ["gateway"],
+        }
+    assert gateway.received(mark) == []
+
+
 def test_the_models_and_raw_headers(sdk: anthropic.Anthropic) -> None:
     models = list(sdk.models.list(limit=2))
     assert "sim-anthropic" in [model.id for model in models]
     assert sdk.models.retrieve("sim-anthropic").type == "model"
+    assert sdk.models.retrieve("chat/any-model").id == "chat/any-model"
     raw = sdk.messages.with_raw_response.create(model="anthropic/m", messages=ASK, max_tokens=50)
     assert raw.headers["x-cogo-provider"] == "anthropic"
     assert raw.headers["x-cogo-attempts"] == "1"

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from llm_gateway.core import json
-from llm_gateway.core.errors import Failure, FailureClass, GatewayError
+from llm_gateway.core.errors import Failure, FailureClass, GatewayError, UnsupportedParameter
 from llm_gateway.core.redact import redact
 from llm_gateway.core.retry_after import retry_after_s
 from llm_gateway.wires._fields import in_callers_words
@@ -52,6 +52,16 @@ _BY_TEXT = (
     ),
 )
 _FIELD = re.compile(r"^([a-z_]+(?:\.[\w-]+)*): ")
+
+
+class ThreadRefused(UnsupportedParameter):
+    """A conversation kept by one provider under one key could not go to the next one, and what it costs could not be held beforehand.
+
+    The SDKs know Anthropic's own word for it and send the whole conversation instead.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("The gateway keeps no threads; send the whole conversation and leave `thread` out.", param="thread")
 
 
 def decode(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
@@ -108,6 +118,8 @@ def shape(error: GatewayError, request_id: str) -> dict[str, Any]:
     message, param = in_callers_words(error, FIELD_NAMES)
     if param:
         details["param"] = param
+    if isinstance(error, ThreadRefused):
+        details |= {"error_code": "thread_unsupported_request", "unsupported": ["gateway"]}
     if error.details:
         details["more"] = error.details
     return {"type": "error", "error": {"type": name, "message": message, "details": details}, "request_id": request_id}

@@ -13,6 +13,7 @@ from llm_gateway.core.errors import InvalidRequest
 from llm_gateway.wires import _searches, _typed
 from llm_gateway.wires._base import Inbound
 
+from .errors import ThreadRefused
 from .names import NAME
 from .request_in import chat_of
 from .schema import Content, RequestIn
@@ -29,6 +30,8 @@ def decode(body: bytes, path: Mapping[str, str]) -> Inbound:
     if kind == "chat" and request.max_tokens is None:
         raise InvalidRequest("max_tokens: Field required.", param="max_tokens")
 
+    if request.thread is not None:
+        raise ThreadRefused
     user = request.metadata.user_id if request.metadata else None
     size, needs = _measure(request)
     return Inbound(

@@ -59,3 +59,4 @@ class RequestIn(msgspec.Struct):
     service_tier: str | None = None
     speed: Any = None
     metadata: MetadataIn | None = None
+    thread: Any = None
