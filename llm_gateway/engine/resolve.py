@@ -53,6 +53,15 @@ def resolve(snapshot: Snapshot, identity: Identity, asked: str, strategy: str | 
     return Resolution(targets=tuple(targets), tiers=tuple(tiers), named=name, skipped=tuple(skipped))
 
 
+def described(snapshot: Snapshot, identity: Identity, name: str) -> ModelInfo:
+    """What stands behind a name that is listed or can be asked for; of several models, the first. Raises :class:`ModelNotFound`."""
+    models = _named(snapshot, name) or [model for model in (snapshot.models.get(name),) if model]
+    usable = [model for model in models if model.lifecycle is not Lifecycle.RETIRED and snapshot.credentials.get(model.provider_id)]
+    if not usable or not all(_allowed(identity, name, model) for model in models):
+        raise unknown(snapshot, identity, name)
+    return usable[0]
+
+
 def unknown(snapshot: Snapshot, identity: Identity, name: str) -> ModelNotFound:
     usable = sorted(n for n in usable_names(snapshot, identity))
     shown = ", ".join(usable[:12]) + (" …" if len(usable) > 12 else "")

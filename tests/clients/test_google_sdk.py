@@ -168,12 +168,35 @@ def test_a_timeout_is_raised(gateway: GatewayServer) -> None:
         sdk.models.generate_content(model="gemini/fault:slow:700", contents="hi")
 
 
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_streamed_chat_remembers_its_answers(sdk: genai.Client, provider: str) -> None:
+    """The SDK drops the turn from what it sends next when a chunk of its answer has no part."""
+    chat = sdk.chats.create(model=f"{provider}/m")
+    said = "".join(chunk.text or "" for chunk in chat.send_message_stream("say 10 words"))
+    chat.send_message("say 12 words")
+    kept = [content for content in chat.get_history(curated=True) if content.role == "model"]
+    assert said in "".join(part.text or "" for content in kept for part in content.parts or ())
+
+
+def test_names_with_a_slash_as_older_sdks_write_them(gateway: GatewayServer) -> None:
+    """``google-generativeai`` and ``@google/generative-ai`` put ``models/`` only before a name without a slash."""
+    headers = {"x-goog-api-key": gateway.rows.key}
+    body = {"contents": [{"role": "user", "parts": [{"text": "say 10 words"}]}]}
+    for call, found in (("generateContent", "candidates"), ("streamGenerateContent?alt=sse", "data: "), ("countTokens", "totalTokens")):
+        answer = gateway.http.post(f"/v1beta/anthropic/m:{call}", json=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+        assert found in answer.text
+    refused = gateway.http.post("/v1beta/anthropic/m:dream", json=body, headers=headers)
+    assert (refused.status_code, refused.json()["error"]["status"]) == (404, "NOT_FOUND")
+
+
 def test_counts_models_and_embeddings(gateway: GatewayServer) -> None:
     with client(gateway) as sdk:
         for provider in ("gemini", "anthropic", "chat"):
             assert sdk.models.count_tokens(model=f"{provider}/m", contents="Count these words.").total_tokens
         assert "models/sim-gemini" in [model.name for model in sdk.models.list()]
         assert sdk.models.get(model="sim-gemini").name == "models/sim-gemini"
+        assert sdk.models.get(model="models/chat/any-model").name == "models/chat/any-model"
         for model in ("gemini/gemini-embedding-001", "openai/text-embedding-3-small"):
             found = sdk.models.embed_content(model=model, contents=["a", "b"], config=types.EmbedContentConfig(output_dimensionality=8))
             assert found.embeddings is not None

@@ -181,6 +181,7 @@ def test_the_models_and_raw_headers(sdk: openai.OpenAI) -> None:
     names = [model.id for model in sdk.models.list()]
     assert "sim-openai" in names
     assert sdk.models.retrieve("sim-openai").owned_by == "openai"
+    assert sdk.models.retrieve("anthropic/any-model").owned_by == "anthropic"
     raw = sdk.chat.completions.with_raw_response.create(model="chat/m", messages=ASK)
     assert raw.headers["x-cogo-provider"] == "chat"
     assert float(raw.headers["x-cogo-cost"]) > 0

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 from llm_gateway.api.http import JSON, HttpCall, HttpReply, id_headers
 from llm_gateway.core import json
-from llm_gateway.core.catalog import ModelInfo, Snapshot
-from llm_gateway.engine.resolve import unknown, usable_names
+from llm_gateway.core.catalog import ModelInfo
+from llm_gateway.core.errors import ModelNotFound
+from llm_gateway.engine.resolve import described, usable_names
 from llm_gateway.wires import dialects
 from llm_gateway.wiring import gateway
 
@@ -39,7 +40,7 @@ async def models(http: HttpCall) -> HttpReply:
         names = names[: names.index(before)][-limit:]
     page = names[:limit]
     listed = {
-        "data": [_model(snapshot, name) for name in page],
+        "data": [_model(name, described(snapshot, http.identity, name)) for name in page],
         "has_more": len(names) > len(page),
         "first_id": page[0] if page else None,
         "last_id": page[-1] if page else None,
@@ -50,24 +51,26 @@ async def models(http: HttpCall) -> HttpReply:
 async def model(http: HttpCall) -> HttpReply:
     snapshot = gateway().catalog.snapshot()
     name = http.path.removeprefix("/v1/models/")
-    if name not in set(usable_names(snapshot, http.identity)):
-        return refuse(dialects.get(MESSAGES), unknown(snapshot, http.identity, name), http)
-    return _json(_model(snapshot, name), http)
+    try:
+        return _json(_model(name, described(snapshot, http.identity, name)), http)
+    except ModelNotFound as error:
+        return refuse(dialects.get(MESSAGES), error, http)
 
 
 def _limit(text: str | None) -> int:
     return min(max(int(text), 1), _MOST) if text and text.isdigit() and len(text) < 6 else 20
 
 
-def _model(snapshot: Snapshot, name: str) -> dict[str, object]:
-    alias = snapshot.aliases.get(name)
-    found: ModelInfo | None = snapshot.models.get(alias.models[0] if alias else name)
-    shown: dict[str, object] = {"type": "model", "id": name, "display_name": found.title if found else name, "created_at": _CREATED}
-    if found is not None:
-        shown["max_input_tokens"] = found.context_window
-        shown["max_tokens"] = found.max_output_tokens
-        shown["lifecycle"] = found.lifecycle.value
-    return shown
+def _model(name: str, found: ModelInfo) -> dict[str, object]:
+    return {
+        "type": "model",
+        "id": name,
+        "display_name": found.title,
+        "created_at": _CREATED,
+        "max_input_tokens": found.context_window,
+        "max_tokens": found.max_output_tokens,
+        "lifecycle": found.lifecycle.value,
+    }
 
 
 def _json(value: object, http: HttpCall) -> HttpReply:

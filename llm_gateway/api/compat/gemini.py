@@ -1,4 +1,5 @@
-"""Gemini's paths, below ``/v1beta`` and, as google-genai calls them with only a base URL, below ``/v1``."""
+"""Gemini's paths, below ``/v1beta`` and, as google-genai calls them with only a base URL, below ``/v1``. Google's older SDKs leave
+``models/`` out before a name that has a slash of its own."""
 
 from __future__ import annotations
 
@@ -7,8 +8,9 @@ from collections.abc import Mapping
 
 from llm_gateway.api.http import JSON, HttpCall, HttpReply, id_headers
 from llm_gateway.core import json
-from llm_gateway.core.catalog import Snapshot
-from llm_gateway.engine.resolve import unknown, usable_names
+from llm_gateway.core.catalog import ModelInfo
+from llm_gateway.core.errors import ModelNotFound
+from llm_gateway.engine.resolve import described, usable_names
 from llm_gateway.wires import dialects
 from llm_gateway.wiring import gateway
 
@@ -17,8 +19,8 @@ from ._generate import generate, refuse
 from ._routes import routes
 
 GENERATE = "gemini_generate"
-_BASE = r"/v1(?:beta)?/models"
-_NAME = re.compile(_BASE + r"/(?P<model>.+?)(?::(?P<verb>[A-Za-z]+))?")
+_CALLED = r"/v1(?:beta)?/.+"
+_NAME = re.compile(r"/v1(?:beta)?/(?:models/)?(?P<model>.+?)(?::(?P<verb>[A-Za-z]+))?")
 _METHODS = ["generateContent", "streamGenerateContent", "countTokens"]
 
 
@@ -45,7 +47,9 @@ async def models(http: HttpCall) -> HttpReply:
     limit = min(max(int(size), 1), 1000) if size.isdigit() and len(size) < 6 else 50
     token = http.query.get("pageToken", "")
     start = names.index(token) if token in names else 0
-    listed: dict[str, object] = {"models": [_model(snapshot, name) for name in names[start : start + limit]]}
+    listed: dict[str, object] = {
+        "models": [_model(name, described(snapshot, http.identity, name)) for name in names[start : start + limit]]
+    }
     if start + limit < len(names):
         listed["nextPageToken"] = names[start + limit]
     return _json(listed, http)
@@ -54,9 +58,10 @@ async def models(http: HttpCall) -> HttpReply:
 async def model(http: HttpCall) -> HttpReply:
     snapshot = gateway().catalog.snapshot()
     name = _path(http, "", "")["model"]
-    if name not in set(usable_names(snapshot, http.identity)):
-        return refuse(dialects.get(GENERATE), unknown(snapshot, http.identity, name), http)
-    return _json(_model(snapshot, name), http)
+    try:
+        return _json(_model(name, described(snapshot, http.identity, name)), http)
+    except ModelNotFound as error:
+        return refuse(dialects.get(GENERATE), error, http)
 
 
 def _path(http: HttpCall, kind: str, stream: str) -> Mapping[str, str]:
@@ -65,19 +70,17 @@ def _path(http: HttpCall, kind: str, stream: str) -> Mapping[str, str]:
     return {"kind": kind, "model": match["model"], "stream": stream, "verb": match["verb"] or ""}
 
 
-def _model(snapshot: Snapshot, name: str) -> dict[str, object]:
-    alias = snapshot.aliases.get(name)
-    found = snapshot.models.get(alias.models[0] if alias else name)
+def _model(name: str, found: ModelInfo) -> dict[str, object]:
     shown: dict[str, object] = {
         "name": f"models/{name}",
         "baseModelId": name,
         "version": "001",
-        "displayName": found.title if found else name,
+        "displayName": found.title,
         "supportedGenerationMethods": _METHODS,
     }
-    if found is not None and found.context_window:
+    if found.context_window:
         shown["inputTokenLimit"] = found.context_window
-    if found is not None and found.max_output_tokens:
+    if found.max_output_tokens:
         shown["outputTokenLimit"] = found.max_output_tokens
     return shown
 
@@ -86,10 +89,10 @@ def _json(value: object, http: HttpCall) -> HttpReply:
     return HttpReply(headers=(JSON, *id_headers(http.id)), body=json.dumps(value))
 
 
-routes.add("POST", _BASE + r"/.+:generateContent", GENERATE, generate_content)
-routes.add("POST", _BASE + r"/.+:streamGenerateContent", GENERATE, stream_generate_content)
-routes.add("POST", _BASE + r"/.+:countTokens", GENERATE, count_tokens)
-routes.add("POST", _BASE + r"/.+:(?:embedContent|batchEmbedContents)", GENERATE, embed)
+routes.add("POST", _CALLED + r":generateContent", GENERATE, generate_content)
+routes.add("POST", _CALLED + r":streamGenerateContent", GENERATE, stream_generate_content)
+routes.add("POST", _CALLED + r":countTokens", GENERATE, count_tokens)
+routes.add("POST", _CALLED + r":(?:embedContent|batchEmbedContents)", GENERATE, embed)
 routes.add("GET", r"/v1beta/models", GENERATE, models)
 routes.add("GET", r"/v1beta/models/.+", GENERATE, model)
 routes.add("GET", r"/v1/models", GENERATE, models, when="x-goog-api-key")

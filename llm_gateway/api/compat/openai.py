@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from llm_gateway.api.http import JSON, HttpCall, HttpReply, id_headers
 from llm_gateway.core import json
-from llm_gateway.core.catalog import Snapshot
+from llm_gateway.core.catalog import ModelInfo, Snapshot
 from llm_gateway.core.errors import ModelNotFound
-from llm_gateway.engine.resolve import unknown, usable_names
+from llm_gateway.engine.resolve import described, usable_names
 from llm_gateway.wires import dialects
 from llm_gateway.wiring import gateway
 
@@ -41,24 +41,21 @@ async def embeddings(http: HttpCall) -> HttpReply:
 
 async def models(http: HttpCall) -> HttpReply:
     snapshot = gateway().catalog.snapshot()
-    data = [_model(snapshot, name) for name in sorted(set(usable_names(snapshot, http.identity)))]
+    data = [_model(snapshot, name, described(snapshot, http.identity, name)) for name in sorted(set(usable_names(snapshot, http.identity)))]
     return _json({"object": "list", "data": data}, http)
 
 
 async def model(http: HttpCall) -> HttpReply:
     snapshot = gateway().catalog.snapshot()
     name = http.path.removeprefix("/v1/models/")
-    if name not in set(usable_names(snapshot, http.identity)):
-        error: ModelNotFound = unknown(snapshot, http.identity, name)
+    try:
+        return _json(_model(snapshot, name, described(snapshot, http.identity, name)), http)
+    except ModelNotFound as error:
         return refuse(dialects.get(CHAT), error, http)
-    return _json(_model(snapshot, name), http)
 
 
-def _model(snapshot: Snapshot, name: str) -> dict[str, object]:
-    alias = snapshot.aliases.get(name)
-    found = snapshot.models.get(alias.models[0] if alias else name)
-    owner = snapshot.providers[found.provider_id].slug if found else "gateway"
-    return {"id": name, "object": "model", "created": _CREATED, "owned_by": owner}
+def _model(snapshot: Snapshot, name: str, found: ModelInfo) -> dict[str, object]:
+    return {"id": name, "object": "model", "created": _CREATED, "owned_by": snapshot.providers[found.provider_id].slug}
 
 
 def _json(value: object, http: HttpCall) -> HttpReply:
