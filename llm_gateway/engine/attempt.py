@@ -68,7 +68,7 @@ def prepare(call: Call, target: Target, ceiling: int | None, force_stream: bool 
         body = json.dumps(wire.encode_request(msgspec.structs.replace(chat, **changes), facts))
     return Prepared(
         "POST",
-        join_url(provider.base_url, wire.path(inbound.kind, facts, streamed)),
+        join_url(provider.base_url, wire.path("embedding" if same and inbound.single else inbound.kind, facts, streamed)),
         service.headers(wire.name, target.credential.secret, call.headers),
         body,
         passthrough,

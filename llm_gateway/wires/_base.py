@@ -62,8 +62,8 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     for. ``affinity``: text whose repetition marks the same session or prompt prefix (the caller's cache key, else the head of the
     prompt). ``body``: the caller's bytes, for the same wire.
     ``stream_form``: see :class:`Reply`; a provider is always asked for ``sse``, so another form cannot be relayed as bytes. ``embedding``:
-    what ``chat`` is to a conversation. ``sent`` and ``sent_for``: the body as the caller sent it where ``body`` was completed from what the
-    gateway keeps, and the id of the credential that understands it uncompleted.
+    what ``chat`` is to a conversation; ``single``: with its format's call for one vector. ``sent`` and ``sent_for``: the body as the
+    caller sent it where ``body`` was completed from what the gateway keeps, and the id of the credential that understands it uncompleted.
     """
 
     kind: str
@@ -83,6 +83,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     searches: int = 0
     stream_form: str = "sse"
     embedding: Callable[[], Embedding] | None = None
+    single: bool = False
     sent: bytes = b""
     sent_for: int | None = None
 
@@ -120,7 +121,8 @@ class Wire(Protocol):
     one_call: bool
 
     def path(self, kind: str, facts: ModelFacts, stream: bool) -> str:
-        """The path below the provider's base URL, with query, for a request of this kind."""
+        """The path below the provider's base URL, with query, for a request of this kind; ``embedding`` is the call for one vector of a
+        format that has one."""
         ...
 
     def encode_request(self, chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:

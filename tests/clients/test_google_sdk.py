@@ -216,6 +216,19 @@ def test_what_is_new_passes_on_the_same_wire(gateway: GatewayServer, replaying: 
     assert replaying.asked[-1].json["quiteNew"] == {"deep": 1}
 
 
+def test_one_text_is_embedded_by_the_call_for_one(gateway: GatewayServer) -> None:
+    """The AI SDK and Google's older SDKs use it."""
+    headers = {"x-goog-api-key": gateway.rows.key}
+    body = {"content": {"parts": [{"text": "a"}]}, "taskType": "RETRIEVAL_QUERY", "outputDimensionality": 8}
+    mark = gateway.mark
+    answer = gateway.http.post("/v1beta/models/gemini/gemini-embedding-001:embedContent", json=body, headers=headers)
+    assert len(answer.json()["embedding"]["values"]) == 8
+    assert gateway.received(mark)[0]["path"].endswith(":embedContent")
+    body.pop("taskType")
+    answer = gateway.http.post("/v1beta/models/openai/text-embedding-3-small:embedContent", json=body, headers=headers)
+    assert len(answer.json()["embedding"]["values"]) == 8
+
+
 @pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")  # the SDK's own
 async def test_the_async_client(gateway: GatewayServer) -> None:
     sdk = client(gateway)

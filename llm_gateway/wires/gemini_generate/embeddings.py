@@ -56,6 +56,7 @@ def inbound(fields: dict[str, Any], model: str, body: bytes) -> Inbound:
         body=body,
         chat=_no_chat,
         embedding=partial(_wish, fields),
+        single="requests" not in fields,
     )
 
 

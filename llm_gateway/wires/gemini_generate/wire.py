@@ -19,7 +19,7 @@ from .names import NAME
 from .signatures import PREFIX_IN_JSON, is_foreign
 from .stream_in import Decoder
 
-_METHODS = {"chat": "generateContent", "count_tokens": "countTokens", "embeddings": "batchEmbedContents"}
+_METHODS = {"chat": "generateContent", "count_tokens": "countTokens", "embeddings": "batchEmbedContents", "embedding": "embedContent"}
 _raw_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
