@@ -50,6 +50,46 @@ def test_a_conversation_goes_on_by_id_on_any_wire(gateway: GatewayServer, first:
     assert two["store"] is True
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("second", WIRES)
+@pytest.mark.parametrize("first", ["chat", "anthropic", "gemini"])
+def test_items_are_sent_again_by_their_ids(gateway: GatewayServer, first: str, second: str, stream: bool) -> None:
+    """As the AI SDK does: text, thoughts and calls of earlier answers by id, results in words."""
+    cities = [{"tool": "get_weather", "arguments": {"city": city}} for city in ("Rome", "Oslo")]
+    gateway.simulator.control("script", steps=[{"tools": cities, "text": "I will look.", "thinking": "Where?"}, {"text": "Rain."}])
+    tools = [{"type": "function", "name": "get_weather", "parameters": {"type": "object", "properties": {}}}]
+    output = object_of(ask(gateway, f"{first}/m", "Weather?", stream=stream, tools=tools))["output"]
+    said: list[Any] = [{"role": "user", "content": "Weather?"}]
+    for item in output:
+        said.append({"type": "item_reference", "id": item["id"]})
+        if item["type"] == "function_call":
+            said.append({"type": "function_call_output", "call_id": item["call_id"], "output": "rain"})
+    mark = gateway.mark
+    two = object_of(ask(gateway, f"{second}/m", said, stream=stream, tools=tools))
+    assert two["output"][-1]["content"][0]["text"] == "Rain."
+    sent = gateway.received(mark)[0]["body"]
+    assert "item_reference" not in sent
+    assert sent.index("I will look.") < sent.index("Rome") < sent.index("Oslo")
+    third = [*said, {"type": "item_reference", "id": two["output"][-1]["id"]}, {"role": "user", "content": "Sure?"}]
+    if second != "responses":  # there the id is the provider's own
+        assert ask(gateway, "chat/m", third, tools=tools).status == 200
+
+
+def test_a_reference_that_leads_nowhere_is_told_by_its_place(gateway: GatewayServer) -> None:
+    item = ask(gateway, "chat/m", "hi").json["output"][0]
+    other = gateway.issue("other-for-items")
+    forged = item["id"].rsplit("_", 1)[0] + "_7"
+    for reference, key in ((item["id"], other), (forged, None)):
+        refused = ask(gateway, "chat/m", [{"role": "user", "content": "a"}, {"type": "item_reference", "id": reference}], key=key)
+        assert refused.status == 400
+        assert (refused.json["error"]["type"], refused.json["error"]["param"]) == ("invalid_request_error", "input[1].id")
+    mark = gateway.mark
+    own = {"type": "item_reference", "id": "msg_68a"}
+    ask(gateway, "responses/m", [{"role": "user", "content": "a"}, own])
+    assert "msg_68a" in gateway.received(mark)[0]["body"]  # the provider's own affair
+    assert ask(gateway, "chat/m", [own, {"role": "user", "content": "a"}]).status == 400
+
+
 def test_tool_calls_and_their_thoughts_are_remembered(gateway: GatewayServer) -> None:
     gateway.rows.model("anthropic", "claude-haiku-4-5", max_output_tokens=8000)
     gateway.refresh()

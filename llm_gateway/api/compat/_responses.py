@@ -17,6 +17,8 @@ from llm_gateway.stores.responses import LARGEST, Kept
 from llm_gateway.wires import Inbound
 from llm_gateway.wiring import gateway
 
+from . import _references
+
 RESPONSES = "openai_responses"
 _ENDS = (b'"response.completed"', b'"response.incomplete"')
 _NOTHING = msgspec.Raw(b"null")
@@ -71,6 +73,8 @@ class Turn:
     async def body(self) -> bytes:
         """The caller's body, with the earlier turns before its input. Raises the caller's own errors."""
         body = self._sent = await self._http.body()
+        if _references.KIND in body:
+            body = self._sent = await _references.resolve(body, self._identity, self._store)
         if b'"previous_response_id"' not in body:
             return body
         try:
@@ -163,17 +167,9 @@ def _items_of(raw: msgspec.Raw) -> list[msgspec.Raw]:
 
 
 def _said(response: msgspec.Raw) -> list[msgspec.Raw]:
-    """The output of an earlier turn as input. Ids mean something only to the provider that made them, and so does a thought that it kept
-    to itself."""
-    found = []
-    for item in msgspec.json.decode(response).get("output") or ():
-        if item.get("type") == "reasoning":
-            if not item.get("encrypted_content"):
-                continue
-        else:
-            item = {name: value for name, value in item.items() if name not in ("id", "status")}  # noqa: PLW2901  # a smaller copy
-        found.append(msgspec.Raw(json.dumps(item)))
-    return found
+    """The output of an earlier turn as input."""
+    output = msgspec.json.decode(response).get("output") or ()
+    return [shown for item in output if (shown := _references.shown_again(item)) is not None]
 
 
 # What is read again by id.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Final
 
 NAME: Final = "openai_responses"
 
 _MAX_NAME: Final = 64
 _MARK: Final = "cogo:"
+_MADE: Final = re.compile(r"[a-z]+_cogo_(?P<request>.+)_\d+")
 
 # Fields that never change the answer: another wire leaves them out without a word.
 HINTS: Final = frozenset(
@@ -43,6 +45,12 @@ def qualified(namespace: str, name: str) -> str:
 
 def made_id(kind: str, request_id: str, index: int) -> str:
     return f"{kind}_cogo_{request_id}_{index}"
+
+
+def made_for(item_id: str) -> str | None:
+    """The request that an id of ours was made for; ``None`` for an id of anybody else's."""
+    match = _MADE.fullmatch(item_id)
+    return match["request"] if match else None
 
 
 def is_ours(item: object) -> bool:
