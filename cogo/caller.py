@@ -25,7 +25,7 @@ class Body:
 
     def __init__(self, receive: Receive, cap: int, seconds: float, declared: str = "") -> None:
         self._receive = receive
-        self._declared = int(declared) if declared.isdigit() else 0
+        self._declared = int(declared) if declared.isdecimal() else 0
         self._cap = cap
         self._seconds = seconds
         self._scope: asyncio.Timeout | None = None

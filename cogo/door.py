@@ -246,7 +246,8 @@ class Door:
     async def _to_django(self, scope: Scope, receive: Receive, send: Send) -> None:
         method: str = scope["method"]
         if method in ("GET", "HEAD", "OPTIONS"):
-            await self._django(scope, receive, send)
+            # Nothing here reads the body of a question, and Django would write one to disk before it looks at who sends it.
+            await self._hand_over(scope, b"", receive, send)
             return
         headers = _headers(scope)
         native = scope["path"].startswith(NATIVE)
@@ -293,7 +294,9 @@ class Door:
             if not handed:
                 handed = True
                 return {"type": "http.request", "body": body, "more_body": False}
-            return await receive()
+            while (message := await receive())["type"] == "http.request":
+                pass
+            return message
 
         await self._django(known, again, send)
 

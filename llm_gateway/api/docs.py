@@ -8,6 +8,8 @@ from django.shortcuts import render
 from django.urls import path, re_path
 from django.views.decorators.http import require_safe
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.request import Request
+from typing_extensions import override
 
 
 @require_safe
@@ -18,8 +20,16 @@ def landing(request: HttpRequest) -> HttpResponse:
     )
 
 
+class SchemaView(SpectacularAPIView):
+    """Without the library's parameter ``version``, which it would write into a header whatever it holds."""
+
+    @override
+    def _get_version_parameter(self, request: Request) -> None:
+        return None
+
+
 urlpatterns = [
     path("", landing, name="landing"),
-    re_path(r"^api/schema/?$", SpectacularAPIView.as_view(authentication_classes=[]), name="native-schema"),
+    re_path(r"^api/schema/?$", SchemaView.as_view(authentication_classes=[]), name="native-schema"),
     re_path(r"^api/docs/?$", SpectacularSwaggerSplitView.as_view(url_name="native-schema", authentication_classes=[]), name="native-docs"),
 ]

@@ -54,6 +54,11 @@ def tag_of(headers: Mapping[str, str]) -> str:
     return "".join(c for c in headers.get(TAG_HEADER, "") if c.isprintable())[:60].strip()
 
 
+def page_size(text: str | None, *, usual: int, most: int) -> int:
+    """How many items a page holds: what was asked for within 1 and ``most``; ``usual`` for what is no whole number."""
+    return min(max(int(text), 1), most) if text and text.isdecimal() and len(text) < 6 else usual
+
+
 def request_id(value: UUID) -> str:
     return str(value)
 

@@ -239,3 +239,21 @@ def test_staff_generate_from_the_browser(browser: httpx.Client, native: Native) 
     form = browser.post("/api/ai-models/generate", data={**body, "csrfmiddlewaretoken": token}, headers={"accept": "text/html"})
     assert form.status_code == 200, form.text[form.text.index("response-info") :][:1500]
     assert (form.status_code, form.headers["content-type"]) == (200, "text/html; charset=utf-8")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "from=0001-01-01T00:00:00%2B14:00",
+        "to=9999-12-31T23:59:59-14:00",
+        "from=2026-13-45",
+        "limit=%C2%B2",
+        "limit=000050999999",
+        "limit=000050" + "9" * 100,
+        "cursor=%00",
+    ],
+)
+def test_a_filter_beyond_reason_is_the_callers_mistake(native: Native, query: str) -> None:
+    answer = native.get(f"performance/results?{query}")
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["details"]["param"] == query.partition("=")[0]

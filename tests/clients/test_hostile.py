@@ -162,3 +162,18 @@ def test_no_body_makes_it_fail(gateway_server: GatewayServer, dialect: str, targ
 
     one()
     gateway_server.check()
+
+
+ODD_NUMBERS = ("%C2%B2", "%D9%A3", "-1", "0", "1e3", "999999", "0" * 5000, "%00", "%EF%BF%BD", "")
+
+
+@pytest.mark.parametrize("number", ODD_NUMBERS, ids=range(len(ODD_NUMBERS)))
+def test_a_page_size_of_any_kind_gives_a_page(gateway: GatewayServer, number: str) -> None:
+    key = gateway.rows.key
+    stored = gateway.http.post("/v1/responses", json={"model": MODEL, "input": "hi"}, headers=auth("openai_responses", key)).json()["id"]
+    for path, headers in (
+        (f"/v1/models?limit={number}", auth("anthropic_messages", key)),
+        (f"/v1beta/models?pageSize={number}", auth("gemini_generate", key)),
+        (f"/v1/responses/{stored}/input_items?limit={number}", auth("openai_responses", key)),
+    ):
+        assert gateway.http.get(path, headers=headers).status_code == 200, path

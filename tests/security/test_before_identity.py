@@ -180,6 +180,26 @@ def test_a_stranger_with_a_cookie_sends_little(gateway: GatewayServer, path: str
         assert status_of(rest(peer)) == 413
 
 
+@pytest.mark.parametrize("path", ["/admin/login/", "/api/ai-models/status", "/api/schema/", "/"])
+def test_the_body_of_a_question_is_neither_kept_nor_awaited(gateway: GatewayServer, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Django takes in any body before it looks at a GET, without cap and clock, and what is large on the disk."""
+    spilled = []
+    monkeypatch.setattr("tempfile.SpooledTemporaryFile.rollover", lambda self: spilled.append(self))
+    sent, _ = flood(gateway.port, head("GET", path, {}, None), 8 << 20)
+    assert not spilled, sent
+    began = time.monotonic()
+    with connected(gateway.port, head("GET", path, {}, 1000)) as peer:
+        assert status_of(peer.recv(65536)) in (200, 302, 401)
+    assert time.monotonic() - began < 5
+
+
+def test_the_schema_writes_no_word_of_a_stranger_into_its_headers(gateway: GatewayServer) -> None:
+    for query in ("version=%00", "version=%0d%0aset-cookie:x", "version=9", "lang=%00", "format=%00"):
+        answer = gateway.http.get(f"/api/schema/?{query}")
+        assert answer.status_code in (200, 404), query
+        assert "9" not in answer.headers.get("content-disposition", "")
+
+
 def test_a_stranger_who_sends_slowly_is_answered_or_given_up(gateway: GatewayServer) -> None:
     for dialect, path in PATHS.items():
         began = time.monotonic()

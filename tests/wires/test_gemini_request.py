@@ -228,3 +228,8 @@ def test_parts_only_this_format_knows_travel_whole(part: dict[str, Any]) -> None
 )
 def test_tool_choice(config: dict[str, Any], choice: ToolChoice | None) -> None:
     assert inbound(toolConfig={"functionCallingConfig": config}).chat().tool_choice == choice
+
+
+@pytest.mark.parametrize("count", ["²", "9" * 5000, "", "-1"])
+def test_a_count_that_is_no_64_bit_number_is_left_to_the_provider(count: str) -> None:
+    assert to_json_schema({"type": "ARRAY", "maxItems": count}) == {"type": "array", "maxItems": count}

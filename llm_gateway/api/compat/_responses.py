@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from llm_gateway.api.http import JSON, HttpCall, HttpReply, id_headers
+from llm_gateway.api.http import JSON, HttpCall, HttpReply, id_headers, page_size
 from llm_gateway.core import json
 from llm_gateway.core.catalog import Target
 from llm_gateway.core.chat import ChatRequest
@@ -197,8 +197,7 @@ async def input_items(http: HttpCall) -> HttpReply:
     ids = [item["id"] for item in items]
     if (after := http.query.get("after")) in ids:
         items = items[ids.index(after) + 1 :]
-    limit = http.query.get("limit", "")
-    page = items[: min(max(int(limit), 1), 100) if limit.isdigit() and len(limit) < 6 else 20]
+    page = items[: page_size(http.query.get("limit"), usual=20, most=100)]
     listed = {
         "object": "list",
         "data": page,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from llm_gateway.api.http import JSON, HttpCall, HttpReply, id_headers
+from llm_gateway.api.http import JSON, HttpCall, HttpReply, id_headers, page_size
 from llm_gateway.core import json
 from llm_gateway.core.catalog import ModelInfo
 from llm_gateway.core.errors import ModelNotFound
@@ -18,7 +18,6 @@ from ._routes import routes
 
 MESSAGES = "anthropic_messages"
 _CREATED = datetime(2023, 11, 14, tzinfo=UTC).isoformat().replace("+00:00", "Z")
-_MOST = 1000
 
 
 async def messages(http: HttpCall) -> HttpReply:
@@ -33,7 +32,7 @@ async def models(http: HttpCall) -> HttpReply:
     snapshot = gateway().catalog.snapshot()
     names = sorted(set(usable_names(snapshot, http.identity)))
     after, before = http.query.get("after_id"), http.query.get("before_id")
-    limit = _limit(http.query.get("limit"))
+    limit = page_size(http.query.get("limit"), usual=20, most=1000)
     if after in names:
         names = names[names.index(after) + 1 :]
     if before in names:
@@ -55,10 +54,6 @@ async def model(http: HttpCall) -> HttpReply:
         return _json(_model(name, described(snapshot, http.identity, name)), http)
     except ModelNotFound as error:
         return refuse(dialects.get(MESSAGES), error, http)
-
-
-def _limit(text: str | None) -> int:
-    return min(max(int(text), 1), _MOST) if text and text.isdigit() and len(text) < 6 else 20
 
 
 def _model(name: str, found: ModelInfo) -> dict[str, object]:

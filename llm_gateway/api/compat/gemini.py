@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from llm_gateway.api.http import JSON, HttpCall, HttpReply, id_headers
+from llm_gateway.api.http import JSON, HttpCall, HttpReply, id_headers, page_size
 from llm_gateway.core import json
 from llm_gateway.core.catalog import ModelInfo
 from llm_gateway.core.errors import ModelNotFound
@@ -43,8 +43,7 @@ async def embed(http: HttpCall) -> HttpReply:
 async def models(http: HttpCall) -> HttpReply:
     snapshot = gateway().catalog.snapshot()
     names = sorted(set(usable_names(snapshot, http.identity)))
-    size = http.query.get("pageSize", "50")
-    limit = min(max(int(size), 1), 1000) if size.isdigit() and len(size) < 6 else 50
+    limit = page_size(http.query.get("pageSize"), usual=50, most=1000)
     token = http.query.get("pageToken", "")
     start = names.index(token) if token in names else 0
     listed: dict[str, object] = {

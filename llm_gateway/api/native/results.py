@@ -110,11 +110,11 @@ def _moment(name: str, value: str) -> datetime:
         found = parse_datetime(value)
         if found is None and (day := parse_date(value)) is not None:
             found = datetime.combine(day, time.min)
-    except ValueError:
-        found = None
-    if found is None:
-        raise InvalidRequest(f"`{name}` has to be an ISO 8601 date or time, such as 2026-11-22T10:00:00Z.", param=name)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+        if found is not None:
+            return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidRequest(f"`{name}` has to be an ISO 8601 date or time, such as 2026-11-22T10:00:00Z.", param=name)
 
 
 def _uuid(value: str) -> UUID:
@@ -127,7 +127,7 @@ def _uuid(value: str) -> UUID:
 def _limit(value: str | None) -> int:
     if value is None:
         return PAGE
-    if not (value.isascii() and value.isdigit() and 1 <= int(value[:6]) <= LARGEST_PAGE):
+    if not (value.isdecimal() and len(value) < 6 and 1 <= int(value) <= LARGEST_PAGE):
         raise InvalidRequest(f"`limit` has to be a whole number from 1 to {LARGEST_PAGE}.", param="limit")
     return int(value)
 

@@ -35,7 +35,7 @@ def to_json_schema(schema: Any) -> Any:
                 found["examples"] = [value]
             case "propertyOrdering":
                 pass
-            case _ if name in _COUNTS and isinstance(value, str) and value.isdigit():
+            case _ if name in _COUNTS and isinstance(value, str) and value.isdecimal() and len(value) < 20:
                 found[name] = int(value)  # proto's JSON writes 64-bit numbers as strings
             case _:
                 found[name] = value
