@@ -21,8 +21,8 @@ def listen(host: str, port: int) -> socket.socket:
     """The socket all web workers share. Taken before anything else, so that a port in use is known at once."""
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    except socket.gaierror:
-        raise CannotStart(f"the address {host!r} is unknown; use --host 127.0.0.1, or 0.0.0.0 for every network interface") from None
+    except (socket.gaierror, UnicodeError, ValueError):
+        raise CannotStart(f"the address {host[:80]!r} is unknown; use --host 127.0.0.1, or 0.0.0.0 for every network interface") from None
     listening = socket.socket(family, kind, proto)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -98,8 +98,8 @@ def issue_client_key(
 ) -> tuple[ClientKey, str]:
     """The same for a row that a form filled in and nobody saved."""
     row.name = row.name.strip()
-    if not row.name or len(row.name) > 100:
-        raise ActionError("A client key needs a name of at most 100 characters.")
+    if not row.name or len(row.name) > 100 or not row.name.isprintable():
+        raise ActionError("A client key needs a name of at most 100 printable characters.")
     row.scopes = _scopes(row.scopes)
     row.models_allowed = _models(row.models_allowed)
     limit = _limit(budget_usd, period)

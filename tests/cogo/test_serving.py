@@ -61,6 +61,12 @@ def test_what_existed_before_is_not_shown_again():
     assert "pass-word" in welcome.once(welcome.Secrets("operator", "pass-word"))
 
 
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "a" * 300 + ".invalid", "..invalid"])
+def test_an_address_that_is_none_is_said_in_one_line(host: str) -> None:
+    with pytest.raises(CannotStart, match=r"the address .* is unknown; use --host 127\.0\.0\.1"):
+        listen(host, 18499)
+
+
 def test_a_listening_socket_is_shared_with_children_and_its_port_is_taken():
     with listen("127.0.0.1", 0) as first:
         assert first.get_inheritable()

@@ -79,11 +79,30 @@ WRONG: list[tuple[str, ...]] = [
     ("set_strategy", "enterprise", "--options", "{"),
     ("set_strategy", "enterprise", "--options", "[]"),
     ("set_strategy", "enterprise", "--rollback"),
+    ("set_strategy", "enterprise", "--options", "[" * 100_000),
+    ("set_strategy", "enterprise", "--options", '{"a":' + "9" * 5000 + "}"),
+    ("set_strategy", "--options", "{}"),
+    ("set_strategy", "--rollback", "--options", ""),
     ("check_keys", "nonesuch"),
+    ("add_provider", "x", "--wire", "openai_chat", "--base-url", "https://8.8.8.8", "--model", ","),
+    ("create_client_key", "ci", "--scopes", ""),
+    ("create_client_key", "ci", "--models", " ,"),
+    ("create_client_key", "two\nlines"),
+    ("purge", "--days", "-1"),
+    ("purge", "--days", "36500000"),
+    ("purge", "--days", "99999999999"),
+    ("purge", "--subject", ""),
+    ("purge", "--subject", "ann", "--bodies"),
+    ("purge", "--subject", "ann", "--days", "0"),
+    ("rerate", "--from", "2026-11-01T00:00:00+00:00", "--to", "9999-12-31T23:59:59-14:00"),
+    ("rerate", "--from", "0001-01-01T00:00:00+14:00", "--to", "2026-12-01"),
+    ("rerate", "--from", "2026-12-01", "--to", "2026-11-01"),
+    ("simulate", "--port", "99999"),
+    ("simulate", "--port", "-1"),
 ]
 
 
-@pytest.mark.parametrize("words", WRONG, ids=" ".join)
+@pytest.mark.parametrize("words", WRONG, ids=lambda words: " ".join(words)[:80])
 def test_wrong_arguments_give_one_clear_line_and_store_nothing(words: tuple[str, ...]) -> None:
     code, out, err = run(*words)
     assert code != 0
@@ -93,6 +112,14 @@ def test_wrong_arguments_give_one_clear_line_and_store_nothing(words: tuple[str,
     assert "Traceback" not in err
     assert not Provider.objects.exists()
     assert not ClientKey.objects.exists()
+
+
+@pytest.mark.parametrize("month", ["2026-13", "9999-12", "0001-01", "２０２６-11", "2026-1", "-1", ""])
+def test_a_statement_is_of_a_month_that_a_team_could_have_worked_in(month: str) -> None:
+    Team.objects.create(name="Blue", slug="blue")
+    code, out, err = run("close_month", "--", "blue", month)
+    assert (code, out) == (1, "")
+    assert "is no month; write it like 2026-11" in err
 
 
 def test_a_custom_provider_is_registered_checked_and_shown(monkeypatch: pytest.MonkeyPatch) -> None:

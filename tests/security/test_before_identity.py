@@ -184,7 +184,7 @@ def test_a_stranger_with_a_cookie_sends_little(gateway: GatewayServer, path: str
 def test_the_body_of_a_question_is_neither_kept_nor_awaited(gateway: GatewayServer, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Django takes in any body before it looks at a GET, without cap and clock, and what is large on the disk."""
     spilled = []
-    monkeypatch.setattr("tempfile.SpooledTemporaryFile.rollover", lambda self: spilled.append(self))
+    monkeypatch.setattr("tempfile.SpooledTemporaryFile.rollover", spilled.append)
     sent, _ = flood(gateway.port, head("GET", path, {}, None), 8 << 20)
     assert not spilled, sent
     began = time.monotonic()

@@ -57,8 +57,11 @@ def usd(text: str) -> Decimal:
 
 
 def names(text: str) -> list[str]:
-    """For ``type=``: comma-separated names."""
-    return [part.strip() for part in text.split(",") if part.strip()]
+    """For ``type=``: comma-separated names. None at all is refused: an empty variable in a script must not mean everything."""
+    found = [part.strip() for part in text.split(",") if part.strip()]
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} names nothing; leave the option out to have its default")
+    return found
 
 
 def flat(values: list[list[str]] | None) -> list[str]:

@@ -13,6 +13,9 @@ from llm_gateway.models import Team
 
 from ._base import Command as Base
 
+# As for COGO_RETENTION_DAYS: a century.
+LONGEST_DAYS = 36_500
+
 
 class Command(Base):
     help = "Delete what is beyond its team's retention, or erase one subject. Ledger, rollups and statements stay."
@@ -32,9 +35,11 @@ class Command(Base):
         if options["subject"] is not None:
             if not options["subject"]:
                 raise CommandError("--subject must name somebody")
+            if options["bodies"] or options["days"] is not None:
+                raise CommandError("--subject erases whatever its age; it goes with --team only")
             self.say(f"{erase_subject(options['subject'], team=team)} requests erased; their figures stay")
             return
-        if options["days"] is not None and options["days"] < 0:
-            raise CommandError("--days must not be negative")
+        if options["days"] is not None and not 0 <= options["days"] <= LONGEST_DAYS:
+            raise CommandError(f"--days is a number from 0 to {LONGEST_DAYS}")
         done = purge(team=team, bodies_only=options["bodies"], days=options["days"])
         self.say(f"{done.bodies} texts and {done.requests} requests deleted; the longest step held its lock for {done.longest_ms:.1f} ms")

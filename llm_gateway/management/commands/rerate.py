@@ -30,6 +30,8 @@ class Command(Base):
 
     @override
     def run(self, **options: Any) -> None:
+        if options["start"] >= options["end"]:
+            raise CommandError("--from has to be before --to")
         model = _one(LanguageModel.objects.filter(name=options["model"]), "model", options["model"])
         team = _one(Team.objects.filter(slug=options["team"]), "team", options["team"])
         done = rerate(
@@ -45,9 +47,9 @@ class Command(Base):
 def moment(text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"{text!r} is no date such as 2026-11-01") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _one(rows: Any, what: str, name: str | None) -> int | None:

@@ -33,6 +33,8 @@ class Command(BaseCommand):
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
+        if not 0 <= options["port"] < 65536:
+            raise CommandError("--port must be between 0 (any free one) and 65535")
         moods = dict(mood for text in options["personality"] for mood in _moods(text))
 
         def ready(simulator: Simulator) -> None:
