@@ -148,8 +148,11 @@ class Gateway:
         return known
 
     def staff_identity(self, user: Any) -> Identity:
-        """The identity of a signed-in member of staff, on the gateway's own team."""
-        scopes = {Scope.GENERATE, Scope.ANALYZE, Scope.READ}
+        """The identity of a signed-in member of staff, on the gateway's own team. Who may not see the request log in the console has no
+        scope here either."""
+        scopes = set()
+        if user.has_perm("llm_gateway.view_requestlog"):
+            scopes |= {Scope.GENERATE, Scope.ANALYZE, Scope.READ}
         if user.is_superuser or user.has_perm("llm_gateway.change_strategy"):
             scopes.add(Scope.MANAGE)
         snapshot = self.catalog.snapshot()

@@ -257,3 +257,49 @@ def test_a_filter_beyond_reason_is_the_callers_mistake(native: Native, query: st
     answer = native.get(f"performance/results?{query}")
     assert answer.status_code == 400, answer.text
     assert answer.json()["error"]["details"]["param"] == query.partition("=")[0]
+
+
+READ, SPEND, MANAGE = ("performance/results", "reports/cost", "status"), ("explain", "generate"), ("strategy/set",)
+MAY = {
+    "viewer": {*READ, "keys/status", *SPEND},
+    "operator": {*READ, "keys/status", *SPEND, *MANAGE},
+    "finance": {*READ, *SPEND},
+    "": set(),
+}
+
+
+@pytest.fixture
+def signed_in(gateway: GatewayServer, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
+    """A browser of somebody on the staff with that role, or none."""
+    from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+    from django.contrib.auth.models import Group, User
+    from django.contrib.sessions.backends.db import SessionStore
+
+    user = User.objects.create_user("somebody", is_staff=True)
+    user.groups.set(Group.objects.filter(name=request.param))
+    session = SessionStore()
+    session.update(
+        {
+            SESSION_KEY: str(user.pk),
+            BACKEND_SESSION_KEY: "django.contrib.auth.backends.ModelBackend",
+            HASH_SESSION_KEY: user.get_session_auth_hash(),
+        }
+    )
+    session.save()
+    token = "c" * 32
+    with httpx.Client(
+        base_url=gateway.url, headers={"x-csrftoken": token}, cookies={"sessionid": str(session.session_key), "csrftoken": token}
+    ) as browser:
+        yield browser
+    session.delete()
+    user.delete()
+
+
+@pytest.mark.parametrize(("signed_in", "role"), [(role, role) for role in MAY], indirect=["signed_in"])
+def test_staff_may_here_what_their_role_may_in_the_console(signed_in: httpx.Client, role: str) -> None:
+    body = {"prompt": "hi", "strategy": "enterprise"}
+    answers = {path: signed_in.get(f"/api/ai-models/{path}") for path in (*READ, "keys/status")}
+    answers |= {path: signed_in.post(f"/api/ai-models/{path}", json=body) for path in SPEND}
+    answers |= {path: signed_in.post(f"/api/ai-models/{path}", json={"strategy": "enterprise"}) for path in MANAGE}
+    assert {path for path, answer in answers.items() if answer.status_code == 200} == MAY[role]
+    assert {answer.status_code for path, answer in answers.items() if path not in MAY[role]} <= {403}

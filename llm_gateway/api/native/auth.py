@@ -140,7 +140,7 @@ class ScopePermission(permissions.BasePermission):
 
     @property
     def message(self) -> str:
-        return f"This needs the scope `{self.scope.value}`, which this key does not have; ask the operator for a key that has it."
+        return f"This needs the scope `{self.scope.value}`, which you do not have; ask the operator for a key or a role that has it."
 
     @override
     def has_permission(self, request: Request, view: APIView) -> bool:

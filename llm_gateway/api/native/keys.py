@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from rest_framework.request import Request
+from rest_framework.views import APIView
+from typing_extensions import override
 
 from llm_gateway.core.errors import InvalidRequest
 from llm_gateway.core.keys import KeyState
 from llm_gateway.models import ProviderKey
 
-from .auth import HasScope
+from .auth import HasScope, identity_of
 from .contract import RefreshKeysRequest
 from .openapi import documented
 from .shapes import KeyBody, Keys
@@ -21,10 +23,20 @@ from .views import AsyncAPIView
 MOST_KEYS = 500
 
 
+class MaySeeKeys(HasScope("read")):  # type: ignore[misc]
+    """Staff see here what the console shows them."""
+
+    @override
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return super().has_permission(request, view) and (
+            identity_of(request).client_key_id is not None or request.user.has_perm("llm_gateway.view_providerkey")
+        )
+
+
 class KeysStatusView(AsyncAPIView):
     """Every provider key: masked, with its state, the reason and the times of its last and next check."""
 
-    permission_classes = (HasScope("read"),)
+    permission_classes = (MaySeeKeys,)
 
     @documented("keys_status", "State of the provider keys", answer=Keys)
     async def get(self, request: Request) -> Keys:
