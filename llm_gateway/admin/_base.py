@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib.admin.options import BaseModelAdmin
 from django.core.exceptions import PermissionDenied
+from django.db import DataError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -30,6 +31,14 @@ class GatewayAdmin(ModelAdmin):
     @override
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return super().changeform_view(request, *args, **kwargs)
+
+    @override
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """A filter by a number that no column can hold is answered as Django answers any other wrong filter."""
+        try:
+            return super().changelist_view(request, extra_context)
+        except (OverflowError, DataError):
+            return HttpResponseRedirect(f"{self.list_url()}?e=1")
 
     def change_url(self, pk: object) -> str:
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[pk])

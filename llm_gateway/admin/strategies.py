@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import json as stdlib_json
 from typing import Any
 
 from django import forms
@@ -18,6 +18,7 @@ from typing_extensions import override
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
+from llm_gateway.core import json
 from llm_gateway.models import Strategy, StrategyActivation
 
 from . import _explain, _preview, _settings, _verbs
@@ -32,7 +33,12 @@ class SettingsField(forms.JSONField):
 
     @override
     def prepare_value(self, value: Any) -> Any:
-        return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+        return value if isinstance(value, str) else stdlib_json.dumps(value, indent=2, ensure_ascii=False)
+
+    @override
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """What was typed is shown again as it was typed."""
+        return data
 
     @override
     def has_changed(self, initial: Any, data: Any) -> bool:
@@ -43,8 +49,13 @@ class SettingsField(forms.JSONField):
 
     @override
     def clean(self, value: Any) -> dict[str, Any]:
-        found = super().clean(value)
-        if found in (None, ""):
+        if value in self.empty_values:
+            return {}
+        try:
+            found = json.loads(str(value).encode())
+        except json.InvalidJson as error:
+            raise forms.ValidationError(f"Enter a valid JSON object: {error}.") from None
+        if found is None:
             return {}
         if not isinstance(found, dict):
             raise forms.ValidationError('Settings are one JSON object, such as {"sticky": true}.')

@@ -13,6 +13,10 @@ from llm_gateway.core.redact import redact
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
+# Characters of a trace that are looked through for secrets, and of those the last that are written.
+LONGEST, SHOWN = 40_000, 6000
+
+
 class JsonFormatter(logging.Formatter):
     """Fields passed as ``extra`` become members; text is redacted and its control characters escaped by JSON itself."""
 
@@ -25,9 +29,17 @@ class JsonFormatter(logging.Formatter):
             "message": redact(record.getMessage(), limit=2000),
         }
         line.update({name: value for name, value in record.__dict__.items() if name not in _STANDARD and _plain(value)})
+        # Django knows a page by its request; who saw its error was told an id.
+        if told := getattr(getattr(record, "request", None), "cogo_request_id", None):
+            line["request_id"] = str(told)
         if record.exc_info:
-            line["exception"] = redact(self.formatException(record.exc_info).replace("\n", " | "), limit=4000)
+            line["exception"] = _end(redact(self.formatException(record.exc_info)[-LONGEST:].replace("\n", " | "), limit=LONGEST))
         return json.dumps(line, ensure_ascii=True, default=str)
+
+
+def _end(trace: str) -> str:
+    """A trace names what happened in its last line, and where in those before."""
+    return trace if len(trace) <= SHOWN else f"… {trace[-SHOWN:]}"
 
 
 def _plain(value: object) -> bool:

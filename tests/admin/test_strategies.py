@@ -93,3 +93,11 @@ def test_a_new_one_is_validated_and_stands_by(boss: Client) -> None:
     post(boss, "/admin/llm_gateway/strategy/add/", title="Cheap", name="cheap", kind="lowest-cost", settings="")
     row = Strategy.objects.get(name="cheap")
     assert (row.kind, row.active) == ("lowest-cost", False)
+
+
+@pytest.mark.parametrize("typed", ['{"a": ' + "9" * 5000 + "}", "[" * 100_000, '{"a": NaN}', '{"a": 1, "a": 2}', "{", "[]", "7", '"x"'])
+def test_settings_that_are_no_json_are_said_to_be_none(boss: Client, typed: str) -> None:
+    factories.catalogue()
+    answer = post(boss, url("change", "enterprise"), settings=typed)
+    assert answer.status_code == 200
+    assert any(said in answer.content.decode() for said in ("Enter a valid JSON object", "Settings are one JSON object"))

@@ -1,0 +1,61 @@
+"""Log lines: one JSON object each, with what whoever reads them needs."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from django.test import Client, RequestFactory
+
+from llm_gateway.api.errors_django import server_error
+from llm_gateway.telemetry.logs import JsonFormatter
+
+
+def deep(levels: int, what: str) -> None:
+    if levels:
+        deep(levels - 1, what)
+    raise LookupError(what)
+
+
+def line_of(error: BaseException | None = None, **extra: Any) -> Any:
+    exc_info = (type(error), error, error.__traceback__) if error else None
+    record = logging.makeLogRecord({"msg": "it failed", "levelname": "ERROR", "exc_info": exc_info, **extra})
+    text = JsonFormatter().format(record)
+    assert "\n" not in text
+    return json.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("levels", "what"), [(1, "the shelf is empty"), (300, "the shelf is empty"), (1, "x" * 100_000 + "the shelf is empty")]
+)
+def test_a_trace_ends_with_what_happened(levels: int, what: str) -> None:
+    with pytest.raises(LookupError) as caught:
+        deep(levels, what)
+    trace = line_of(caught.value)["exception"]
+    assert trace.endswith("the shelf is empty")
+    assert len(trace) < 7000
+
+
+def test_a_secret_at_the_edge_of_what_is_shown_is_gone() -> None:
+    secret = "sk-" + "abcdef0123456789" * 4
+    for before in range(0, 120, 7):
+        error = ValueError("y " * 3000 + "z" * before + " " + secret + " w" * 2950)
+        assert "abcdef0123456789" not in line_of(error)["exception"]
+
+
+def test_the_log_of_a_failed_page_has_the_id_that_was_shown() -> None:
+    request = RequestFactory().get("/admin/")
+    shown = server_error(request)["x-request-id"]
+    assert line_of(request=request)["request_id"] == shown
+
+
+def test_a_page_that_fails_is_found_by_its_id(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llm_gateway.api.docs.render", lambda *_, **__: 1 / 0)
+    answer = Client(raise_request_exception=False).get("/")
+    assert answer.status_code == 500
+    (record,) = [record for record in caplog.records if record.name == "django.request"]
+    line = json.loads(JsonFormatter().format(record))
+    assert line["request_id"] == answer["x-request-id"]
+    assert line["exception"].endswith("ZeroDivisionError: division by zero")
