@@ -20,7 +20,7 @@ from llm_gateway.policies.periods import period_bounds, zone_of
 
 from . import ActionError
 
-_MONTH = re.compile(r"2[01][0-9]{2}-(0[1-9]|1[0-2])")
+_MONTH = re.compile(r"(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])")
 _SUMS = {
     "n": Count("pk"),
     "unknown": Count("pk", filter=Q(cost_nusd=None)),

@@ -262,7 +262,8 @@ class Attempt:
 
     def _ended(self) -> list[Frame]:
         """The frames of the stream's end; after a finish reason a missing end mark is made up for (U33)."""
-        frames: list[Frame] = self._decoder.close()
+        # An event that was cut before it said anything is not the caller's.
+        frames: list[Frame] = [frame for frame in self._decoder.close() if frame.events]
         if self._marked:
             self.unmarked = any(not frame.raw and frame.events for frame in frames)
         if not any(frame.events for frame in frames):
