@@ -30,6 +30,7 @@ from llm_gateway.core.errors import (
     Unauthenticated,
 )
 from llm_gateway.engine.tasks import TaskOwner
+from llm_gateway.stores.outage import outage
 from llm_gateway.wires import dialects
 from llm_gateway.wiring import Gateway, gateway, shutdown, startup
 
@@ -225,9 +226,9 @@ class Door:
             found = error
         except ConnectionError:
             raise
-        except Exception:
+        except Exception as error:
             log.exception("an endpoint failed", extra={"request_id": request_id(call.id)})
-            found = InternalError("The gateway failed; its operator finds the reason under this request id.")
+            found = outage(error) or InternalError("The gateway failed; its operator finds the reason under this request id.")
         status, body = dialect.encode_error(found, request_id(call.id))
         return HttpReply(status=status, headers=error_headers(found, call.id), body=body)
 

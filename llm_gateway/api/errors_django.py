@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import escape
 
 from llm_gateway.core import errors, json
+from llm_gateway.stores.outage import outage
 
 from .native.errors import as_gateway_error, body_of, headers_of, request_id
 
@@ -37,8 +40,8 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """handler500. Django has logged the trace."""
-    return _answer(request, errors.InternalError())
+    """handler500. Django logs the trace."""
+    return _answer(request, outage(sys.exception()) or errors.InternalError())
 
 
 def _answer(request: HttpRequest, error: errors.GatewayError) -> HttpResponse:

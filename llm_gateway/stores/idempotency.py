@@ -21,12 +21,13 @@ from django.db import Error as DatabaseError
 from django.db import IntegrityError, transaction
 
 from llm_gateway.core.catalog import Identity
-from llm_gateway.core.errors import StoreBusy, StoreUnavailable
+from llm_gateway.core.errors import StoreBusy
 from llm_gateway.engine.tasks import TaskOwner
 from llm_gateway.models import Attempt, IdempotencyRecord, RequestLog
 from llm_gateway.policies.idempotency import Known, Verdict, kept, verdict
 
 from . import vault
+from .outage import store_error
 
 log = logging.getLogger("cogo.idempotency")
 
@@ -83,9 +84,7 @@ class IdempotencyStore:
         try:
             found: Standing = await self._threaded(_claim, wanted, self._ttl, timedelta(seconds=self._lease_s))
         except DatabaseError as error:
-            busy = "locked" in str(error).lower()
-            told = StoreBusy if busy else StoreUnavailable
-            raise told("The gateway's database does not answer; try again shortly.", retry_after_s=1 if busy else 2) from error
+            raise store_error(error) from error
         if found.verdict == "take":
             self._held[wanted.request_id] = time.monotonic()
             self._tick()

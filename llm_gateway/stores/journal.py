@@ -22,12 +22,13 @@ from django.db import Error as DatabaseError
 from django.db import InterfaceError, OperationalError, connection
 
 from llm_gateway.core.catalog import Target
-from llm_gateway.core.errors import CallerLeft, GatewayError, StoreBusy, StoreFull, StoreUnavailable
+from llm_gateway.core.errors import CallerLeft, GatewayError, StoreBusy, StoreUnavailable
 from llm_gateway.engine.ports import Opening, Rejection, Settlement
 from llm_gateway.models import RequestLog
 
 from . import vault
 from .batch import Op, Void, commit
+from .outage import store_error
 from .plain import bare, plain
 from .reaper import reap
 from .rows import Writer
@@ -207,7 +208,7 @@ class DatabaseJournal:
         self._disconnect()
         if self._trouble is None:
             log.error("the journal cannot write", extra={"reason": f"{type(error).__name__}: {error}"[:300]})
-        self._trouble = _store_error(error)
+        self._trouble = store_error(error)
         # The commit may have arrived although its answer did not: what was opened for nothing is closed when the database is back.
         self._unsure += [Op("void", Void(op.work, self._trouble)) for op in ops if op.kind == "open" and not op.abandoned]
         self._refuse(ops, self._trouble)
@@ -363,12 +364,3 @@ def _deadlock(error: Exception) -> bool:
 def _again(error: GatewayError) -> GatewayError:
     """The same for another caller: an exception carries its traceback, so it is not shared."""
     return type(error)(error.message, retry_after_s=error.retry_after_s)
-
-
-def _store_error(error: Exception) -> GatewayError:
-    text = str(error).lower()
-    if "locked" in text or "deadlock" in text or "timeout" in text:
-        return StoreBusy("The gateway's database is busy; try again shortly.", retry_after_s=1)
-    if "full" in text or "no space" in text or "readonly" in text:
-        return StoreFull("The gateway's disk is full, so nothing can be logged or sent; the operator has to free space.", retry_after_s=30)
-    return StoreUnavailable("The gateway's database is not available; try again shortly.", retry_after_s=2)

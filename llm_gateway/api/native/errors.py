@@ -19,6 +19,7 @@ from rest_framework.response import Response
 
 from llm_gateway.core import errors
 from llm_gateway.core.ids import uuid7
+from llm_gateway.stores.outage import outage
 
 from .auth import REALM
 
@@ -120,7 +121,7 @@ def as_gateway_error(exc: BaseException) -> errors.GatewayError:
             return errors.InvalidRequest("The request is malformed.")
         case exceptions.APIException() if exc.status_code < 500:
             return errors.InvalidRequest(_text(exc))
-    return errors.InternalError()
+    return outage(exc) or errors.InternalError()
 
 
 def _text(exc: exceptions.APIException) -> str:
