@@ -96,7 +96,7 @@ def _web(plan: Plan, listening: socket.socket, number: int) -> Program:
     return Program(
         "web" if plan.workers == 1 else f"web {number}",
         ("cogo.web", "--fd", str(fd), "--grace", str(plan.drain_s + 2)),
-        environment={"COGO_DRAIN_S": str(plan.drain_s), "PORT": str(plan.port)},
+        environment={"COGO_DRAIN_S": str(plan.drain_s), "PORT": str(plan.port), "COGO_WORKERS": str(plan.workers)},
         descriptors=(fd,),
         essential=True,
     )

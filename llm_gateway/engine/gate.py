@@ -59,5 +59,5 @@ class KeyGate:
                 raise RateLimited(
                     f"This key may send {per_minute} requests a minute.",
                     retry_after_s=verdict.retry_after_s,
-                    details={"limit": verdict.limit, "remaining": verdict.remaining},
+                    details={"limit": verdict.limit, "remaining": verdict.remaining, "reset_s": round(verdict.reset_s, 3)},
                 )

@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from cogo import static, welcome
 from cogo.preflight import CannotStart, listen
 from cogo.sample_traffic import SampleTraffic, client_key
-from cogo.serving import Plan
+from cogo.serving import Plan, _web
 from llm_gateway.models import ClientKey
 
 
@@ -137,3 +137,9 @@ def test_the_supervisor_and_its_helpers_are_documented_where_a_stranger_looks():
     guide = (Path(__file__).resolve().parents[2] / "docs" / "troubleshooting.md").read_text()
     for phrase in ("is in use", "ended 4 times in a row", "the provider simulator answers instead"):
         assert phrase in guide
+
+
+def test_each_worker_knows_how_many_share_its_limits():
+    with listen("127.0.0.1", 0) as listening:
+        program = _web(Plan("127.0.0.1", 8000, workers=3), listening, 2)
+    assert program.environment["COGO_WORKERS"] == "3"

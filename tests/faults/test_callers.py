@@ -316,6 +316,9 @@ def test_c21_rate_and_concurrency(gateway: GatewayServer, dialect: str) -> None:
     assert [answer.status for answer in codes] == [200, 200, 429]
     assert codes[2].code == "rate_limited"
     assert 1 <= int(codes[2].headers["retry-after"]) <= 60
+    assert codes[2].headers["x-ratelimit-limit-requests"] == "2"
+    assert codes[2].headers["x-ratelimit-remaining-requests"] == "0"
+    assert 30 < float(codes[2].headers["x-ratelimit-reset-requests"].removesuffix("s")) <= 60
     single = gateway.issue(f"single-{dialect}", max_concurrency=1)
     since = gateway.mark
     with connected(gateway.port, generation(dialect, single, "chat/fault:silent", stream=True)):
