@@ -92,8 +92,22 @@ def lenient(body: bytes) -> Any:
 
 
 def dumps(value: Any) -> bytes:
-    """Compact UTF-8 JSON."""
-    return _encoder.encode(value)
+    """Compact UTF-8 JSON. Half of a surrogate pair, which a provider may send and UTF-8 cannot, becomes U+FFFD."""
+    try:
+        return _encoder.encode(value)
+    except UnicodeEncodeError:
+        return _encoder.encode(_whole(msgspec.to_builtins(value, builtin_types=(msgspec.Raw,))))
+
+
+def _whole(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        case dict():
+            return {_whole(name): _whole(one) for name, one in value.items()}
+        case list() | tuple():
+            return [_whole(one) for one in value]
+    return value
 
 
 def edit_object(body: bytes, changes: Mapping[str, Any], drop: tuple[str, ...] = ()) -> bytes:

@@ -142,3 +142,8 @@ def test_a_providers_json_is_read_leniently() -> None:
     assert math.isnan(read["a"])
     assert lenient(b"<html>") is None
     assert lenient(b"\xff\xfe") is None
+
+
+def test_half_a_surrogate_pair_is_written_as_what_it_is_not() -> None:
+    for text, written in (("a\ud800b", "a\ufffdb"), ("\udfff", "\ufffd"), ("\ud83d\ude00", "\U0001f600"), ("é\ud83d", "é\ufffd")):
+        assert loads(dumps({text: [text, {"n": 1.5, "t": (text, None)}]})) == {written: [written, {"n": 1.5, "t": [written, None]}]}

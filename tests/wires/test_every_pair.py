@@ -21,6 +21,7 @@ from llm_gateway.core.chat import (
     ToolChoice,
     ToolResult,
 )
+from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass
 from llm_gateway.core.events import Done, Event, collect, replay
 from llm_gateway.core.usage import Usage
 from llm_gateway.wires import ModelFacts, Reply, dialects, wires
@@ -83,3 +84,22 @@ def test_a_turn_with_tools_survives(caller: str, provider: str) -> None:
         assert [(call.name, json.loads(call.arguments.encode())) for call in choice.tool_calls] == [("f", {"q": "x"}), ("f", {})]
         assert response.usage is not None
         assert (response.usage.prompt_tokens, response.usage.completion_tokens) == (12, 5)
+
+
+NO_UTF8 = {
+    "anthropic_messages": b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"\xff\xfe"}}\n\n',
+    "gemini_generate": b'data: {"candidates":[{"content":{"parts":[{"text":"\xff\xfe"}]}}]}\n\n',
+    "openai_chat": b'data: {"choices":[{"index":0,"delta":{"content":"\xff\xfe"}}]}\n\n',
+    "openai_responses": b'data: {"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"\xff\xfe"}\n\n',
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_event_that_is_no_utf8_or_endlessly_deep_is_the_providers_fault(name: str) -> None:
+    for odd in (NO_UTF8[name], b'data: {"x":' + b"[" * 100_000 + b"\n\n", b'data: {"choices":' + b'{"a":' * 100_000 + b"\n\n"):
+        failed: Failure | None = None
+        try:
+            assert Done() not in read(name, odd)
+        except AttemptFailed as refused:
+            failed = refused.failure
+        assert failed is None or failed.kind is FailureClass.BAD_EVENT

@@ -88,7 +88,7 @@ class ChatEmbedder:
         used = usage_of(body)
         try:
             answer = _answer.decode(body)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             raise AttemptFailed(Failure(kind=FailureClass.BAD_JSON, message="the answer is not a list of embeddings")) from None
         return [one.values for one in sorted(answer.data, key=lambda one: one.index)], used
 

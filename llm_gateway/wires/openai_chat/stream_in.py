@@ -24,7 +24,7 @@ def _read(data: bytes) -> Chunk | dict[str, Any] | None:
     """A chunk; the object itself when it is an error or nothing a chunk has; ``None`` when it is no JSON object."""
     try:
         chunk = _chunk.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         value = json.lenient(data)
         if not isinstance(value, dict):
             return None

@@ -125,7 +125,7 @@ class ResponsesStreamDecoder:
             return self._stray(frame)
         try:
             event = _mending.decode(data, _event, _SPARE)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return self._odd(frame, data)
         kind = event.type or frame.event or ""
         handler = _CONTENT.get(kind)
