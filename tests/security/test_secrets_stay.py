@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import secrets
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.gateway import GatewayServer
-from tests.support.process import Process
-from tests.support.rows import Rows
-from tests.support.speaking import DIALECTS, Answer, Speaker, auth, request
+from tests.support.speaking import DIALECTS, Answer, auth, request
 from tests.support.upstream import WIRES, Upstream, upstream
 
 from .artefacts import Lines, database, files, pages
@@ -253,24 +250,3 @@ def test_pages_exports_and_all_the_rest_show_none_of_it(gateway: GatewayServer, 
     """After everything above. A text that is kept is shown to who may see texts, on the page of its request, and nowhere else."""
     hits = [hit for hit in search(gateway, canaries, lines, client) if not (hit[0].startswith(_REQUESTS) and hit[2] == ["prompt"])]
     assert not hits, hits
-
-
-@pytest.mark.slow
-def test_a_real_process_writes_no_secret_to_its_output(standing_rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
-    import httpx
-
-    monkeypatch.setenv("COGO_LOG_LEVEL", "DEBUG")
-    monkeypatch.setenv("LOG_LEVEL", "DEBUG")
-    canaries = Canaries()
-    canaries.client = standing_rows.issue("canary-process")
-    for slug in standing_rows.providers:
-        standing_rows.provider_key(slug, "default", canaries.known)
-    process = Process()
-    with httpx.Client(base_url=f"http://127.0.0.1:{process.port}", timeout=20, trust_env=False) as http:
-        for dialect in DIALECTS:
-            for fault in FAULTS:
-                Speaker(http, dialect, canaries.client).ask(f"chat/fault:{fault}", canaries.prompt, stream=fault.endswith("@2"))
-            Speaker(http, dialect, canaries.client + "0").ask("chat/x", canaries.prompt)
-    process.told(signal.SIGTERM)
-    _, said = process.process.communicate(timeout=10)
-    assert not canaries.found(said), said[-2000:]
