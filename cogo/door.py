@@ -92,6 +92,7 @@ class Door:
         try:
             await startup()
             self._owner.start(self.places.measure(), "measure the loop's lag")
+            self._owner.start(self._operations.note_for_ever(), "note gauges for who asks another process")
             self._hear_signals()
         except Exception as error:
             log.exception("the gateway did not start")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from llm_gateway.core import json
 from llm_gateway.core.errors import GatewayError
@@ -15,6 +16,7 @@ from llm_gateway.telemetry import metrics
 from llm_gateway.wiring import gateway
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+NOTE_S = 1.0
 
 
 class Draining(Protocol):
@@ -26,6 +28,7 @@ class Operations:
 
     def __init__(self, settings: Mapping[str, Any], door: Draining) -> None:
         self._token = str(settings["metrics_token"])
+        self._metrics_folder = str(settings["metrics_folder"])
         self._door = door
 
     async def answer(self, scope: dict[str, Any], send: Send) -> None:
@@ -40,8 +43,8 @@ class Operations:
                 if not self._may_see_metrics(scope):
                     await _send(send, 401, b"set COGO_METRICS_TOKEN and send it as a bearer token\n", b"text/plain")
                     return
-                self._gauges()
-                await _send(send, 200, generate_latest(), CONTENT_TYPE_LATEST.encode())
+                self._note()
+                await _send(send, 200, metrics.exposition(self._metrics_folder), CONTENT_TYPE_LATEST.encode())
 
     def _unready(self) -> str | None:
         if self._door.draining:
@@ -51,7 +54,13 @@ class Operations:
         except GatewayError as error:
             return error.message
 
-    def _gauges(self) -> None:
+    async def note_for_ever(self) -> None:
+        """Another process may be the one that is asked."""
+        while self._metrics_folder:
+            self._note()
+            await asyncio.sleep(NOTE_S)
+
+    def _note(self) -> None:
         try:
             metrics.IN_FLIGHT.set(gateway().gate.in_flight)
         except GatewayError:

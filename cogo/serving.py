@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import sys
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 
 from django.conf import settings
 from django.db import connections
@@ -74,6 +76,8 @@ def serve(plan: Plan, say: Say) -> int:
         answering = providing.provide(report, supervisor, say, simulate=plan.simulate, with_local_model=plan.local_model)
         traffic = _sample_traffic(plan) if plan.sample_traffic else None
         _let_go_of_the_database()
+        if plan.workers > 1:
+            _empty(_metrics_folder())
         for number in range(1, plan.workers + 1):
             supervisor.start(_web(plan, listening, number))
         supervisor.start(Program("background work", ("manage.py", "qcluster"), essential=True))
@@ -91,12 +95,24 @@ def serve(plan: Plan, say: Say) -> int:
     return 0
 
 
+def _metrics_folder() -> Path:
+    return Path(settings.VAR_DIR) / "metrics"
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+
+
 def _web(plan: Plan, listening: socket.socket, number: int) -> Program:
     fd = listening.fileno()
+    environment = {"COGO_DRAIN_S": str(plan.drain_s), "PORT": str(plan.port), "COGO_WORKERS": str(plan.workers)}
+    if plan.workers > 1:
+        environment["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics_folder())
     return Program(
         "web" if plan.workers == 1 else f"web {number}",
         ("cogo.web", "--fd", str(fd), "--grace", str(plan.drain_s + 2)),
-        environment={"COGO_DRAIN_S": str(plan.drain_s), "PORT": str(plan.port), "COGO_WORKERS": str(plan.workers)},
+        environment=environment,
         descriptors=(fd,),
         essential=True,
     )

@@ -305,6 +305,7 @@ COGO = {
     "superuser_password": env.str("DJANGO_SUPERUSER_PASSWORD", default=""),
     "superuser_email": env.str("DJANGO_SUPERUSER_EMAIL", default=""),
     "metrics_token": env.str("COGO_METRICS_TOKEN", default=""),
+    "metrics_folder": env.str("PROMETHEUS_MULTIPROC_DIR", default=""),
     "browsable_api": _flag("COGO_BROWSABLE_API", True),
 }
 if COGO["unpriced"] not in ("block", "ceiling"):

@@ -1,8 +1,16 @@
-"""Prometheus figures of this process. Labels hold the operator's names only, never a caller's text."""
+"""Prometheus figures. Labels hold the operator's names only, never a caller's text.
+
+Several web processes keep theirs in files of one folder (``PROMETHEUS_MULTIPROC_DIR``, which the supervisor sets), so that whichever of
+them is asked tells of all.
+"""
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge, Histogram
+import os
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 REQUESTS = Counter("cogo_requests", "Requests by how they ended.", ["kind", "dialect", "state", "provider", "code"])
 ATTEMPTS = Counter("cogo_attempts", "Upstream calls by outcome.", ["provider", "outcome", "error_class"])
@@ -20,5 +28,28 @@ FIRST = Histogram(
     ["kind"],
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
-IN_FLIGHT = Gauge("cogo_requests_in_flight", "Requests being served.")
-READY = Gauge("cogo_ready", "1 when requests can be served.")
+IN_FLIGHT = Gauge("cogo_requests_in_flight", "Requests being served.", multiprocess_mode="livesum")
+READY = Gauge("cogo_ready", "1 when requests can be served.", multiprocess_mode="livemin")
+
+
+def exposition(folder: str) -> bytes:
+    """The figures as Prometheus reads them: of this process, or of all that write into ``folder``."""
+    if not folder:
+        return generate_latest()
+    for path in Path(folder).glob("gauge_live*_*.db"):
+        pid = int(path.stem.rpartition("_")[2])
+        if not _lives(pid):
+            mark_process_dead(pid, folder)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=folder)
+    return generate_latest(registry)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

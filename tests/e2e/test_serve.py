@@ -180,6 +180,26 @@ def test_a_web_worker_that_dies_is_started_again(tmp_path):
         assert ask(gateway).status_code == 200
 
 
+def test_whichever_worker_is_asked_tells_the_figures_of_all(tmp_path):
+    with Served(tmp_path, "--simulate", "--no-local-model", "--workers", "2") as gateway:
+        eventually(lambda: keys_status(gateway) == "all_valid")
+        asked = 12
+        assert [ask(gateway).status_code for _ in range(asked)] == [200] * asked
+        told = [httpx.get(f"{gateway.url}/metrics").text for _ in range(8)]
+        answered = [sum(figures(page, "cogo_requests_total{", 'kind="generate"')) for page in told]
+        assert answered == [asked] * len(told)
+        os.kill(gateway.pid_of("cogo.web"), signal.SIGKILL)
+        eventually(lambda: any("ended unexpectedly" in line for line in gateway.lines))
+        eventually(lambda: len([line for line in gateway.processes().values() if "cogo.web" in line]) == 2)
+        page = httpx.get(f"{gateway.url}/metrics").text
+        assert sum(figures(page, "cogo_requests_total{", 'kind="generate"')) == asked
+        assert figures(page, "cogo_requests_in_flight ") == [0.0]
+
+
+def figures(page, *words):
+    return [float(line.rpartition(" ")[2]) for line in page.splitlines() if line.startswith(words[0]) and all(w in line for w in words)]
+
+
 def test_a_web_worker_that_cannot_start_ends_the_gateway_with_the_reason(tmp_path):
     with Served(tmp_path, "--simulate", "--no-local-model") as gateway:
         (tmp_path / "var" / "secrets" / "cogo_key_pepper").unlink()
