@@ -46,12 +46,13 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 class Embedding(msgspec.Struct, frozen=True, kw_only=True):
     """Texts to turn into vectors. ``base64``: the caller wants little-endian 32-bit floats in base64 (OpenAI); ``single``: it asked for one
-    vector and not for a list of one (Gemini)."""
+    vector and not for a list of one (Gemini). ``left_out``: what it said that only its own format knows."""
 
     texts: tuple[str, ...]
     dimensions: int | None = None
     base64: bool = False
     single: bool = False
+    left_out: tuple[str, ...] = ()
 
 
 class Inbound(msgspec.Struct, frozen=True, kw_only=True):

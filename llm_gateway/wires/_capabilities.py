@@ -56,6 +56,8 @@ def left_out(chat: ChatRequest, facts: ModelFacts, wire: str) -> tuple[str, ...]
     wish = chat.reasoning
     if wish is not None and facts.thinking == "none" and wish.effort != "none" and wish.budget != 0:
         names.append("reasoning")
+    if chat.origin != wire:
+        names += [name for name in ("reasoning.context",) if name in chat.hints]
     return tuple(dict.fromkeys(names))
 
 

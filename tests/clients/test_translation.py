@@ -18,11 +18,28 @@ FUNCTION = {"type": "function", "name": "run", "parameters": {"type": "object", 
 def test_what_is_left_out_is_told_by_name(gateway: GatewayServer, stream: bool) -> None:
     tools = [FUNCTION, {"type": "web_search"}]
     told = gateway.ask(
-        "openai_responses", "anthropic/claude-3-haiku-20240307", stream=stream, tools=tools, reasoning={"effort": "low"}, input="hi"
+        "openai_responses",
+        "anthropic/claude-3-haiku-20240307",
+        stream=stream,
+        tools=tools,
+        reasoning={"effort": "low", "context": "all_turns"},
+        input="hi",
     )
-    assert told.headers["x-cogo-left-out"] == "tools.web_search, reasoning"
+    assert told.headers["x-cogo-left-out"] == "tools.web_search, reasoning, reasoning.context"
     plain = gateway.ask("openai_responses", "anthropic/claude-haiku-4-5", stream=stream, tools=[FUNCTION])
     assert "x-cogo-left-out" not in plain.headers
+
+
+def test_what_only_gemini_knows_of_embeddings_is_told_too(gateway: GatewayServer) -> None:
+    """LangChain names a task with every text."""
+    one = {"content": {"parts": [{"text": "a"}]}, "taskType": "RETRIEVAL_DOCUMENT", "title": "b"}
+    headers = auth("gemini_generate", gateway.rows.key)
+    path = "/v1beta/models/openai/text-embedding-3-small:batchEmbedContents"
+    answer = gateway.http.post(path, json={"requests": [one, {**one, "title": None}]}, headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-cogo-left-out"] == "requests.taskType, requests.title"
+    path = "/v1beta/models/gemini/gemini-embedding-001:embedContent"
+    assert "x-cogo-left-out" not in gateway.http.post(path, json=one, headers=headers).headers
 
 
 @pytest.mark.parametrize("tools", [[{"type": "web_search"}], [FUNCTION, {"type": "web_search"}]])

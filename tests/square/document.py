@@ -41,6 +41,8 @@ _TAIL = """
   model. The
   response header `x-cogo-left-out` names them. Alone or forced, they are refused.
 - A wish to reason, at a model that cannot (`x-cogo-left-out: reasoning`) or under a token limit that leaves no room for it.
+- Which earlier thoughts a model sees again (`reasoning.context`), and what an embedded text is for (`taskType`, `title`); named in
+  the same header.
 - Of answers: citations, grounding and annotations, logprobs, and calls of a provider's own tools reach only callers of the provider's
   own format.
 - A reasoning effort the model does not take becomes the nearest one it takes (`minimal` is `low` at Fireworks).

@@ -13,7 +13,6 @@ from llm_gateway.core.chat import (
     Opaque,
     Part,
     Reasoning,
-    ResponseFormat,
     Text,
     Thinking,
     Tool,
@@ -221,7 +220,6 @@ def test_hosted_tools_of_another_format_stay_behind_beside_functions() -> None:
         ({"presence_penalty": 0.5}, "presence_penalty"),
         ({"frequency_penalty": 0.5}, "frequency_penalty"),
         ({"temperature": 1.5}, "temperature"),
-        ({"response_format": ResponseFormat(kind="json")}, "response_format"),
     ],
 )
 def test_what_the_format_cannot_do_is_refused_by_name(fields: dict[str, Any], param: str) -> None:

@@ -204,6 +204,13 @@ def test_a_foreign_schema_is_closed() -> None:
     assert "additionalProperties" not in schema
 
 
+def test_json_without_a_schema_is_asked_for_in_words() -> None:
+    body = WIRE.encode_request(chat(response_format=ResponseFormat(kind="json")), FACTS)
+    assert "JSON object" in json.dumps(body["system"]).decode()
+    assert "output_config" not in body
+    assert "system" not in WIRE.encode_request(chat(response_format=ResponseFormat(kind="text")), FACTS)
+
+
 @pytest.mark.parametrize(
     "part",
     [

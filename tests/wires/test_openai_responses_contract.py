@@ -95,7 +95,8 @@ def chats(draw: st.DrawFn) -> ChatRequest:
     tools, choice = draw(o.tools(BUILTIN))
     spaced = draw(st.lists(SPACED, max_size=2, unique_by=lambda tool: tool.name))
     tools = (*tools, *spaced)
-    hints = draw(st.sampled_from([{}, {"store": False, "include": ["reasoning.encrypted_content"]}, {"service_tier": "auto"}]))
+    kept = {"store": False, "include": ["reasoning.encrypted_content"]}
+    hints = draw(st.sampled_from([{}, kept, {"service_tier": "auto"}, {"reasoning.context": "auto"}]))
     return ChatRequest(
         model=o.MODEL,
         messages=draw(conversations()),
@@ -111,7 +112,7 @@ def chats(draw: st.DrawFn) -> ChatRequest:
         service_tier=draw(st.sampled_from([None, "flex"])) if "service_tier" not in hints else None,
         stream=draw(st.booleans()),
         include_usage=True,
-        extras=draw(st.sampled_from([{}, {"verbosity": "low"}, {"previous_response_id": "resp_1"}, {"reasoning": {"context": "auto"}}])),
+        extras=draw(st.sampled_from([{}, {"verbosity": "low"}, {"previous_response_id": "resp_1"}, {"reasoning": {"mode": "standard"}}])),
         hints=hints,
         origin=NAME,
     )

@@ -207,8 +207,11 @@ def _one_call(chat: ChatRequest | None, wire: str) -> bool:
 
 def _warnings(inbound: Inbound, target: Target | None) -> tuple[tuple[bytes, bytes], ...]:
     """What a translation left out, by name."""
-    if target is None or inbound.dialect == target.provider.wire or inbound.kind != "chat":
+    if target is None or inbound.dialect == target.provider.wire:
         return ()
-    chat = _chat(inbound)
-    names = left_out(chat, model_facts(target), target.provider.wire) if chat else ()
+    if inbound.embedding is not None:
+        names = inbound.embedding().left_out
+    else:
+        chat = _chat(inbound) if inbound.kind == "chat" else None
+        names = left_out(chat, model_facts(target), target.provider.wire) if chat else ()
     return ((b"x-cogo-left-out", ascii_header(", ".join(names)[:500])),) if names else ()

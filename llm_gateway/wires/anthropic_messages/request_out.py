@@ -15,6 +15,7 @@ from .names import NAME
 
 _CHOICE = {"auto": "auto", "none": "none", "required": "any", "tool": "tool"}
 _TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
+_JSON_IN_WORDS = "Answer with one JSON object and nothing else: no words around it and no code fence."
 _NOTHING_TO_SAY = {"type": "object", "properties": {}}
 _FREE_TEXT = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
 
@@ -28,6 +29,8 @@ def encode(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
         asked = min(asked, facts.max_output_tokens)
     thought = thinking_out.encode(chat.reasoning, facts, asked, own=own)
     system, messages = _conversation(chat, own)
+    if chat.response_format and chat.response_format.kind != "text" and chat.response_format.schema is None:
+        system = _also(system, _JSON_IN_WORDS)
     _check_end(messages, chat, facts, own)
     limit = min(thought.max_tokens, facts.max_output_tokens or thought.max_tokens)
     body: dict[str, Any] = {"model": facts.upstream_id, "max_tokens": limit}
@@ -107,6 +110,12 @@ def _conversation(chat: ChatRequest, own: bool) -> tuple[str | list[dict[str, An
     for each in messages:
         each["content"] = _order(each["content"])
     return system, messages
+
+
+def _also(system: str | list[dict[str, Any]], text: str) -> str | list[dict[str, Any]]:
+    if isinstance(system, str):
+        return f"{system}\n\n{text}"
+    return [*system, {"type": "text", "text": text}]
 
 
 def _append(messages: list[dict[str, Any]], role: str, blocks: list[dict[str, Any]], own: bool) -> None:
@@ -198,10 +207,8 @@ def _choice(choice: ToolChoice, parallel: bool | None) -> dict[str, Any]:
 
 
 def _format(wanted: ResponseFormat | None, own: bool) -> dict[str, Any] | None:
-    if wanted is None or wanted.kind == "text":
+    if wanted is None or wanted.schema is None:
         return None
-    if wanted.kind == "json" or wanted.schema is None:
-        raise UnsupportedParameter("This provider gives JSON only to a schema: use json_schema.", param="response_format")
     return {"type": "json_schema", "schema": wanted.schema if own else closed(wanted.schema)}
 
 

@@ -90,15 +90,12 @@ def _text(content: ContentIn, path: str) -> str:
 def _wish(fields: dict[str, Any]) -> Embedding:
     """Raises :class:`UnsupportedParameter` for what only this format knows."""
     several = fields.get("requests")
-    for at, one in enumerate(several if several is not None else [fields]):
-        for name in ("taskType", "title"):
-            if one.get(name) is not None:
-                where = f"requests[{at}].{name}" if several is not None else name
-                raise UnsupportedParameter("Only Gemini's embedding models know this; leave it out.", param=where)
     texts, dimensions = inputs_of(fields)
     if several is not None and any(one.get("outputDimensionality") != dimensions for one in several):
         raise UnsupportedParameter("This provider takes one number of dimensions for all.", param="requests[1].outputDimensionality")
-    return Embedding(texts=tuple(texts), dimensions=dimensions, single=several is None)
+    said = [name for name in ("taskType", "title") if any(one.get(name) is not None for one in several or [fields])]
+    left_out = tuple(name if several is None else f"requests.{name}" for name in said)
+    return Embedding(texts=tuple(texts), dimensions=dimensions, single=several is None, left_out=left_out)
 
 
 class GeminiEmbedder:

@@ -16,7 +16,7 @@ from llm_gateway.wires._openai import inbound
 
 from . import schema
 from .decode_items import messages_of, tool_choice_of, tools_of
-from .names import HINTS, NAME, NO_EFFECT, PLAIN_TIERS
+from .names import HINTS, NAME, NO_EFFECT, PLAIN_TIERS, REASONING_CONTEXT
 
 _body = msgspec.json.Decoder(schema.Body)
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
@@ -121,6 +121,8 @@ def to_chat(request: schema.Body, body: bytes) -> ChatRequest:
     if request.text and request.text.verbosity is not None:
         extras["verbosity"] = request.text.verbosity
     reasoning, rest = _reasoning(request.reasoning)
+    if (context := rest.pop("context", None)) is not None:
+        hints[REASONING_CONTEXT] = context
     if rest:
         extras["reasoning"] = rest
     choice = tool_choice_of(request.tool_choice)

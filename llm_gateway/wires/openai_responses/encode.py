@@ -13,7 +13,7 @@ from llm_gateway.wires._openai import inbound
 from llm_gateway.wires._openai.facts import without_none
 
 from .encode_items import input_of
-from .names import DROPPABLE, NAME
+from .names import DROPPABLE, NAME, REASONING_CONTEXT
 
 _TARGET: Final = "OpenAI's Responses format"
 # Hints and extras of the chat dialect that mean the same here.
@@ -72,6 +72,8 @@ def _put_back(body: dict[str, Any], chat: ChatRequest, facts: ModelFacts) -> Non
     hints: dict[str, Any] = {}
     if chat.origin == NAME:
         hints = dict(chat.hints)
+        if REASONING_CONTEXT in hints:
+            body["reasoning"] = {**body.get("reasoning", {}), "context": hints.pop(REASONING_CONTEXT)}
     elif chat.origin == "openai_chat":
         hints = {name: chat.hints[name] for name in _SHARED_HINTS if name in chat.hints}
         extras.pop("logprobs", None)

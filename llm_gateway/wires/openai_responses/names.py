@@ -26,6 +26,8 @@ HINTS: Final = frozenset(
         "stream_options",
     }
 )
+# Which of its earlier thoughts the model sees again: a hint too, for where it is left out the caller is told.
+REASONING_CONTEXT: Final = "reasoning.context"
 # What a strict host may refuse although it changes nothing. ``store`` and ``include`` say what is kept and returned, so they stay.
 DROPPABLE: Final = HINTS - {"store", "include"}
 # Values that say what is so anyway.
