@@ -28,10 +28,11 @@ _HINTS = (
     "cache_control",
     "user_agent",
 )
-# Echoes of an earlier answer that mean nothing in a question.
-_ECHOES = ("annotations", "refusal", "audio", "function_call")
+# Echoes of an earlier answer that mean nothing in a question: these whatever they hold, those where they are empty.
+_ECHOES = ("annotations", "provider_specific_fields")  # the second: LiteLLM's own
+_EMPTY_ECHOES = ("refusal", "audio", "function_call")
 _EMPTY = (b"null", b"[]")
-_TRIGGERS = tuple(f'"{name}"'.encode() for name in (*_HINTS, *_ECHOES, "include_obfuscation", "$schema", "minimal"))
+_TRIGGERS = tuple(f'"{name}"'.encode() for name in (*_HINTS, *_ECHOES, *_EMPTY_ECHOES, "include_obfuscation", "$schema", "minimal"))
 _EFFORT = ("gpt-oss", "minimax", "glm-", "deepseek-v", "qwen3p", "kimi-k", "-thinking", "-r1")
 
 # No model takes `minimal`; the older ones only the three plain words.
@@ -115,7 +116,9 @@ def _messages(raw: msgspec.Raw) -> Any:
     for message in messages:
         message.pop("cache_control", None)
         for name in _ECHOES:
-            if name in message and (name == "annotations" or bytes(message[name]).strip() in _EMPTY):
+            message.pop(name, None)
+        for name in _EMPTY_ECHOES:
+            if name in message and bytes(message[name]).strip() in _EMPTY:
                 del message[name]
         content = message.get("content")
         if content is not None and bytes(content).lstrip().startswith(b"["):

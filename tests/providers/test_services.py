@@ -188,6 +188,7 @@ def test_cache_marks_are_taken_out_of_messages_and_tools_but_not_out_of_schemas(
                 "content": None,
                 "refusal": None,
                 "annotations": [],
+                "provider_specific_fields": {"refusal": None},
                 "tool_calls": [{"id": "1", "function": {"name": "f"}}],
             },
         ],

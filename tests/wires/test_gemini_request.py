@@ -142,6 +142,33 @@ def test_the_older_schema_language_becomes_json_schema() -> None:
     }
 
 
+def test_enums_may_come_as_numbers() -> None:
+    """As google-generativeai writes them (``$alt=json;enum-encoding=int``)."""
+    parameters = {"type": 6, "properties": {"n": {"type": 5, "items": {"type": 3}}, "on": {"type": 4}, "x": {"type": 1}}, "required": ["n"]}
+    found = inbound(
+        tools=[{"functionDeclarations": [{"name": "f", "parameters": parameters}]}],
+        toolConfig={"functionCallingConfig": {"mode": 2}},
+        safetySettings=[{"category": 7, "threshold": 4}],
+        generationConfig={"responseMimeType": "application/json", "responseSchema": {"type": 6, "properties": {"name": {"type": 1}}}},
+    ).chat()
+    assert found.tools[0].parameters == {
+        "type": "object",
+        "properties": {
+            "n": {"type": "array", "items": {"type": "integer"}},
+            "on": {"type": "boolean"},
+            "x": {"type": "string"},
+        },
+        "required": ["n"],
+    }
+    assert found.tool_choice == ToolChoice(mode="required")
+    assert not found.extras
+    assert found.response_format is not None
+    assert found.response_format.schema == {"type": "object", "properties": {"name": {"type": "string"}}}
+    one = DIALECT.decode_request(b'{"content": {"parts": [{"text": "a"}]}, "taskType": 1}', {"kind": "embeddings", "model": "m"})
+    assert one.embedding is not None
+    assert one.embedding().left_out == ("taskType",)
+
+
 def test_what_gemini_cli_sends_has_no_extras() -> None:
     found = DIALECT.decode_request(json.dumps(GEMINI_CLI), {"kind": "chat", "model": "any", "stream": "sse"}).chat()
     assert found.extras == {}

@@ -22,7 +22,7 @@ from .schema import ContentIn
 class EmbedIn(msgspec.Struct, rename="camel"):
     content: ContentIn
     model: str | None = None
-    task_type: str | None = None
+    task_type: str | int | None = None
     title: str | None = None
     output_dimensionality: int | None = None
 

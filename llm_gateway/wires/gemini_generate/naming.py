@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from llm_gateway.core.errors import InvalidRequest
@@ -16,6 +17,11 @@ _FREE = frozenset(
 
 def camel(name: str) -> str:
     return _UNDERSCORE.sub(lambda match: match[1].upper(), name) if "_" in name else name
+
+
+def enum_word(value: Any, words: Sequence[str]) -> Any:
+    """An enum's value as its word where it came as its number, which proto's JSON allows."""
+    return words[value] if isinstance(value, int) and 0 <= value < len(words) else value
 
 
 def normal(value: Any) -> Any:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .naming import camel
+from .naming import camel, enum_word
 
+# The numbers of the proto enum, which google-generativeai sends.
+_TYPES = ("TYPE_UNSPECIFIED", "STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL")
 _COUNTS = frozenset(("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"))
 
 
@@ -20,9 +22,9 @@ def to_json_schema(schema: Any) -> Any:
     for given, value in schema.items():
         name = camel(given) if not given.startswith("$") else given
         match name:
-            case "type" if isinstance(value, str):
-                if value != "TYPE_UNSPECIFIED":
-                    found["type"] = value.lower()
+            case "type" if isinstance(word := enum_word(value, _TYPES), str):
+                if word != "TYPE_UNSPECIFIED":
+                    found["type"] = word.lower()
             case "nullable":
                 nullable = bool(value)
             case "properties" | "$defs" | "defs" if isinstance(value, dict):

@@ -16,6 +16,7 @@ from llm_gateway.wires import _typed
 
 from .contents_in import messages_of, system_of
 from .names import NAME
+from .naming import enum_word
 from .openapi import to_json_schema
 from .schema import ConfigIn, DeclarationIn, RequestIn, ThinkingIn, ToolConfigIn
 
@@ -26,6 +27,15 @@ _CONFIG_HINTS = frozenset(("mediaResolution", "enableEnhancedCivicAnswers"))
 # https://ai.google.dev/gemini-api/docs/models: what the models of the format do without being told.
 _DEFAULTS = {"temperature": 1.0, "topP": 0.95, "topK": 64.0}
 _LOOSE = frozenset(("BLOCK_NONE", "OFF", "BLOCK_ONLY_HIGH", "HARM_BLOCK_THRESHOLD_UNSPECIFIED", None))
+_THRESHOLDS = (
+    "HARM_BLOCK_THRESHOLD_UNSPECIFIED",
+    "BLOCK_LOW_AND_ABOVE",
+    "BLOCK_MEDIUM_AND_ABOVE",
+    "BLOCK_ONLY_HIGH",
+    "BLOCK_NONE",
+    "OFF",
+)
+_MODES = ("MODE_UNSPECIFIED", "AUTO", "ANY", "NONE", "VALIDATED")
 _DECLARATION = frozenset(DeclarationIn.__struct_encode_fields__)
 
 
@@ -33,7 +43,7 @@ def chat_of(request: RequestIn, fields: dict[str, Any], model: str, stream: bool
     extras = {name: value for name, value in fields.items() if name not in _KNOWN and value is not None}
     hints = {name: extras.pop(name) for name in _HINTS & extras.keys()}
     hints.pop("model", None)  # countTokens repeats it; the path decides
-    if "safetySettings" in extras and all(one.threshold in _LOOSE for one in request.safety_settings or ()):
+    if "safetySettings" in extras and all(enum_word(one.threshold, _THRESHOLDS) in _LOOSE for one in request.safety_settings or ()):
         hints["safetySettings"] = extras.pop("safetySettings")
     config = request.generation_config or ConfigIn()
     _sort_config(fields.get("generationConfig") or {}, extras, hints)
@@ -87,7 +97,7 @@ def _sort_config(config: dict[str, Any], extras: dict[str, Any], hints: dict[str
 def _tool_choice(config: ToolConfigIn | None, raw: dict[str, Any], hints: dict[str, Any]) -> ToolChoice | None:
     kept = {name: value for name, value in raw.items() if name != "functionCallingConfig"}
     calling = config.function_calling_config if config else None
-    mode = (calling.mode or "").upper() if calling else ""
+    mode = str(enum_word(calling.mode, _MODES) or "").upper() if calling else ""
     names = tuple(calling.allowed_function_names or ()) if calling else ()
     if mode == "VALIDATED":  # as AUTO, with the arguments held to their schema
         kept["functionCallingConfig"] = raw["functionCallingConfig"]

@@ -67,7 +67,7 @@ class ConfigIn(msgspec.Struct, rename="camel"):
 
 
 class CallingIn(msgspec.Struct, rename="camel"):
-    mode: str | None = None
+    mode: str | int | None = None
     allowed_function_names: list[str] | None = None
 
 
@@ -83,8 +83,8 @@ class DeclarationIn(msgspec.Struct, rename="camel"):
 
 
 class SafetyIn(msgspec.Struct):
-    category: str | None = None
-    threshold: str | None = None
+    category: str | int | None = None
+    threshold: str | int | None = None
 
 
 class RequestIn(msgspec.Struct, rename="camel"):
