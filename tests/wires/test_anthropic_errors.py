@@ -40,6 +40,7 @@ def error(kind: str, message: str = "x") -> bytes:
     [
         (400, error("invalid_request_error", "messages: at least one message is required"), K.BAD_REQUEST),
         (400, error("invalid_request_error", "prompt is too long: 3333404 tokens > 200000 maximum"), K.CONTEXT_LENGTH),
+        (400, b'{"message":"Input is too long for requested model."}', K.CONTEXT_LENGTH),  # Bedrock
         (400, error("invalid_request_error", "input length and `max_tokens` exceed context limit: 1 + 2 > 3"), K.CONTEXT_LENGTH),
         (400, error("invalid_request_error", "Your credit balance is too low to access the Anthropic API."), K.QUOTA),
         (400, error("invalid_request_error", "You have reached your specified API usage limits."), K.QUOTA),

@@ -47,7 +47,7 @@ _QUOTA_TEXT = re.compile(
 _CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error", "context_window_exceeded"})
 _CONTEXT_TEXT = re.compile(
     r"maximum context length|context window|context length exceeded|exceeds? (?:the )?(?:model'?s? )?(?:maximum |available )?context"
-    r"|maximum prompt length|prompt is too long|input token count|input length .{0,60}exceed",
+    r"|maximum prompt length|prompt is too long|input is too long|input token count|input length .{0,60}exceed",
     re.IGNORECASE,
 )
 _MODEL_CODES = frozenset({"model_not_found", "model_not_available", "invalid_model", "model_decommissioned", "model_terms_required"})

@@ -42,7 +42,7 @@ _TYPE_OF_STATUS = {status: name for name, status in _STATUS_OF_TYPE.items()} | {
 # The status is 400 for all of these; only the text tells them apart.
 _BY_TEXT = (
     (re.compile(r"credit balance|billing|specified api usage limits|purchase credits", re.I), _K.QUOTA),
-    (re.compile(r"prompt is too long|exceed(?:s)? context limit|context window|maximum context length", re.I), _K.CONTEXT_LENGTH),
+    (re.compile(r"(?:prompt|input) is too long|exceed(?:s)? context limit|context window|maximum context length", re.I), _K.CONTEXT_LENGTH),
     (re.compile(r"content filtering policy|content_filter", re.I), _K.CONTENT_FILTER),
     (
         re.compile(
