@@ -186,8 +186,9 @@ def test_names_with_a_slash_as_older_sdks_write_them(gateway: GatewayServer) -> 
         answer = gateway.http.post(f"/v1beta/anthropic/m:{call}", json=body, headers=headers)
         assert answer.status_code == 200, answer.text
         assert found in answer.text
-    refused = gateway.http.post("/v1beta/anthropic/m:dream", json=body, headers=headers)
-    assert (refused.status_code, refused.json()["error"]["status"]) == (404, "NOT_FOUND")
+    for path in ("/v1beta/anthropic/m:dream", "/v1beta/models/m:dream", "/v1/models/m:dream"):
+        refused = gateway.http.post(path, json=body, headers=headers)
+        assert (refused.status_code, refused.json()["error"]["status"]) == (404, "NOT_FOUND"), path
 
 
 def test_counts_models_and_embeddings(gateway: GatewayServer) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from llm_gateway.api.http import JSON, HttpCall, HttpReply, id_headers, page_size
 from llm_gateway.core import json
 from llm_gateway.core.catalog import ModelInfo
-from llm_gateway.core.errors import ModelNotFound
+from llm_gateway.core.errors import ModelNotFound, NotFound
 from llm_gateway.engine.resolve import described, usable_names
 from llm_gateway.wires import dialects
 from llm_gateway.wiring import gateway
@@ -38,6 +38,11 @@ async def count_tokens(http: HttpCall) -> HttpReply:
 
 async def embed(http: HttpCall) -> HttpReply:
     return await generate(http, dialects.get(GENERATE), _path(http, "embeddings", ""))
+
+
+async def unknown_verb(http: HttpCall) -> HttpReply:
+    """A path that only looks like a model's, which could be read but not called."""
+    return refuse(dialects.get(GENERATE), NotFound(f"There is nothing at {http.path[:200]}; see docs/clients.md for the paths."), http)
 
 
 async def models(http: HttpCall) -> HttpReply:
@@ -92,6 +97,7 @@ routes.add("POST", _CALLED + r":generateContent", GENERATE, generate_content)
 routes.add("POST", _CALLED + r":streamGenerateContent", GENERATE, stream_generate_content)
 routes.add("POST", _CALLED + r":countTokens", GENERATE, count_tokens)
 routes.add("POST", _CALLED + r":(?:embedContent|batchEmbedContents)", GENERATE, embed)
+routes.add("POST", _CALLED + r":[A-Za-z]+", GENERATE, unknown_verb)
 routes.add("GET", r"/v1beta/models", GENERATE, models)
 routes.add("GET", r"/v1beta/models/.+", GENERATE, model)
 routes.add("GET", r"/v1/models", GENERATE, models, when="x-goog-api-key")
