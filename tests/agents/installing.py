@@ -16,6 +16,10 @@ NPM = {
     "codex": "@openai/codex",
     "gemini": "@google/gemini-cli",
     "opencode": "opencode-ai",
+    "cline": "cline",
+    "cn": "@continuedev/cli",
+    "qwen": "@qwen-code/qwen-code",
+    "pi": "@mariozechner/pi-coding-agent",
 }
 PYPI = {"aider": "aider-chat"}
 LIMIT_S = 240

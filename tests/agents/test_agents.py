@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +119,88 @@ def test_opencode(gateway: GatewayServer, model: str, folder: Path, tmp_path: Pa
     )
     mark = gateway.mark
     ran = made.run("run", "-m", f"cogo/{model}", TASK)
+    check(gateway, made, ran, mark)
+
+
+def stop_hub(made: Agent) -> None:
+    """Cline leaves a process running for its next call; it writes down which one a moment after it started."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        for note in made.home.glob(".cline/data/locks/hub/*.json"):
+            if note.is_file():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(json.loads(note.read_text())["pid"], signal.SIGTERM)
+                return
+        time.sleep(0.1)
+
+
+def test_cline(gateway: GatewayServer, model: str, folder: Path, tmp_path: Path) -> None:
+    made = agent("cline", folder, tmp_path)
+    file = str(made.work / "greeting.txt")
+    script(
+        gateway,
+        {"tool": "read_files", "arguments": {"files": [{"path": file}]}, "text": "I will read it."},
+        {"tool": "editor", "arguments": {"path": file, "old_text": "hello", "new_text": "goodbye"}},
+        {"text": "All done."},
+    )
+    try:
+        told = made.run("auth", "-p", "openai", "-k", gateway.rows.key, "-m", model, "-b", f"{gateway.url}/v1")
+        assert told.code == 0, told.output
+        mark = gateway.mark
+        ran = made.run("-P", "openai-compatible", "-m", model, TASK)
+        check(gateway, made, ran, mark)
+    finally:
+        stop_hub(made)
+
+
+def test_continue(gateway: GatewayServer, model: str, folder: Path, tmp_path: Path) -> None:
+    made = agent("cn", folder, tmp_path, COGO_KEY=gateway.rows.key, CONTINUE_TELEMETRY_ENABLED="0")
+    settings = made.home / "config.yaml"
+    settings.write_text(
+        f"name: cogo\nversion: 1.0.0\nschema: v1\nmodels:\n  - name: cogo\n    provider: openai\n    model: {model}\n"
+        f"    apiBase: {gateway.url}/v1\n    apiKey: {gateway.rows.key}\n    roles: [chat, edit, apply]\n    capabilities: [tool_use]\n"
+    )
+    file = str(made.work / "greeting.txt")
+    script(
+        gateway,
+        {"tool": "Read", "arguments": {"filepath": file}},
+        {"tool": "Write", "arguments": {"filepath": file, "content": "goodbye\n"}},  # what edits depends on the model's name
+        {"text": "All done."},
+    )
+    mark = gateway.mark
+    ran = made.run("--config", str(settings), "--auto", "-p", TASK)
+    check(gateway, made, ran, mark)
+
+
+def test_qwen_code(gateway: GatewayServer, model: str, folder: Path, tmp_path: Path) -> None:
+    made = agent("qwen", folder, tmp_path, OPENAI_BASE_URL=f"{gateway.url}/v1", OPENAI_API_KEY=gateway.rows.key)
+    file = str(made.work / "greeting.txt")
+    script(
+        gateway,
+        {"tool": "read_file", "arguments": {"file_path": file}},
+        {"tool": "edit", "arguments": {"file_path": file, "old_string": "hello", "new_string": "goodbye"}},
+        {"text": "All done."},
+    )
+    mark = gateway.mark
+    ran = made.run(TASK, "--yolo", "--auth-type", "openai", "-m", model)
+    check(gateway, made, ran, mark)
+
+
+def test_pi(gateway: GatewayServer, model: str, folder: Path, tmp_path: Path) -> None:
+    made = agent("pi", folder, tmp_path, COGO_KEY=gateway.rows.key, PI_OFFLINE="1")
+    settings = made.home / ".pi/agent"
+    settings.mkdir(parents=True)
+    provider = {"baseUrl": f"{gateway.url}/v1", "api": "openai-completions", "apiKey": "COGO_KEY", "models": [{"id": model}]}
+    (settings / "models.json").write_text(json.dumps({"providers": {"cogo": provider}}))
+    file = str(made.work / "greeting.txt")
+    script(
+        gateway,
+        {"tool": "read", "arguments": {"path": file}},
+        {"tool": "edit", "arguments": {"path": file, "edits": [{"oldText": "hello", "newText": "goodbye"}]}},
+        {"text": "All done."},
+    )
+    mark = gateway.mark
+    ran = made.run("-p", "--provider", "cogo", "--model", model, TASK)
     check(gateway, made, ran, mark)
 
 
