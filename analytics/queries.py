@@ -213,7 +213,8 @@ def _tail(begin: datetime) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     name = f"analytics-tail-{int(begin.timestamp())}"
     known: list[tuple[dict[str, Any], dict[str, Any]]] | None = cache.get(name)
     if known is None:
-        known = [(_known(hour, key), cell.columns()) for (hour, key), cell in rollups.read(begin).items()]
+        found = rollups.read(begin, timezone.now() + DAY)
+        known = [(_known(hour, key), cell.columns()) for (hour, key), cell in found.items()]
         cache.set(name, known, TAIL_FRESH_S)
     return known
 

@@ -15,6 +15,7 @@ from django.utils import timezone
 from analytics import queries, rollups
 from analytics.histogram import of
 from analytics.measures import Measures
+from analytics.models import RollupState
 from analytics.performance import performance_comparison, performance_metrics
 from analytics.queries import Filters
 from llm_gateway.models import RequestLog
@@ -198,4 +199,17 @@ def test_a_page_reads_the_last_minutes_once() -> None:
         assert queries.totals(start, end, Filters(client_key_id=key.pk)).cost_nusd == 10
         assert queries.totals(start, end, Filters(client_key_id=0, provider="beta"), times=True).latency == of(72)
     sums = [q["sql"] for q in found.captured_queries if 'SUM("llm_gateway_requestlog"."attempt_count")' in q["sql"]]
-    assert len([sql for sql in sums if 'created_at" < ' not in sql]) == 1
+    since = f"""created_at" >= '{RollupState.objects.get().until:%Y-%m-%d %H:%M:%S}"""
+    assert len([sql for sql in sums if since in sql]) == 1
+
+
+def test_the_log_is_never_asked_for_everything_since_a_moment() -> None:
+    """A range without an end is a third of the table to a database that has not analysed it yet: 0.4 s at a million rows, not 4 ms."""
+    now = timezone.now()
+    factories.request(now - timedelta(minutes=5), None, factories.catalogue()["models"]["kimi-k3"])
+    rollups.roll_up()
+    with CaptureQueriesContext(connection) as ran:
+        assert queries.totals(now - timedelta(days=90), now + timedelta(days=1), times=True).requests == 1
+    asked = [one["sql"] for one in ran.captured_queries if '"llm_gateway_requestlog"."created_at" >=' in one["sql"]]
+    assert len(asked) >= 3
+    assert all('"llm_gateway_requestlog"."created_at" <' in sql for sql in asked)
