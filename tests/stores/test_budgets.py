@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_gateway.core.errors import BudgetExhausted, BudgetInFlight, GatewayError, RequestExceedsBudget
-from llm_gateway.models import Alert, Budget
+from llm_gateway.models import Alert, Budget, LedgerEntry
 from llm_gateway.policies.periods import period_bounds, period_id
 from llm_gateway.stores.batch import Op, commit
 from llm_gateway.stores.holds import BudgetBook
@@ -159,6 +159,41 @@ def test_a_limit_that_is_lowered_under_what_runs_holds_and_settles_on(bench: Ben
     row.refresh_from_db()
     assert (row.posted_nusd, row.held_nusd, row.excess_nusd) == (200, 0, 0)
     spend(bench, 50, budget)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"enabled": False},
+        {"period": "day"},
+        {"timezone": "Pacific/Kiritimati", "period": "day"},
+        {"hard": False},
+        {"limit_nusd": 0},
+        None,
+    ],
+    ids=str,
+)
+def test_a_budget_may_be_changed_while_requests_run(bench: Bench, change: dict[str, Any] | None) -> None:
+    """Disabled, moved to another period, softened, lowered or deleted: what was held ends in the ledger, and the sums agree."""
+    changing, other = bench.budget("changing", 1000), bench.budget("other", 1000)
+    opened = [bench.opening(300, (changing, other)) for _ in range(2)]
+    for one in opened:
+        bench.run(bench.journal.open(one))
+    row = Budget.objects.get(pk=changing.pk)
+    if change is None:
+        row.delete()
+    else:
+        for name, value in change.items():
+            setattr(row, name, value)
+        row.save()
+    bench.run(bench.journal.settle(bench.settlement(opened[0], 120)))
+    spend(bench, 10, other)
+    bench.run(bench.journal.settle(bench.settlement(opened[1], 80)))
+    assert bench.figures(other) == (210, 0)
+    assert sorted(entry.amount_nusd for entry in LedgerEntry.objects.exclude(budget=other)) == [80, 120]
+    assert not LedgerEntry.objects.filter(state="held").exists()
+    # A limit below what was spent is what a strict audit tells of.
+    Budget.objects.filter(pk=changing.pk).delete()
 
 
 def test_a_hold_that_the_code_did_not_refuse_is_refused_by_the_schema(bench: Bench) -> None:
