@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from typing_extensions import override
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter, RelatedDropdownFilter
 
-from llm_gateway.core.usage import PROMPT
+from llm_gateway.core.usage import COMPLETION, PROMPT
 from llm_gateway.models import Attempt, Price, RequestBody, RequestLog
 
 from . import _decision
@@ -29,6 +29,11 @@ _CLASSES = (
     *("input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning"),
     *("audio_input", "audio_output", "image_input", "image_output"),
 )
+
+
+def _counted(row: RequestLog, classes: tuple[str, ...]) -> str:
+    known = [n for name in classes if (n := getattr(row, name)) is not None]
+    return count(sum(known) if known else None)
 
 
 class WhenFilter(admin.SimpleListFilter):
@@ -287,9 +292,8 @@ class RequestLogAdmin(KeysetAdmin):
 
     @admin.display(description="tokens in / out")
     def tokens(self, row: RequestLog) -> str:
-        known = [n for name in PROMPT if (n := getattr(row, name)) is not None]
         mark = "≈ " if row.usage_source == "estimated" else ""
-        return format_html('<span class="cogo-num">{}{} / {}</span>', mark, count(sum(known) if known else None), count(row.output_tokens))
+        return format_html('<span class="cogo-num">{}{} / {}</span>', mark, _counted(row, PROMPT), _counted(row, COMPLETION))
 
     @admin.display(description="cost")
     def cost(self, row: RequestLog) -> str:

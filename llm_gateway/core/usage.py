@@ -13,11 +13,12 @@ import msgspec
 
 # More than any request can use: a larger number in a usage block is noise and must not move money.
 MAX_TOKENS = 100_000_000
-# The classes that make up the prompt.
+# The classes that make up the prompt and the answer.
 PROMPT = (
     *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens"),
     *("audio_input_tokens", "image_input_tokens"),
 )
+COMPLETION = ("output_tokens", "audio_output_tokens", "image_output_tokens")
 
 
 class UsageSource(StrEnum):

@@ -44,10 +44,9 @@ class MetricsObserver:
         _requests(call.kind, call.inbound.dialect, settlement.state, provider, settlement.error_code).inc()
         for attempt in settlement.attempts:
             _attempts(attempt.provider, attempt.outcome, attempt.error_class).inc()
-        for name in ("input_tokens", "output_tokens"):
-            count = settlement.usage.get(name)
-            if count:
-                _tokens(provider, name.removesuffix("_tokens")).inc(count)
+        for kind in ("input", "output"):
+            if count := sum(settlement.usage.get(f"{medium}{kind}_tokens") or 0 for medium in ("", "audio_", "image_")):
+                _tokens(provider, kind).inc(count)
         if settlement.cost_nusd:
             _cost(provider).inc(settlement.cost_nusd / 1e9)
         duration, first = _per_kind(call.kind)

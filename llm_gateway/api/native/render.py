@@ -76,10 +76,10 @@ def usage_body(usages: Iterable[Usage | None]) -> UsageBody | None:
     if not known:
         return None
     return UsageBody(
-        input_tokens=total(usage.input_tokens for usage in known),
-        output_tokens=total(usage.output_tokens for usage in known),
+        input_tokens=total(_known(usage.input_tokens, usage.audio_input_tokens, usage.image_input_tokens) for usage in known),
+        output_tokens=total(_known(usage.output_tokens, usage.audio_output_tokens, usage.image_output_tokens) for usage in known),
         cache_read_tokens=total(usage.cache_read_tokens for usage in known),
-        cache_write_tokens=total(_both(usage.cache_write_tokens, usage.cache_write_1h_tokens) for usage in known),
+        cache_write_tokens=total(_known(usage.cache_write_tokens, usage.cache_write_1h_tokens) for usage in known),
         reasoning_tokens=total(usage.reasoning_tokens for usage in known),
         source="estimated" if any(usage.source.value == "estimated" for usage in known) else "reported",
     )
@@ -106,8 +106,9 @@ def total(numbers: Iterable[int | None]) -> int | None:
     return None if any(number is None for number in found) else sum(number for number in found if number is not None)
 
 
-def _both(one: int | None, other: int | None) -> int | None:
-    return None if one is None and other is None else (one or 0) + (other or 0)
+def _known(*parts: int | None) -> int | None:
+    """The sum of what is known of a class, unknown where none of it is."""
+    return sum(part or 0 for part in parts) if any(part is not None for part in parts) else None
 
 
 def _ascii(text: str) -> str:

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 
 from llm_gateway.core.catalog import Identity
 from llm_gateway.core.errors import InvalidRequest
-from llm_gateway.core.usage import Usage, UsageSource
+from llm_gateway.core.usage import COMPLETION, PROMPT, Usage, UsageSource
 from llm_gateway.models import Attempt, RequestLog
 
 from .auth import HasScope
@@ -174,12 +174,7 @@ def _usage(row: RequestLog) -> UsageBody | None:
     return usage_body(
         [
             Usage(
-                input_tokens=row.input_tokens,
-                output_tokens=row.output_tokens,
-                cache_read_tokens=row.cache_read_tokens,
-                cache_write_tokens=row.cache_write_tokens,
-                cache_write_1h_tokens=row.cache_write_1h_tokens,
-                reasoning_tokens=row.reasoning_tokens,
+                **{name: getattr(row, name) for name in (*PROMPT, *COMPLETION, "reasoning_tokens")},
                 source=UsageSource(row.usage_source),
             )
         ]

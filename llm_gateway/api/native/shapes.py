@@ -35,7 +35,7 @@ class Cost(Shape, frozen=True, kw_only=True):
 
 
 class UsageBody(Shape, frozen=True, kw_only=True):
-    """Tokens in disjoint classes; reasoning is a part of the output."""
+    """Tokens in disjoint classes; audio and pictures are in ``input_tokens`` and ``output_tokens``, reasoning is a part of the output."""
 
     input_tokens: int | None
     output_tokens: int | None
