@@ -43,8 +43,6 @@ class Team(CatalogueModel):
 class ClientKey(CatalogueModel):
     """A caller's secret at our gateway: only its public id and a keyed digest are stored."""
 
-    volatile_fields = frozenset({"last_used_at"})
-
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="client_keys")
     name = models.CharField(max_length=100)
     public_id = models.CharField(max_length=12, unique=True, editable=False)
@@ -58,7 +56,6 @@ class ClientKey(CatalogueModel):
     allow_unpriced = models.BooleanField(default=False, help_text="May use models whose price is unknown, at the gateway's ceiling price.")
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
-    last_used_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, editable=False, related_name="+")
 

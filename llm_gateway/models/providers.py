@@ -47,7 +47,7 @@ class Provider(CatalogueModel):
 class ProviderKey(CatalogueModel):
     """Our secret at a provider, as ciphertext. Nothing but the vault turns it back; ``hint`` is all that is ever shown."""
 
-    volatile_fields = frozenset({"checked_at", "next_check_at", "reason", "evidence", "checking_until", "last_used_at"})
+    volatile_fields = frozenset({"checked_at", "next_check_at", "reason", "evidence", "checking_until"})
 
     uid = models.UUIDField(default=uuid.uuid4, editable=False, unique=True, help_text="Bound into the ciphertext.")
     provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="keys")

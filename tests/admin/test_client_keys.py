@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from llm_gateway.core.keys import CLIENT_KEY_FORM, public_id_of
 from llm_gateway.models import ClientKey
@@ -69,3 +71,17 @@ def test_revoking_is_for_good_and_logged(boss: Client) -> None:
     assert "/revoke/" not in answer.content.decode()
     assert LogEntry.objects.filter(change_message="Revoked.").count() == 1
     assert boss.get(reverse("admin:llm_gateway_clientkey_delete", args=[row.pk])).status_code == 403
+
+
+def test_a_key_tells_when_its_newest_request_came(boss: Client) -> None:
+    used, unused = factories.client_key("ci"), factories.client_key("laptop")
+    served = factories.model("m", factories.provider())
+    now = timezone.now()
+    for minutes in (50, 7, 30):
+        factories.request(now - timedelta(minutes=minutes), used, served)
+    listed = {row.name: row.last_used for row in boss.get("/admin/llm_gateway/clientkey/").context["cl"].result_list}
+    assert listed == {"ci": now - timedelta(minutes=7), "laptop": None}
+    for row, state, when in ((used, "in use", "7 min ago"), (unused, "never used", "never")):
+        page = boss.get(f"/admin/llm_gateway/clientkey/{row.pk}/change/").content.decode()
+        assert state in page
+        assert when in page

@@ -310,7 +310,7 @@ def console() -> None:
     """Everything the console can show, for a look at it."""
     found = catalogue()
     for name, owner in (("build bot", "Platform"), ("review agent", "Platform"), ("support desk", "Support"), ("notebooks", "Research")):
-        client_key(name, team(owner), last_used_at=timezone.now() - timedelta(minutes=7))
+        client_key(name, team(owner))
     client_key("old laptop", team("Research"), revoked_at=timezone.now() - timedelta(days=3))
     traffic(days=34, per_day=30)
     now = timezone.now()
