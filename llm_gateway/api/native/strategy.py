@@ -28,8 +28,9 @@ class StrategyView(AsyncAPIView):
     async def get(self, request: Request) -> Strategies:
         snapshot = gateway().catalog.snapshot()
         latest = await StrategyActivation.objects.select_related("by", "strategy").order_by("-at", "-id").afirst()
+        active = latest.strategy.name if latest else snapshot.active_strategy
         return Strategies(
-            active=snapshot.active_strategy,
+            active=active,
             active_since=latest.at if latest else None,
             active_by=_who(latest),
             strategies=[
@@ -40,7 +41,7 @@ class StrategyView(AsyncAPIView):
                     kind=info.kind,
                     settings=info.settings,
                     revision=info.revision,
-                    active=info.name == snapshot.active_strategy,
+                    active=info.name == active,
                 )
                 for info in sorted(snapshot.strategies.values(), key=lambda info: info.name)
             ],
@@ -64,16 +65,19 @@ class SetStrategyView(AsyncAPIView):
             raise InvalidRequest(f"There is no strategy `{asked.strategy}`. Known: {known}.", param="strategy")
         via = "browsable API" if self.user_id else f"client key {self.identity.name}"
         try:
-            await sync_to_async(_activate)(name, request.user if self.user_id else None, via)
+            previous = await sync_to_async(_activate)(name, request.user if self.user_id else None, via)
         except ValueError as error:
             raise InvalidRequest(str(error), param="strategy") from None
-        return StrategySet(active=name, previous=snapshot.active_strategy, changed=snapshot.active_strategy != name)
+        return StrategySet(active=name, previous=previous, changed=previous != name)
 
 
-def _activate(name: str, user: Any, via: str) -> None:
+def _activate(name: str, user: Any, via: str) -> str:
+    """Returns what was in force before, from the history: this worker's snapshot may be two seconds old."""
     from llm_gateway.actions.activate_strategy import activate_strategy
 
-    activate_strategy(name, user=user, via=via)
+    newest = StrategyActivation.objects.order_by("-pk").values_list("pk", flat=True).first()
+    activation = activate_strategy(name, user=user, via=via)
+    return name if activation.pk == newest else activation.previous
 
 
 def _named(asked: str, known: Any) -> str | None:

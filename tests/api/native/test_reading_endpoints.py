@@ -156,6 +156,21 @@ def test_a_strategy_is_put_in_force(name: str) -> None:
     assert StrategyActivation.objects.get().via == "client key tests"
 
 
+def test_a_switch_tells_the_truth_before_the_snapshot_follows() -> None:
+    for slug in ("enterprise", "ab-testing"):
+        Strategy.objects.create(name=slug, kind=slug, title=slug, active=slug == "enterprise")
+    switches = [post("strategy/set", {"strategy": name}).json() for name in ("ab-testing", "enterprise", "enterprise", "ab-testing")]
+    assert [(said["previous"], said["changed"]) for said in switches] == [
+        ("enterprise", True),
+        ("ab-testing", True),
+        ("enterprise", False),
+        ("enterprise", True),
+    ]
+    told = get("strategy").json()
+    assert told["active"] == "ab-testing"
+    assert [one["name"] for one in told["strategies"] if one["active"]] == ["ab-testing"]
+
+
 def test_an_unknown_strategy_names_the_known(gateway: FakeGateway) -> None:
     response = post("strategy/set", {"strategy": "luck"})
     assert response.status_code == 400
