@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import msgspec
 from django.template import loader
+from django.utils.html import escape
+from django.utils.safestring import SafeString
 from rest_framework import exceptions
 from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request, override_method
@@ -17,6 +20,10 @@ _LONG = ("prompt", "code", "system", "context")
 
 class BrowsableRenderer(BrowsableAPIRenderer):
     """Draws a view's forms from its ``body`` struct and fills them with its ``example``."""
+
+    @override
+    def get_description(self, view: Any, status_code: int) -> Any:
+        return _code(super().get_description(view, status_code))
 
     @override
     def get_raw_data_form(self, data: Any, view: Any, method: str, request: Request) -> Any:
@@ -54,6 +61,11 @@ def _filled(request: Request) -> dict[str, Any]:
         return {}
 
 
+def _code(html: str) -> SafeString:
+    """Escaped text whose `backticks` become code."""
+    return SafeString(re.sub(r"`([^`<>]+)`", r"<code>\1</code>", html))
+
+
 def _field(field: msgspec.structs.FieldInfo, value: Any) -> dict[str, Any]:
     """One input: ``choices`` make it a list, ``long`` a text area."""
     schema = msgspec.json.schema(field.type)
@@ -62,7 +74,7 @@ def _field(field: msgspec.structs.FieldInfo, value: Any) -> dict[str, Any]:
         "name": field.name,
         "value": value,
         "required": field.required,
-        "help": schema.get("description", ""),
+        "help": _code(escape(schema.get("description", ""))),
         "choices": schema.get("enum", ()),
         "long": field.name in _LONG,
         "number": schema.get("type") in ("integer", "number"),

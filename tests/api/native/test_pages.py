@@ -87,6 +87,13 @@ def test_the_forms_of_generate_and_analyze_work(staff: Client, gateway: FakeGate
     assert "<option selected>security</option>" in analyzed.content.decode()
 
 
+def test_names_in_descriptions_are_shown_as_code(staff: Client) -> None:
+    page = staff.get("/api/ai-models/generate", **HTML).content.decode()
+    assert "<code>strategy:NAME</code>" in page
+    assert "<code>delta</code>" in page
+    assert 'rel="icon"' in page
+
+
 def test_a_form_that_is_wrong_says_so_on_its_page(staff: Client) -> None:
     response = staff.post("/api/ai-models/generate", {"prompt": "x", "max_tokens": "many"}, **HTML)
     assert response.status_code == 400
