@@ -103,7 +103,7 @@ def _start_simulator(supervisor: Supervisor) -> str:
     keys = register_simulated({name: addresses.base_url(name) for name in ("fireworks", "anthropic", "openai", "gemini")})
     _queue_checks(tuple(key.pk for key in keys))
     down = f"curl {addresses.url('/_sim/personality/fireworks')} -d '{json.dumps({'state': 'down'})}'"
-    return f"A provider simulator answers: nothing here is real, nothing is billed.\nTake a provider down, and up again: {down}"
+    return f'A provider simulator answers: nothing here is real, nothing is billed.\nTake a provider down ("up" brings it back): {down}'
 
 
 def _queue_checks(ids: tuple[int, ...]) -> None:

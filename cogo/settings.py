@@ -145,7 +145,8 @@ def _databases() -> dict[str, Any]:
     url = env.str("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}")
     scheme = urlsplit(url).scheme
     if scheme not in ("sqlite", "postgres", "postgresql", "pgsql"):
-        raise SettingsError(f"DATABASE_URL begins with {scheme or 'nothing'!r}; use sqlite:///path or postgres://user@host:5432/name")
+        trouble = f"begins with {scheme!r}" if scheme else "names no kind of database"
+        raise SettingsError(f"DATABASE_URL {trouble}; use sqlite:///path or postgres://user@host:5432/name")
     try:
         found = dict(env.db_url_config(url))
     except (ValueError, environ.ImproperlyConfigured):

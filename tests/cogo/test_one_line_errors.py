@@ -73,6 +73,7 @@ def test_redis_that_does_not_answer(tmp_path):
 
 def test_an_unknown_kind_of_database(tmp_path):
     assert "use sqlite:///path or postgres://" in serve(tmp_path, DATABASE_URL="mysql://root@localhost/x")
+    assert "DATABASE_URL names no kind of database; use sqlite:///path" in serve(tmp_path, DATABASE_URL="somewhere")
 
 
 @pytest.mark.parametrize("place", ["/dev/null/db.sqlite3", "/proc/db.sqlite3"])
