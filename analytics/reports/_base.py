@@ -58,7 +58,8 @@ class Lines:
 
 
 class Sheet(msgspec.Struct, frozen=True, kw_only=True):
-    """``rows`` have one cell per column and may be read again and again; ``totals`` too, where a total makes sense."""
+    """``rows`` have one cell per column and may be read again and again; ``totals`` too, where a total makes sense. ``empty``: a title
+    and a sentence in the place of a table without rows."""
 
     columns: tuple[Column, ...]
     rows: Iterable[tuple[Any, ...]]
@@ -66,6 +67,7 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
     cards: tuple[Card, ...] = ()
     chart: Chart | None = None
     notes: tuple[str, ...] = ()
+    empty: tuple[str, str] = ("No rows for this choice", "Widen the range or loosen the filters.")
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

@@ -77,6 +77,7 @@ class Forecast:
                 ),
             ),
             chart=_chart(asked, found) if found.period != "day" else None,
+            empty=("No budgets with a period", "A budget by day, week or month is listed here with the moment it will be used up."),
             notes=("The range holds the outcome in about 8 of 10 periods that go on as the last two weeks did.",),
         )
 

@@ -152,7 +152,9 @@ def test_a_baseline_without_a_price_is_unknown(boss: Client) -> None:
 
 
 def test_a_forecast_needs_days_and_says_so(boss: Client) -> None:
-    assert "too little data" in boss.get("/admin/reports/forecast/").content.decode()
+    page = boss.get("/admin/reports/forecast/").content.decode()
+    assert "too little data" in page
+    assert "No budgets with a period" in page
     now = timezone.now()
     for days in range(1, 6):
         factories.request(now - timedelta(days=days), None, None, cost_nusd=10**9)
