@@ -30,8 +30,9 @@ from llm_gateway.stores import vault
 
 from .store_provider_key import place_of
 
+# The schedule's rounds, on the clock.
 EVERY = timedelta(minutes=5)
-# A key checked this shortly ago (by hand, on save) is not checked again by the schedule.
+# A key checked this shortly ago (by hand, on save) is left out of a round, unless it is out of routing and wants to come back.
 RECENT = timedelta(minutes=2)
 CLAIM = timedelta(seconds=90)
 TIMEOUT_S = 15.0
@@ -39,7 +40,7 @@ TIMEOUT_S = 15.0
 KEY_TIMEOUT_S = 40.0
 # Of one round: bounds its time and its connections.
 AT_ONCE = 256
-_JITTER_S = 20.0
+_REFUSED = tuple(state.value for state in KeyState if not state.routable)
 # What says nothing of the key itself.
 _SILENT = (KeyState.UNREACHABLE, KeyState.UNCHECKED)
 # No unbilled call shows the credit: what real requests were told holds for this long against a mere list of models.
@@ -130,7 +131,7 @@ def _claim(keys: Iterable[ProviderKey | int] | None, trigger: str, now: datetime
     if keys is None:
         rows = rows.filter(enabled=True, provider__enabled=True)
         if trigger == "schedule":
-            due = rows.filter(Q(checked_at=None) | Q(checked_at__lte=now - RECENT))
+            due = rows.filter(Q(checked_at=None) | Q(checked_at__lte=now - RECENT) | Q(state__in=_REFUSED))
             rows = due.order_by(F("checked_at").asc(nulls_first=True), "pk")[:AT_ONCE]
     else:
         rows = rows.filter(pk__in=[key if isinstance(key, int) else key.pk for key in keys])
@@ -202,12 +203,17 @@ def _unreachable(failure: Failure) -> KeyVerdict:
 
 def _record(answers: Sequence[tuple[_Job, KeyVerdict, int | None]], trigger: str) -> list[KeyResult]:
     now = timezone.now()
-    due = now + EVERY + timedelta(seconds=random.uniform(0, _JITTER_S))  # noqa: S311  # spreads load, guards nothing
-    return [_store(job, verdict, latency, trigger=trigger, now=now, due=due) for job, verdict, latency in answers]
+    return [_store(job, verdict, latency, trigger=trigger, now=now) for job, verdict, latency in answers]
+
+
+def next_round(now: datetime, state: KeyState) -> datetime:
+    """The round of the schedule that asks about a key again that is in ``state`` and was checked at ``now``."""
+    after = now + (RECENT if state.routable else timedelta(seconds=1))
+    return after + (-(after - datetime.min.replace(tzinfo=after.tzinfo)) % EVERY)
 
 
 @transaction.atomic
-def _store(job: _Job, verdict: KeyVerdict, latency_ms: int | None, *, trigger: str, now: datetime, due: datetime) -> KeyResult:
+def _store(job: _Job, verdict: KeyVerdict, latency_ms: int | None, *, trigger: str, now: datetime) -> KeyResult:
     key = job.key
     before = KeyState(key.state)
     secret = job.secret.reveal()
@@ -220,6 +226,7 @@ def _store(job: _Job, verdict: KeyVerdict, latency_ms: int | None, *, trigger: s
     ):
         state, reason = before, "Requests were refused for want of credit just now; the key itself works and is tried again soon."
     reason, evidence = redact(reason, secret, limit=300), redact(verdict.evidence, secret, limit=600)
+    due = next_round(now, state)
     changes: dict[str, Any] = {"reason": reason, "evidence": evidence, "checked_at": now, "next_check_at": due, "checking_until": None}
     if state is not before:
         changes["state"] = state.value  # not volatile: every worker learns of it

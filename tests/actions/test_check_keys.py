@@ -4,7 +4,7 @@ import asyncio
 import io
 import threading
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -16,7 +16,7 @@ from django.db import connections
 from django.utils import timezone
 
 from llm_gateway.actions import check_keys as module
-from llm_gateway.actions.check_keys import acheck_keys, check_keys
+from llm_gateway.actions.check_keys import acheck_keys, check_keys, next_round
 from llm_gateway.actions.load_catalogue import load_catalogue
 from llm_gateway.actions.store_provider_key import store_keyless, store_provider_key
 from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass
@@ -73,7 +73,7 @@ def test_a_valid_key_is_marked_so_with_its_evidence_and_history(key: ProviderKey
     assert network.calls[0][1]["authorization"] == f"Bearer {SECRET}"
     assert row.checked_at is not None
     assert row.next_check_at is not None
-    assert timedelta(minutes=5) <= row.next_check_at - row.checked_at <= timedelta(minutes=6)
+    assert row.next_check_at == next_round(row.checked_at, KeyState.VALID)
     history = KeyCheck.objects.get()
     assert (history.state, history.trigger) == ("valid", "schedule")
     assert CatalogueVersion.current() > version
@@ -228,6 +228,26 @@ def test_the_schedule_skips_what_is_off_or_was_just_checked(host: Provider, key:
     Provider.objects.update(enabled=False)
     ProviderKey.objects.update(checked_at=None)
     assert check_keys(probe=Network()) == []
+
+
+@pytest.mark.parametrize(
+    ("checked", "state", "again"),
+    [
+        ("10:01:00", KeyState.VALID, "10:05:00"),
+        ("10:03:30", KeyState.VALID, "10:10:00"),
+        ("10:03:30", KeyState.INVALID, "10:05:00"),
+        ("10:05:14", KeyState.OUT_OF_CREDIT, "10:10:00"),
+        ("23:59:30", KeyState.NO_PERMISSION, "00:00:00"),
+    ],
+)
+def test_the_next_check_is_told_as_the_schedule_makes_it(checked: str, state: KeyState, again: str) -> None:
+    assert f"{next_round(datetime.fromisoformat(f'2026-11-22T{checked}+00:00'), state):%H:%M:%S}" == again
+
+
+def test_a_key_refused_just_now_is_asked_about_in_the_next_round(key: ProviderKey) -> None:
+    ProviderKey.objects.filter(pk=key.pk).update(state="invalid", checked_at=timezone.now() - timedelta(seconds=30))
+    (result,) = check_keys(probe=Network())
+    assert (result.before, result.state) == ("invalid", "valid")
 
 
 def test_keys_are_asked_side_by_side(host: Provider) -> None:
