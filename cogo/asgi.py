@@ -11,8 +11,12 @@ from django.core.asgi import get_asgi_application
 django_app = get_asgi_application()
 
 from django.conf import settings
+from django.urls import get_resolver
 
 from cogo.door import Door
 from cogo.static import static_app
+
+# Now, not in the first request: the views and all they import take a third of a second, in which the event loop would stand still.
+get_resolver().url_patterns  # noqa: B018  # reading it imports them
 
 application = Door(django_app, static_app(), settings.COGO)
