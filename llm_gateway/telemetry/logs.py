@@ -43,4 +43,6 @@ def _end(trace: str) -> str:
 
 
 def _plain(value: object) -> bool:
+    if isinstance(value, list):
+        return all(isinstance(one, str | int | float | bool) for one in value)
     return isinstance(value, str | int | float | bool) or value is None

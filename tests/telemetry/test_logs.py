@@ -59,3 +59,12 @@ def test_a_page_that_fails_is_found_by_its_id(caplog: pytest.LogCaptureFixture, 
     line = json.loads(JsonFormatter().format(record))
     assert line["request_id"] == answer["x-request-id"]
     assert line["exception"].endswith("ZeroDivisionError: division by zero")
+
+
+def test_who_blocks_the_loop_stands_in_the_line() -> None:
+    stack = ["engine/run.py:10 run", "wires/slow.py:20 decode"]
+    assert {"blocked_ms": 300, "stack": stack}.items() <= line_of(blocked_ms=300, stack=stack).items()
+
+
+def test_what_is_no_plain_value_is_left_out() -> None:
+    assert {"thing", "things"}.isdisjoint(line_of(thing=object(), things=[object()]))
