@@ -7,6 +7,8 @@ from typing import Any
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
+_EXPLAIN = "admin:llm_gateway_strategy_explain"
+
 
 def _may(permission: str) -> Any:
     return lambda request: request.user.has_perm(permission)
@@ -19,6 +21,12 @@ def _page(title: str, icon: str, model: str, app: str = "llm_gateway") -> dict[s
         "link": reverse_lazy(f"admin:{app}_{model}_changelist"),
         "permission": _may(f"{app}.view_{model}"),
     }
+
+
+def _among_strategies(request: Any) -> bool:
+    """The page that explains has the same beginning and an entry of its own."""
+    path: str = request.path
+    return path.startswith(str(_page("", "", "strategy")["link"])) and path != str(reverse_lazy(_EXPLAIN))
 
 
 def _report(title: str, icon: str, slug: str) -> dict[str, Any]:
@@ -72,11 +80,11 @@ UNFOLD = {
             {
                 "title": "Routing",
                 "items": [
-                    _page("Strategies", "alt_route", "strategy"),
+                    {**_page("Strategies", "alt_route", "strategy"), "active": _among_strategies},
                     {
                         "title": "Explain a request",
                         "icon": "conversion_path",
-                        "link": reverse_lazy("admin:llm_gateway_strategy_explain"),
+                        "link": reverse_lazy(_EXPLAIN),
                         "permission": _may("llm_gateway.view_strategy"),
                     },
                     _page("Models", "neurology", "languagemodel"),

@@ -30,6 +30,16 @@ def test_it_asks_first_and_is_in_the_sidebar(boss: Client) -> None:
     assert reverse("admin:llm_gateway_strategy_explain") in boss.get("/admin/").content.decode()
 
 
+def test_one_entry_of_the_sidebar_is_marked(boss: Client) -> None:
+    for address, marked in (
+        (reverse("admin:llm_gateway_strategy_explain"), "Explain a request"),
+        (reverse("admin:llm_gateway_strategy_changelist"), "Strategies"),
+        (reverse("admin:llm_gateway_strategy_add"), "Strategies"),
+    ):
+        groups = boss.get(address).context["sidebar_navigation"]
+        assert [item["title"] for group in groups for item in group["items"] if item.get("active")] == [marked]
+
+
 def test_candidates_stand_in_order_with_costs_and_reasons(boss: Client) -> None:
     factories.catalogue()
     html = ask(boss, model="auto")
