@@ -57,8 +57,8 @@ SECURITY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "exceptions come as they are",
         "llm_gateway/telemetry/logs.py",
-        'redact(self.formatException(record.exc_info).replace("\\n", " | "), limit=4000)',
-        "self.formatException(record.exc_info)",
+        '_end(redact(self.formatException(record.exc_info)[-LONGEST:].replace("\\n", " | "), limit=LONGEST))',
+        "_end(self.formatException(record.exc_info))",
         (_SECRETS, "-k", "layer_that_fails"),
     ),
     # T10
