@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import Max
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -189,7 +191,9 @@ def _banners(user: Any, now: datetime) -> list[dict[str, str]]:
             {"tone": "info", "icon": "science", "title": text, "text": "Simulated providers are switched on. Costs are made up, too."}
         )
     beat = Heartbeat.objects.filter(name=CLUSTER).first()
-    if (beat is None or beat.at < now - SILENT) and user.has_perm("llm_gateway.view_heartbeat"):
+    # A gateway that was set up a moment ago has a cluster that is about to be heard of.
+    since = beat.at if beat else MigrationRecorder.Migration.objects.aggregate(last=Max("applied"))["last"]
+    if (since is None or since < now - SILENT) and user.has_perm("llm_gateway.view_heartbeat"):
         said = f"It was last heard of at {beat.at:%Y-%m-%d %H:%M} UTC." if beat else "It has not been heard of yet."
         text = f"{said} Keys are not checked and reports read the log directly until it runs again; requests are answered all the same."
         banners.append({"tone": "warn", "icon": "warning", "title": "The task cluster is silent.", "text": text})

@@ -8,7 +8,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cogo.settings")
 
 from django.core.asgi import get_asgi_application
 
-django_app = get_asgi_application()
+from cogo.csp import with_policy
+
+django_app = with_policy(get_asgi_application())
 
 from django.conf import settings
 from django.urls import get_resolver
