@@ -16,6 +16,7 @@ from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, Unsupp
 from llm_gateway.core.events import Done, Event, Frame, replay
 from llm_gateway.core.redact import redact
 from llm_gateway.policies.deadline import Clocks
+from llm_gateway.policies.lengths import UNKNOWN, Lengths
 from llm_gateway.providers import services
 from llm_gateway.providers._base import join_url
 from llm_gateway.wires import Edits, ModelFacts, Wire, counters, embedders, meters, wires
@@ -112,12 +113,13 @@ class Attempt:
 
     __slots__ = (
         "_chunks", "_decoder", "_last_event", "_marked", "_response", "_scope", "_started", "aborted", "body",
-        "bytes_received", "clocks", "first_event_ms", "held", "prepared", "request_sent", "response", "started_at", "status", "tally",
-        "target", "unmarked", "upstream_request_id",
+        "bytes_received", "clocks", "first_event_ms", "held", "lengths", "prepared", "request_sent", "response", "started_at", "status",
+        "tally", "target", "unmarked", "upstream_request_id",
     )  # fmt: skip
 
-    def __init__(self, target: Target, prepared: Prepared, clocks: Clocks, keep_text: bool) -> None:
+    def __init__(self, target: Target, prepared: Prepared, clocks: Clocks, keep_text: bool, lengths: Lengths = UNKNOWN) -> None:
         self.target = target
+        self.lengths = lengths
         self.prepared = prepared
         self.tally = Tally(keep_text)
         self.held: list[Frame] = []

@@ -16,9 +16,11 @@ from urllib.parse import urlsplit
 
 from llm_gateway.core.catalog import Target
 from llm_gateway.core.errors import Failure
+from llm_gateway.core.usage import Usage
 from llm_gateway.policies import breaker as breakers
 from llm_gateway.policies.breaker import Breaker
 from llm_gateway.policies.health import Effect, effect, recovered, tripped
+from llm_gateway.policies.lengths import UNKNOWN, Lengths, learnt
 from llm_gateway.strategies import Stats
 
 WINDOW_S = 900.0
@@ -44,6 +46,7 @@ class DeploymentHealth:
         self._shared: set[Deployment] = set()
         # (estimated tokens of the shortest prompt refused as too long, when)
         self._too_long: dict[Deployment, tuple[int, float]] = {}
+        self._lengths: dict[Deployment, Lengths] = {}
         self._on_effect = on_effect
 
     def admit(self, target: Target) -> str | None:
@@ -205,6 +208,13 @@ class DeploymentHealth:
         """Whether nothing as short as this was refused as too long lately."""
         found = self._too_long.get(target.deployment)
         return found is None or prompt_tokens < found[0] or found[1] <= time.monotonic() - WINDOW_S
+
+    def lengths(self, target: Target) -> Lengths:
+        return self._lengths.get(target.deployment, UNKNOWN)
+
+    def measured(self, target: Target, usage: Usage, chars: int, guessed: int) -> None:
+        """A complete answer as its provider counted it; ``guessed``: our own count of its prompt."""
+        self._lengths[target.deployment] = learnt(self.lengths(target), usage, chars, guessed)
 
     def of(self, targets: Sequence[Target]) -> list[Stats]:
         now = time.monotonic()

@@ -172,6 +172,8 @@ class Pipeline:
             record = run.records[-1]
             target, run.admitted = run.admitted, None
             self.health.succeeded(target, record.latency_ms or 0, record.ttft_ms, record.cost_nusd)
+            if run.call.inbound.kind == "chat" and run.current is not None and (usage := run.current.tally.usage) is not None:
+                self.health.measured(target, usage, run.current.tally.chars, run.plan.prompt_tokens)
         await self.journal.settle(settlement)
         for observer in self.observers:
             observer.finished(settlement)

@@ -249,7 +249,13 @@ class Run:
         if rule in (BillingRule.ESTIMATE, BillingRule.HOLD) and (told is None or told.service_tier is None):
             # Nobody said which tier was at work; the one that was asked for.
             told = msgspec.structs.replace(told or Usage(), service_tier=self.call.inbound.service_tier)
-        usage = final_usage(told, est_prompt_tokens=self.plan.prompt_tokens, text_chars_received=tally.chars, rule=rule)
+        usage = final_usage(
+            told,
+            est_prompt_tokens=round(self.plan.prompt_tokens * attempt.lengths.prompt_factor),
+            text_chars_received=tally.chars,
+            rule=rule,
+            chars_per_token=attempt.lengths.chars_per_token,
+        )
         charged = charge(rule, usage, self.opening.hold_nusd, target.model.rates, datetime.fromtimestamp(self.opening.at, UTC))
         if rule is not BillingRule.VOID:
             if self.served is attempt.target or self.usage is None:

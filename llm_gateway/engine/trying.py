@@ -132,7 +132,7 @@ class Trying:
         """Ready to begin. Raises :class:`UnsupportedParameter`."""
         prepared = prepare(run.call, target, run.ceiling(target), force_stream)
         clocks = clocks_for(target.provider, run.remaining_s, self.defaults, streamed=prepared.streamed)
-        return Attempt(target, prepared, clocks, run.keep_text)
+        return Attempt(target, prepared, clocks, run.keep_text, self.health.lengths(target))
 
     async def _tried(self, run: Run, attempt: Attempt, tries: Tries, again: bool) -> tuple[Attempt, Failure | None]:
         """The attempt that is left, and why it has no content. ``again``: it repeats one, which counts until its answer begins."""

@@ -22,6 +22,8 @@ SHARE = 0.5
 OPEN_S = 10.0
 MAX_OPEN_S = 120.0
 MAX_COOLDOWN_S = 3600.0
+# Where every candidate is out, each may be tried once in so long a time, lest an outage is met with every request.
+PANIC_S = 1.0
 # A probe whose end nobody reported (a crashed or cancelled task) must not keep a deployment out for ever.
 PROBE_LEASE_S = 60.0
 
@@ -67,8 +69,9 @@ def admit(breaker: Breaker, now: float) -> tuple[bool, Breaker]:
 
 
 def panic(breaker: Breaker, now: float) -> tuple[bool, Breaker]:
-    """Every candidate is out: let one request through as a probe whatever the time says, if none is out already."""
-    if _probing(breaker, now):
+    """Every candidate is out: let one request through as a probe before its time, if none is out already and the last one failed
+    :data:`PANIC_S` ago."""
+    if _probing(breaker, now) or (breaker.opened_at is not None and now - breaker.opened_at < PANIC_S):
         return False, breaker
     return True, replace(breaker, state=State.HALF_OPEN if breaker.state is not State.CLOSED else State.CLOSED, probe_at=now)
 

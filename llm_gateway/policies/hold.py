@@ -5,6 +5,7 @@ Every amount is integer nano-USD. ``None`` means unpriced, never free.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -183,7 +184,9 @@ def orphan_billing(request_sent: bool) -> BillingRule:
     return BillingRule.HOLD if request_sent else BillingRule.VOID
 
 
-def final_usage(reported: Usage | None, *, est_prompt_tokens: int, text_chars_received: int, rule: BillingRule) -> Usage:
+def final_usage(
+    reported: Usage | None, *, est_prompt_tokens: int, text_chars_received: int, rule: BillingRule, chars_per_token: float = CHARS_PER_TOKEN
+) -> Usage:
     """The usage to keep. A provider's explicit 0 stays 0; what it left out is estimated, which marks the whole as estimated.
 
     Under ``ESTIMATE`` the provider's output count is only a lower bound (Anthropic opens a stream with 1), so the longer of both counts.
@@ -194,7 +197,7 @@ def final_usage(reported: Usage | None, *, est_prompt_tokens: int, text_chars_re
     changes: dict[str, int] = {}
     if all(getattr(usage, name) is None for name in PROMPT):
         changes["input_tokens"] = max(0, est_prompt_tokens)
-    received = text_tokens(text_chars_received)
+    received = text_tokens(text_chars_received, chars_per_token)
     media = (usage.audio_output_tokens or 0) + (usage.image_output_tokens or 0)
     if usage.output_tokens is None and usage.audio_output_tokens is None and usage.image_output_tokens is None:
         changes["output_tokens"] = received
@@ -205,9 +208,9 @@ def final_usage(reported: Usage | None, *, est_prompt_tokens: int, text_chars_re
     return usage
 
 
-def text_tokens(chars: int) -> int:
-    """Tokens of text that arrived: nothing for nothing, else a token for every three characters, rounded up."""
-    return -(-max(chars, 0) // CHARS_PER_TOKEN)
+def text_tokens(chars: int, chars_per_token: float = CHARS_PER_TOKEN) -> int:
+    """Tokens of text that arrived: nothing for nothing, else rounded up."""
+    return math.ceil(max(chars, 0) / chars_per_token)
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):

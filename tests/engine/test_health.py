@@ -83,6 +83,8 @@ def test_what_opens_a_breaker_is_told_once_and_so_is_its_early_end(target: Targe
         health.failed(again(target), DOWN)
     assert [what for what in told if what[0] == "trip"] == [("trip", "kept failing: connect_refused")]
     probe = again(target)
+    assert not health.panic(probe), "too soon after the last failure"
+    health._breakers[target.deployment] = msgspec.structs.replace(health._breakers[target.deployment], opened_at=0.0)
     assert health.panic(probe)
     health.succeeded(probe, 10, None, None)
     assert told[-1][0] == "recover"
@@ -93,6 +95,7 @@ def test_what_another_worker_found_is_restored_and_cleared(target: Target) -> No
     key = target.deployment
     health.restore([(key, "tripped", "kept failing: reset", OPEN_S)])
     assert "kept failing: reset" in str(health.admit(again(target)))
+    health._breakers[key] = msgspec.structs.replace(health._breakers[key], opened_at=0.0)
     assert health.panic(again(target)), "a passing fault, as if it were this worker's"
     health.restore([])
     assert health.admit(again(target)) is None

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from llm_gateway.policies.breaker import OPEN_S, Breaker, State
+from llm_gateway.policies.breaker import OPEN_S, PANIC_S, Breaker, State
 from tests.support.gateway import GatewayServer
 from tests.support.speaking import Answer, Speaker
 
@@ -76,6 +76,7 @@ def test_an_open_breaker_is_shown_and_survives_a_restart(gateway: GatewayServer)
     found = breaker(gateway, "refused", "gone")
     assert found.state is State.OPEN
     assert 0 < found.until - time.monotonic() <= OPEN_S
+    time.sleep(PANIC_S)
     # Another worker's finding is a breaker here, too: all candidates out by passing faults still let one request through.
     assert gateway.ask("openai_chat", "refused/gone").code == "upstream_unreachable"
     DeploymentHealth.objects.all().delete()
@@ -91,6 +92,8 @@ def test_a_breaker_that_closes_early_takes_its_row_along(gateway: GatewayServer)
         gateway.ask("openai_chat", "chat/back")
     gateway.settle()
     assert DeploymentHealth.objects.get().state == "tripped"
+    assert gateway.ask("openai_chat", "chat/back").code == "no_healthy_deployment"
+    time.sleep(PANIC_S)
     assert gateway.ask("openai_chat", "chat/back").status == 200
     gateway.settle()
     assert not DeploymentHealth.objects.exists()
@@ -140,7 +143,7 @@ def test_p21_when_all_candidates_cool_the_answer_is_fast_and_says_when(gateway: 
 
 
 def test_p21_soft_ejections_of_all_let_one_request_at_a_time_through(gateway: GatewayServer) -> None:
-    opened(gateway, "chat", "soft")
+    opened(gateway, "chat", "soft", opened_at=time.monotonic() - PANIC_S)
     gateway.program("chat/soft", "slow:400")
     since = gateway.mark
     answers = ask_many(gateway, "chat/soft", 20)

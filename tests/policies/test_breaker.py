@@ -114,6 +114,16 @@ def test_panic_lets_one_through_at_a_time() -> None:
     assert b.success(value, 3).state is State.CLOSED
 
 
+def test_in_a_panic_an_outage_is_met_once_a_second() -> None:
+    value, sent = failing([0] * 5), 0
+    for tick in range(100):
+        allowed, value = b.panic(value, tick / 10)
+        if allowed:
+            sent += 1
+            value = b.failure(value, tick / 10)
+    assert sent == 9
+
+
 def test_consecutive_failures_go_on_counting_over_an_opening() -> None:
     value = failing([0, 1, 2])
     assert value.consecutive == 3
