@@ -9,8 +9,6 @@ from collections import deque
 from llm_gateway.core.errors import Overloaded
 from llm_gateway.policies import admission
 
-MEASURE_S = 0.1
-
 
 class Places:
     """Every :meth:`take` that returns is followed by one :meth:`leave`. ``inside``: places that are taken, those included that were handed
@@ -42,8 +40,8 @@ class Places:
         lags: deque[float] = deque(maxlen=admission.LOOKS)
         while True:
             before = loop.time()
-            await asyncio.sleep(MEASURE_S)
-            lags.append(loop.time() - before - MEASURE_S)
+            await asyncio.sleep(admission.LOOK_EVERY_S)
+            lags.append(loop.time() - before - admission.LOOK_EVERY_S)
             self._limit = admission.adjusted(self._limit, lags, self.inside, self._most)
             self._hand_over()
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-LAG_S = 0.1
+# A request takes the loop's turn about ten times, so ten times this is what its answer is late.
+LAG_S = 0.05
 # One late look is a hiccup (a collection, a busy neighbour); all of the last ones late is load.
-LOOKS = 3
+LOOK_EVERY_S = 0.05
+LOOKS = 4
 DECREASE = 0.8
 FLOOR = 32
 # Somebody who waits is told within 100 ms (reliability.md R6).
@@ -34,7 +36,7 @@ def adjusted(limit: float, lags_s: Sequence[float], inside: int, most: int) -> f
     floor = float(min(FLOOR, most))
     if len(lags_s) >= LOOKS and min(lags_s) > LAG_S:
         return max(floor, min(limit, float(max(inside, 1))) * DECREASE)
-    return min(float(most), limit + max(1.0, 0.05 * limit))
+    return min(float(most), limit + max(0.5, 0.02 * limit))
 
 
 def retry_after_s(draw: float) -> float:

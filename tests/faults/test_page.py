@@ -11,7 +11,7 @@ from tests.faults.table import B1, B2
 from tests.reliability.scoreboard import BEGIN, END, HEAD, PARTS, written
 
 TESTS = Path(__file__).resolve().parents[1]
-FIGURES = ("C4", "C5", "C6", "C7", "C10", "C13", "C14", "C15")
+FIGURES = ("C4", "C5", "C6", "C7", "C9", "C10", "C13", "C14", "C15")
 
 
 def test_the_fault_table_of_the_page_is_that_of_the_tests() -> None:

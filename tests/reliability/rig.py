@@ -17,6 +17,7 @@ import aiohttp
 import httpx
 
 from llm_gateway.simulator.server import Simulator
+from tests.reliability.knocking import Lines
 from tests.support.process import Process
 from tests.support.rows import Rows
 from tests.support.speaking import auth, request
@@ -96,9 +97,12 @@ def share(values: Sequence[float], part: float) -> float:
 
 @dataclass
 class Heard:
+    """``late_ms``: how much later than planned the caller itself was in sending."""
+
     status: int
     ms: float
     retry_after: bool = False
+    late_ms: float = 0.0
 
 
 def call(model: str, key: str, *, stream: bool = False) -> tuple[str, dict[str, Any], dict[str, str]]:
@@ -106,53 +110,52 @@ def call(model: str, key: str, *, stream: bool = False) -> tuple[str, dict[str, 
     return path, body, auth("openai_chat", key)
 
 
-async def steadily(
-    base: str, what: Callable[[int], tuple[str, dict[str, Any], dict[str, str]]], rate: float, seconds: float
-) -> list[Heard]:
+Asks = Callable[[int], tuple[str, dict[str, Any], dict[str, str]]]
+
+
+async def steadily(port: int, what: Asks, rate: float, seconds: float) -> list[Heard]:
     """Open loop: a request each 1/rate seconds, however long the answers take."""
     heard: list[Heard] = []
-    connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(base, connector=connector, timeout=aiohttp.ClientTimeout(total=10)) as session:
+    lines = Lines(port)
+    loop = asyncio.get_running_loop()
+    start = loop.time()
 
-        async def one(number: int) -> None:
-            heard.append(await _one(session, *what(number)))
+    async def one(number: int) -> None:
+        late_ms = (loop.time() - start - number / rate) * 1000
+        heard.append(await _one(lines, *what(number), late_ms=late_ms))
 
-        async with asyncio.TaskGroup() as group:
-            start = asyncio.get_running_loop().time()
-            for number in range(int(rate * seconds)):
-                await asyncio.sleep(max(0.0, start + number / rate - asyncio.get_running_loop().time()))
-                group.create_task(one(number))
+    async with asyncio.TaskGroup() as group:
+        for number in range(int(rate * seconds)):
+            await asyncio.sleep(max(0.0, start + number / rate - loop.time()))
+            group.create_task(one(number))
+    lines.close()
     return heard
 
 
-async def closely(base: str, what: Callable[[int], tuple[str, dict[str, Any], dict[str, str]]], number: int, at_once: int) -> list[Heard]:
+async def closely(port: int, what: Asks, number: int, at_once: int) -> list[Heard]:
     """Closed loop: the next request follows an answer, ``at_once`` of them side by side."""
     heard: list[Heard] = []
     turns = iter(range(number))
-    async with aiohttp.ClientSession(base, timeout=aiohttp.ClientTimeout(total=30)) as session:
+    lines = Lines(port)
 
-        async def caller() -> None:
-            heard.extend([await _one(session, *what(turn)) for turn in turns])
+    async def caller() -> None:
+        heard.extend([await _one(lines, *what(turn)) for turn in turns])
 
-        await asyncio.gather(*(caller() for _ in range(at_once)))
+    await asyncio.gather(*(caller() for _ in range(at_once)))
+    lines.close()
     return heard
 
 
-async def _one(session: aiohttp.ClientSession, path: str, body: dict[str, Any], headers: dict[str, str]) -> Heard:
+async def _one(lines: Lines, path: str, body: dict[str, Any], headers: dict[str, str], late_ms: float = 0.0) -> Heard:
     began = time.perf_counter()
-    try:
-        async with session.post(path, json=body, headers=headers) as answer:
-            await answer.read()
-            status, told = answer.status, "retry-after" in answer.headers
-    except (aiohttp.ClientError, TimeoutError):
-        status, told = 0, False
-    return Heard(status, (time.perf_counter() - began) * 1000, told)
+    status, head = await lines.ask(path, body, headers, 30)
+    return Heard(status, (time.perf_counter() - began) * 1000, b"\r\nretry-after:" in head, late_ms)
 
 
-async def liveness(base: str, seconds: float) -> list[float]:
+async def liveness(port: int, seconds: float) -> list[float]:
     """How long ``/healthz`` takes, ten times a second."""
     took = []
-    async with aiohttp.ClientSession(base) as session:
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             began = time.perf_counter()

@@ -61,7 +61,7 @@ def availability(bench: Bench) -> Iterator[Line]:
         faults = [*FAULTS, *ONLY_WHOLE]
         bench.simulator.control(f"personality/{slug}", state="flaky", p=p, faults=faults, latency_ms=0, chunk_ms=0)
     with bench.gateway() as process:
-        heard = asyncio.run(closely(f"http://127.0.0.1:{process.port}", lambda _: call(name, bench.rows.key), number, 8))
+        heard = asyncio.run(closely(process.port, lambda _: call(name, bench.rows.key), number, 8))
     bench.simulator.control("reset")
     Provider.objects.filter(slug__in=CANDIDATES).update(ignore_health=False)
     rows = RequestLog.objects.filter(asked_model=name)
@@ -90,9 +90,8 @@ def failover(bench: Bench) -> Iterator[Line]:
     names = [alias(bench, "plain", ("chat", "steady")), alias(bench, "dead", ("always-refused", "x"), ("chat", "steady"))]
     names.append(alias(bench, "opened", ("refused", "x"), ("chat", "steady")))
     with bench.gateway() as process:
-        base = f"http://127.0.0.1:{process.port}"
-        asyncio.run(steadily(base, lambda n: call(names[n % 3], rows.key), 30, 2))
-        heard = asyncio.run(steadily(base, lambda n: call(names[n % 3], rows.key), 45, 20))
+        asyncio.run(steadily(process.port, lambda n: call(names[n % 3], rows.key), 30, 2))
+        heard = asyncio.run(steadily(process.port, lambda n: call(names[n % 3], rows.key), 45, 20))
     by_name = [[one.ms for one in heard[start::3] if one.status == 200] for start in range(3)]
     plain, dead, opened = ((share(one, 0.5), share(one, 0.99)) for one in by_name)
     good = sum(one.status == 200 for one in heard)
@@ -117,11 +116,10 @@ def silent(bench: Bench) -> Iterator[Line]:
 
     name = alias(bench, "mute", ("hasty-chat", "fault:silent"), ("chat", "steady"))
     with bench.gateway() as process:
-        base = f"http://127.0.0.1:{process.port}"
-        asyncio.run(steadily(base, lambda _: call("chat/warm", bench.rows.key), 10, 1))
+        asyncio.run(steadily(process.port, lambda _: call("chat/warm", bench.rows.key), 10, 1))
         heard: list[Heard] = []
         for _ in range(25):
-            heard += asyncio.run(steadily(base, lambda _: call(name, bench.rows.key), 100, 0.01))
+            heard += asyncio.run(steadily(process.port, lambda _: call(name, bench.rows.key), 100, 0.01))
     slow = [one.ms for one in heard if one.ms >= HASTY_MS["first_event"]]
     fast = [one.ms for one in heard if one.ms < HASTY_MS["first_event"]]
     added = max(slow) - HASTY_MS["first_event"]
@@ -141,9 +139,8 @@ def amplification(bench: Bench) -> Iterator[Line]:
 
     name = alias(bench, "outage", ("chat", "fault:status:500"), ("chat2", "fault:status:500"))
     with bench.gateway() as process:
-        base = f"http://127.0.0.1:{process.port}"
         bench.simulator.forget()
-        heard = asyncio.run(steadily(base, lambda _: call(name, bench.rows.key), 20, 14))
+        heard = asyncio.run(steadily(process.port, lambda _: call(name, bench.rows.key), 20, 14))
         entries = [one["mono"] for one in bench.simulator.journal()]
         late = sum(one > entries[0] + 10 for one in entries) if entries else 0
         yield (
@@ -178,6 +175,40 @@ def amplification(bench: Bench) -> Iterator[Line]:
     )
 
 
+def neighbours(bench: Bench) -> Iterator[Line]:
+    """C9: one caller's requests alone, then beside another's of which 3 in 10 fail, and 20 readers that do not read."""
+    from tests.reliability.rig import alias, call, share, steadily
+    from tests.reliability.test_availability import FAULTS
+    from tests.support.raw import connected, generation
+
+    clean, noisy = alias(bench, "clean", ("chat", "steady")), alias(bench, "noisy", ("gemini", "steady"), ("openai", "steady"))
+    other = bench.rows.issue("noisy neighbour")
+    for slug in ("gemini", "openai"):
+        bench.simulator.control(f"personality/{slug}", state="flaky", p=0.3, faults=list(FAULTS), latency_ms=0, chunk_ms=0)
+    with bench.gateway() as process, ExitStack() as stack:
+        port = process.port
+
+        async def beside() -> tuple[list[Heard], list[Heard]]:
+            return await asyncio.gather(
+                steadily(port, lambda _: call(clean, bench.rows.key), 20, 10), steadily(port, lambda _: call(noisy, other), 20, 10)
+            )
+
+        asyncio.run(steadily(port, lambda _: call(clean, bench.rows.key), 20, 2))
+        alone = asyncio.run(steadily(port, lambda _: call(clean, bench.rows.key), 40, 10))
+        hanging = generation("openai_chat", other, "chat/fault:hugebody:8", stream=True)
+        for _ in range(20):
+            stack.enter_context(connected(port, hanging, receive_buffer=4096))
+        heard, _ = asyncio.run(beside())
+    bench.simulator.control("reset")
+    before, after = (share([one.ms for one in part if one.status == 200], 0.99) for part in (alone, heard))
+    yield (
+        "C9 a healthy caller beside a faulty one",
+        "p99 ≤ 1.5×",
+        f"p99 {before:.1f} ms alone, {after:.1f} ms beside it ({after / before:.1f}×)",
+        f"{sum(one.status == 200 for one in heard)}/{len(heard)} answered, the same load in both",
+    )
+
+
 def overload(bench: Bench) -> Iterator[Line]:
     """C10: 50 to 900 requests a second at one worker, from a generator that shares its cores."""
     from tests.reliability.rig import call, liveness, share, steadily
@@ -185,13 +216,12 @@ def overload(bench: Bench) -> Iterator[Line]:
     best = 0.0
     calm_p99 = 0.0
     with bench.gateway() as process:
-        base = f"http://127.0.0.1:{process.port}"
-        asyncio.run(steadily(base, lambda _: call("chat/fault:slow:20", bench.rows.key), 20, 2))
+        asyncio.run(steadily(process.port, lambda _: call("chat/fault:slow:20", bench.rows.key), 20, 2))
         for rate in (50, 150, 300, 600, 900):
 
-            async def both(rate: int = rate) -> tuple[list[Heard], list[float]]:
+            async def both(port: int = process.port, rate: int = rate) -> tuple[list[Heard], list[float]]:
                 return await asyncio.gather(
-                    steadily(base, lambda _: call("chat/fault:slow:20", bench.rows.key), rate, 8), liveness(base, 8)
+                    steadily(port, lambda _: call("chat/fault:slow:20", bench.rows.key), rate, 8), liveness(port, 8)
                 )
 
             began = time.monotonic()
@@ -210,7 +240,8 @@ def overload(bench: Bench) -> Iterator[Line]:
                 "goodput ≥ 90 % of peak, p99 ≤ 2× calm, 503 ≤ 100 ms p99, liveness p95 < 500 ms",
                 f"{goodput:.0f}/s ({goodput / best:.0%} of peak), p50 {share(good, 0.5):.0f}, p99 {share(good, 0.99):.0f} ms "
                 f"({share(good, 0.99) / calm_p99:.1f}× calm)",
-                f"{refused}, {rest} other, liveness p95 {share(alive, 0.95):.0f} ms",
+                f"{refused}, {rest} other, liveness p95 {share(alive, 0.95):.0f} ms; "
+                f"the callers themselves late by {share([one.late_ms for one in heard], 0.99):.0f} ms p99",
             )
 
 
@@ -316,7 +347,7 @@ def drain(bench: Bench) -> Iterator[Line]:
 
 
 PARTS: dict[str, Callable[..., Iterator[Line]]] = {
-    part.__name__: part for part in (availability, failover, silent, amplification, overload, fidelity, cancel, drain)
+    part.__name__: part for part in (availability, failover, silent, amplification, neighbours, overload, fidelity, cancel, drain)
 }
 
 
