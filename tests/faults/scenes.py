@@ -71,6 +71,12 @@ PROCESS = (
     Scene("P2", "SIGTERM with streams", "they finish or end with `server_shutting_down`; settled; exit 0", f"{_DRAIN}::test_streams_end"),
     Scene("P3", "a second signal", "streams end at once, with the event", f"{_DRAIN}::test_a_second_signal"),
     Scene("P4", "SIGKILL", "rows become `orphaned`, holds are resolved", f"{_LEASES}::test_a_start_reaps"),
+    Scene(
+        "P6",
+        "database away at the start",
+        "the process lives, 503 `store_unavailable`, `/readyz` red",
+        "door/test_without_database.py::test_a_process",
+    ),
     Scene("P7", "database away", "503 `store_unavailable`; nothing is sent", f"{_OUTAGES}::test_nothing_is_opened"),
     Scene(
         "P8",

@@ -13,17 +13,18 @@ import httpx
 
 
 class Process:
-    """``python -m cogo.web`` over the test database."""
+    """``python -m cogo.web`` over the test database, or over ``url``; returns once ``/readyz`` says ``ready``."""
 
-    def __init__(self, drain_s: int = 1) -> None:
+    def __init__(self, drain_s: int = 1, *, url: str = "", ready: int = 200) -> None:
         from django.db import connection
 
         name = connection.settings_dict["NAME"]
-        url = f"sqlite:///{name}" if connection.vendor == "sqlite" else os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{name}"
+        ours = f"sqlite:///{name}" if connection.vendor == "sqlite" else os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{name}"
+        self._wanted = ready
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         fd = self._socket.fileno()
-        environment = {**os.environ, "DATABASE_URL": url, "COGO_DRAIN_S": str(drain_s), "DJANGO_SETTINGS_MODULE": "cogo.settings"}
+        environment = {**os.environ, "DATABASE_URL": url or ours, "COGO_DRAIN_S": str(drain_s), "DJANGO_SETTINGS_MODULE": "cogo.settings"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "cogo.web", "--fd", str(fd)], pass_fds=(fd,), env=environment, stderr=subprocess.PIPE, text=True
         )
@@ -36,7 +37,7 @@ class Process:
 
     def _ready(self) -> bool:
         try:
-            return httpx.get(f"http://127.0.0.1:{self.port}/readyz", trust_env=False).status_code == 200
+            return httpx.get(f"http://127.0.0.1:{self.port}/readyz", trust_env=False).status_code == self._wanted
         except httpx.HTTPError:
             return False
 
