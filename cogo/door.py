@@ -26,6 +26,7 @@ from llm_gateway.core.errors import (
     InternalError,
     MethodNotAllowed,
     NotFound,
+    Overloaded,
     ShuttingDown,
     Unauthenticated,
 )
@@ -49,6 +50,8 @@ GENERATING = ("generate", "analyze", "test")
 WRITE_STALL_S = 60.0
 # Who brings no client key is nobody until Django has looked at the session: forms are small.
 MOST_FORM_BYTES = 4 << 20
+# A body of a refused request that may come and be thrown away.
+SMALL_BYTES = 64 << 10
 # How long a caller has for taking its last event when the gateway shuts down.
 LAST_WORDS_S = 0.5
 
@@ -165,8 +168,8 @@ class Door:
             await self._enter()
         except GatewayError as error:
             status, body = dialect.encode_error(error, request_id(call_id))
-            # What a refused caller still sends is not read.
-            await _reply(send, HttpReply(status=status, headers=error_headers(error, call_id), body=body), close=method == "POST")
+            close = method == "POST" and not _stays(error, headers)
+            await _reply(send, HttpReply(status=status, headers=error_headers(error, call_id), body=body), close=close)
             return
         reader = Body(receive, self._cap, self._body_s, headers.get("content-length", ""))
         self._readers.add(reader)
@@ -263,7 +266,7 @@ class Door:
             if native:
                 await self._enter()
         except GatewayError as error:
-            await _reply(send, _native_error(error, call_id), close=True)
+            await _reply(send, _native_error(error, call_id), close=not _stays(error, headers))
             return
         reader = Body(receive, cap, self._body_s, headers.get("content-length", ""))
         self._readers.add(reader)
@@ -316,6 +319,13 @@ def _presented(headers: Mapping[str, str]) -> str:
     if not found:
         raise Unauthenticated("No client key was sent; put it into the header “Authorization: Bearer …”, x-api-key or x-goog-api-key.")
     return found.strip()
+
+
+def _stays(error: GatewayError, headers: Mapping[str, str]) -> bool:
+    """Whether a refused caller keeps its connection. What it still sends is not read, so nobody does who sends much; but to whom we say
+    that we are full, a new connection for the next try would cost us more than the refusal."""
+    length = headers.get("content-length", "")
+    return type(error) is Overloaded and length.isdigit() and int(length) <= SMALL_BYTES
 
 
 def _dialect_of(path: str, headers: Mapping[str, str]) -> str:

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 # A request takes the loop's turn about ten times, so ten times this is what its answer is late.
-LAG_S = 0.05
-# One late look is a hiccup (a collection, a busy neighbour); all of the last ones late is load.
+LAG_S = 0.025
+# One late look is a hiccup (a collection, a busy neighbour), so the latest of the last ones does not count; the others' mean is load. Under
+# load the loop goes through its work in bursts, after which it is in time once, so the least of them would say nothing.
 LOOK_EVERY_S = 0.05
 LOOKS = 4
 DECREASE = 0.8
@@ -34,7 +35,7 @@ def adjusted(limit: float, lags_s: Sequence[float], inside: int, most: int) -> f
     """The limit after another look at the loop's lag, given the latest of them: lower while it stays late, higher again otherwise.
     Between :data:`FLOOR` and ``most``."""
     floor = float(min(FLOOR, most))
-    if len(lags_s) >= LOOKS and min(lags_s) > LAG_S:
+    if len(lags_s) >= LOOKS and sum(sorted(lags_s)[:-1]) > LAG_S * (len(lags_s) - 1):
         return max(floor, min(limit, float(max(inside, 1))) * DECREASE)
     return min(float(most), limit + max(0.5, 0.02 * limit))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -9,6 +10,7 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
+from cogo.door import SMALL_BYTES
 from llm_gateway.policies import admission
 from tests.support.gateway import GatewayServer
 from tests.support.raw import connected, generation, status_of, until
@@ -38,6 +40,44 @@ def test_c22_a_full_gateway_says_so_at_once(gateway: GatewayServer, dialect: str
     assert took < 0.5
     gateway.quiet()
     assert gateway.ask(dialect, "chat/x").status == 200
+
+
+def answered(peer: socket.socket) -> bytes:
+    """One whole answer of a connection that stays."""
+    got = until(peer, b"\r\n\r\n")
+    head, _, body = got.partition(b"\r\n\r\n")
+    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+    while len(body) < length:
+        body += peer.recv(65536)
+    return head
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_who_finds_it_full_keeps_the_connection_for_the_next_try(gateway: GatewayServer, dialect: str) -> None:
+    since = gateway.mark
+    data = generation(dialect, gateway.rows.key, "chat/x")
+    with connected(gateway.port) as peer:
+        with ExitStack() as stack:
+            for _ in range(MOST):
+                stack.enter_context(connected(gateway.port, generation("openai_chat", gateway.rows.key, "chat/fault:silent", stream=True)))
+            while gateway.mark < since + MOST:
+                time.sleep(0.01)
+            for _ in range(3):
+                # The body's end comes after the answer to its head.
+                peer.sendall(data[:-5])
+                assert status_of(answered(peer)) in (503, 529)
+                peer.sendall(data[-5:])
+        gateway.quiet()
+        peer.sendall(data)
+        assert status_of(answered(peer)) == 200
+    gateway.quiet()
+    large = generation(dialect, gateway.rows.key, "chat/x", prompt="x" * SMALL_BYTES)
+    gateway.door.places.inside += 10 * MOST
+    try:
+        with connected(gateway.port, large) as peer:
+            assert b"connection: close" in until(peer, b"\r\n\r\n").lower()
+    finally:
+        gateway.door.places.inside -= 10 * MOST
 
 
 def test_more_callers_than_places_get_200_or_503_and_nothing_else(gateway: GatewayServer) -> None:
@@ -133,19 +173,20 @@ class TestPolicy:
             steps += 1
         assert steps < 25
         while limit < 512:
-            limit = admission.adjusted(limit, (0.5, 0.0, 0.5, 0.5), 0, 512)
+            limit = admission.adjusted(limit, (0.5, 0.01, 0.0, 0.03), 0, 512)
             steps += 1
         assert limit == 512.0
         assert 60 < steps < 300
 
     def test_a_late_loop_counts_from_what_is_inside(self) -> None:
         assert admission.adjusted(512, LATE, 100, 512) == 80.0
+        assert admission.adjusted(512, (0.12, 0.05, 0.0, 0.22), 300, 512) == 240.0, "bursts with a look in time between them"
         assert admission.adjusted(32, LATE, 0, 512) == admission.FLOOR
         assert admission.adjusted(4, LATE, 9, 4) == 4.0
 
     def test_a_hiccup_is_no_load(self) -> None:
         assert admission.adjusted(512, (9.0,), 500, 512) == 512
-        assert admission.adjusted(512, (9.0, 0.01, 9.0, 9.0), 500, 512) == 512
+        assert admission.adjusted(512, (0.01, 0.01, 9.0, 0.01), 500, 512) == 512
 
     def test_a_wait_is_one_to_four_seconds(self) -> None:
         assert (admission.retry_after_s(0), admission.retry_after_s(0.999)) == (1.0, pytest.approx(4.0, abs=0.01))
