@@ -139,7 +139,7 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "llm_gateway/wires/_openai/usage.py",
         "        input_tokens=less(prompt, cached, written, audio_in, image_in),",
         "        input_tokens=prompt,",
-        ("tests/money/test_recorded_bills.py",),
+        ("tests/wires/test_openai_quirks.py",),
     ),
     (
         "a rerate edits the past",
