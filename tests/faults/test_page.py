@@ -8,7 +8,8 @@ from pathlib import Path
 from tests.faults.document import page, render
 from tests.faults.scenes import CALLERS, PROCESS, SCENES
 from tests.faults.table import B1, B2
-from tests.reliability.scoreboard import BEGIN, END, HEAD, PARTS, written
+from tests.reliability.figures import BEGIN, END, HEAD, written
+from tests.reliability.scoreboard import PARTS
 
 TESTS = Path(__file__).resolve().parents[1]
 FIGURES = ("C4", "C5", "C6", "C7", "C9", "C10", "C13", "C14", "C15")
