@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 # A request takes the loop's turn about ten times, so ten times this is what its answer is late.
-LAG_S = 0.025
+LAG_S = 0.04
 # One late look is a hiccup (a collection, a busy neighbour), so the latest of the last ones does not count; the others' mean is load. Under
 # load the loop goes through its work in bursts, after which it is in time once, so the least of them would say nothing.
 LOOK_EVERY_S = 0.05
