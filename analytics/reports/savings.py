@@ -39,7 +39,10 @@ class Savings:
 
     def build(self, asked: Asked) -> Sheet:
         baseline = asked.option or next((name for name, _ in self.options()), "")
-        cells, would = _compared(asked, rates_of(baseline))
+        rates = rates_of(baseline)
+        cells, would = _compared(asked, rates)
+        # By day, as most ask for it, the chart is of the same figures.
+        daily = (cells, would) if tuple(asked.group_by) == ("day",) else _compared(msgspec.structs.replace(asked, group_by=("day",)), rates)
         names = Names(asked.group_by, cells)
         ordered = sorted(cells, key=lambda key: _order(asked.group_by, key, cells[key]))
         total, comparable = Measures(), Measures()
@@ -60,7 +63,7 @@ class Savings:
                 Card(f"On {baseline or 'no model'}", "unknown" if whole is None else money(whole), "the same tokens"),
                 Card("Saved", "unknown" if share is None else f"{share:.0%}", _amount(saved), "good" if share and share > 0 else ""),
             ),
-            chart=_chart(asked, baseline),
+            chart=_chart(asked, baseline, *daily),
             notes=(*_notes(total, len(would) - len(known)), *_NOTES),
         )
 
@@ -163,9 +166,7 @@ def _order(groups: tuple[str, ...], key: Key, cell: Measures) -> tuple[Any, ...]
     return (*days, -(cell.total_nusd or 0), tuple(map(str, key)))
 
 
-def _chart(asked: Asked, baseline: str) -> Chart:
-    by_day = msgspec.structs.replace(asked, group_by=("day",))
-    cells, would = _compared(by_day, rates_of(baseline))
+def _chart(asked: Asked, baseline: str, cells: dict[Key, Measures], would: dict[Key, int | None]) -> Chart:
     days = asked.days
     return Chart(
         title="Paid and baseline per day",
