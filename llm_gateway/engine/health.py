@@ -25,6 +25,7 @@ from llm_gateway.strategies import Stats
 
 WINDOW_S = 900.0
 MAX_SAMPLES = 200
+MAX_DEPLOYMENTS = 4096
 
 Deployment = tuple[int, str]
 OnEffect = Callable[[Target, Effect, Failure | None], None]
@@ -214,6 +215,8 @@ class DeploymentHealth:
 
     def measured(self, target: Target, usage: Usage, chars: int, guessed: int) -> None:
         """A complete answer as its provider counted it; ``guessed``: our own count of its prompt."""
+        if target.deployment not in self._lengths:
+            _make_room(self._lengths)
         self._lengths[target.deployment] = learnt(self.lengths(target), usage, chars, guessed)
 
     def of(self, targets: Sequence[Target]) -> list[Stats]:
@@ -268,6 +271,7 @@ class DeploymentHealth:
     def _sample(self, key: Deployment, now: float, ok: bool, latency: float | None, ttft: float | None, cost: int | None) -> None:
         samples = self._samples.get(key)
         if samples is None:
+            _make_room(self._samples)
             samples = self._samples[key] = deque(maxlen=MAX_SAMPLES)
         samples.append((now, ok, latency, ttft, cost))
 
@@ -287,6 +291,12 @@ class DeploymentHealth:
             ttft_ms=ttfts[len(ttfts) // 2] if ttfts else None,
             cost_nusd=sum(costs) / len(costs) if costs else None,
         )
+
+
+def _make_room(table: dict[Deployment, Any]) -> None:
+    """For one more: callers may name any model of a provider that takes all names, so the oldest is forgotten."""
+    if len(table) >= MAX_DEPLOYMENTS:
+        del table[next(iter(table))]
 
 
 def _host(target: Target) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from llm_gateway.core.catalog import Target
 from llm_gateway.core.errors import Failure, FailureClass
+from llm_gateway.core.usage import Usage
 from llm_gateway.engine.health import DeploymentHealth
 from llm_gateway.policies.breaker import OPEN_S, Breaker, State
 from tests.engine.fakes import FakeCatalog
@@ -99,3 +100,14 @@ def test_what_another_worker_found_is_restored_and_cleared(target: Target) -> No
     assert health.panic(again(target)), "a passing fault, as if it were this worker's"
     health.restore([])
     assert health.admit(again(target)) is None
+
+
+def test_what_is_remembered_of_names_that_callers_make_up_has_an_end(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llm_gateway.engine.health.MAX_DEPLOYMENTS", 10)
+    health = DeploymentHealth()
+    for number in range(30):
+        made_up = msgspec.structs.replace(target, upstream_id=f"m{number}")
+        health.succeeded(made_up, 10, None, None)
+        health.measured(made_up, Usage(input_tokens=100, output_tokens=100), 400, 90)
+    assert len(health._samples) == len(health._lengths) == 10
+    assert health.of([made_up])[0].requests == 1
