@@ -93,6 +93,15 @@ class ClientKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untype
         return {"type": "http", "scheme": "bearer", "description": "A client key of this gateway."}
 
 
+_INDEX = "/api/ai-models/"
+
+
+def without_closing_slash(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """A hook of drf-spectacular: addresses as the documentation writes them; below the index a slash at the end is optional."""
+    result["paths"] = {path if path == _INDEX else path.rstrip("/"): methods for path, methods in result["paths"].items()}
+    return result
+
+
 def documented(
     id: str,  # noqa: A002  # the operation's id
     summary: str,

@@ -179,13 +179,13 @@ def test_the_schema_is_valid_and_complete() -> None:
     call_command("spectacular", "--validate", "--fail-on-warn", "--format", "openapi-json", stdout=out)
     schema = json.loads(out.getvalue())
     described = {(method.upper(), path) for path, methods in schema["paths"].items() for method in methods}
-    expected = {(method, f"/api/ai-models/{path}/" if path else "/api/ai-models/") for method, path in ENDPOINTS}
+    expected = {(method, f"/api/ai-models/{path}") for method, path in ENDPOINTS}
     assert expected <= described
     for methods in schema["paths"].values():
         for operation in methods.values():
             assert "$ref" in operation["responses"]["200"]["content"]["application/json"]["schema"]
             assert operation["responses"]["401"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}
-    generate = schema["paths"]["/api/ai-models/generate/"]["post"]
+    generate = schema["paths"]["/api/ai-models/generate"]["post"]
     assert generate["requestBody"]["content"]["application/json"]["examples"]
     assert generate["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/GenerateRequest"}
     assert "prompt" in schema["components"]["schemas"]["GenerateRequest"]["required"]
