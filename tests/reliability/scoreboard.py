@@ -1,7 +1,7 @@
 """The figures of docs/reliability.md, measured here and now: ``python -m tests.reliability.scoreboard [--write] [NAME …]``.
 
 Loopback only, about five minutes, on whatever shares this machine: a figure is what a run shows, a bar is what reliability asks for.
-``--write`` puts the figures into the page, those that were not measured stay. ``COGO_REQUESTS``: how many for the availability (4000).
+``--write`` puts the figures into the page, those that were not measured stay. ``REQUESTS``: how many for the availability (4000).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def availability(bench: Bench) -> Iterator[Line]:
     from tests.reliability.rig import alias, call, closely
     from tests.reliability.test_availability import CANDIDATES, FAULTS, ONLY_WHOLE, unavoidable
 
-    number = int(os.environ.get("COGO_REQUESTS", "4000"))
+    number = int(os.environ.get("REQUESTS", "4000"))
     name = alias(bench, "four", *((slug, "steady") for slug in CANDIDATES))
     Provider.objects.filter(slug__in=CANDIDATES).update(ignore_health=True)
     for slug, p in CANDIDATES.items():
