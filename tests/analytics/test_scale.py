@@ -38,7 +38,7 @@ needs_proc = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="re
 
 
 @needs_proc
-@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+@pytest.mark.parametrize("kind", ["csv", pytest.param("xlsx", marks=pytest.mark.slow)])
 def test_a_file_of_100000_rows_stays_small_in_memory(kind: str) -> None:
     columns = (*(Column(f"c{n}", f"C{n}") for n in range(4)), *(Column(f"n{n}", f"N{n}", "usd") for n in range(4)))
     sheet = Sheet(columns=columns, rows=Lines(lambda: ((*(f"={n} {m}" for m in range(4)), n, 1, -n, None) for n in range(ROWS))))

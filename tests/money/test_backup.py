@@ -82,10 +82,11 @@ def look(database: str, **environment: str) -> dict[str, Any]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_a_copy_made_under_load_balances_and_opens_with_its_own_key_alone(one: Rig, tmp_path: Path) -> None:
     from llm_gateway.actions.rotate_encryption import make_encryption_key
-    from llm_gateway.models import Team
+    from llm_gateway.models import RequestBody, Team
 
     Team.objects.update(bodies="full")
     key = one.rows.issue("k")
@@ -95,7 +96,10 @@ def test_a_copy_made_under_load_balances_and_opens_with_its_own_key_alone(one: R
     caller = threading.Thread(target=lambda: asyncio.run(crowd.until(done)))
     caller.start()
     try:
-        time.sleep(1)
+        deadline = time.monotonic() + 30
+        while RequestBody.objects.count() < 5:
+            assert time.monotonic() < deadline, "no text is kept"
+            time.sleep(0.1)
         seen = []
         for number in range(2):
             with copied(tmp_path, number) as database:

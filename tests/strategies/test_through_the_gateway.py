@@ -260,7 +260,7 @@ def test_a_model_that_recovered_is_found_again(gateway: GatewayServer) -> None:
         down = _served_by(gateway, model, 60)
         assert (down["gemini"], sum(down.values())) == (0, 60), "every request was answered by another"
         gateway.simulator.control("personality/gemini", state="up", faults=[])
-        gateway.on_loop(_rest_is_over, gateway.gateway.health)
+        _rest_is_over(gateway)
         assert _first_of(gateway, model) != "gemini", "its failures count"
         for _ in range(40):
             if _served_by(gateway, model, 20)["gemini"] >= 15:
@@ -282,9 +282,19 @@ def _served_by(gateway: GatewayServer, model: str, times: int) -> Counter[str]:
     return Counter(answer.headers["x-cogo-provider"] for answer in answers if answer.status == 200)
 
 
-def _rest_is_over(health: Any) -> None:
-    """An open breaker may be probed at once."""
+def _rest_is_over(gateway: GatewayServer) -> None:
+    """An open breaker may be probed at once, here and in what other workers would read of it."""
     import msgspec
 
-    for key, breaker in health._breakers.items():
-        health._breakers[key] = msgspec.structs.replace(breaker, until=0.0)
+    from llm_gateway.models import DeploymentHealth
+
+    gateway.settle()
+    DeploymentHealth.objects.all().delete()
+    gateway.refresh()
+
+    def over() -> None:
+        breakers = gateway.gateway.health._breakers
+        for key, breaker in breakers.items():
+            breakers[key] = msgspec.structs.replace(breaker, until=0.0)
+
+    gateway.on_loop(over)
