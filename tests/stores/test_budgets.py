@@ -85,7 +85,7 @@ def test_of_several_refusals_the_most_lasting_is_told(bench: Bench) -> None:
 def test_nested_budgets_hold_all_or_nothing(bench: Bench) -> None:
     roomy = [bench.budget(name, 1000) for name in ("key", "team", "gateway", "provider")]
     tight = bench.budget("model", 50)
-    refused(bench, bench.opening(60, (*roomy, tight)))
+    assert isinstance(refused(bench, bench.opening(60, (*roomy, tight))), RequestExceedsBudget)
     assert [bench.figures(b) for b in (*roomy, tight)] == [(0, 0)] * 5
     opened = bench.opening(40, (*roomy, tight))
     bench.run(bench.journal.open(opened))
