@@ -177,7 +177,9 @@ def test_a_stranger_with_a_cookie_sends_little(gateway: GatewayServer, path: str
         assert status_of(rest(peer)) == 413
 
 
-@pytest.mark.parametrize("path", ["/admin/login/", "/api/ai-models/status"])
+@pytest.mark.parametrize(
+    "path", ["/admin/login/", "/api/ai-models/status", *(pytest.param(path, marks=pytest.mark.slow) for path in ("/api/schema/", "/"))]
+)
 def test_the_body_of_a_question_is_neither_kept_nor_awaited(gateway: GatewayServer, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Django takes in any body before it looks at a GET, without cap and clock, and what is large on the disk."""
     spilled = []
