@@ -77,8 +77,12 @@ class HttpUpstream:
         trust = self._network.trust()
         self._guarded = _session(_GuardedResolver(allow_private=False), trust)
         self._open = _session(_GuardedResolver(allow_private=True), trust)
-        # What it connects to is the proxy, whose address the operator gave.
-        self._proxied = _session(aiohttp.ThreadedResolver(), trust)
+        # What these connect to is the proxy, whose address the operator gave.
+        self._proxied = {
+            proxy: _session(aiohttp.ThreadedResolver(), trust, proxy)
+            for proxy in {self._network.https_proxy, self._network.http_proxy}
+            if proxy
+        }
         self._judged: dict[tuple[str, bool], float] = {}
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
         self._urls: dict[tuple[str, bool], URL] = {}
@@ -91,16 +95,13 @@ class HttpUpstream:
         if timeout is None:
             timeout = self._timeouts[connect_s] = aiohttp.ClientTimeout(total=None, sock_connect=connect_s)
         session = self._open if allow_private else self._guarded
-        proxy = self._network.proxy_for(target) if self._network.https_proxy or self._network.http_proxy else ""
-        options: dict[str, Any] = {}
+        proxy = self._network.proxy_for(target) if self._proxied else ""
         if proxy:
-            session, options = self._proxied, {"proxy": proxy}
+            session = self._proxied[proxy]
             await self._judge(target.host or "", allow_private)
         _fresh.set(False)
         try:
-            response = await session.request(
-                method, target, data=body or None, headers=headers, timeout=timeout, allow_redirects=False, **options
-            )
+            response = await session.request(method, target, data=body or None, headers=headers, timeout=timeout, allow_redirects=False)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             raise AttemptFailed(_failure(error, fresh=_fresh.get(), proxy=proxy)) from None
         if proxy and response.status == 407:
@@ -111,7 +112,8 @@ class HttpUpstream:
     async def close(self) -> None:
         await self._guarded.close()
         await self._open.close()
-        await self._proxied.close()
+        for session in self._proxied.values():
+            await session.close()
 
     async def _judge(self, host: str, allow_private: bool) -> None:
         """Refuse a name that leads where it must not, as far as this machine can tell; the proxy looks it up again."""
@@ -219,8 +221,9 @@ class _Connector(aiohttp.TCPConnector):
         return await super()._create_connection(*args, **options)
 
 
-def _session(resolver: AbstractResolver, trust: ssl.SSLContext) -> aiohttp.ClientSession:
+def _session(resolver: AbstractResolver, trust: ssl.SSLContext, proxy: str | None = None) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
+        proxy=proxy,
         connector=_Connector(limit=0, ttl_dns_cache=LOOKED_UP_S, resolver=resolver, keepalive_timeout=30, ssl=trust),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
