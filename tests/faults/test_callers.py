@@ -63,9 +63,10 @@ def test_c2_a_caller_that_leaves_before_the_first_byte(gateway: GatewayServer, d
         while gateway.mark == since:
             time.sleep(0.01)
         time.sleep(0.25)
-        left = time.monotonic()
+        watch = Stopwatch()
     entry = ends(gateway, since)
-    assert entry["peer_closed"]["mono"] - left < CLOSES_WITHIN_S
+    assert entry["peer_closed"]
+    assert watch.took_s < CLOSES_WITHIN_S
     row = gateway.last_row()
     assert row.state == "client_cancelled"
     (attempt,) = row.attempts.all()
@@ -82,9 +83,10 @@ def test_c3_a_caller_that_leaves_in_the_middle_of_a_stream(gateway: GatewayServe
     with connected(gateway.port, data) as peer:
         until(peer, b"data:")
         time.sleep(0.1)
-        left = time.monotonic()
+        watch = Stopwatch()
     entry = ends(gateway, since)
-    assert entry["peer_closed"]["mono"] - left < CLOSES_WITHIN_S
+    assert entry["peer_closed"]
+    assert watch.took_s < CLOSES_WITHIN_S
     row = gateway.last_row()
     assert (row.state, row.usage_source) == ("client_cancelled", "estimated")
     assert row.output_tokens > 0

@@ -25,8 +25,13 @@ class Stopwatch:
         return time.monotonic() - self._began
 
     @property
+    def stolen_s(self) -> float:
+        """What other programs took."""
+        return max(_waited_for_a_core_s() - self._waited, 0.0)
+
+    @property
     def took_s(self) -> float:
-        return max(self.wall_s - max(_waited_for_a_core_s() - self._waited, 0.0), 0.0)
+        return max(self.wall_s - self.stolen_s, 0.0)
 
 
 def _waited_for_a_core_s() -> float:
