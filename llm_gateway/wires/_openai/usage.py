@@ -47,7 +47,7 @@ _BESIDE = ("cache_read_input_tokens", "cache_creation_input_tokens")
 
 
 class _Cache(msgspec.Struct, frozen=True):
-    """The cached tokens of a prompt. ``hour``: those of ``written`` that are kept for an hour. ``foreign``: named as Anthropic names them."""
+    """The cached tokens of a prompt. ``hour``: of those written, kept for an hour. ``foreign``: named as Anthropic names them."""
 
     read: int | None
     written: int | None
