@@ -6,6 +6,8 @@ _JOURNAL = "tests/stores/test_journal.py"
 _BUDGETS = "tests/stores/test_budgets.py"
 _LEASES = "tests/stores/test_leases.py"
 _OUTAGES = "tests/stores/test_outages.py"
+_USAGE = "tests/wires/test_openai_usage.py"
+_EMBEDDINGS = "tests/money/test_embedding_bills.py"
 
 MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     # T1
@@ -147,5 +149,20 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         '            made.append(_entry(row, None, "", difference, now, note))',
         "            RequestLog.objects.filter(pk=row.pk).update(cost_nusd=1)",
         ("tests/money/test_books.py", "-k", "edits_nothing"),
+    ),
+    # Usage
+    (
+        "cached tokens beside the prompt are billed as output",
+        "llm_gateway/wires/_openai/usage.py",
+        "    return found or (cache.both if prompt < cache.both <= surplus else 0)",
+        "    return 0",
+        (_USAGE, "-k", "cached"),
+    ),
+    (
+        "embeddings wait for an output count",
+        "llm_gateway/core/usage.py",
+        "            output_tokens=0,",
+        "            output_tokens=None,",
+        (_EMBEDDINGS, "-k", "cost_what_their_host_reports"),
     ),
 )
