@@ -288,6 +288,7 @@ COGO = {
     "body_timeout_s": _number("COGO_BODY_TIMEOUT_S", 30, 1, 600),
     "drain_s": _number("COGO_DRAIN_S", 25, 0, 600),
     "max_in_flight": _number("COGO_MAX_IN_FLIGHT", 512, 1, 100_000),
+    "max_detached": _number("COGO_MAX_DETACHED", 256, 0, 100_000),
     "lease_s": _number("COGO_LEASE_S", 30, 5, 3600),
     "unpriced": env.str("COGO_UNPRICED", default="block"),
     "unpriced_ceiling_usd_per_million": env.str("COGO_UNPRICED_CEILING_USD", default="100"),

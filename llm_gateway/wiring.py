@@ -29,7 +29,7 @@ from llm_gateway.engine.explain import Explanation, explain
 from llm_gateway.engine.gate import KeyGate
 from llm_gateway.engine.health import DeploymentHealth
 from llm_gateway.engine.pipeline import Pipeline
-from llm_gateway.engine.tasks import TaskOwner
+from llm_gateway.engine.tasks import Detached, TaskOwner
 from llm_gateway.engine.transport import HttpUpstream
 from llm_gateway.policies.health import Effect
 from llm_gateway.stores import health as health_store
@@ -103,6 +103,7 @@ class Gateway:
         self.idempotency = IdempotencyStore(
             self.owner, self._threaded, hours=settings.COGO["idempotency_h"], lease_s=settings.COGO["lease_s"]
         )
+        self.detached = Detached(self.owner, settings.COGO["max_detached"])
         self._identities: dict[str, Identity] = {}
         self._refreshing: asyncio.Task[Any] | None = None
         self._stopped = asyncio.Event()
@@ -118,12 +119,12 @@ class Gateway:
 
     async def stop(self, drain_s: float) -> None:
         until = time.monotonic() + drain_s
-        while self.pipeline.live and time.monotonic() < until:  # noqa: ASYNC110  # a set that empties has no event to wait for
+        while self._busy and time.monotonic() < until:  # noqa: ASYNC110  # a set that empties has no event to wait for
             await asyncio.sleep(0.05)
-        if self.pipeline.live:
+        if self._busy:
             self.pipeline.end_streams(Failure(kind=FailureClass.RESET, code="server_shutting_down", message="the gateway is shutting down"))
             for _ in range(40):
-                if not self.pipeline.live:
+                if not self._busy:
                     break
                 await asyncio.sleep(0.05)
         self._stopped.set()
@@ -134,6 +135,11 @@ class Gateway:
         await self.journal.stop()
         await self.upstream.close()
         self.watch.stop()
+
+    @property
+    def _busy(self) -> bool:
+        """Whether an answer is still on its way, to a caller or into the record of one that left."""
+        return self.pipeline.live > 0 or len(self.detached) > 0
 
     def identify(self, presented: str) -> Identity:
         """Who holds this client key. No I/O. Raises :class:`Unauthenticated` or :class:`KeyRevoked`."""
