@@ -149,7 +149,7 @@ async def _passed(dialect: Dialect, inbound: Inbound, answer: StreamAnswer, http
     last = b""
     try:
         async for batch in answer.frames:
-            data = b"".join([frame.raw for frame in batch if not (hide and frame.usage_only)])
+            data = b"".join([frame.shown for frame in batch if not (hide and frame.usage_only)])
             if batch and not batch[-1].raw and any(isinstance(event, Done) for event in batch[-1].events):
                 # The provider had finished but left its end mark out.
                 data += _apart(data or last) + getattr(wires.get(dialect.name), "end_mark", b"")

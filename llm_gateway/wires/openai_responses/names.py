@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 from typing import Final
@@ -10,6 +11,7 @@ NAME: Final = "openai_responses"
 
 _MAX_NAME: Final = 64
 _MARK: Final = "cogo:"
+_COMPACTED: Final = "cogo:c:"
 _MADE: Final = re.compile(r"[a-z]+_cogo_(?P<request>.+)_\d+")
 
 # Fields that never change the answer: another wire leaves them out without a word.
@@ -64,6 +66,23 @@ def is_ours(item: object) -> bool:
             return own.startswith("rs_cogo_")
         case _:
             return False
+
+
+def compaction(summary: str) -> str:
+    """A summary of our making as a compaction item's ``encrypted_content``; callers send it back unread."""
+    return f"{_MARK}c:{base64.b64encode(summary.encode()).decode()}"
+
+
+def summary_of(item: object) -> str | None:
+    """The summary in a compaction item of our making; ``None`` for any other item, a provider's own compaction included."""
+    match item:
+        case {"type": "compaction" | "compaction_summary", "encrypted_content": str(token)} if token.startswith(_COMPACTED):
+            try:
+                return base64.b64decode(token.removeprefix(_COMPACTED)).decode()
+            except ValueError:
+                return None
+        case _:
+            return None
 
 
 # Either of these bytes is in a body that has such an item.
