@@ -33,9 +33,9 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "leases are not renewed",
-        "llm_gateway/stores/journal.py",
-        ".update(lease_until=now + timedelta(seconds=self._lease_s))",
-        ".exists()",
+        "llm_gateway/stores/leases.py",
+        "mine.update(lease_until=now + self._lease)",
+        "mine.exists()",
         (_LEASES, "-k", "keeps_its_lease"),
     ),
     (
