@@ -1,4 +1,4 @@
-"""What is no row's own fault never costs a settlement: a failover, a full disk, an unknown error; and one row that never passes stays alone."""
+"""What is no row's own fault never costs a settlement: a failover, an unknown error. One row that never passes stays alone."""
 
 from __future__ import annotations
 
