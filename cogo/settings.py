@@ -141,6 +141,10 @@ TEMPLATES = [
 ]
 
 
+# The task cluster starts its processes with fork.
+_FORKS = sys.argv[1:2] == ["qcluster"]
+
+
 def _databases() -> dict[str, Any]:
     url = env.str("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}")
     scheme = urlsplit(url).scheme
@@ -173,11 +177,25 @@ def _databases() -> dict[str, Any]:
             raise SettingsError(
                 "DATABASE_URL names PostgreSQL, whose driver is not installed; run 'make install-postgres', then try again"
             ) from None
-        found["CONN_MAX_AGE"] = 0
+        pool = _number("COGO_DB_POOL", 8, 0, 200)
+        # A host that vanishes without a word is given up after seconds; whoever knows better says so in the URL.
         found["OPTIONS"] = {
+            "connect_timeout": 3,
+            "keepalives_idle": 10,
+            "keepalives_interval": 3,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
             **found.get("OPTIONS", {}),
-            "pool": {"min_size": 1, "max_size": _number("COGO_DB_POOL", 8, 1, 200), "timeout": 5},
         }
+        found["DISABLE_SERVER_SIDE_CURSORS"] = _flag("COGO_PGBOUNCER", False)
+        if _FORKS or pool == 0:
+            # A process of the task cluster is one thread, which keeps one connection; a pool's threads do not survive the cluster's forks.
+            found["CONN_MAX_AGE"] = 60 if _FORKS else 0
+            found["CONN_HEALTH_CHECKS"] = True
+        else:
+            # The pool doubles its pauses between tries to connect until ``reconnect_timeout``; then the next caller tries at once.
+            found["CONN_MAX_AGE"] = 0
+            found["OPTIONS"]["pool"] = {"min_size": 1, "max_size": pool, "timeout": 5, "reconnect_timeout": 1.0}
     return {"default": found}
 
 

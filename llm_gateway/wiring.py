@@ -32,13 +32,14 @@ from llm_gateway.engine.pipeline import Pipeline
 from llm_gateway.engine.tasks import Detached, TaskOwner
 from llm_gateway.engine.transport import HttpUpstream
 from llm_gateway.policies.health import Effect
+from llm_gateway.stores import audits, vault
 from llm_gateway.stores import health as health_store
-from llm_gateway.stores import vault
 from llm_gateway.stores.catalog import SnapshotCatalog
 from llm_gateway.stores.holds import Foreseen, foresee
 from llm_gateway.stores.idempotency import IdempotencyStore
 from llm_gateway.stores.journal import DatabaseJournal
 from llm_gateway.stores.responses import ResponseStore
+from llm_gateway.telemetry import metrics
 from llm_gateway.telemetry.loop_watch import LoopWatch
 from llm_gateway.telemetry.observer import MetricsObserver
 from llm_gateway.wires import Inbound
@@ -47,6 +48,8 @@ log = logging.getLogger("cogo.wiring")
 T = TypeVar("T")
 
 REFRESH_S = 1.0
+# How late the metrics may learn of a new audit.
+AUDITS_S = 10.0
 KNOWN_KEYS = 10_000
 GATEWAY_TEAM = "gateway"
 
@@ -109,6 +112,8 @@ class Gateway:
         self._stopped = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._team_id: int | None = None
+        self._audited = audits.Audited()
+        self._look_at_audits = 0.0
         self._known_rests: list[tuple[tuple[int, str], str, str, int | None]] = []
 
     async def start(self) -> None:
@@ -229,6 +234,11 @@ class Gateway:
     def health_view(self) -> Mapping[tuple[int, str], Mapping[str, Any]]:
         return self.health.view()
 
+    def note_audits(self) -> None:
+        """Bring the figures of the newest audits, as this process knows them, to the metrics."""
+        now = datetime.now(UTC)
+        metrics.note_audits(self._audited.findings, {kind: (now - at).total_seconds() for kind, at in self._audited.ran.items()})
+
     @property
     def ready(self) -> str | None:
         """``None`` when requests can be served, else why not."""
@@ -282,6 +292,9 @@ class Gateway:
             self.catalog.refresh()
             now = datetime.now(UTC)
             rows = health_store.resting(now)
+            if time.monotonic() >= self._look_at_audits:
+                self._audited = audits.newest()
+                self._look_at_audits = time.monotonic() + AUDITS_S
         except Exception as error:
             # The loop must go on; the next round may succeed.
             log.warning("the catalogue was not refreshed", extra={"reason": f"{type(error).__name__}: {error}"[:200]})

@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from llm_gateway.models import Attempt, LedgerEntry, RequestLog
-from llm_gateway.stores import journal as journal_module
+from llm_gateway.stores import leases
 from llm_gateway.stores.batch import Op, commit
 from llm_gateway.stores.plain import plain
 from llm_gateway.stores.reaper import GRACE, reap
@@ -115,7 +115,7 @@ def test_an_orphan_of_an_unknown_price_settled_late_keeps_its_charge(still: Benc
 
 @pytest.mark.parametrize("jump_s", [3600, -3600])
 def test_a_clock_that_jumps_reaps_nobody_for_the_length_of_a_lease(jump_s: float) -> None:
-    clock = journal_module._Clock()
+    clock = leases.Clock()
     assert clock.steady(1000.0, 10.0, 30)
     assert clock.steady(1005.01, 15.0, 30)
     assert not clock.steady(1010.0 + jump_s, 20.0, 30)

@@ -13,7 +13,7 @@ import pytest
 from django.db import OperationalError, connection
 
 from llm_gateway.core.errors import StoreBusy, StoreFull, StoreUnavailable
-from llm_gateway.stores import batch, journal
+from llm_gateway.stores import batch, connecting, journal
 from llm_gateway.stores.plain import plain
 from llm_gateway.stores.spool import Spool
 from tests.support.clock import Stopwatch
@@ -26,7 +26,7 @@ sqlite_only = pytest.mark.skipif("connection.vendor != 'sqlite'", reason="SQLite
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "LOCK_WAIT_MS", 150)
+    monkeypatch.setattr(connecting, "LOCK_WAIT_MS", 150)
     monkeypatch.setattr(journal, "PROBE_S", 0.05)
 
 
