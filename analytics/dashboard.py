@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Max
 from django.http import HttpRequest
@@ -24,6 +25,7 @@ from llm_gateway.models import (
     RequestLog,
     Strategy,
 )
+from llm_gateway.telemetry import processes
 
 from . import queries
 from .charts import rendered
@@ -200,6 +202,11 @@ def _banners(user: Any, now: datetime) -> list[dict[str, str]]:
         banners.append({"tone": "warn", "icon": "warning", "title": "The task cluster is silent.", "text": text})
     if user.has_perm("llm_gateway.view_auditrun"):
         banners += _audits()
+    board = processes.read(processes.folder(settings.VAR_DIR))
+    if board is not None and board.troubles and user.has_perm("llm_gateway.view_heartbeat"):
+        reasons = [f"{process.name}: {process.reason}" for process in board.processes if process.reason and process.state != processes.UP]
+        text = ". ".join((*board.troubles, *reasons)) + ". Requests are answered all the same, as long as one web worker runs."
+        banners.append({"tone": "bad", "icon": "error", "title": "A process of the gateway is in trouble.", "text": text})
     return banners
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -105,17 +105,18 @@ def _last_line(text: str) -> str:
     return lines[-1][:200] if lines else "no message"
 
 
-def check_cache() -> None:
-    """Redis, when REDIS_URL names one."""
+def check_cache(say: Callable[[str], None]) -> None:
+    """A REDIS_URL that cannot be understood stops the start; a Redis that does not answer is only told, as no request needs it."""
     if not settings.REDIS_URL:
         return
     from django.core.cache import cache
-    from redis.exceptions import RedisError
 
     try:
-        cache.get("cogo")
-    except (RedisError, OSError, ValueError) as error:
-        raise CannotStart(f"REDIS_URL names a Redis that cannot be used ({error}); start it, correct REDIS_URL or remove it") from None
+        works = cache.works()  # type: ignore[attr-defined]  # it is cogo.cache's
+    except ValueError as error:
+        raise CannotStart(f"REDIS_URL cannot be read ({error}); use redis://:password@host:6379/0") from None
+    if not works:
+        say("REDIS_URL names a Redis that does not answer; the gateway starts without a shared cache and takes it up when it is there")
 
 
 def migrate(say: Any) -> None:
