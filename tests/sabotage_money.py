@@ -27,6 +27,28 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        if refusals and refusals[0][1] is rows[0]:\n",
         (_BUDGETS, "-k", "nested_budgets"),
     ),
+    # Names
+    (
+        "a pattern reaches any host",
+        "llm_gateway/engine/resolve.py",
+        '    if asked in snapshot.aliases or "/" not in asked:',
+        "    if asked:",
+        ("tests/api/test_names_allowed.py", "-k", "switched_off"),
+    ),
+    (
+        "a list does not bind strategies",
+        "llm_gateway/engine/resolve.py",
+        "    if identity.models and not opens(identity.models, name):",
+        "    if False:",
+        ("tests/api/test_names_allowed.py", "-k", "fallbacks"),
+    ),
+    (
+        "what needs the operator invites to retry",
+        "llm_gateway/core/errors.py",
+        '    type, retryable = "server_error", False\n',
+        '    type, retryable = "server_error", True\n',
+        ("tests/api/test_operator_has_to_act.py", "-k", "no_key_can_serve"),
+    ),
     # T2
     (
         "nobody reaps",

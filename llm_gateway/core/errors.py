@@ -3,7 +3,8 @@
 GatewayError
 ├── InvalidRequest 400 invalid_request
 │   ├── InvalidJsonBody 400 invalid_json
-│   └── UnsupportedParameter 400 unsupported_parameter
+│   ├── UnsupportedParameter 400 unsupported_parameter
+│   └── PromptTooLong 400 context_length_exceeded
 ├── Unauthenticated 401 invalid_api_key
 │   └── KeyRevoked 401 key_revoked
 ├── PermissionDenied 403 permission_denied
@@ -24,6 +25,7 @@ GatewayError
 │   ├── StoreBusy 503 store_busy
 │   └── StoreFull 503 store_full
 ├── NoHealthyDeployment 503 no_healthy_deployment
+│   └── NotServed 503 no_healthy_deployment (not until the operator acts)
 ├── DeadlineExceeded 504 deadline_exceeded
 ├── ConfigError 502 config_error
 ├── InternalError 500 internal_error
@@ -73,6 +75,12 @@ class UnsupportedParameter(InvalidRequest):
     """``param`` names the field that the chosen target cannot do."""
 
     code = "unsupported_parameter"
+
+
+class PromptTooLong(InvalidRequest):
+    """No model that might be asked has a window for it."""
+
+    code = "context_length_exceeded"
 
 
 class Unauthenticated(GatewayError):
@@ -167,6 +175,12 @@ class StoreFull(Overloaded):
 
 class NoHealthyDeployment(GatewayError):
     status, code, type, retryable = 503, "no_healthy_deployment", "overloaded_error", True
+
+
+class NotServed(NoHealthyDeployment):
+    """What keeps every model away does not pass by itself: trying again is no use before the operator has acted."""
+
+    type, retryable = "server_error", False
 
 
 class DeadlineExceeded(GatewayError):

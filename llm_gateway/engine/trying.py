@@ -25,7 +25,7 @@ from .attempt import Attempt, prepare
 from .gate import KeyGate, revoked
 from .health import DeploymentHealth
 from .hedging import Hedging, Tries
-from .plan import Plan
+from .plan import Plan, not_served
 from .ports import Catalog, Journal
 from .run import Run
 from .tasks import TaskOwner
@@ -59,14 +59,16 @@ class Trying:
         self._hedging = Hedging(self, owner)
 
     def first(self, made: Plan) -> Target:
-        """Admit the first target that may be tried. Raises :class:`NoHealthyDeployment`."""
+        """Admit the first target that may be tried. Raises :class:`NoHealthyDeployment`, or :class:`NotServed` where waiting is no use."""
         target = self._next_admitted(made)
         if target is not None:
             return target
         for candidate in made.order:
             if self.health.panic(candidate):
                 return candidate
-        waits = [self.health.wait_s(target) for target in made.order]
+        if all(self.health.needs_operator(target) for target in made.order):
+            raise not_served(made.skipped)
+        waits = [self.health.wait_s(target) for target in made.order if not self.health.needs_operator(target)]
         raise NoHealthyDeployment(
             "Every model that could answer is resting after failures; try again shortly.",
             retry_after_s=min(max(min(waits, default=1.0), 1.0), 60.0),
