@@ -109,12 +109,18 @@ CONTENT = (TextDelta, ThinkingDelta, ThinkingMark, RefusalDelta, ToolStart, Tool
 class Frame(msgspec.Struct, frozen=True):
     """What a stream decoder hands out: bytes as they arrived and what they mean.
 
-    ``usage_only``: the frame exists only because usage was asked for; a relay leaves it out when its caller did not ask.
+    ``usage_only``: the frame exists only because usage was asked for; a relay leaves it out when its caller did not ask. ``mended``: what a
+    caller of the same format gets instead of ``raw``, where the provider broke its own format.
     """
 
     raw: bytes
     events: tuple[Event, ...] = ()
     usage_only: bool = False
+    mended: bytes | None = None
+
+    @property
+    def shown(self) -> bytes:
+        return self.raw if self.mended is None else self.mended
 
 
 class _Building:

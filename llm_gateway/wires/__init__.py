@@ -13,6 +13,7 @@ from ._base import Counter, Dialect, Edits, Embedder, Embedding, Inbound, ModelF
 from ._capabilities import left_out
 from ._first_call import FirstCallOnly
 from ._free_text import FreeTextCalls
+from ._turns import InTurn
 
 wires: Registry[Wire] = Registry("wire", __name__)
 dialects: Registry[Dialect] = Registry("dialect", __name__)
@@ -21,8 +22,10 @@ meters: Registry[Callable[[bytes], Usage | None]] = Registry("usage meter", __na
 # Token counts and embeddings between formats; a format without an entry has no such endpoint.
 counters: Registry[Counter] = Registry("token counter", __name__)
 embedders: Registry[Embedder] = Registry("embedder", __name__)
+# What a host's whole answer lacks for strict readers of its own format is put in; a format without an entry passes as it came.
+menders: Registry[Callable[[bytes], bytes]] = Registry("mender", __name__)
 
 __all__ = [
-    "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "FreeTextCalls", "Inbound", "ModelFacts", "Reply",
-    "StreamDecoder", "StreamEncoder", "Wire", "counters", "dialects", "embedders", "left_out", "meters", "wires",
+    "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "FreeTextCalls", "InTurn", "Inbound", "ModelFacts",
+    "Reply", "StreamDecoder", "StreamEncoder", "Wire", "counters", "dialects", "embedders", "left_out", "menders", "meters", "wires",
 ]  # fmt: skip
