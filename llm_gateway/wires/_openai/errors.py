@@ -17,6 +17,7 @@ from llm_gateway.core import json
 from llm_gateway.core.errors import Failure, FailureClass
 from llm_gateway.core.redact import redact
 from llm_gateway.core.retry_after import retry_after_s
+from llm_gateway.wires import _context
 from llm_gateway.wires._status import kind_of_status
 
 STREAM_REQUIRED = "stream_required"
@@ -42,12 +43,6 @@ _QUOTA_CODES = frozenset(
 _QUOTA_TEXT = re.compile(
     r"insufficient (?:balance|credit|fund)|credit balance is too low|(?:doesn't|does not) have any credits|used all available credits"
     r"|account [^.]{0,80}is suspended|monthly spending limit",
-    re.IGNORECASE,
-)
-_CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error", "context_window_exceeded", "1261", "1039"})  # Z.ai, MiniMax
-_CONTEXT_TEXT = re.compile(
-    r"maximum context length|context window|context length exceeded|exceeds? (?:the )?(?:model'?s? )?(?:maximum |available )?context"
-    r"|maximum prompt length|prompt is too long|input is too long|input token count|input length .{0,60}exceed",
     re.IGNORECASE,
 )
 _MODEL_CODES = frozenset({"model_not_found", "model_not_available", "invalid_model", "model_decommissioned", "model_terms_required"})
@@ -150,6 +145,9 @@ def _classify(status: int, said: Said) -> FailureClass:
     if status in (400, 422):
         return _bad_request(said)
     words = {said.code.lower(), said.type.lower()}
+    if status in (413, 500) and _context.overflows(said.message):
+        # llama.cpp fails with 500 in the middle of a stream, Cerebras refuses with 413.
+        return _K.CONTEXT_LENGTH
     if status == 401 and said.code != "invalid_api_key" and _SCOPE_TEXT.search(said.message):
         return _K.FORBIDDEN
     if status in (403, 429) and (words & _QUOTA_CODES or _QUOTA_TEXT.search(said.message)):
@@ -167,7 +165,7 @@ def _classify(status: int, said: Said) -> FailureClass:
 
 def _bad_request(said: Said) -> FailureClass:
     words = {said.code.lower(), said.type.lower()}
-    if words & _CONTEXT_CODES or _CONTEXT_TEXT.search(said.message):
+    if _context.overflows(said.message, said.code, said.type):
         return _K.CONTEXT_LENGTH
     if words & _MODEL_CODES or _MODEL_TEXT.search(said.message):
         return _K.MODEL_GONE
