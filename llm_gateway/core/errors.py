@@ -246,7 +246,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """One upstream attempt that failed, as its wire read it.
 
     ``message`` is the provider's text, already redacted; ``retry_after_s`` what it asked us to wait, in seconds;
-    ``should_retry`` its explicit word (``x-should-retry``); ``status`` its HTTP status or the one embedded in a 200.
+    ``should_retry`` its explicit word (``x-should-retry``); ``status`` its HTTP status or the one embedded in a 200. Of a prompt that does
+    not fit: ``prompt_tokens`` as the gateway estimates them, ``window`` as the catalogue has it.
     """
 
     kind: FailureClass
@@ -256,6 +257,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     retry_after_s: float | None = None
     should_retry: bool | None = None
     param: str | None = None
+    prompt_tokens: int | None = None
+    window: int | None = None
 
 
 class AttemptFailed(Exception):

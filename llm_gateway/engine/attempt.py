@@ -19,7 +19,7 @@ from llm_gateway.policies.deadline import Clocks
 from llm_gateway.policies.lengths import UNKNOWN, Lengths
 from llm_gateway.providers import services
 from llm_gateway.providers._base import join_url
-from llm_gateway.wires import Edits, ModelFacts, Wire, counters, embedders, in_words_of, meters, wires
+from llm_gateway.wires import Edits, ModelFacts, Wire, counters, embedders, in_words_of, menders, meters, wires
 
 from .calls import Call
 from .tally import Tally
@@ -121,7 +121,8 @@ class Attempt:
         self.target = target
         self.lengths = lengths
         self.prepared = prepared
-        self.tally = Tally(keep_text)
+        self._marked = bool(getattr(wires.get(target.provider.wire), "end_mark", b""))
+        self.tally = Tally(keep_text, self._marked)
         self.held: list[Frame] = []
         self.response: ChatResponse | None = None
         self.body: bytes | None = None
@@ -190,9 +191,7 @@ class Attempt:
         finally:
             self._scope = None
         self._chunks = response.chunks()
-        wire = wires.get(provider.wire)
-        self._decoder = wire.stream_decoder()
-        self._marked = bool(getattr(wire, "end_mark", b""))
+        self._decoder = wires.get(provider.wire).stream_decoder()
         while not (self.tally.content or self.tally.done):
             frames = self.tally.add(await self._next(first))
             if self.tally.failure and not self.tally.content:
@@ -294,7 +293,8 @@ class Attempt:
         self.tally.add(frames)
         self.response = whole
         if self.prepared.passthrough and not self.prepared.streamed:
-            self.body = body
+            wire = self.target.provider.wire
+            self.body = menders.get(wire)(body) if wire in menders else body
         else:
             self.held = frames
 

@@ -114,7 +114,7 @@ class Trying:
                 self.failed(run, failure, attempt.elapsed_ms / 1000)
             if failure.kind in _TOO_LONG:
                 self.health.refused_length(target, run.plan.prompt_tokens)
-            last = run.noted(failure)
+            last = run.noted(failure, target)
             step = self.step(run, attempt, failure, count)
             if step.kind == "same":
                 await self._wait(step.delay_s)

@@ -16,6 +16,7 @@ from ._base import Counter, Dialect, Edits, Embedder, Embedding, Inbound, ModelF
 from ._capabilities import left_out
 from ._first_call import FirstCallOnly
 from ._free_text import FreeTextCalls
+from ._turns import InTurn
 
 wires: Registry[Wire] = Registry("wire", __name__)
 dialects: Registry[Dialect] = Registry("dialect", __name__)
@@ -24,6 +25,8 @@ meters: Registry[Callable[[bytes], Usage | None]] = Registry("usage meter", __na
 # Token counts and embeddings between formats; a format without an entry has no such endpoint.
 counters: Registry[Counter] = Registry("token counter", __name__)
 embedders: Registry[Embedder] = Registry("embedder", __name__)
+# What a host's whole answer lacks for strict readers of its own format is put in; a format without an entry passes as it came.
+menders: Registry[Callable[[bytes], bytes]] = Registry("mender", __name__)
 # What a piece that only one format understands says, in words: where a conversation goes to another format, text stands in its place.
 describers: Registry[Callable[[dict[str, Any]], str]] = Registry("describer", __name__)
 
@@ -34,7 +37,7 @@ def in_words_of(wire: str, chat: ChatRequest) -> ChatRequest:
 
 
 __all__ = [
-    "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "FreeTextCalls", "Inbound", "ModelFacts", "Reply",
+    "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "FreeTextCalls", "InTurn", "Inbound", "ModelFacts", "Reply",
     "StreamDecoder", "StreamEncoder", "Wire", "counters", "describers", "dialects", "embedders", "in_words_of",
-    "left_out", "meters", "wires",
+    "left_out", "menders", "meters", "wires",
 ]  # fmt: skip

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from cogo.supervisor import Program, Supervisor
-from tests.support.clock import Stopwatch
 from llm_gateway.telemetry import processes
+from tests.support.clock import Stopwatch
 
 STAYS = """
 import os, pathlib, sys, time

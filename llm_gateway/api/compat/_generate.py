@@ -30,7 +30,7 @@ from llm_gateway.engine.attempt import model_facts
 from llm_gateway.engine.calls import Call, StreamAnswer, WholeAnswer
 from llm_gateway.policies.deadline import DEADLINE_HEADER, parse_deadline
 from llm_gateway.policies.idempotency import HEADER
-from llm_gateway.wires import Dialect, FirstCallOnly, FreeTextCalls, Inbound, Reply, embedders, left_out, wires
+from llm_gateway.wires import Dialect, FirstCallOnly, FreeTextCalls, Inbound, InTurn, Reply, embedders, left_out, wires
 from llm_gateway.wiring import Gateway, gateway
 
 
@@ -144,7 +144,7 @@ def _streaming(http: HttpCall, dialect: Dialect, inbound: Inbound, answer: Strea
 
 
 async def _passed(dialect: Dialect, inbound: Inbound, answer: StreamAnswer, http: HttpCall) -> AsyncIterator[bytes]:
-    """The provider's own bytes, but for the usage frame that only we asked for."""
+    """The provider's own bytes, but for the usage frame that only we asked for and frames that break the format."""
     hide = not inbound.include_usage
     last = b""
     try:
@@ -168,17 +168,21 @@ def _apart(data: bytes) -> bytes:
 async def _translated(dialect: Dialect, inbound: Inbound, answer: StreamAnswer, http: HttpCall) -> AsyncIterator[bytes]:
     reply = _reply(http, answer.model, inbound)
     encoder = dialect.stream_encoder(reply)
+    turns = InTurn()
     first = FirstCallOnly() if _one_call(reply.chat, answer.target.provider.wire) else None
     free = FreeTextCalls.wanted(reply.chat)
+
+    def told(events: Iterable[Event]) -> bytes:
+        events = first(events) if first else events
+        return encoder.encode(free(events) if free else events)
+
     try:
         async for batch in answer.frames:
-            events: Iterable[Event] = (event for frame in batch for event in frame.events)
-            events = first(events) if first else events
-            data = encoder.encode(free(events) if free else events)
+            data = told(turns(event for frame in batch for event in frame.events))
             if data:
                 yield data
     except GatewayError as error:
-        yield encoder.error(error)
+        yield told(turns.rest()) + encoder.error(error)
 
 
 def _reply(http: HttpCall, model: str, inbound: Inbound) -> Reply:

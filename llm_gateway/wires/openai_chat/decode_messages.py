@@ -13,6 +13,7 @@ from llm_gateway.core.json import dumps
 from llm_gateway.wires._openai import inbound
 
 from . import schema
+from .calls import signature_of
 
 
 def tools_of(tools: list[schema.InTool] | None, raw: Mapping[str, msgspec.Raw]) -> tuple[Tool, ...]:
@@ -130,15 +131,6 @@ def _call(call: schema.Call, at: str) -> ToolCall:
         arguments=arguments if isinstance(arguments, str) else dumps(arguments or {}).decode(),
         signature=signature_of(call.extra_content),
     )
-
-
-def signature_of(extra: Any) -> str | None:
-    """Google's OpenAI-compatible API carries a thought signature in the call's ``extra_content``; clients echo it."""
-    match extra:
-        case {"google": {"thought_signature": str(signature)}}:
-            return signature
-        case _:
-            return None
 
 
 def _parts(content: str | list[schema.ContentPart] | None, at: str) -> Iterator[Part]:
