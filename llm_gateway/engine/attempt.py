@@ -19,7 +19,7 @@ from llm_gateway.policies.deadline import Clocks
 from llm_gateway.policies.lengths import UNKNOWN, Lengths
 from llm_gateway.providers import services
 from llm_gateway.providers._base import join_url
-from llm_gateway.wires import Edits, ModelFacts, Wire, counters, embedders, meters, wires
+from llm_gateway.wires import Edits, ModelFacts, Wire, counters, embedders, issuer_of, meters, wires
 
 from .calls import Call
 from .tally import Tally
@@ -91,9 +91,10 @@ def _translated(call: Call, wire: Wire, facts: ModelFacts) -> dict[str, Any]:
 def model_facts(target: Target) -> ModelFacts:
     """The service's knowledge of a model with the catalogue's own figures laid over it."""
     model = target.model
-    return _facts(
+    facts = _facts(
         target.provider.service, target.provider.wire, target.upstream_id, model.context_window, model.max_output_tokens, model.capabilities
     )
+    return msgspec.structs.replace(facts, issuer=issuer_of(target.provider.slug, target.upstream_id))
 
 
 @lru_cache(maxsize=4096)

@@ -11,8 +11,12 @@ from llm_gateway.core.usage import Usage
 
 from ._base import Counter, Dialect, Edits, Embedder, Embedding, Inbound, ModelFacts, Reply, StreamDecoder, StreamEncoder, Wire
 from ._capabilities import left_out
+from ._elsewhere import elsewhere
 from ._first_call import FirstCallOnly
 from ._free_text import FreeTextCalls
+from ._issuers import issuer_of
+from ._limits import Limits, limits
+from ._way_back import WayBack
 
 wires: Registry[Wire] = Registry("wire", __name__)
 dialects: Registry[Dialect] = Registry("dialect", __name__)
@@ -23,6 +27,7 @@ counters: Registry[Counter] = Registry("token counter", __name__)
 embedders: Registry[Embedder] = Registry("embedder", __name__)
 
 __all__ = [
-    "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "FreeTextCalls", "Inbound", "ModelFacts", "Reply",
-    "StreamDecoder", "StreamEncoder", "Wire", "counters", "dialects", "embedders", "left_out", "meters", "wires",
+    "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "FreeTextCalls", "Inbound", "Limits", "ModelFacts", "Reply",
+    "StreamDecoder", "StreamEncoder", "WayBack", "Wire", "counters", "dialects", "elsewhere", "embedders", "issuer_of", "left_out",
+    "limits", "meters", "wires",
 ]  # fmt: skip

@@ -108,10 +108,10 @@ def _thinking(item: schema.Item) -> Thinking:
     text = "\n\n".join(piece.text for piece in pieces if piece.text)
     if item.encrypted_content is None:
         return Thinking(text=text, wire=NAME, id=item.id)
-    token, wire, redacted = unpack(item.encrypted_content)
+    token, wire, redacted, issuer = unpack(item.encrypted_content)
     if redacted:
-        return Thinking(text=text, redacted=token, wire=wire, id=item.id)
-    return Thinking(text=text, signature=token or None, wire=wire, id=item.id)
+        return Thinking(text=text, redacted=token, wire=wire, issuer=issuer, id=item.id)
+    return Thinking(text=text, signature=token or None, wire=wire, issuer=issuer, id=item.id)
 
 
 def _output(output: str | list[schema.ContentPart] | dict[str, Any] | None, at: str) -> Iterator[Part]:
