@@ -19,7 +19,7 @@ from llm_gateway.policies.deadline import Clocks
 from llm_gateway.policies.lengths import UNKNOWN, Lengths
 from llm_gateway.providers import services
 from llm_gateway.providers._base import join_url
-from llm_gateway.wires import Edits, ModelFacts, Wire, counters, embedders, in_words_of, menders, meters, wires
+from llm_gateway.wires import Edits, ModelFacts, Wire, counters, embedders, issuer_of, menders, meters, wires
 
 from .calls import Call
 from .tally import Tally
@@ -62,7 +62,7 @@ def prepare(call: Call, target: Target, ceiling: int | None, force_stream: bool 
     elif not chat_like:
         body = json.dumps(_translated(call, wire, facts))
     else:
-        chat = in_words_of(wire.name, inbound.chat())
+        chat = inbound.chat()
         changes: dict[str, Any] = {"stream": streamed, "include_usage": streamed, "model": target.upstream_id}
         if limit != chat.max_tokens:
             changes["max_tokens"] = limit
@@ -84,16 +84,17 @@ def _translated(call: Call, wire: Wire, facts: ModelFacts) -> dict[str, Any]:
     if inbound.kind == "embeddings" and inbound.embedding is not None and wire.name in embedders:
         return embedders.get(wire.name).encode_request(inbound.embedding(), facts)
     if inbound.kind == "count_tokens" and wire.name in counters:
-        return counters.get(wire.name).encode_request(in_words_of(wire.name, inbound.chat()), facts)
+        return counters.get(wire.name).encode_request(inbound.chat(), facts)
     raise UnsupportedParameter(f"The model `{facts.upstream_id}` has no endpoint for {inbound.kind}.", param="model")
 
 
 def model_facts(target: Target) -> ModelFacts:
     """The service's knowledge of a model with the catalogue's own figures laid over it."""
     model = target.model
-    return _facts(
+    facts = _facts(
         target.provider.service, target.provider.wire, target.upstream_id, model.context_window, model.max_output_tokens, model.capabilities
     )
+    return msgspec.structs.replace(facts, issuer=issuer_of(target.provider.slug, target.upstream_id))
 
 
 @lru_cache(maxsize=4096)

@@ -5,18 +5,19 @@ them; nothing else knows the formats' names.
 """
 
 from collections.abc import Callable
-from typing import Any
 
-from llm_gateway.core.chat import ChatRequest
 from llm_gateway.core.registry import Registry
 from llm_gateway.core.usage import Usage
 
-from . import _plain as plain
 from ._base import Counter, Dialect, Edits, Embedder, Embedding, Inbound, ModelFacts, Reply, StreamDecoder, StreamEncoder, Wire
 from ._capabilities import left_out
+from ._elsewhere import elsewhere
 from ._first_call import FirstCallOnly
 from ._free_text import FreeTextCalls
+from ._issuers import issuer_of
+from ._limits import Limits, limits
 from ._turns import InTurn
+from ._way_back import WayBack
 
 wires: Registry[Wire] = Registry("wire", __name__)
 dialects: Registry[Dialect] = Registry("dialect", __name__)
@@ -27,17 +28,9 @@ counters: Registry[Counter] = Registry("token counter", __name__)
 embedders: Registry[Embedder] = Registry("embedder", __name__)
 # What a host's whole answer lacks for strict readers of its own format is put in; a format without an entry passes as it came.
 menders: Registry[Callable[[bytes], bytes]] = Registry("mender", __name__)
-# What a piece that only one format understands says, in words: where a conversation goes to another format, text stands in its place.
-describers: Registry[Callable[[dict[str, Any]], str]] = Registry("describer", __name__)
-
-
-def in_words_of(wire: str, chat: ChatRequest) -> ChatRequest:
-    """``chat`` without pieces that ``wire`` does not understand, where their own format can say what they say."""
-    return plain.in_words_of(wire, chat, lambda part: describers.get(part.wire)(part.raw) if part.wire in describers else None)
-
 
 __all__ = [
-    "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "FreeTextCalls", "InTurn", "Inbound", "ModelFacts", "Reply",
-    "StreamDecoder", "StreamEncoder", "Wire", "counters", "describers", "dialects", "embedders", "in_words_of",
-    "left_out", "menders", "meters", "wires",
+    "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "FreeTextCalls", "InTurn", "Inbound", "Limits", "ModelFacts",
+    "Reply", "StreamDecoder", "StreamEncoder", "WayBack", "Wire", "counters", "dialects", "elsewhere", "embedders", "issuer_of", "left_out",
+    "limits", "menders", "meters", "wires",
 ]  # fmt: skip

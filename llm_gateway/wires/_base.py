@@ -27,7 +27,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     ``documents``, ``audio``, ``json_schema``, ``n``. ``drop_hints``: hosts with strict validation, where no hint may be sent.
     ``extensions``: what an OpenAI-compatible host takes beyond OpenAI's chat format: ``reasoning_content`` (thoughts sent back),
     ``thought_signature``, ``cache_control``. Apart from capabilities, for it refuses nothing. ``efforts``: the reasoning efforts the model
-    takes; empty: unknown, any is sent.
+    takes; empty: unknown, any is sent. ``issuer``: whose thinking the target takes back (see _issuers.py); empty: nobody knows.
     """
 
     upstream_id: str
@@ -42,6 +42,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     drop_hints: bool = False
     extensions: frozenset[str] = frozenset()
     efforts: frozenset[str] = frozenset()
+    issuer: str = ""
 
 
 class Embedding(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ import msgspec
 from llm_gateway.core.chat import Audio, Document, Image, Message, Part, Refusal, Text, Thinking, Tool, ToolCall, ToolChoice, ToolResult
 from llm_gateway.core.errors import InvalidRequest, UnsupportedParameter
 from llm_gateway.core.json import dumps
+from llm_gateway.wires._issuers import unwrapped
 from llm_gateway.wires._openai import inbound
 
 from . import schema
@@ -125,11 +126,13 @@ def _call(call: schema.Call, at: str) -> ToolCall:
     if not call.function:
         raise InvalidRequest(f"{at}.function is missing.", param=f"{at}.function")
     arguments = call.function.arguments
+    signature, issuer = unwrapped(signature_of(call.extra_content) or "")
     return ToolCall(
         id=call.id or "",
         name=call.function.name,
         arguments=arguments if isinstance(arguments, str) else dumps(arguments or {}).decode(),
-        signature=signature_of(call.extra_content),
+        signature=signature or None,
+        issuer=issuer,
     )
 
 

@@ -8,11 +8,13 @@ from llm_gateway.core.chat import ChatRequest, Reasoning, ResponseFormat, Tool, 
 from llm_gateway.core.errors import UnsupportedParameter
 from llm_gateway.wires import _capabilities
 from llm_gateway.wires._base import ModelFacts
+from llm_gateway.wires._fitting import fit
 from llm_gateway.wires._openai import facts as can
 from llm_gateway.wires._openai import inbound
 from llm_gateway.wires._openai.facts import without_none
 
 from .encode_items import input_of
+from .limits import LIMITS
 from .names import DROPPABLE, NAME, REASONING_CONTEXT
 
 _TARGET: Final = "OpenAI's Responses format"
@@ -31,6 +33,7 @@ _SHARED_EXTRAS: Final = ("verbosity", "top_logprobs", "moderation")
 
 def encode_request(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
     _check(chat, facts)
+    chat = fit(chat, LIMITS, facts.issuer)
     instructions, items = input_of(chat)
     tools, choice = can.offered(chat, NAME)
     body: dict[str, Any] = {"model": facts.upstream_id, "input": items}

@@ -7,6 +7,8 @@ import hashlib
 import re
 from typing import Final
 
+from llm_gateway.wires._issuers import address, parted
+
 NAME: Final = "openai_responses"
 
 _MAX_NAME: Final = 64
@@ -89,15 +91,16 @@ def summary_of(item: object) -> str | None:
 OURS_IN_JSON: Final = (b'"cogo:', b'"rs_cogo_')
 
 
-def pack(token: str, wire: str | None, redacted: bool) -> str:
+def pack(token: str, wire: str | None, redacted: bool, issuer: str | None = None) -> str:
     """Another format's thinking token as ``encrypted_content``; callers send it back unread."""
-    return token if wire == NAME and not redacted else f"{_MARK}{'r' if redacted else 's'}:{wire or ''}:{token}"
+    return token if wire == NAME and not redacted else f"{_MARK}{'r' if redacted else 's'}:{address(wire, issuer)}:{token}"
 
 
-def unpack(content: str) -> tuple[str, str | None, bool]:
-    """Token, the wire it belongs to, and whether it is a redacted block."""
+def unpack(content: str) -> tuple[str, str | None, bool, str | None]:
+    """Token, the wire it belongs to, whether it is a redacted block, and who made it."""
     if not content.startswith(_MARK):
-        return content, NAME, False
+        return content, NAME, False, None
     kind, _, rest = content.removeprefix(_MARK).partition(":")
-    wire, _, token = rest.partition(":")
-    return token, wire or None, kind == "r"
+    maker, _, token = rest.partition(":")
+    wire, issuer = parted(maker)
+    return token, wire, kind == "r", issuer
