@@ -172,7 +172,8 @@ class DependableCache(RedisCache):
         return found
 
     def works(self) -> bool:
-        """Asks it now, with a short wait."""
+        """Asks it now, with a short wait. Raises ValueError when its address is none."""
+        self._cache.get_client()
         self._left_alone_until = 0.0
         self._try(None, super().get, "cogo")
         return not self.trouble

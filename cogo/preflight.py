@@ -6,9 +6,12 @@ import errno
 import io
 import socket
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+
+from . import footing, weakness
 
 
 class CannotStart(SystemExit):
@@ -53,6 +56,34 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def check_exposure(host: str) -> None:
+    """What is fine for one's own machine is not for a network."""
+    if weakness.is_loopback(host):
+        return
+    settings.COGO["exposed"] = True
+    if settings.DEBUG:
+        raise CannotStart(f"DEBUG shows internals to everybody who reaches {host}; unset DEBUG, or use --host 127.0.0.1")
+
+
+def close_to_others(say: Callable[[str], None]) -> None:
+    """Nothing of the installation is for other users of this machine; and a limit that will be felt is told."""
+    name = str(settings.DATABASES["default"]["NAME"])
+    sqlite = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3") and name != ":memory:"
+    files = [Path(f"{name}{end}") for end in ("", "-wal", "-shm") if Path(f"{name}{end}").exists()] if sqlite else []
+    try:
+        left = footing.close_to_others(settings.VAR_DIR, *files)
+    except OSError as error:
+        raise CannotStart(f"{settings.VAR_DIR} cannot be used ({error.strerror}); make it writable or set COGO_VAR_DIR") from None
+    if left:
+        more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+        say(f"Other users of this machine can read {left[0]}{more}, which belongs to somebody else; take their rights away")
+    if (available := footing.descriptors()) < footing.LOW:
+        say(
+            f"This process may open {available} descriptors, so each worker carries {settings.COGO['max_in_flight']} calls at a time; "
+            "raise the hard limit (ulimit -Hn, LimitNOFILE=)"
+        )
 
 
 def check_database() -> None:

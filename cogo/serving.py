@@ -66,6 +66,8 @@ class Plan:
 def serve(plan: Plan, say: Say) -> int:
     """The exit code: 0 when it was told to stop, 1 when the gateway could not be started."""
     listening = preflight.listen(plan.host, plan.port)
+    preflight.check_exposure(plan.host)
+    preflight.close_to_others(say)
     preflight.check_database()
     preflight.check_cache(say)
     preflight.migrate(say)

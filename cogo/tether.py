@@ -13,6 +13,8 @@ import runpy
 import signal
 import sys
 
+from cogo import footing
+
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h; man 2 prctl: cleared in a forked child, kept over execve
 
 
@@ -46,6 +48,7 @@ def main() -> None:
     parent, program = int(sys.argv[1]), sys.argv[2]
     tie_to(parent)
     tie_children()
+    footing.take()
     stand_back()
     sys.argv = sys.argv[2:]
     if program.endswith(".py"):

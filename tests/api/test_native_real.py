@@ -275,7 +275,8 @@ def signed_in(gateway: GatewayServer, request: pytest.FixtureRequest) -> Iterato
     """A browser of somebody on the staff with that role, or none."""
     from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
     from django.contrib.auth.models import Group, User
-    from django.contrib.sessions.backends.db import SessionStore
+
+    from cogo.sessions import SessionStore
 
     user = User.objects.create_user("somebody", is_staff=True)
     user.groups.set(Group.objects.filter(name=request.param))
