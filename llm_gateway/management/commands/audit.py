@@ -18,7 +18,7 @@ class Command(Base):
 
     @override
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--strict", action="store_true", help="also what takes a scan, and limits lowered below what was spent")
+        parser.add_argument("--strict", action="store_true", help="also what takes a scan")
 
     @override
     def run(self, **options: Any) -> None:
