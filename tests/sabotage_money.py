@@ -27,6 +27,27 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        if refusals and refusals[0][1] is rows[0]:\n",
         (_BUDGETS, "-k", "nested_budgets"),
     ),
+    (
+        "a raise leaves thresholds told",
+        "llm_gateway/stores/holds.py",
+        "        still = row.reached(before_nusd)",
+        "        still = row.reached(row.posted_nusd)",
+        (_BUDGETS, "-k", "thresholds_belong"),
+    ),
+    (
+        "nothing more is too much",
+        "llm_gateway/stores/holds.py",
+        "        if amount <= 0:",
+        "        if False:",
+        (_BUDGETS, "-k", "costs_nothing"),
+    ),
+    (
+        "the free ones of an alias are refused with the others",
+        "llm_gateway/engine/pipeline.py",
+        "        if not run.plan.only_free(first, error.message):",
+        "        if True:",
+        ("tests/money/test_nothing_more.py", "-k", "free_ones_are_left"),
+    ),
     # Names
     (
         "a pattern reaches any host",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -79,6 +79,24 @@ class Plan:
                 return [t for t in self.remaining if (t.model.context_window or 0) > window]
             case _:
                 return list(self.remaining)
+
+    def only_free(self, first: Target, why: str) -> bool:
+        """Keep to the targets that cost nothing, ``first`` among them; the others are skipped for ``why``. Whether any is left."""
+        targets = [first, *self.remaining]
+        free = [target for target in targets if self.estimate(target) == 0]
+        if not free or len(free) == len(targets):
+            return False
+        for target in targets:
+            if self.estimate(target):
+                self.skip(target, why)
+        self.remaining = free
+        return True
+
+    def shared_hold(self, target: Target, hold_nusd: int, budgets: Collection[int]) -> int:
+        """What to reserve in ``budgets`` of ``target`` alone: all of the hold, for other targets may spend of it, too; nothing where
+        whatever is left that falls on them is free."""
+        bound = [target, *(other for other in self.remaining if set(other.budgets) & set(budgets))]
+        return hold_nusd if any(self.estimate(one) for one in bound) else 0
 
     def option(self, name: str) -> bool:
         """A common setting of the strategy in charge; off for a model asked for by name."""

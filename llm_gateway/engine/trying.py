@@ -272,7 +272,7 @@ class Trying:
         extra = tuple(b for b in target.budgets if b not in run.held_budgets)
         if extra:
             try:
-                await self.journal.reserve(run.opening, target, run.opening.hold_nusd)
+                await self.journal.reserve(run.opening, target, run.plan.shared_hold(target, run.opening.hold_nusd, extra))
             except GatewayError as error:
                 return error.message
             run.held_budgets += extra
