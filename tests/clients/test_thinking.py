@@ -64,7 +64,7 @@ def walks() -> Iterator[object]:
             yield pytest.param(dialect, first, second, marks=() if daily else pytest.mark.slow)
 
 
-@pytest.mark.parametrize(("dialect", "first", "second"), walks())
+@pytest.mark.parametrize(("dialect", "first", "second"), list(walks()))
 def test_there_and_back(gateway: GatewayServer, hosts: Signing, dialect: str, first: str, second: str) -> None:
     hosts.bodies.clear()
     hosts.refused = 0
