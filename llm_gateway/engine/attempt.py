@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -19,7 +20,7 @@ from llm_gateway.policies.deadline import Clocks
 from llm_gateway.policies.lengths import UNKNOWN, Lengths
 from llm_gateway.providers import services
 from llm_gateway.providers._base import join_url
-from llm_gateway.wires import Edits, ModelFacts, Wire, counters, embedders, issuer_of, menders, meters, wires
+from llm_gateway.wires import Edits, ModelFacts, Wire, counters, embedders, issuer_of, menders, meters, wires, without_tokens
 
 from .calls import Call
 from .tally import Tally
@@ -39,10 +40,19 @@ class Prepared(msgspec.Struct, frozen=True):
     passthrough: bool
     streamed: bool
     kind: str = "chat"
+    bare: bool = False
 
 
-def prepare(call: Call, target: Target, ceiling: int | None, force_stream: bool = False) -> Prepared:
-    """Build the provider's request. ``ceiling``: a limit on output tokens to set. Raises :class:`UnsupportedParameter` when this target
+def prepare(
+    call: Call,
+    target: Target,
+    ceiling: int | None,
+    force_stream: bool = False,
+    strangers: Callable[[str], bool] | None = None,
+    bare: bool = False,
+) -> Prepared:
+    """Build the provider's request. ``ceiling``: a limit on output tokens to set. ``strangers``: tells thinking tokens of the history that
+    another provider made; ``bare``: leave all of them out. Raises :class:`UnsupportedParameter` when this target
     cannot do what the caller asks."""
     provider = target.provider
     service = services.get(provider.service)
@@ -57,12 +67,12 @@ def prepare(call: Call, target: Target, ceiling: int | None, force_stream: bool 
     passthrough = same and call.raw and not (call.stream and inbound.stream_form != "sse")
     if same:
         sent = inbound.sent if inbound.sent_for == target.credential.id else inbound.body
-        edits = Edits(facts=facts, stream=streamed, include_usage=streamed, max_tokens=ceiling)
+        edits = Edits(facts=facts, stream=streamed, include_usage=streamed, max_tokens=ceiling, foreign=_any_token if bare else strangers)
         body = service.adapt(wire.name, wire.edit_request(sent, edits))
     elif not chat_like:
         body = json.dumps(_translated(call, wire, facts))
     else:
-        chat = inbound.chat()
+        chat = without_tokens(inbound.chat()) if bare else inbound.chat()
         changes: dict[str, Any] = {"stream": streamed, "include_usage": streamed, "model": target.upstream_id}
         if limit != chat.max_tokens:
             changes["max_tokens"] = limit
@@ -75,7 +85,12 @@ def prepare(call: Call, target: Target, ceiling: int | None, force_stream: bool 
         passthrough,
         streamed,
         inbound.kind,
+        bare,
     )
+
+
+def _any_token(token: str) -> bool:
+    return True
 
 
 def _translated(call: Call, wire: Wire, facts: ModelFacts) -> dict[str, Any]:

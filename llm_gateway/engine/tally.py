@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from llm_gateway.core.chat import FinishReason
 from llm_gateway.core.errors import Failure
 from llm_gateway.core.events import (
@@ -28,9 +30,12 @@ _OF_A_CHOICE = (*CONTENT, Finish)
 
 class Tally:
     """Fed with every frame in order. ``extra``: something came after the end. ``chars`` counts all generated text, thoughts and tool
-    arguments included; ``text`` keeps it only where asked. ``marked``: the format ends with a mark; else a choice ends with its finish."""
+    arguments included; ``text`` keeps it only where asked. ``marked``: the format ends with a mark; else a choice ends with its finish.
+    ``on_token``: hears of every token of the model's thinking."""
 
-    __slots__ = ("_finished", "_marked", "chars", "content", "done", "extra", "failure", "finish", "keep", "model", "text", "usage")
+    __slots__ = (
+        "_finished", "_marked", "chars", "content", "done", "extra", "failure", "finish", "keep", "model", "on_token", "text", "usage",
+    )  # fmt: skip
 
     def __init__(self, keep: bool = False, marked: bool = False) -> None:
         self._marked = marked
@@ -45,6 +50,7 @@ class Tally:
         self.usage: Usage | None = None
         self.keep = keep
         self.text: list[str] = []
+        self.on_token: Callable[[str], None] | None = None
 
     def add(self, frames: list[Frame]) -> list[Frame]:
         """The frames that are the answer's: what comes after its end is dropped (U39)."""
@@ -88,9 +94,13 @@ class Tally:
             case ToolStart():
                 self.content = True
                 self.chars += len(event.name)
+                self._token(event.signature)
                 if self.keep:
                     self.text.append(f"\n[{event.name}] ")
-            case ThinkingMark() | PartAdded():
+            case ThinkingMark():
+                self.content = True
+                self._token(event.signature or event.redacted or event.id)
+            case PartAdded():
                 self.content = True
             case Finish():
                 self.finish = event.reason if self._marked else self.finish or event.reason
@@ -105,3 +115,7 @@ class Tally:
                 self.model = self.model or event.model
             case _:
                 pass
+
+    def _token(self, token: str | None) -> None:
+        if token and self.on_token:
+            self.on_token(token)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,11 +22,14 @@ from llm_gateway.core.errors import (
 from llm_gateway.policies import retry
 from llm_gateway.policies.deadline import Clocks, clocks_for
 from llm_gateway.policies.retry import RetryBudget, Step
+from llm_gateway.policies.thinking import refuses_thinking
+from llm_gateway.wires import issuer_of
 
 from .attempt import Attempt, prepare
 from .gate import KeyGate, revoked
 from .health import DeploymentHealth
 from .hedging import Hedging, Tries
+from .issuers import Issuers
 from .plan import Plan, not_served
 from .ports import Catalog, Journal
 from .run import Run
@@ -37,6 +42,22 @@ _TOO_LONG = frozenset({_K.CONTEXT_LENGTH, _K.TOO_LARGE})
 _LEAST_FIRST_EVENT_S = 1.0
 # Given to the live answers of a key that is no longer good; told from a provider's reset by identity.
 _KEY_GONE = Failure(kind=_K.RESET, code="key_revoked", message="the client key was revoked or has expired")
+
+
+class Form(NamedTuple):
+    """How a request is sent. A provider that refuses the form and not the request gets it once more in another one."""
+
+    streamed: bool = False
+    bare: bool = False
+
+    def instead(self, failure: Failure, attempt: Attempt, attempts: int) -> Form | None:
+        if failure.code == "stream_required" and not attempt.prepared.streamed:
+            # The provider wants long answers streamed (its cap moved): the same request again, as a stream.
+            return self._replace(streamed=True)
+        if refuses_thinking(failure) and not self.bare and attempts < retry.MAX_ATTEMPTS:
+            # It cannot read thinking of the history that it did not make, or no longer can: once more without any.
+            return self._replace(bare=True)
+        return None
 
 
 class Trying:
@@ -53,6 +74,7 @@ class Trying:
         self.upstream = upstream
         self.gate = gate
         self.defaults = defaults
+        self.issuers = Issuers()
         self.live: dict[Attempt, Run] = {}
         self.ending: Failure | None = None
         self.retrying = 0
@@ -81,12 +103,12 @@ class Trying:
         target = run.admitted
         tries: Tries = {}
         last: GatewayError | None = None
-        force_stream = again = False
+        form, again = Form(), False
         while target is not None:
             if (told := self._unwanted(run)) is not None:
                 raise told
             try:
-                attempt = self.attempt(run, target, force_stream)
+                attempt = self.attempt(run, target, *form)
             except UnsupportedParameter as error:
                 self.release(run)
                 run.plan.skip(target, f"cannot take {error.param or 'a parameter'}")
@@ -103,9 +125,8 @@ class Trying:
                     return attempt
                 target = instead
                 continue
-            if failure.code == "stream_required" and not attempt.prepared.streamed:
-                # The provider wants long answers streamed (its cap moved): the same request again, as a stream.
-                force_stream = True
+            if (other := form.instead(failure, attempt, len(run.records))) is not None:
+                form = other
                 continue
             if run.call.kind == "count_tokens" and failure.kind is _K.MODEL_GONE:
                 # A host without the endpoint says so with a 404, which tells nothing of the model.
@@ -130,11 +151,15 @@ class Trying:
         assert last is not None
         raise run.final_error(last)
 
-    def attempt(self, run: Run, target: Target, force_stream: bool) -> Attempt:
-        """Ready to begin. Raises :class:`UnsupportedParameter`."""
-        prepared = prepare(run.call, target, run.ceiling(target), force_stream)
+    def attempt(self, run: Run, target: Target, force_stream: bool, bare: bool = False) -> Attempt:
+        """Ready to begin. ``bare``: without the thinking of the history. Raises :class:`UnsupportedParameter`."""
+        issuer = issuer_of(target.provider.slug, target.upstream_id)
+        prepared = prepare(run.call, target, run.ceiling(target), force_stream, self.issuers.strangers(issuer), bare)
         clocks = clocks_for(target.provider, run.remaining_s, self.defaults, streamed=prepared.streamed)
-        return Attempt(target, prepared, clocks, run.keep_text, self.health.lengths(target))
+        attempt = Attempt(target, prepared, clocks, run.keep_text, self.health.lengths(target))
+        if prepared.passthrough:
+            attempt.tally.on_token = partial(self.issuers.note, issuer=issuer)
+        return attempt
 
     async def _tried(self, run: Run, attempt: Attempt, tries: Tries, again: bool) -> tuple[Attempt, Failure | None]:
         """The attempt that is left, and why it has no content. ``again``: it repeats one, which counts until its answer begins."""

@@ -14,7 +14,7 @@ from ._capabilities import left_out
 from ._elsewhere import elsewhere
 from ._first_call import FirstCallOnly
 from ._free_text import FreeTextCalls
-from ._issuers import issuer_of
+from ._issuers import issuer_of, without_tokens
 from ._limits import Limits, limits
 from ._turns import InTurn
 from ._way_back import WayBack
@@ -32,5 +32,5 @@ menders: Registry[Callable[[bytes], bytes]] = Registry("mender", __name__)
 __all__ = [
     "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "FreeTextCalls", "InTurn", "Inbound", "Limits", "ModelFacts",
     "Reply", "StreamDecoder", "StreamEncoder", "WayBack", "Wire", "counters", "dialects", "elsewhere", "embedders", "issuer_of", "left_out",
-    "limits", "menders", "meters", "wires",
+    "limits", "menders", "meters", "wires", "without_tokens",
 ]  # fmt: skip

@@ -94,7 +94,8 @@ class Edits(msgspec.Struct, frozen=True, kw_only=True):
     """The named edits to a caller's own body on its way to the same wire. ``None``: leave as it is.
 
     ``max_tokens`` is a ceiling to set; ``include_usage`` asks the provider for usage in the stream; ``drop`` names top-level fields to
-    leave out.
+    leave out. ``foreign``: tells thinking tokens of the conversation that somebody else made, or that the provider refused; they are
+    left out.
     """
 
     facts: ModelFacts
@@ -102,6 +103,7 @@ class Edits(msgspec.Struct, frozen=True, kw_only=True):
     include_usage: bool = False
     max_tokens: int | None = None
     drop: tuple[str, ...] = ()
+    foreign: Callable[[str], bool] | None = None
 
 
 class StreamDecoder(Protocol):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from llm_gateway.wires._issuers import address, parted
 
@@ -85,6 +86,27 @@ def summary_of(item: object) -> str | None:
                 return None
         case _:
             return None
+
+
+def own_items(items: list[Any], foreign: Callable[[str], bool] | None) -> list[Any]:
+    """The items without the reasoning that somebody else did. What followed such an item loses its id: OpenAI knows the pair and refuses
+    one without the other."""
+    kept: list[Any] = []
+    dropped = False
+    for item in items:
+        reasoning = isinstance(item, dict) and item.get("type") == "reasoning"
+        if is_ours(item) or (reasoning and foreign is not None and _is_foreign(item, foreign)):
+            dropped = dropped or not is_ours(item)
+        elif dropped and isinstance(item, dict) and str(item.get("id", "")).startswith(("fc_", "msg_", "ctc_")):
+            kept.append({name: value for name, value in item.items() if name != "id"})
+        else:
+            kept.append(item)
+    return kept
+
+
+def _is_foreign(item: dict[str, Any], foreign: Callable[[str], bool]) -> bool:
+    token = item.get("encrypted_content")
+    return foreign(token if isinstance(token, str) else str(item.get("id", "")))
 
 
 # Either of these bytes is in a body that has such an item.
