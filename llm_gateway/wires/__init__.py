@@ -16,6 +16,8 @@ from ._base import Counter, Dialect, Edits, Embedder, Embedding, Inbound, ModelF
 from ._capabilities import left_out
 from ._first_call import FirstCallOnly
 from ._free_text import FreeTextCalls
+from ._stop_cut import StopCut
+from ._wishes import Fitted, fitted
 
 wires: Registry[Wire] = Registry("wire", __name__)
 dialects: Registry[Dialect] = Registry("dialect", __name__)
@@ -34,7 +36,28 @@ def in_words_of(wire: str, chat: ChatRequest) -> ChatRequest:
 
 
 __all__ = [
-    "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "FreeTextCalls", "Inbound", "ModelFacts", "Reply",
-    "StreamDecoder", "StreamEncoder", "Wire", "counters", "describers", "dialects", "embedders", "in_words_of",
-    "left_out", "meters", "wires",
+    "Counter",
+    "Dialect",
+    "Edits",
+    "Embedder",
+    "Embedding",
+    "FirstCallOnly",
+    "Fitted",
+    "FreeTextCalls",
+    "Inbound",
+    "ModelFacts",
+    "Reply",
+    "StopCut",
+    "StreamDecoder",
+    "StreamEncoder",
+    "Wire",
+    "counters",
+    "describers",
+    "dialects",
+    "embedders",
+    "fitted",
+    "in_words_of",
+    "left_out",
+    "meters",
+    "wires",
 ]  # fmt: skip

@@ -30,7 +30,7 @@ from llm_gateway.engine.attempt import model_facts
 from llm_gateway.engine.calls import Call, StreamAnswer, WholeAnswer
 from llm_gateway.policies.deadline import DEADLINE_HEADER, parse_deadline
 from llm_gateway.policies.idempotency import HEADER
-from llm_gateway.wires import Dialect, FirstCallOnly, FreeTextCalls, Inbound, Reply, embedders, left_out, wires
+from llm_gateway.wires import Dialect, FirstCallOnly, FreeTextCalls, Inbound, Reply, StopCut, embedders, fitted, left_out, wires
 from llm_gateway.wiring import Gateway, gateway
 
 
@@ -123,6 +123,8 @@ def _body(http: HttpCall, dialect: Dialect, inbound: Inbound, answer: WholeAnswe
         return embedders.get(dialect.name).encode_response(vectors, used, inbound.embedding(), reply)
     response = answer.response
     assert response is not None
+    if cut := _cut(reply.chat, answer.summary.target):
+        response = cut.of(response)
     if _one_call(reply.chat, wire):
         response = FirstCallOnly.of(response)
     if free := FreeTextCalls.wanted(reply.chat):
@@ -170,15 +172,25 @@ async def _translated(dialect: Dialect, inbound: Inbound, answer: StreamAnswer, 
     encoder = dialect.stream_encoder(reply)
     first = FirstCallOnly() if _one_call(reply.chat, answer.target.provider.wire) else None
     free = FreeTextCalls.wanted(reply.chat)
+    cut = _cut(reply.chat, answer.target)
     try:
         async for batch in answer.frames:
             events: Iterable[Event] = (event for frame in batch for event in frame.events)
+            events = cut(events) if cut else events
             events = first(events) if first else events
             data = encoder.encode(free(events) if free else events)
             if data:
                 yield data
     except GatewayError as error:
-        yield encoder.error(error)
+        yield (encoder.encode(cut.rest()) if cut else b"") + encoder.error(error)
+
+
+def _cut(chat: ChatRequest | None, target: Target | None) -> StopCut | None:
+    """What cuts the answer of a provider that takes no stop sequences, or not these."""
+    if chat is None or target is None or not chat.stop:
+        return None
+    stops = fitted(chat, target.provider.wire, model_facts(target)).cuts
+    return StopCut(stops) if stops else None
 
 
 def _reply(http: HttpCall, model: str, inbound: Inbound) -> Reply:
@@ -189,6 +201,7 @@ def _reply(http: HttpCall, model: str, inbound: Inbound) -> Reply:
         include_usage=inbound.include_usage,
         chat=_chat(inbound),
         stream_form=inbound.stream_form,
+        now=time.time,
     )
 
 
@@ -206,12 +219,23 @@ def _one_call(chat: ChatRequest | None, wire: str) -> bool:
 
 
 def _warnings(inbound: Inbound, target: Target | None) -> tuple[tuple[bytes, bytes], ...]:
-    """What a translation left out, by name."""
-    if target is None or inbound.dialect == target.provider.wire:
+    """What a translation left out, and what the gateway did in the provider's stead, by name."""
+    if target is None:
         return ()
+    wire = target.provider.wire
     if inbound.embedding is not None:
-        names = inbound.embedding().left_out
-    else:
-        chat = _chat(inbound) if inbound.kind == "chat" else None
-        names = left_out(chat, model_facts(target), target.provider.wire) if chat else ()
-    return ((b"x-cogo-left-out", ascii_header(", ".join(names)[:500])),) if names else ()
+        names = inbound.embedding().left_out if inbound.dialect != wire else ()
+        return _named(b"x-cogo-left-out", names)
+    if inbound.kind != "chat" or (inbound.dialect == wire and model_facts(target).stop):
+        return ()
+    chat = _chat(inbound)
+    if chat is None:
+        return ()
+    facts = model_facts(target)
+    names = left_out(chat, facts, wire) if inbound.dialect != wire else ()
+    cuts = fitted(chat, wire, facts).cuts
+    return (*_named(b"x-cogo-left-out", names), *_named(b"x-cogo-emulated", ("stop",) if cuts else ()))
+
+
+def _named(header: bytes, names: tuple[str, ...]) -> tuple[tuple[bytes, bytes], ...]:
+    return ((header, ascii_header(", ".join(names)[:500])),) if names else ()
