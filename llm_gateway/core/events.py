@@ -112,8 +112,8 @@ CONTENT = (TextDelta, ThinkingDelta, ThinkingMark, RefusalDelta, ToolStart, Tool
 class Frame(msgspec.Struct, frozen=True):
     """What a stream decoder hands out: bytes as they arrived and what they mean.
 
-    ``usage_only``: the frame exists only because usage was asked for; a relay leaves it out when its caller did not ask.
-    ``mended``: what a relay sends instead of ``raw`` where the provider broke its own format.
+    ``usage_only``: the frame exists only because usage was asked for; a relay leaves it out when its caller did not ask. ``mended``: what a
+    caller of the same format gets instead of ``raw``, where the provider broke its own format.
     """
 
     raw: bytes

@@ -13,14 +13,27 @@ import msgspec
 from llm_gateway.core import json
 from llm_gateway.core.catalog import Target
 from llm_gateway.core.chat import ChatResponse
-from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, UnsupportedParameter
+from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, GatewayError, UnsupportedParameter
 from llm_gateway.core.events import Done, Event, Frame, replay
 from llm_gateway.core.redact import redact
 from llm_gateway.policies.deadline import Clocks
 from llm_gateway.policies.lengths import UNKNOWN, Lengths
 from llm_gateway.providers import services
 from llm_gateway.providers._base import join_url
-from llm_gateway.wires import Edits, ModelFacts, Wire, counters, embedders, issuer_of, menders, meters, wires, without_tokens
+from llm_gateway.wires import (
+    Edits,
+    Inbound,
+    ModelFacts,
+    Wire,
+    counters,
+    embedders,
+    fitted,
+    issuer_of,
+    menders,
+    meters,
+    wires,
+    without_tokens,
+)  # fmt: skip
 
 from .calls import Call
 from .tally import Tally
@@ -64,15 +77,23 @@ def prepare(
     chat_like = inbound.kind == "chat"
     streamed = chat_like and (call.stream or force_stream or (cap is not None and (limit is None or limit > cap)))
     same = bool(inbound.body) and inbound.dialect == wire.name
-    passthrough = same and call.raw and not (call.stream and inbound.stream_form != "sse")
+    cut = same and chat_like and not facts.stop and bool(_stops(inbound))
+    passthrough = same and call.raw and not cut and not (call.stream and inbound.stream_form != "sse")
     if same:
         sent = inbound.sent if inbound.sent_for == target.credential.id else inbound.body
-        edits = Edits(facts=facts, stream=streamed, include_usage=streamed, max_tokens=ceiling, foreign=_any_token if bare else strangers)
+        edits = Edits(
+            facts=facts,
+            stream=streamed,
+            include_usage=streamed,
+            max_tokens=ceiling,
+            foreign=_any_token if bare else strangers,
+            drop=("stop",) if cut else (),
+        )
         body = service.adapt(wire.name, wire.edit_request(sent, edits))
     elif not chat_like:
         body = json.dumps(_translated(call, wire, facts))
     else:
-        chat = without_tokens(inbound.chat()) if bare else inbound.chat()
+        chat = fitted(without_tokens(inbound.chat()) if bare else inbound.chat(), wire.name, facts).chat
         changes: dict[str, Any] = {"stream": streamed, "include_usage": streamed, "model": target.upstream_id}
         if limit != chat.max_tokens:
             changes["max_tokens"] = limit
@@ -93,13 +114,23 @@ def _any_token(token: str) -> bool:
     return True
 
 
+def _stops(inbound: Inbound) -> tuple[str, ...]:
+    """The caller's stop sequences; of a body that cannot be read, none: the provider says what is wrong with it."""
+    if b'"stop"' not in inbound.body:
+        return ()
+    try:
+        return inbound.chat().stop
+    except GatewayError:
+        return ()
+
+
 def _translated(call: Call, wire: Wire, facts: ModelFacts) -> dict[str, Any]:
     """A request without generation for a provider of another format."""
     inbound = call.inbound
     if inbound.kind == "embeddings" and inbound.embedding is not None and wire.name in embedders:
         return embedders.get(wire.name).encode_request(inbound.embedding(), facts)
     if inbound.kind == "count_tokens" and wire.name in counters:
-        return counters.get(wire.name).encode_request(inbound.chat(), facts)
+        return counters.get(wire.name).encode_request(fitted(inbound.chat(), wire.name, facts).chat, facts)
     raise UnsupportedParameter(f"The model `{facts.upstream_id}` has no endpoint for {inbound.kind}.", param="model")
 
 

@@ -16,8 +16,10 @@ from ._first_call import FirstCallOnly
 from ._free_text import FreeTextCalls
 from ._issuers import issuer_of, without_tokens
 from ._limits import Limits, limits
+from ._stop_cut import StopCut
 from ._turns import InTurn
 from ._way_back import WayBack
+from ._wishes import Fitted, fitted
 
 wires: Registry[Wire] = Registry("wire", __name__)
 dialects: Registry[Dialect] = Registry("dialect", __name__)
@@ -30,7 +32,7 @@ embedders: Registry[Embedder] = Registry("embedder", __name__)
 menders: Registry[Callable[[bytes], bytes]] = Registry("mender", __name__)
 
 __all__ = [
-    "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "FreeTextCalls", "InTurn", "Inbound", "Limits", "ModelFacts",
-    "Reply", "StreamDecoder", "StreamEncoder", "WayBack", "Wire", "counters", "dialects", "elsewhere", "embedders", "issuer_of", "left_out",
-    "limits", "menders", "meters", "wires", "without_tokens",
+    "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "Fitted", "FreeTextCalls", "InTurn", "Inbound", "Limits",
+    "ModelFacts", "Reply", "StopCut", "StreamDecoder", "StreamEncoder", "WayBack", "Wire", "counters", "dialects", "elsewhere", "embedders",
+    "fitted", "issuer_of", "left_out", "limits", "menders", "meters", "wires", "without_tokens",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import msgspec
 
@@ -14,15 +15,18 @@ from ._first_call import FirstCallOnly
 from ._free_text import FreeTextCalls
 from ._issuers import stamped, stamped_whole
 from ._limits import Limits, fitting_name, limits
+from ._stop_cut import StopCut
 from ._turns import InTurn
 
 
 class WayBack:
-    """For one answer. ``chat``: the caller's request, where it could be read; ``issuer``: whose tokens the answer holds."""
+    """For one answer. ``chat``: the caller's request, where it could be read; ``issuer``: whose tokens the answer holds; ``stops``: the
+    sequences at which we cut it, as the provider does not."""
 
-    __slots__ = ("_first", "_free", "_issuer", "_names", "_turns")
+    __slots__ = ("_cut", "_first", "_free", "_issuer", "_names", "_turns")
 
-    def __init__(self, chat: ChatRequest | None, wire: Wire, issuer: str) -> None:
+    def __init__(self, chat: ChatRequest | None, wire: Wire, issuer: str, stops: tuple[str, ...] = ()) -> None:
+        self._cut = StopCut(stops) if stops else None
         # A format that cannot ask for one tool call at a time gets its answer cut instead.
         self._first = FirstCallOnly() if chat and chat.parallel_tool_calls is False and not wire.one_call else None
         held = limits.get(wire.name) if chat and chat.origin != wire.name and wire.name in limits else None
@@ -32,11 +36,15 @@ class WayBack:
         self._turns = InTurn()
 
     def events(self, events: Iterable[Event]) -> Iterable[Event]:
-        return self._told(self._turns(events))
+        events = self._turns(events)
+        return self._told(self._cut(events) if self._cut else events)
 
     def rest(self) -> Iterable[Event]:
         """What still waits for its turn when the stream breaks off."""
-        return self._told(self._turns.rest())
+        rest: Iterable[Event] = self._turns.rest()
+        if self._cut:
+            rest = chain(self._cut(rest), self._cut.rest())
+        return self._told(rest)
 
     def _told(self, events: Iterable[Event]) -> Iterable[Event]:
         events = stamped(events, self._issuer)
@@ -48,6 +56,8 @@ class WayBack:
 
     def whole(self, response: ChatResponse) -> ChatResponse:
         response = stamped_whole(response, self._issuer)
+        if self._cut:
+            response = self._cut.of(response)
         if self._first:
             response = FirstCallOnly.of(response)
         if self._names:

@@ -30,7 +30,7 @@ from llm_gateway.engine.attempt import model_facts
 from llm_gateway.engine.calls import Call, StreamAnswer, WholeAnswer
 from llm_gateway.policies.deadline import DEADLINE_HEADER, parse_deadline
 from llm_gateway.policies.idempotency import HEADER
-from llm_gateway.wires import Dialect, Inbound, Reply, WayBack, embedders, left_out, wires
+from llm_gateway.wires import Dialect, Inbound, Reply, WayBack, embedders, fitted, left_out, wires
 from llm_gateway.wiring import Gateway, gateway
 
 
@@ -183,6 +183,7 @@ def _reply(http: HttpCall, model: str, inbound: Inbound) -> Reply:
         include_usage=inbound.include_usage,
         chat=_chat(inbound),
         stream_form=inbound.stream_form,
+        now=time.time,
     )
 
 
@@ -195,16 +196,29 @@ def _chat(inbound: Inbound) -> ChatRequest | None:
 
 
 def _way_back(reply: Reply, target: Target) -> WayBack:
-    return WayBack(reply.chat, wires.get(target.provider.wire), model_facts(target).issuer)
+    facts, wire = model_facts(target), target.provider.wire
+    stops = fitted(reply.chat, wire, facts).cuts if reply.chat and reply.chat.stop else ()
+    return WayBack(reply.chat, wires.get(wire), facts.issuer, stops)
 
 
 def _warnings(inbound: Inbound, target: Target | None) -> tuple[tuple[bytes, bytes], ...]:
-    """What a translation left out, by name."""
-    if target is None or inbound.dialect == target.provider.wire:
+    """What a translation left out, and what the gateway did in the provider's stead, by name."""
+    if target is None:
         return ()
+    wire = target.provider.wire
     if inbound.embedding is not None:
-        names = inbound.embedding().left_out
-    else:
-        chat = _chat(inbound) if inbound.kind == "chat" else None
-        names = left_out(chat, model_facts(target), target.provider.wire) if chat else ()
-    return ((b"x-cogo-left-out", ascii_header(", ".join(names)[:500])),) if names else ()
+        names = inbound.embedding().left_out if inbound.dialect != wire else ()
+        return _named(b"x-cogo-left-out", names)
+    if inbound.kind != "chat" or (inbound.dialect == wire and model_facts(target).stop):
+        return ()
+    chat = _chat(inbound)
+    if chat is None:
+        return ()
+    facts = model_facts(target)
+    names = left_out(chat, facts, wire) if inbound.dialect != wire else ()
+    cuts = fitted(chat, wire, facts).cuts
+    return (*_named(b"x-cogo-left-out", names), *_named(b"x-cogo-emulated", ("stop",) if cuts else ()))
+
+
+def _named(header: bytes, names: tuple[str, ...]) -> tuple[tuple[bytes, bytes], ...]:
+    return ((header, ascii_header(", ".join(names)[:500])),) if names else ()

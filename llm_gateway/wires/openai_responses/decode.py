@@ -152,6 +152,8 @@ def to_chat(request: schema.Body, body: bytes) -> ChatRequest:
         max_tokens=request.max_output_tokens,
         temperature=request.temperature,
         top_p=request.top_p,
+        presence_penalty=request.presence_penalty,
+        frequency_penalty=request.frequency_penalty,
         response_format=_format(request.text.format if request.text else None),
         reasoning=reasoning,
         user=request.user,

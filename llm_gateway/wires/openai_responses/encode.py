@@ -39,8 +39,8 @@ def encode_request(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
     body: dict[str, Any] = {"model": facts.upstream_id, "input": items}
     plain: dict[str, Any] = {
         "instructions": instructions,
-        "tools": _tools(tools, chat) or None,
-        "tool_choice": _tool_choice(choice, chat) if choice else None,
+        "tools": tools_to(tools, chat) or None,
+        "tool_choice": tool_choice_to(choice, chat) if choice else None,
         "parallel_tool_calls": chat.parallel_tool_calls if chat.tools else None,
         "max_output_tokens": chat.max_tokens,
         "reasoning": _reasoning(chat.reasoning, facts) or None,
@@ -48,8 +48,9 @@ def encode_request(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
         "stream": chat.stream or None,
     }
     body.update((name, value) for name, value in plain.items() if value is not None)
-    body.update(_capabilities.sampling(chat, facts, "temperature", "top_p"))
-    if text := _format(chat.response_format):
+    own = ("presence_penalty", "frequency_penalty") if chat.origin == NAME else ()
+    body.update(_capabilities.sampling(chat, facts, "temperature", "top_p", *own))
+    if text := format_to(chat.response_format):
         body["text"] = {"format": text}
     _put_back(body, chat, facts)
     return body
@@ -66,7 +67,7 @@ def _check(chat: ChatRequest, facts: ModelFacts) -> None:
         "frequency_penalty": bool(chat.frequency_penalty),
     }
     for name, is_given in given.items():
-        if is_given:
+        if is_given and chat.origin != NAME:
             raise UnsupportedParameter(f"`{name}` cannot be sent to a provider that speaks {_TARGET}; leave it out.", param=name)
 
 
@@ -100,7 +101,7 @@ def _put_back(body: dict[str, Any], chat: ChatRequest, facts: ModelFacts) -> Non
             body["include"] = ["reasoning.encrypted_content"]
 
 
-def _tools(offered: list[Tool], chat: ChatRequest) -> list[dict[str, Any]]:
+def tools_to(offered: list[Tool], chat: ChatRequest) -> list[dict[str, Any]]:
     tools: list[dict[str, Any]] = []
     spaces: dict[str, dict[str, Any]] = {}
     for tool in offered:
@@ -137,7 +138,7 @@ def _custom_format(tool: Tool, chat: ChatRequest) -> dict[str, Any] | None:
             return tool.format
 
 
-def _tool_choice(choice: ToolChoice, chat: ChatRequest) -> Any:
+def tool_choice_to(choice: ToolChoice, chat: ChatRequest) -> Any:
     by_name = {tool.name: tool for tool in chat.tools}
 
     def named(name: str) -> dict[str, Any]:
@@ -154,7 +155,7 @@ def _tool_choice(choice: ToolChoice, chat: ChatRequest) -> Any:
     return choice.mode
 
 
-def _format(wish: ResponseFormat | None) -> dict[str, Any] | None:
+def format_to(wish: ResponseFormat | None) -> dict[str, Any] | None:
     if wish is None:
         return None
     if wish.kind == "json_schema":

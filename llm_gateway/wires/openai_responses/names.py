@@ -35,6 +35,8 @@ HINTS: Final = frozenset(
 REASONING_CONTEXT: Final = "reasoning.context"
 # What a strict host may refuse although it changes nothing. ``store`` and ``include`` say what is kept and returned, so they stay.
 DROPPABLE: Final = HINTS - {"store", "include"}
+# What the caller said apart from the conversation it is a part of, so that the answer can repeat it.
+INSTRUCTIONS: Final = "instructions"
 # Values that say what is so anyway.
 NO_EFFECT: Final[dict[str, object]] = {"background": False, "truncation": "disabled", "top_logprobs": 0}
 PLAIN_TIERS: Final = frozenset({"auto", "default"})
