@@ -10,7 +10,7 @@ from llm_gateway.core.registry import Registry
 from llm_gateway.core.usage import Usage
 
 from ._base import Counter, Dialect, Edits, Embedder, Embedding, Inbound, ModelFacts, Reply, StreamDecoder, StreamEncoder, Wire
-from ._capabilities import left_out
+from ._capabilities import left_out, unthought
 from ._elsewhere import elsewhere
 from ._first_call import FirstCallOnly
 from ._free_text import FreeTextCalls
@@ -29,5 +29,5 @@ embedders: Registry[Embedder] = Registry("embedder", __name__)
 __all__ = [
     "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "FreeTextCalls", "Inbound", "Limits", "ModelFacts", "Reply",
     "StreamDecoder", "StreamEncoder", "WayBack", "Wire", "counters", "dialects", "elsewhere", "embedders", "issuer_of", "left_out",
-    "limits", "meters", "wires", "without_tokens",
+    "limits", "meters", "unthought", "wires", "without_tokens",
 ]  # fmt: skip

@@ -150,7 +150,8 @@ class Wire(Protocol):
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """What an encoder must know of the answer it writes: our request id, the model that served, Unix seconds ``created``, and the
-    caller's wishes. ``stream_form``: how the caller wants a stream, ``sse`` or (Gemini without ``alt=sse``) ``array``."""
+    caller's wishes. ``stream_form``: how the caller wants a stream, ``sse`` or (Gemini without ``alt=sse``) ``array``. ``prompt_tokens``:
+    an estimate, for a format that tells the prompt's size before the provider does."""
 
     request_id: str
     model: str
@@ -158,6 +159,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     include_usage: bool = False
     chat: ChatRequest | None = None
     stream_form: str = "sse"
+    prompt_tokens: int | None = None
 
 
 class Counter(Protocol):

@@ -25,6 +25,7 @@ from llm_gateway.wires import _call_signatures
 from llm_gateway.wires._base import Reply
 from llm_gateway.wires._openai.ids import call_id
 from llm_gateway.wires._openai.usage import encode_responses_usage
+from llm_gateway.wires._tiers import answered
 
 from .names import NAME, made_id, pack
 
@@ -177,8 +178,8 @@ def response_object(
         "user": chat.user if chat else None,
         "metadata": {},
     }
-    if usage and usage.service_tier is not None:
-        body["service_tier"] = usage.service_tier
+    if usage and (tier := answered(NAME, usage.service_tier)) is not None:
+        body["service_tier"] = tier
     if usage and usage.web_searches is not None:
         body["tool_usage"] = {"web_search": {"num_requests": usage.web_searches}}
     if chat:
