@@ -59,10 +59,9 @@ def left_out(chat: ChatRequest, facts: ModelFacts, wire: str) -> tuple[str, ...]
     """What is left out of a translated request although it could have changed the answer; the caller is told."""
     names = [f"tools.{tool.builtin}" for tool in chat.tools if tool.builtin and chat.origin != wire]
     wish = chat.reasoning
-    if (wish is not None and facts.thinking == "none" and wish.effort != "none" and wish.budget != 0) or (
-        wish is not None and wire in unthought and wish.effort != "none" and wish.budget != 0 and unthought.get(wire)(chat, facts)
-    ):
-        names.append("reasoning")
+    if wish is not None and wish.effort != "none" and wish.budget != 0:
+        cannot = facts.thinking == "none" or (wire in unthought and unthought.get(wire)(chat, facts))
+        names += ["reasoning"] if cannot else []
     if chat.origin != wire:
         names += [name for name in ("reasoning.context",) if name in chat.hints]
     return tuple(dict.fromkeys(names))
