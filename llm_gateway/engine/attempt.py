@@ -95,6 +95,8 @@ def prepare(
     else:
         chat = fitted(without_tokens(inbound.chat()) if bare else inbound.chat(), wire.name, facts).chat
         changes: dict[str, Any] = {"stream": streamed, "include_usage": streamed, "model": target.upstream_id}
+        if call.sticky or inbound.affinity:
+            changes["session"] = call.sticky or inbound.affinity
         if limit != chat.max_tokens:
             changes["max_tokens"] = limit
         body = json.dumps(wire.encode_request(msgspec.structs.replace(chat, **changes), facts))

@@ -151,7 +151,8 @@ class Wire(Protocol):
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """What an encoder must know of the answer it writes: our request id, the model that served, Unix seconds ``created``, and the
     caller's wishes. ``stream_form``: how the caller wants a stream, ``sse`` or (Gemini without ``alt=sse``) ``array``. ``now`` reads the
-    clock (Unix seconds), for a format that says when an answer was complete."""
+    clock (Unix seconds), for a format that says when an answer was complete. ``prompt_tokens``: an
+    estimate, for a format that tells the prompt's size before the provider does."""
 
     request_id: str
     model: str
@@ -160,6 +161,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     chat: ChatRequest | None = None
     stream_form: str = "sse"
     now: Callable[[], float] | None = None
+    prompt_tokens: int | None = None
 
 
 class Counter(Protocol):

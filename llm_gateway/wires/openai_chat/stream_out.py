@@ -29,6 +29,7 @@ from llm_gateway.wires._openai.ids import call_id
 from llm_gateway.wires._openai.inbound import data_url
 from llm_gateway.wires._openai.reply import error_object
 from llm_gateway.wires._openai.usage import encode_chat_usage
+from llm_gateway.wires._tiers import answered
 
 DONE: Final = b"data: [DONE]\n\n"
 
@@ -40,7 +41,7 @@ _FINISH: Final = {
     FinishReason.CONTENT_FILTER: "content_filter",
     FinishReason.REFUSAL: "content_filter",
     FinishReason.PAUSE: "stop",
-    FinishReason.MODEL_FAULT: "error",
+    FinishReason.MODEL_FAULT: "length",
 }
 
 
@@ -65,8 +66,8 @@ def encode_response(response: ChatResponse, reply: Reply) -> bytes:
     }
     if response.usage:
         body["usage"] = encode_chat_usage(response.usage)
-        if response.usage.service_tier is not None:
-            body["service_tier"] = response.usage.service_tier
+        if (tier := answered("openai_chat", response.usage.service_tier)) is not None:
+            body["service_tier"] = tier
     return dumps(body)
 
 
@@ -236,6 +237,7 @@ class ChatStreamEncoder:
     def _done(self, out: list[bytes]) -> None:
         self._ended = True
         if self._reply.include_usage and self._usage:
-            tier = b',"service_tier":' + dumps(self._usage.service_tier) if self._usage.service_tier is not None else b""
+            word = answered("openai_chat", self._usage.service_tier)
+            tier = b',"service_tier":' + dumps(word) if word is not None else b""
             out.append(self._head + b'],"usage":' + dumps(encode_chat_usage(self._usage)) + tier + b"}\n\n")
         out.append(DONE)
