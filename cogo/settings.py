@@ -256,7 +256,10 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Generate and analyse code through any configured provider.",
     "VERSION": "0.1.0",
     "OAS_VERSION": "3.1.1",
-    "POSTPROCESSING_HOOKS": ["llm_gateway.api.native.openapi.without_closing_slash"],
+    "POSTPROCESSING_HOOKS": [
+        "llm_gateway.api.native.openapi.without_closing_slash",
+        "llm_gateway.api.compat._described.with_compatible",
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -138,6 +138,8 @@ class Plan:
             "strategy": self.strategy,
             "order": [label(target) for target in self.order],
         }
+        if self.resolution.stands_in_for:
+            shown["stands_in_for"] = self.resolution.stands_in_for
         if self.note:
             shown["note"] = self.note
         if self.hedged is not None:

@@ -20,12 +20,14 @@ NAMED = "named"
 
 class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     """``strategy`` is ``None`` for a named model, whose ``targets`` are already in order. ``tiers`` numbers each target's place in an
-    alias list; targets of one tier differ only in their key. ``skipped``: (what, why) of what could not even become a target."""
+    alias list; targets of one tier differ only in their key. ``stands_in_for``: the retired model that the alias means first, for which
+    the targets answer. ``skipped``: (what, why) of what could not even become a target."""
 
     targets: tuple[Target, ...]
     tiers: tuple[int, ...] = ()
     strategy: StrategyInfo | None = None
     named: str | None = None
+    stands_in_for: str | None = None
     skipped: tuple[tuple[str, str], ...] = ()
 
 
@@ -51,7 +53,8 @@ def resolve(snapshot: Snapshot, identity: Identity, asked: str, strategy: str | 
         targets += found
         tiers += [tier] * len(found)
         skipped += why
-    return Resolution(targets=tuple(targets), tiers=tuple(tiers), named=name, skipped=tuple(skipped))
+    gone = models[0].name if models[0].lifecycle is Lifecycle.RETIRED else None
+    return Resolution(targets=tuple(targets), tiers=tuple(tiers), named=name, stands_in_for=gone, skipped=tuple(skipped))
 
 
 def described(snapshot: Snapshot, identity: Identity, name: str) -> ModelInfo:
