@@ -16,6 +16,9 @@ _ENCODE = (
 )
 
 
+_PATIENCE = {"connect_timeout": 3, "keepalives_idle": 10, "keepalives_interval": 3, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+
+
 class DatabaseTrouble(ValueError):
     """The message is a line for the operator."""
 
@@ -73,8 +76,9 @@ def _sqlite(found: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def with_options(found: dict[str, Any], *, full_sync: bool, pool: int) -> dict[str, Any]:
-    """Raises :class:`DatabaseTrouble` when the driver is missing."""
+def with_options(found: dict[str, Any], *, full_sync: bool, pool: int, forks: bool = False, pgbouncer: bool = False) -> dict[str, Any]:
+    """``pool``: most pooled connections, 0 for none; ``forks``: this process forks, so it takes no pool; ``pgbouncer``: the server is
+    reached through PgBouncer in transaction mode. Raises :class:`DatabaseTrouble` when the driver is missing."""
     if found["ENGINE"].endswith("sqlite3"):
         # IMMEDIATE: a writer queues at BEGIN instead of failing in the middle; NORMAL loses nothing on a killed process (WAL).
         sync = "FULL" if full_sync else "NORMAL"
@@ -86,5 +90,12 @@ def with_options(found: dict[str, Any], *, full_sync: bool, pool: int) -> dict[s
         raise DatabaseTrouble(
             "DATABASE_URL names PostgreSQL, whose driver is not installed; run 'make install-postgres', then try again"
         ) from None
-    options = {**found.get("OPTIONS", {}), "pool": {"min_size": 1, "max_size": pool, "timeout": 5}}
-    return {**found, "CONN_MAX_AGE": 0, "OPTIONS": options}
+    # A host that vanishes without a word is given up after seconds; whoever knows better says so in the URL.
+    options: dict[str, Any] = {**_PATIENCE, **found.get("OPTIONS", {})}
+    found = {**found, "OPTIONS": options, "CONN_MAX_AGE": 0, "DISABLE_SERVER_SIDE_CURSORS": pgbouncer}
+    if forks or pool == 0:
+        # A process of the task cluster is one thread, which keeps one connection; a pool's threads do not survive the cluster's forks.
+        return {**found, "CONN_MAX_AGE": 60 if forks else 0, "CONN_HEALTH_CHECKS": True}
+    # The pool doubles its pauses between tries to connect until ``reconnect_timeout``; then the next caller tries at once.
+    options["pool"] = {"min_size": 1, "max_size": pool, "timeout": 5, "reconnect_timeout": 1.0}
+    return found

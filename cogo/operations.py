@@ -70,6 +70,7 @@ class Operations:
     def _note(self) -> None:
         try:
             metrics.IN_FLIGHT.set(gateway().gate.in_flight)
+            gateway().note_audits()
         except GatewayError:
             metrics.IN_FLIGHT.set(0)
         metrics.READY.set(self._unready() is None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -150,7 +151,7 @@ def check_cache(say: Callable[[str], None]) -> None:
 
 
 def migrate(say: Any) -> None:
-    """Brings the schema up to date; says so only when there is something to do."""
+    """Brings the schema up to date; says so only when there is something to do, and waits where another process does it."""
     from django.core.management import CommandError, call_command
     from django.db import DatabaseError, connection
     from django.db.migrations.exceptions import InconsistentMigrationHistory
@@ -161,6 +162,19 @@ def migrate(say: Any) -> None:
         plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
         if plan:
             say(f"Migrating the database ({len(plan)} steps)")
-            call_command("migrate", verbosity=0, interactive=False)
+            call_command("migrate", verbosity=0, interactive=False, stdout=_Told(say))
     except (DatabaseError, CommandError, InconsistentMigrationHistory) as error:
         raise CannotStart(f"the database cannot be migrated ({_last_line(str(error))}); give its user the right to create tables") from None
+
+
+class _Told(io.StringIO):
+    """What a command writes, told line by line."""
+
+    def __init__(self, say: Any) -> None:
+        super().__init__()
+        self._say = say
+
+    def write(self, text: str) -> int:
+        if line := text.strip():
+            self._say(line)
+        return len(text)

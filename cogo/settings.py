@@ -168,6 +168,10 @@ TEMPLATES = [
 ]
 
 
+# The task cluster starts its processes with fork.
+_FORKS = sys.argv[1:2] == ["qcluster"]
+
+
 def _databases() -> dict[str, Any]:
     url, host = env.str("DATABASE_URL").strip(), env.str("POSTGRES_HOST").strip()
     if url and host:
@@ -181,7 +185,9 @@ def _databases() -> dict[str, Any]:
         else:
             found = databases.from_url(url or f"sqlite:///{VAR_DIR / 'db.sqlite3'}")
         sync = _flag("COGO_SQLITE_FULL_SYNC", False)
-        return {"default": databases.with_options(found, full_sync=sync, pool=_number("COGO_DB_POOL", 8, 1, 200))}
+        pool = _number("COGO_DB_POOL", 8, 0, 200)
+        options = databases.with_options(found, full_sync=sync, pool=pool, forks=_FORKS, pgbouncer=_flag("COGO_PGBOUNCER", False))
+        return {"default": options}
     except databases.DatabaseTrouble as trouble:
         raise SettingsError(str(trouble)) from None
 
@@ -265,8 +271,11 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Generate and analyse code through any configured provider.",
     "VERSION": "0.1.0",
     "OAS_VERSION": "3.1.1",
-    "POSTPROCESSING_HOOKS": ["llm_gateway.api.native.openapi.without_closing_slash"],
     "SERVERS": [{"url": BASE_PATH}] if BASE_PATH else [],
+    "POSTPROCESSING_HOOKS": [
+        "llm_gateway.api.native.openapi.without_closing_slash",
+        "llm_gateway.api.compat._described.with_compatible",
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -311,6 +320,7 @@ COGO = {
     "body_timeout_s": _number("COGO_BODY_TIMEOUT_S", 30, 1, 600),
     "drain_s": _number("COGO_DRAIN_S", 25, 0, 600),
     "max_in_flight": (_CALLS := footing.calls(_number("COGO_MAX_IN_FLIGHT", 512, 1, 100_000), footing.descriptors())),
+    "max_detached": _number("COGO_MAX_DETACHED", 256, 0, 100_000),
     "max_connections": footing.connections(footing.descriptors(), _CALLS),
     "lease_s": _number("COGO_LEASE_S", 30, 5, 3600),
     "unpriced": env.str("COGO_UNPRICED", default="block"),

@@ -106,6 +106,8 @@ def summary_headers(summary: Summary) -> tuple[tuple[bytes, bytes], ...]:
             headers.append((b"x-cogo-simulated", b"true"))
     if "empty" in summary.flags:
         headers.append((b"x-cogo-warning", b"empty"))
+    if target is not None and summary.decision.get("stands_in_for"):
+        headers.append((b"x-cogo-warning", retired_warning(target.model.name)))
     return tuple(headers)
 
 
@@ -120,7 +122,14 @@ def stream_headers(answer: StreamAnswer) -> tuple[tuple[bytes, bytes], ...]:
     ]
     if provider.simulated:
         headers.append((b"x-cogo-simulated", b"true"))
+    if answer.stands_in_for:
+        headers.append((b"x-cogo-warning", retired_warning(answer.target.model.name)))
     return tuple(headers)
+
+
+def retired_warning(model: str) -> bytes:
+    """Says that ``model`` stands in for the retired one that was asked for."""
+    return b"retired; successor=" + ascii_header(model)
 
 
 def ascii_header(text: str) -> bytes:

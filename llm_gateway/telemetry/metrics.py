@@ -37,6 +37,22 @@ FIRST = Histogram(
 IN_FLIGHT = Gauge("cogo_requests_in_flight", "Requests being served.", multiprocess_mode="livesum")
 READY = Gauge("cogo_ready", "1 when requests can be served.", multiprocess_mode="livemin")
 
+AUDIT_FINDINGS = Gauge(
+    "cogo_audit_findings",
+    "Broken rows, files or jobs by rule, as the newest audit found them.",
+    ["rule"],
+    multiprocess_mode="mostrecent",
+)
+AUDIT_AGE = Gauge("cogo_audit_age_seconds", "Since the newest audit of its kind ran.", ["kind"], multiprocess_mode="mostrecent")
+
+
+def note_audits(findings: Mapping[str, int], ages_s: Mapping[str, float]) -> None:
+    """Rules by code, kinds by name."""
+    for rule, broken in findings.items():
+        AUDIT_FINDINGS.labels(rule).set(broken)
+    for kind, age in ages_s.items():
+        AUDIT_AGE.labels(kind).set(age)
+
 
 def exposition(folder: str) -> bytes:
     """The figures as Prometheus reads them: of this process, or of all that write into ``folder``."""

@@ -15,6 +15,7 @@ from llm_gateway.core.errors import InvalidJsonBody, InvalidRequest, NotFound, U
 from llm_gateway.core.sse import SseDecoder
 from llm_gateway.stores.responses import LARGEST, Kept
 from llm_gateway.wires import Inbound
+from llm_gateway.wires.openai_responses.names import INSTRUCTIONS
 from llm_gateway.wiring import gateway
 
 from . import _references
@@ -36,6 +37,7 @@ class _Asked(msgspec.Struct):
     store: Any = None
     background: Any = None
     previous_response_id: Any = None
+    instructions: Any = None
     input: msgspec.Raw = _NOTHING
 
 
@@ -96,7 +98,7 @@ class Turn:
                 param="previous_response_id",
             )
         self._before = [*_items.decode(self._previous.input), *_said(self._previous.response)]
-        return json.edit_object(body, {"input": [*self._before, *_items_of(asked.input)]}, ("previous_response_id",))
+        return json.edit_object(body, {"input": [*self._before, *items_of(asked.input)]}, ("previous_response_id",))
 
     # Keeper.
 
@@ -105,8 +107,10 @@ class Turn:
         if asked.background:
             raise UnsupportedParameter("The gateway answers while it is asked; leave `background` out.", param="background")
         self._keep = asked.store is not False and not self._counting and self._store.keeps(self._identity)
-        self._input = [*self._before, *_items_of(asked.input)]
+        self._input = [*self._before, *items_of(asked.input)]
         hints: dict[str, Any] = {"store": self._keep}
+        if isinstance(asked.instructions, str):
+            hints[INSTRUCTIONS] = asked.instructions
         if self._previous is not None:
             hints["previous_response_id"] = self._previous.id
             inbound = msgspec.structs.replace(inbound, sent=self._sent, sent_for=self._previous.credential_id)
@@ -156,7 +160,7 @@ class Turn:
         self._store.save(self._identity, kept, self._http.id)
 
 
-def _items_of(raw: msgspec.Raw) -> list[msgspec.Raw]:
+def items_of(raw: msgspec.Raw) -> list[msgspec.Raw]:
     head = bytes(raw).lstrip()[:1]
     if head == b"[":
         return _items.decode(raw)
@@ -186,6 +190,16 @@ async def delete(http: HttpCall) -> HttpReply:
     if not await gateway().responses.delete(http.identity, response_id):
         raise _missing(response_id)
     return _json(http, {"id": response_id, "object": "response", "deleted": True})
+
+
+async def cancel(http: HttpCall) -> HttpReply:
+    """Only a response that runs in the background can be cancelled, and the gateway answers while it is asked."""
+    await _found(http, http.path.removeprefix("/v1/responses/").removesuffix("/cancel"))
+    raise InvalidRequest(
+        "Only a response created with `background` can be cancelled, and this one is complete. To stop an answer while it comes, close "
+        "its connection.",
+        param="response_id",
+    )
 
 
 async def input_items(http: HttpCall) -> HttpReply:
