@@ -14,6 +14,7 @@ from llm_gateway.core.catalog import Target
 from llm_gateway.core.chat import ChatResponse
 from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, UnsupportedParameter
 from llm_gateway.core.events import Done, Event, Frame, replay
+from llm_gateway.core.host_facts import FactRow, HostFacts
 from llm_gateway.core.redact import redact
 from llm_gateway.policies.deadline import Clocks
 from llm_gateway.policies.lengths import UNKNOWN, Lengths
@@ -89,16 +90,28 @@ def _translated(call: Call, wire: Wire, facts: ModelFacts) -> dict[str, Any]:
 
 
 def model_facts(target: Target) -> ModelFacts:
-    """The service's knowledge of a model with the catalogue's own figures laid over it."""
-    model = target.model
+    """What is known of a model: by its service, the host's preset, the operator's facts, and the catalogue's figures."""
+    model, provider = target.model, target.provider
     return _facts(
-        target.provider.service, target.provider.wire, target.upstream_id, model.context_window, model.max_output_tokens, model.capabilities
-    )
+        provider.service, provider.wire, target.upstream_id, provider.habits, (provider.facts, model.facts),
+        model.context_window, model.max_output_tokens, model.capabilities,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=4096)
-def _facts(service: str, wire: str, upstream_id: str, window: int | None, limit: int | None, capabilities: frozenset[str]) -> ModelFacts:
+def _facts(
+    service: str, wire: str, upstream_id: str, habits: tuple[FactRow, ...], own: tuple[HostFacts, ...], window: int | None,
+    limit: int | None, capabilities: frozenset[str],
+) -> ModelFacts:  # fmt: skip
     facts = services.get(service).model_facts(wire, upstream_id)
+    for row in habits:
+        if row.holds_for(upstream_id):
+            known = row.facts.known()
+            # The rows of a host add up; what an operator says stands alone.
+            known["extensions"] = facts.extensions | known.get("extensions", frozenset())
+            facts = msgspec.structs.replace(facts, **known)
+    for mine in own:
+        facts = msgspec.structs.replace(facts, **mine.known())
     return msgspec.structs.replace(
         facts,
         context_window=window if window is not None else facts.context_window,
