@@ -181,6 +181,8 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     extras: dict[str, Any] = {}
     hints: dict[str, Any] = {}
     origin: str = "native"
+    # The caller speaks of functions as chat completions did before tools, and is answered so.
+    functions: bool = False
 
 
 class FinishReason(StrEnum):
