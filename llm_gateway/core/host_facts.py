@@ -25,7 +25,7 @@ EXTENSIONS: Final = {
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
-class HostFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class HostFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, cache_hash=True):
     """The fields mean what they do in :class:`~llm_gateway.wires.ModelFacts`."""
 
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = None
@@ -42,7 +42,7 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
         return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}
 
 
-class FactRow(msgspec.Struct, frozen=True, kw_only=True):
+class FactRow(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """``models``: shell patterns of upstream ids, empty: every model. ``source``: the page that says so, read on ``checked``."""
 
     facts: HostFacts
