@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -56,6 +57,17 @@ def _number(name: str, default: int, low: int, high: int) -> int:
     if not low <= value <= high:
         raise SettingsError(f"{name} must be between {low} and {high}, not {value}")
     return value
+
+
+def _networks(name: str, value: str) -> list[str]:
+    """Addresses and networks, separated by commas or blanks."""
+    found = []
+    for text in value.replace(",", " ").split():
+        try:
+            found.append(str(ip_network(text.strip("'\""), strict=False)))
+        except ValueError:
+            raise SettingsError(f"{name} has {text!r}, which is no address and no network; write 10.0.0.7 or 10.0.0.0/8") from None
+    return found
 
 
 def _secret(name: str) -> str:
@@ -224,6 +236,8 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024
+# The door has the body in memory and under a cap already; Django would write it to a disk on the event loop.
+FILE_UPLOAD_MAX_MEMORY_SIZE = 33 * 1024 * 1024
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -288,6 +302,9 @@ COGO = {
     "body_timeout_s": _number("COGO_BODY_TIMEOUT_S", 30, 1, 600),
     "drain_s": _number("COGO_DRAIN_S", 25, 0, 600),
     "max_in_flight": _number("COGO_MAX_IN_FLIGHT", 512, 1, 100_000),
+    "uploads_per_key": _number("COGO_UPLOADS_PER_KEY", 32, 1, 100_000),
+    "uploads_per_address": _number("COGO_UPLOADS_PER_ADDRESS", 64, 1, 100_000),
+    "trusted_proxies": _networks("COGO_TRUSTED_PROXIES", env.str("COGO_TRUSTED_PROXIES", default="")),
     "lease_s": _number("COGO_LEASE_S", 30, 5, 3600),
     "unpriced": env.str("COGO_UNPRICED", default="block"),
     "unpriced_ceiling_usd_per_million": env.str("COGO_UNPRICED_CEILING_USD", default="100"),

@@ -3,7 +3,8 @@
 GatewayError
 ├── InvalidRequest 400 invalid_request
 │   ├── InvalidJsonBody 400 invalid_json
-│   └── UnsupportedParameter 400 unsupported_parameter
+│   ├── UnsupportedParameter 400 unsupported_parameter
+│   └── UnsupportedEncoding 415 unsupported_encoding
 ├── Unauthenticated 401 invalid_api_key
 │   └── KeyRevoked 401 key_revoked
 ├── PermissionDenied 403 permission_denied
@@ -14,6 +15,7 @@ GatewayError
 ├── CallerLeft 499 client_cancelled (in the log; nobody is told)
 ├── Conflict 409 conflict
 ├── BodyTooLarge 413 request_too_large
+├── UpgradeRequired 426 upgrade_required
 ├── RequestExceedsBudget 402 request_exceeds_budget
 ├── BudgetExhausted 429 insufficient_quota
 ├── BudgetInFlight 429 budget_in_flight
@@ -75,6 +77,10 @@ class UnsupportedParameter(InvalidRequest):
     code = "unsupported_parameter"
 
 
+class UnsupportedEncoding(InvalidRequest):
+    status, code = 415, "unsupported_encoding"
+
+
 class Unauthenticated(GatewayError):
     status, code, type = 401, "invalid_api_key", "authentication_error"
 
@@ -127,6 +133,12 @@ class IdempotencyMismatch(InvalidRequest):
 
 class BodyTooLarge(GatewayError):
     status, code, type = 413, "request_too_large", "invalid_request_error"
+
+
+class UpgradeRequired(GatewayError):
+    """A WebSocket was asked for: agents that see this status go on over HTTP at once."""
+
+    status, code, type = 426, "upgrade_required", "invalid_request_error"
 
 
 class RequestExceedsBudget(GatewayError):

@@ -24,6 +24,7 @@ from llm_gateway.policies.retry import RetryBudget, Step
 from .attempt import Attempt, prepare
 from .gate import KeyGate, revoked
 from .health import DeploymentHealth
+from .heavy import away
 from .hedging import Hedging, Tries
 from .plan import Plan
 from .ports import Catalog, Journal
@@ -84,7 +85,7 @@ class Trying:
             if (told := self._unwanted(run)) is not None:
                 raise told
             try:
-                attempt = self.attempt(run, target, force_stream)
+                attempt = await self.attempt(run, target, force_stream)
             except UnsupportedParameter as error:
                 self.release(run)
                 run.plan.skip(target, f"cannot take {error.param or 'a parameter'}")
@@ -128,9 +129,10 @@ class Trying:
         assert last is not None
         raise run.final_error(last)
 
-    def attempt(self, run: Run, target: Target, force_stream: bool) -> Attempt:
+    async def attempt(self, run: Run, target: Target, force_stream: bool) -> Attempt:
         """Ready to begin. Raises :class:`UnsupportedParameter`."""
-        prepared = prepare(run.call, target, run.ceiling(target), force_stream)
+        inbound = run.call.inbound
+        prepared = await away(len(inbound.body) or inbound.size, prepare, run.call, target, run.ceiling(target), force_stream)
         clocks = clocks_for(target.provider, run.remaining_s, self.defaults, streamed=prepared.streamed)
         return Attempt(target, prepared, clocks, run.keep_text, self.health.lengths(target))
 
