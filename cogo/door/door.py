@@ -83,7 +83,7 @@ class Door:
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await shutdown()
+        await shutdown(self._drain.left_s())
         await self._owner.close()
         await send({"type": "lifespan.shutdown.complete"})
 

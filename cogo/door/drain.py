@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from typing import Any
 
 from cogo.caller import Watch
@@ -23,6 +24,7 @@ class Drain:
         self._arrivals = arrivals
         self._drain_s = drain_s
         self._signals = 0
+        self._until: float | None = None
         self.watches: set[Watch] = set()
 
     def hear_signals(self) -> None:
@@ -52,7 +54,13 @@ class Drain:
             self._end_streams()
             return
         self._arrivals.draining = True
+        self._until = time.monotonic() + self._drain_s
         asyncio.get_running_loop().call_later(self._drain_s, self._end_streams)
+
+    def left_s(self) -> float:
+        """How long executions whose callers have left may go on: the server waits for connections, and those have none."""
+        left = self._drain_s if self._until is None else self._until - time.monotonic()
+        return max(0.0, left)
 
     def _end_streams(self) -> None:
         """Every answer that still runs ends with its dialect's error event; every body that still comes is given up."""

@@ -11,8 +11,15 @@ from llm_gateway.core.usage import Usage
 
 from ._base import Counter, Dialect, Edits, Embedder, Embedding, Inbound, ModelFacts, Reply, StreamDecoder, StreamEncoder, Wire
 from ._capabilities import left_out
+from ._elsewhere import elsewhere
 from ._first_call import FirstCallOnly
 from ._free_text import FreeTextCalls
+from ._issuers import issuer_of, without_tokens
+from ._limits import Limits, limits
+from ._stop_cut import StopCut
+from ._turns import InTurn
+from ._way_back import WayBack
+from ._wishes import Fitted, fitted
 
 wires: Registry[Wire] = Registry("wire", __name__)
 dialects: Registry[Dialect] = Registry("dialect", __name__)
@@ -21,8 +28,11 @@ meters: Registry[Callable[[bytes], Usage | None]] = Registry("usage meter", __na
 # Token counts and embeddings between formats; a format without an entry has no such endpoint.
 counters: Registry[Counter] = Registry("token counter", __name__)
 embedders: Registry[Embedder] = Registry("embedder", __name__)
+# What a host's whole answer lacks for strict readers of its own format is put in; a format without an entry passes as it came.
+menders: Registry[Callable[[bytes], bytes]] = Registry("mender", __name__)
 
 __all__ = [
-    "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "FreeTextCalls", "Inbound", "ModelFacts", "Reply",
-    "StreamDecoder", "StreamEncoder", "Wire", "counters", "dialects", "embedders", "left_out", "meters", "wires",
+    "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "Fitted", "FreeTextCalls", "InTurn", "Inbound", "Limits",
+    "ModelFacts", "Reply", "StopCut", "StreamDecoder", "StreamEncoder", "WayBack", "Wire", "counters", "dialects", "elsewhere", "embedders",
+    "fitted", "issuer_of", "left_out", "limits", "menders", "meters", "wires", "without_tokens",
 ]  # fmt: skip

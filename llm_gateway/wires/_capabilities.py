@@ -7,6 +7,7 @@ from typing import Any
 from llm_gateway.core.chat import Audio, ChatRequest, Document, Image, Part, Tool, ToolResult
 from llm_gateway.core.errors import UnsupportedParameter
 from llm_gateway.wires._base import ModelFacts
+from llm_gateway.wires._wishes import fitted
 
 
 def check(chat: ChatRequest, facts: ModelFacts) -> None:
@@ -58,6 +59,7 @@ def left_out(chat: ChatRequest, facts: ModelFacts, wire: str) -> tuple[str, ...]
         names.append("reasoning")
     if chat.origin != wire:
         names += [name for name in ("reasoning.context",) if name in chat.hints]
+    names += fitted(chat, wire, facts).left_out
     return tuple(dict.fromkeys(names))
 
 

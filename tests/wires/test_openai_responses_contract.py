@@ -164,6 +164,7 @@ def responses(draw: st.DrawFn) -> ChatResponse:
         cache_write_tokens=draw(n.counts),
         reasoning_tokens=draw(n.counts),
         web_searches=draw(st.none() | st.integers(1, 9)),
+        service_tier=draw(st.sampled_from(["default", "priority"])),  # the object always names one
     )
     choice = Choice(parts=parts, finish=finish, raw_finish=raw)
     created = draw(st.integers(0, 2**33))

@@ -16,6 +16,7 @@ from llm_gateway.core.sse import SseDecoder
 from llm_gateway.engine.heavy import away
 from llm_gateway.stores.responses import LARGEST, Kept
 from llm_gateway.wires import Inbound
+from llm_gateway.wires.openai_responses.names import INSTRUCTIONS
 from llm_gateway.wiring import gateway
 
 from . import _references
@@ -37,6 +38,7 @@ class _Asked(msgspec.Struct):
     store: Any = None
     background: Any = None
     previous_response_id: Any = None
+    instructions: Any = None
     input: msgspec.Raw = _NOTHING
 
 
@@ -110,6 +112,8 @@ class Turn:
         self._keep = asked.store is not False and not self._counting and self._store.keeps(self._identity)
         self._input = [*self._before, *_items_of(asked.input)]
         hints: dict[str, Any] = {"store": self._keep}
+        if isinstance(asked.instructions, str):
+            hints[INSTRUCTIONS] = asked.instructions
         if self._previous is not None:
             hints["previous_response_id"] = self._previous.id
             inbound = msgspec.structs.replace(inbound, sent=self._sent, sent_for=self._previous.credential_id)

@@ -159,7 +159,7 @@ def render(call: Call, asked: Ask, made: Answer, model: str) -> Reply:
     final = {
         **base,
         "status": "incomplete" if reason else "completed",
-        "completed_at": int(time.time()),
+        "completed_at": None if reason else int(time.time()),
         "incomplete_details": {"reason": reason} if reason else None,
         "output": output,
         "usage": usage(made.usage),

@@ -2,6 +2,7 @@
 
 from llm_gateway.wires import counters, dialects, wires
 
+from . import elsewhere as elsewhere
 from .dialect import AnthropicDialect, encode_count
 from .names import NAME
 from .wire import AnthropicMessages, MessagesCounter, decode_count

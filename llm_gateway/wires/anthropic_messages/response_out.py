@@ -43,10 +43,10 @@ def _content(choice: Choice, thinking: bool) -> list[dict[str, Any]]:
             case Text(text=text) if text:
                 blocks.append({"type": "text", "text": text})
             case Thinking(redacted=None) if thinking:
-                signature = pack(part.signature, part.wire, part.id)
+                signature = pack(part.signature, part.wire, part.id, part.issuer)
                 blocks.append({"type": "thinking", "thinking": part.text, "signature": signature})
             case Thinking(redacted=str(data)) if thinking:
-                blocks.append({"type": "redacted_thinking", "data": pack(data, part.wire, part.id)})
+                blocks.append({"type": "redacted_thinking", "data": pack(data, part.wire, part.id, part.issuer)})
             case ToolCall():
                 blocks.append({"type": "tool_use", "id": part.id, "name": part.name, "input": as_object(part.arguments, part.custom)})
             case Opaque(wire=wire, raw=raw) if wire == NAME:

@@ -126,10 +126,10 @@ class Encoder:
             return
         if mark.redacted is not None:
             self._close()
-            self._open("redacted_thinking", {"type": "redacted_thinking", "data": pack(mark.redacted, mark.wire, mark.id)})
+            self._open("redacted_thinking", {"type": "redacted_thinking", "data": pack(mark.redacted, mark.wire, mark.id, mark.issuer)})
         else:
             self._open("thinking", {"type": "thinking", "thinking": "", "signature": ""})
-            self._delta({"type": "signature_delta", "signature": pack(mark.signature, mark.wire, mark.id)})
+            self._delta({"type": "signature_delta", "signature": pack(mark.signature, mark.wire, mark.id, mark.issuer)})
             self._block = "signed"
         self._close()
 

@@ -8,8 +8,10 @@ from llm_gateway.core.chat import ChatRequest, ResponseFormat, Tool, ToolChoice
 from llm_gateway.core.errors import UnsupportedParameter
 from llm_gateway.wires import _capabilities as capabilities
 from llm_gateway.wires._base import ModelFacts
+from llm_gateway.wires._fitting import fit
 
 from . import contents_out, thinking_out
+from .limits import LIMITS
 from .names import NAME
 
 _FREE_TEXT = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
@@ -24,6 +26,7 @@ def encode(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
     own = chat.origin == NAME
     capabilities.check(chat, facts)
     capabilities.refuse_extras(chat, NAME)
+    chat = fit(chat, LIMITS, facts.issuer)
     system, contents = contents_out.encode(chat, facts)
     body: dict[str, Any] = {"contents": contents}
     if system:

@@ -24,6 +24,7 @@ from llm_gateway.core.events import (
 from llm_gateway.core.json import dumps
 from llm_gateway.core.usage import Usage
 from llm_gateway.wires._base import Reply
+from llm_gateway.wires._issuers import wrapped
 from llm_gateway.wires._openai.ids import call_id
 from llm_gateway.wires._openai.inbound import data_url
 from llm_gateway.wires._openai.reply import error_object
@@ -96,11 +97,11 @@ def _call(call: ToolCall, position: int, choice: int, reply: Reply) -> dict[str,
     if call.custom:
         return head | {"type": "custom", "custom": {"name": call.name, "input": call.arguments}}
     body = head | {"type": "function", "function": {"name": call.name, "arguments": call.arguments or "{}"}}
-    return body | _signature(call.signature)
+    return body | _signature(call.signature, call.issuer)
 
 
-def _signature(signature: str | None) -> dict[str, Any]:
-    return {"extra_content": {"google": {"thought_signature": signature}}} if signature else {}
+def _signature(signature: str | None, issuer: str | None) -> dict[str, Any]:
+    return {"extra_content": {"google": {"thought_signature": wrapped(signature, issuer)}}} if signature else {}
 
 
 def _image(image: Image) -> dict[str, Any]:
@@ -204,7 +205,7 @@ class ChatStreamEncoder:
         if event.custom:
             head |= {"type": "custom", "custom": {"name": event.name, "input": ""}}
         else:
-            head |= {"type": "function", "function": {"name": event.name, "arguments": ""}} | _signature(event.signature)
+            head |= {"type": "function", "function": {"name": event.name, "arguments": ""}} | _signature(event.signature, event.issuer)
             state.empty = event.index
         state.open[event.index] = event.custom
         self._delta(event.choice, dumps({"tool_calls": [head]}), out)

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 
 from llm_gateway.core.chat import (
-    ChatRequest,
     ChatResponse,
     FinishReason,
     Image,
@@ -20,12 +19,11 @@ from llm_gateway.core.chat import (
     ToolCall,
 )
 from llm_gateway.core.json import dumps
-from llm_gateway.core.usage import Usage
 from llm_gateway.wires import _call_signatures
 from llm_gateway.wires._base import Reply
 from llm_gateway.wires._openai.ids import call_id
-from llm_gateway.wires._openai.usage import encode_responses_usage
 
+from . import resource
 from .names import NAME, made_id, pack
 
 _INCOMPLETE = {FinishReason.LENGTH: "max_output_tokens", FinishReason.CONTENT_FILTER: "content_filter"}
@@ -73,10 +71,10 @@ def reasoning(item_id: str, text: str, token: str | None) -> dict[str, Any]:
     return item
 
 
-def token_of(signature: str | None, redacted: str | None, wire: str | None) -> str | None:
+def token_of(signature: str | None, redacted: str | None, wire: str | None, issuer: str | None = None) -> str | None:
     if redacted is not None:
-        return pack(redacted, wire, redacted=True)
-    return pack(signature, wire, redacted=False) if signature is not None else None
+        return pack(redacted, wire, redacted=True, issuer=issuer)
+    return pack(signature, wire, redacted=False, issuer=issuer) if signature is not None else None
 
 
 def call_item(names: Names, call: ToolCall, item_id: str, call_id: str, status: str) -> dict[str, Any]:
@@ -114,7 +112,7 @@ def items(names: Names, parts: tuple[Part, ...]) -> list[dict[str, Any]]:
         content = None
         if isinstance(part, Thinking):
             own = part.id if part.id and part.wire == NAME else names.item("rs", at)
-            found.append(reasoning(own, part.text, token_of(part.signature, part.redacted, part.wire)))
+            found.append(reasoning(own, part.text, token_of(part.signature, part.redacted, part.wire, part.issuer)))
         elif isinstance(part, ToolCall):
             whole = part if part.arguments or part.custom else msgspec.structs.replace(part, arguments="{}")
             found.append(call_item(names, whole, names.item("ctc" if part.custom else "fc", at), names.call(part.id, calls), "completed"))
@@ -139,76 +137,19 @@ def failed_error(finish: FinishReason | None) -> dict[str, Any] | None:
     return None
 
 
-def response_object(
-    names: Names,
-    reply: Reply,
-    created: int,
-    status: str,
-    output: list[dict[str, Any]],
-    *,
-    usage: Usage | None = None,
-    error: dict[str, Any] | None = None,
-    incomplete: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    chat = reply.chat
-    body: dict[str, Any] = {
-        "id": names.response,
-        "object": "response",
-        "created_at": created,
-        "status": status,
-        "background": False,
-        "error": error,
-        "incomplete_details": incomplete,
-        "instructions": None,
-        "max_output_tokens": chat.max_tokens if chat else None,
-        "model": reply.model,
-        "output": output,
-        "parallel_tool_calls": chat.parallel_tool_calls is not False if chat else True,
-        "previous_response_id": None,
-        "reasoning": {"effort": None, "summary": None},
-        "store": False,
-        "temperature": chat.temperature if chat else None,
-        "text": {"format": {"type": "text"}},
-        "tool_choice": "auto",
-        "tools": [],
-        "top_p": chat.top_p if chat else None,
-        "truncation": "disabled",
-        "usage": encode_responses_usage(usage) if usage else None,
-        "user": chat.user if chat else None,
-        "metadata": {},
-    }
-    if usage and usage.service_tier is not None:
-        body["service_tier"] = usage.service_tier
-    if usage and usage.web_searches is not None:
-        body["tool_usage"] = {"web_search": {"num_requests": usage.web_searches}}
-    if chat:
-        body |= echo(chat)
-    return body
-
-
-def echo(chat: ChatRequest) -> dict[str, Any]:
-    """What the caller asked for, which the official object repeats."""
-    found: dict[str, Any] = {}
-    if chat.reasoning:
-        found["reasoning"] = {"effort": chat.reasoning.effort, "summary": chat.reasoning.summary}
-    for name in ("metadata", "store", "prompt_cache_key", "safety_identifier", "previous_response_id"):
-        if name in chat.hints:
-            found[name] = chat.hints[name]
-    return found
-
-
 def encode_response(response: ChatResponse, reply: Reply) -> bytes:
     names = Names(response.id, reply)
     choice = response.choices[0] if response.choices else None
     finish = choice.finish if choice else None
     status, incomplete = status_of(finish, choice is not None and any(isinstance(part, Refusal) for part in choice.parts))
     return dumps(
-        response_object(
-            names,
+        resource.response_object(
+            names.response,
             reply,
             response.created if response.created is not None else reply.created,
             status,
             items(names, choice.parts if choice else ()),
+            completed=reply.created,
             usage=response.usage,
             error=failed_error(finish),
             incomplete=incomplete,

@@ -66,35 +66,45 @@ def _weigh(request: schema.Body, body: bytes) -> tuple[int, frozenset[str]]:
 
 
 def _weigh_item(item: schema.Item, needs: set[str]) -> int:
-    size = len(item.name or "") + len(item.arguments or "") + len(item.input or "")
     # Encrypted reasoning is billed as the tokens it stands for; base64 of it is about that long.
-    size += len(item.encrypted_content or "")
-    for content in (item.content, item.output, item.summary):
-        if isinstance(content, str):
-            size += len(content)
-        elif isinstance(content, list):
-            size += sum(_weigh_part(part, needs) for part in content)
-        elif content:
-            size += len(msgspec.json.encode(content))
+    size = sum(_chars(value, needs) for value in (item.name, item.arguments, item.input, item.encrypted_content))
+    size += sum(_chars(content, needs) for content in (item.content, item.output, item.summary))
     if item.tools:
         needs.add("tools")
         size += len(msgspec.json.encode(item.tools))
     return size
 
 
-def _weigh_part(part: schema.ContentPart, needs: set[str]) -> int:
-    match part.type:
-        case "input_image":
+def _chars(value: Any, needs: set[str]) -> int:
+    """The weight of text, of a list of content parts, or of whatever else an item holds."""
+    if value is None:
+        return 0
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, list):
+        return sum(_weigh_part(part, needs) if isinstance(part, dict) else _chars(part, needs) for part in value)
+    return len(msgspec.json.encode(value))
+
+
+def _weigh_part(part: dict[str, Any], needs: set[str]) -> int:
+    match part:
+        case {"type": "input_image"}:
             needs.add("images")
             return inbound.IMAGE_CHARS
-        case "input_file":
+        case {"type": "input_file"}:
             needs.add("documents")
-            return inbound.document_chars(part.file_data)
-        case "input_audio":
+            data = part.get("file_data")
+            return inbound.document_chars(data if isinstance(data, str) else None)
+        case {"type": "input_audio"}:
             needs.add("audio")
-            return inbound.audio_chars((part.input_audio or {}).get("data"))
+            match part:
+                case {"input_audio": {"data": str(sound)}}:
+                    return inbound.audio_chars(sound)
+            return inbound.audio_chars(None)
+        case {"text": str(text)} | {"refusal": str(text)}:
+            return len(text)
         case _:
-            return len(part.text or part.refusal or "")
+            return len(msgspec.json.encode(part))
 
 
 def _head(request: schema.Body) -> str:
@@ -104,12 +114,17 @@ def _head(request: schema.Body) -> str:
         heads.append(request.input[: inbound.AFFINITY_CHARS])
     else:
         for item in (request.input or ())[:4]:
-            content = item.content
-            text = content if isinstance(content, str) else "".join(part.text or "" for part in content or ())
-            heads.append(text[: inbound.AFFINITY_CHARS])
+            heads.append(_text(item.content)[: inbound.AFFINITY_CHARS])
             if item.role == "user":
                 break
     return "\n".join(heads)
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else ()
+    return "".join(part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))
 
 
 def to_chat(request: schema.Body, body: bytes) -> ChatRequest:
@@ -137,6 +152,8 @@ def to_chat(request: schema.Body, body: bytes) -> ChatRequest:
         max_tokens=request.max_output_tokens,
         temperature=request.temperature,
         top_p=request.top_p,
+        presence_penalty=request.presence_penalty,
+        frequency_penalty=request.frequency_penalty,
         response_format=_format(request.text.format if request.text else None),
         reasoning=reasoning,
         user=request.user,
@@ -161,12 +178,11 @@ def _messages(request: schema.Body, body: bytes) -> tuple[Message, ...]:
 def _tools(request: schema.Body, body: bytes) -> tuple[Tool, ...]:
     found: list[Tool] = []
     if request.tools:
-        found += tools_of(request.tools, inbound.value_of(inbound.fields(body)["tools"]), "tools")
+        found += tools_of(inbound.value_of(inbound.fields(body)["tools"]), "tools")
     for position, item in enumerate(request.input if isinstance(request.input, list) else ()):
         # Newer clients bring tools in the middle of the conversation; a tool told again replaces the one before.
         if item.type == "additional_tools" and item.tools:
-            at = f"input[{position}].tools"
-            for tool in tools_of(_typed.convert(item.tools, list[schema.InTool], at), item.tools, at):
+            for tool in tools_of(item.tools, f"input[{position}].tools"):
                 found = [known for known in found if known.name != tool.name] + [tool]
     return tuple(found)
 

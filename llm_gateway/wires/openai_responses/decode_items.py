@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -22,12 +22,14 @@ from llm_gateway.core.chat import (
     ToolChoice,
     ToolResult,
 )
-from llm_gateway.core.errors import InvalidRequest, UnsupportedParameter
+from llm_gateway.core.errors import InvalidRequest
 from llm_gateway.core.json import dumps
+from llm_gateway.wires import _typed
 from llm_gateway.wires._openai import inbound
 
 from . import schema
 from .names import NAME, qualified, unpack
+from .plain import plain_words
 
 
 def messages_of(items: list[schema.Item], raws: list[msgspec.Raw]) -> Iterator[Message]:
@@ -51,8 +53,13 @@ def messages_of(items: list[schema.Item], raws: list[msgspec.Raw]) -> Iterator[M
         yield Message(role=role, parts=tuple(parts))
 
 
+# Items of a conversation that the caller's side says, though they are no output.
+_SAID_BY_USER: Final = frozenset({"mcp_approval_response", "compaction", "compaction_summary", "context_compaction"})
+
+
 def _side(item: schema.Item, at: str) -> str:
-    if item.type in (None, "message"):
+    kind = item.type or "message"
+    if kind == "message":
         match item.role:
             case "user" | "assistant":
                 return item.role
@@ -60,7 +67,7 @@ def _side(item: schema.Item, at: str) -> str:
                 return "system"
             case _:
                 raise InvalidRequest(f"{at}.role must be user, assistant, system or developer.", param=f"{at}.role")
-    return "user" if (item.type or "").endswith("_output") else "assistant"
+    return "user" if kind.endswith("_output") or kind in _SAID_BY_USER else "assistant"
 
 
 def _parts_of(item: schema.Item, raw: msgspec.Raw, at: str) -> Iterator[Part]:
@@ -69,20 +76,20 @@ def _parts_of(item: schema.Item, raw: msgspec.Raw, at: str) -> Iterator[Part]:
             yield from _content(item.content, f"{at}.content")
         case "function_call":
             yield ToolCall(
-                id=_required(item.call_id, f"{at}.call_id"),
+                id=_call_id(item, at),
                 name=_flat_name(item, at),
-                arguments=_required(item.arguments, f"{at}.arguments"),
+                arguments=_as_text(_required(item.arguments, f"{at}.arguments")),
             )
         case "custom_tool_call":
             yield ToolCall(
-                id=_required(item.call_id, f"{at}.call_id"),
+                id=_call_id(item, at),
                 name=_flat_name(item, at),
-                arguments=_required(item.input, f"{at}.input"),
+                arguments=_as_text(_required(item.input, f"{at}.input")),
                 custom=True,
             )
         case "function_call_output" | "custom_tool_call_output":
             yield ToolResult(
-                call_id=_required(item.call_id, f"{at}.call_id"),
+                call_id=_call_id(item, at),
                 content=tuple(_output(item.output, f"{at}.output")),
                 custom=item.type == "custom_tool_call_output",
             )
@@ -92,58 +99,75 @@ def _parts_of(item: schema.Item, raw: msgspec.Raw, at: str) -> Iterator[Part]:
             yield Opaque(wire=NAME, raw=msgspec.json.decode(raw))
 
 
-def _required(value: str | None, at: str) -> str:
+def _required(value: Any, at: str) -> Any:
     if value is None:
         raise InvalidRequest(f"{at} is missing.", param=at)
     return value
 
 
+def _call_id(item: schema.Item, at: str) -> str:
+    return str(_typed.convert(_required(item.call_id, f"{at}.call_id"), str, f"{at}.call_id"))
+
+
+def _as_text(value: Any) -> str:
+    """Some clients send arguments as the object they stand for."""
+    return value if isinstance(value, str) else dumps(value).decode()
+
+
 def _flat_name(item: schema.Item, at: str) -> str:
-    name = _required(item.name, f"{at}.name")
-    return qualified(item.namespace, name) if item.namespace else name
+    name: str = _typed.convert(_required(item.name, f"{at}.name"), str, f"{at}.name")
+    return qualified(item.namespace, name) if isinstance(item.namespace, str) and item.namespace else name
 
 
 def _thinking(item: schema.Item) -> Thinking:
-    pieces = item.summary or (item.content if isinstance(item.content, list) else None) or []
-    text = "\n\n".join(piece.text for piece in pieces if piece.text)
-    if item.encrypted_content is None:
-        return Thinking(text=text, wire=NAME, id=item.id)
-    token, wire, redacted = unpack(item.encrypted_content)
+    pieces = next((pieces for pieces in (item.summary, item.content) if isinstance(pieces, list) and pieces), [])
+    texts = [piece["text"] for piece in pieces if isinstance(piece, dict) and isinstance(piece.get("text"), str)]
+    text = "\n\n".join(piece for piece in texts if piece)
+    own = item.id if isinstance(item.id, str) else None
+    if not isinstance(item.encrypted_content, str):
+        return Thinking(text=text, wire=NAME, id=own)
+    token, wire, redacted, issuer = unpack(item.encrypted_content)
     if redacted:
-        return Thinking(text=text, redacted=token, wire=wire, id=item.id)
-    return Thinking(text=text, signature=token or None, wire=wire, id=item.id)
+        return Thinking(text=text, redacted=token, wire=wire, issuer=issuer, id=own)
+    return Thinking(text=text, signature=token or None, wire=wire, issuer=issuer, id=own)
 
 
-def _output(output: str | list[schema.ContentPart] | dict[str, Any] | None, at: str) -> Iterator[Part]:
+def _output(output: Any, at: str) -> Iterator[Part]:
     # Some clients send the result as an object; models read JSON.
-    yield from _content(dumps(output).decode() if isinstance(output, dict) else output, at)
+    yield from _content(output if isinstance(output, str | list | None) else dumps(output).decode(), at)
 
 
-def _content(content: str | list[schema.ContentPart] | None, at: str) -> Iterator[Part]:
+def _content(content: Any, at: str) -> Iterator[Part]:
     if isinstance(content, str):
         if content:
             yield Text(text=content)
         return
-    for position, part in enumerate(content or ()):
+    for position, part in enumerate(_typed.convert(content or [], list[Any], at)):
         yield _part(part, f"{at}[{position}]")
 
 
-def _part(part: schema.ContentPart, at: str) -> Part:
-    match part:
-        case schema.ContentPart(type="input_text" | "output_text" | "text", text=str(text)):
+def _part(raw: Any, at: str) -> Part:
+    match raw:
+        case str(text):
             return Text(text=text)
-        case schema.ContentPart(type="refusal", refusal=str(text)):
+        case {"type": "input_text" | "output_text" | "text" | "summary_text" | "reasoning_text", "text": str(text)}:
+            return Text(text=text)
+        case {"type": "refusal", "refusal": str(text)}:
             return Refusal(text=text)
-        case schema.ContentPart(type="input_image"):
-            return _image(part, at)
-        case schema.ContentPart(type="input_file"):
-            return _file(part, at)
-        case schema.ContentPart(type="input_audio", input_audio={"data": str(data), "format": str(kind)}):
+        case {"type": "input_image"}:
+            return _image(_typed.convert(raw, schema.ContentPart, at), at)
+        case {"type": "input_file"}:
+            return _file(_typed.convert(raw, schema.ContentPart, at), at)
+        case {"type": "input_audio", "input_audio": {"data": str(data), "format": str(kind)}}:
             return Audio(data=data, format=kind)
-        case schema.ContentPart(type="input_text" | "output_text" | "text" | "refusal" | "input_audio"):
+        case {"type": "input_text" | "output_text" | "text" | "refusal" | "input_audio"}:
             raise InvalidRequest(f"{at} has no content of its type.", param=at)
+        case {"type": str()}:
+            return Text(text=plain_words(raw))
+        case dict():
+            raise InvalidRequest(f"{at}.type is missing.", param=f"{at}.type")
         case _:
-            raise UnsupportedParameter(f"Content of type `{part.type}` cannot be translated for this provider.", param=f"{at}.type")
+            raise InvalidRequest(f"{at}: Expected `object`.", param=at)
 
 
 def _image(part: schema.ContentPart, at: str) -> Image:
@@ -165,17 +189,21 @@ def _file(part: schema.ContentPart, at: str) -> Document:
     return Document(media_type=media_type, data=payload, name=part.filename)
 
 
-def tools_of(tools: list[schema.InTool], raws: list[Any], at: str) -> Iterator[Tool]:
-    for position, tool in enumerate(tools):
-        match tool.type:
+def tools_of(raws: Any, at: str) -> Iterator[Tool]:
+    for position, raw in enumerate(_typed.convert(raws, list[dict[str, Any]], at)):
+        where = f"{at}[{position}]"
+        match raw.get("type"):
             case "function":
-                yield _function(tool, f"{at}[{position}]")
+                yield _function(_typed.convert(raw, schema.InTool, where), where)
             case "custom":
-                yield _custom(tool, f"{at}[{position}]")
+                yield _custom(_typed.convert(raw, schema.InTool, where), where)
             case "namespace":
-                yield from _namespace(tool, f"{at}[{position}]")
+                yield from _namespace(_typed.convert(raw, schema.InTool, where), where)
+            case str(kind):
+                name = raw.get("name")
+                yield Tool(name=name if isinstance(name, str) and name else kind, builtin=kind, raw=raw)
             case _:
-                yield Tool(name=tool.name or tool.type, builtin=tool.type, raw=raws[position])
+                raise InvalidRequest(f"{where}.type is missing.", param=f"{where}.type")
 
 
 def _function(tool: schema.InTool, at: str) -> Tool:

@@ -8,11 +8,13 @@ from llm_gateway.core.chat import ChatRequest, Reasoning, ResponseFormat, Tool, 
 from llm_gateway.core.errors import UnsupportedParameter
 from llm_gateway.wires import _capabilities
 from llm_gateway.wires._base import ModelFacts
+from llm_gateway.wires._fitting import fit
 from llm_gateway.wires._openai import facts as can
 from llm_gateway.wires._openai import inbound
 from llm_gateway.wires._openai.facts import without_none
 
 from .encode_items import input_of
+from .limits import LIMITS
 from .names import DROPPABLE, NAME, REASONING_CONTEXT
 
 _TARGET: Final = "OpenAI's Responses format"
@@ -31,13 +33,14 @@ _SHARED_EXTRAS: Final = ("verbosity", "top_logprobs", "moderation")
 
 def encode_request(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
     _check(chat, facts)
+    chat = fit(chat, LIMITS, facts.issuer)
     instructions, items = input_of(chat)
     tools, choice = can.offered(chat, NAME)
     body: dict[str, Any] = {"model": facts.upstream_id, "input": items}
     plain: dict[str, Any] = {
         "instructions": instructions,
-        "tools": _tools(tools, chat) or None,
-        "tool_choice": _tool_choice(choice, chat) if choice else None,
+        "tools": tools_to(tools, chat) or None,
+        "tool_choice": tool_choice_to(choice, chat) if choice else None,
         "parallel_tool_calls": chat.parallel_tool_calls if chat.tools else None,
         "max_output_tokens": chat.max_tokens,
         "reasoning": _reasoning(chat.reasoning, facts) or None,
@@ -45,8 +48,9 @@ def encode_request(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
         "stream": chat.stream or None,
     }
     body.update((name, value) for name, value in plain.items() if value is not None)
-    body.update(_capabilities.sampling(chat, facts, "temperature", "top_p"))
-    if text := _format(chat.response_format):
+    own = ("presence_penalty", "frequency_penalty") if chat.origin == NAME else ()
+    body.update(_capabilities.sampling(chat, facts, "temperature", "top_p", *own))
+    if text := format_to(chat.response_format):
         body["text"] = {"format": text}
     _put_back(body, chat, facts)
     return body
@@ -63,7 +67,7 @@ def _check(chat: ChatRequest, facts: ModelFacts) -> None:
         "frequency_penalty": bool(chat.frequency_penalty),
     }
     for name, is_given in given.items():
-        if is_given:
+        if is_given and chat.origin != NAME:
             raise UnsupportedParameter(f"`{name}` cannot be sent to a provider that speaks {_TARGET}; leave it out.", param=name)
 
 
@@ -97,7 +101,7 @@ def _put_back(body: dict[str, Any], chat: ChatRequest, facts: ModelFacts) -> Non
             body["include"] = ["reasoning.encrypted_content"]
 
 
-def _tools(offered: list[Tool], chat: ChatRequest) -> list[dict[str, Any]]:
+def tools_to(offered: list[Tool], chat: ChatRequest) -> list[dict[str, Any]]:
     tools: list[dict[str, Any]] = []
     spaces: dict[str, dict[str, Any]] = {}
     for tool in offered:
@@ -134,7 +138,7 @@ def _custom_format(tool: Tool, chat: ChatRequest) -> dict[str, Any] | None:
             return tool.format
 
 
-def _tool_choice(choice: ToolChoice, chat: ChatRequest) -> Any:
+def tool_choice_to(choice: ToolChoice, chat: ChatRequest) -> Any:
     by_name = {tool.name: tool for tool in chat.tools}
 
     def named(name: str) -> dict[str, Any]:
@@ -151,7 +155,7 @@ def _tool_choice(choice: ToolChoice, chat: ChatRequest) -> Any:
     return choice.mode
 
 
-def _format(wish: ResponseFormat | None) -> dict[str, Any] | None:
+def format_to(wish: ResponseFormat | None) -> dict[str, Any] | None:
     if wish is None:
         return None
     if wish.kind == "json_schema":

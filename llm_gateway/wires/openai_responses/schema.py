@@ -24,24 +24,27 @@ class ContentPart(msgspec.Struct, gc=False):
 
 
 class Item(msgspec.Struct, gc=False):
-    """Any input item: a message (with or without ``type``), a call, its output, reasoning, or one only OpenAI knows."""
+    """Any input item: a message (with or without ``type``), a call, its output, reasoning, or one that only its provider knows. Untyped,
+    for on its own wire an item passes as it is; a translation reads it, and says what is wrong with those it needs."""
 
     type: str | None = None
     role: str | None = None
-    content: str | list[ContentPart] | None = None
-    id: str | None = None
-    call_id: str | None = None
-    name: str | None = None
-    namespace: str | None = None
-    arguments: str | None = None
-    input: str | None = None
-    output: str | list[ContentPart] | dict[str, Any] | None = None
-    summary: list[ContentPart] | None = None
-    encrypted_content: str | None = None
-    tools: list[dict[str, Any]] | None = None
+    content: Any = None
+    id: Any = None
+    call_id: Any = None
+    name: Any = None
+    namespace: Any = None
+    arguments: Any = None
+    input: Any = None
+    output: Any = None
+    summary: Any = None
+    encrypted_content: Any = None
+    tools: Any = None
 
 
 class InTool(msgspec.Struct, gc=False):
+    """Typed where the gateway reads it: functions, free-text tools and namespaces."""
+
     type: str
     name: str | None = None
     description: str | None = None
@@ -49,6 +52,10 @@ class InTool(msgspec.Struct, gc=False):
     strict: bool | None = None
     format: dict[str, Any] | None = None
     tools: list[InTool] | None = None
+
+
+class AnyTool(msgspec.Struct, gc=False):
+    type: str
 
 
 class Format(msgspec.Struct, gc=False):
@@ -72,7 +79,9 @@ class Body(msgspec.Struct, gc=False):
     stream: bool | None = None
     temperature: float | None = None
     top_p: float | None = None
-    tools: list[InTool] | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    tools: list[AnyTool] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     text: TextConfig | None = None

@@ -12,11 +12,12 @@ from llm_gateway.core.chat import ChatResponse
 from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass
 from llm_gateway.core.events import Done, Event, Failed, Frame, collect
 from llm_gateway.core.redact import redact
-from llm_gateway.core.sse import EventTooLarge, SseDecoder, SseFrame
+from llm_gateway.core.sse import EventTooLarge, SseDecoder, SseFrame, encode_event
 from llm_gateway.wires import _mending
 from llm_gateway.wires._openai.errors import error_in_200
 
-from .answer import Reader
+from .answer import Reader, text_of
+from .halves import Halves
 
 
 class StreamEvent(msgspec.Struct, gc=False):
@@ -25,10 +26,15 @@ class StreamEvent(msgspec.Struct, gc=False):
     type: str = ""
     delta: str | None = None
     text: str | None = None
+    refusal: str | None = None
+    arguments: Any = None
+    input: str | None = None
     item_id: str | None = None
     output_index: int | None = None
+    content_index: int | None = None
     summary_index: int | None = None
     item: dict[str, Any] | None = None
+    part: dict[str, Any] | None = None
     response: msgspec.Raw = msgspec.Raw()
     error: Any = None
     message: str | None = None
@@ -36,11 +42,17 @@ class StreamEvent(msgspec.Struct, gc=False):
     @property
     def key(self) -> Any:
         """What binds an item's events."""
-        return self.item_id if self.output_index is None else self.output_index
+        if self.output_index is not None:
+            return self.output_index
+        return self.item_id if self.item_id is not None or self.item is None else self.item.get("id")
+
+    @property
+    def at(self) -> int:
+        return self.content_index or 0
 
 
 _event = msgspec.json.Decoder(StreamEvent)
-_SPARE = frozenset({"item_id", "output_index", "summary_index", "message"})
+_SPARE = frozenset({"item_id", "output_index", "content_index", "summary_index", "message", "text", "refusal", "input", "part"})
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.done"})
 
 
@@ -63,27 +75,55 @@ def _failure(answer: dict[str, Any]) -> Failure:
 
 
 _Handler = Callable[[Reader, StreamEvent], list[Event]]
+_CALL, _CUSTOM = "function_call", "custom_tool_call"
 _CONTENT: dict[str, _Handler] = {
-    "response.output_text.delta": lambda reader, e: reader.text(e.key, e.delta or ""),
-    "response.refusal.delta": lambda reader, e: reader.refusal(e.key, e.delta or ""),
-    "response.reasoning_summary_text.delta": lambda reader, e: reader.thought(e.key, e.delta or "", "summary"),
-    "response.reasoning_text.delta": lambda reader, e: reader.thought(e.key, e.delta or "", "content"),
-    "response.reasoning_summary_part.added": lambda reader, e: reader.summary_part(e.key, e.summary_index or 0),
-    "response.function_call_arguments.delta": lambda reader, e: reader.arguments(e.key, e.delta or ""),
-    "response.custom_tool_call_input.delta": lambda reader, e: reader.arguments(e.key, e.delta or ""),
+    "response.output_text.delta": lambda reader, e: reader.text(e.key, e.at, e.delta or ""),
+    "response.output_text.done": lambda reader, e: reader.text_done(e.key, e.at, e.text or ""),
+    "response.refusal.delta": lambda reader, e: reader.refusal(e.key, e.at, e.delta or ""),
+    "response.refusal.done": lambda reader, e: reader.refusal_done(e.key, e.at, e.refusal or ""),
+    "response.reasoning_summary_text.delta": lambda reader, e: reader.thought(e.key, e.summary_index or 0, e.delta or "", "summary"),
+    "response.reasoning_summary_text.done": lambda reader, e: reader.thought_done(e.key, e.summary_index or 0, e.text or "", "summary"),
+    "response.reasoning_text.delta": lambda reader, e: reader.thought(e.key, e.at, e.delta or "", "content"),
+    "response.reasoning_text.done": lambda reader, e: reader.thought_done(e.key, e.at, e.text or "", "content"),
+    "response.function_call_arguments.delta": lambda reader, e: reader.arguments(e.key, e.delta or "", _CALL),
+    "response.function_call_arguments.done": lambda reader, e: reader.arguments_done(e.key, text_of(e.arguments), _CALL),
+    "response.custom_tool_call_input.delta": lambda reader, e: reader.arguments(e.key, e.delta or "", _CUSTOM),
+    "response.custom_tool_call_input.done": lambda reader, e: reader.arguments_done(e.key, e.input or "", _CUSTOM),
+    "response.content_part.done": lambda reader, e: _part_done(reader, e, e.part or {}),
+    "response.reasoning_summary_part.done": lambda reader, e: _part_done(reader, e, e.part or {}),
     "response.output_item.added": lambda reader, e: reader.added(e.key, e.item or {}),
     "response.output_item.done": lambda reader, e: reader.done(e.key, e.item or {}),
 }
+# Names of the same events at hosts that follow the Open Responses specification.
+_CONTENT |= {
+    "response.reasoning.delta": _CONTENT["response.reasoning_text.delta"],
+    "response.reasoning.done": _CONTENT["response.reasoning_text.done"],
+}
+
+
+def _part_done(reader: Reader, event: StreamEvent, part: dict[str, Any]) -> list[Event]:
+    match part:
+        case {"type": "output_text", "text": str(text)}:
+            return reader.text_done(event.key, event.at, text)
+        case {"type": "refusal", "refusal": str(text)}:
+            return reader.refusal_done(event.key, event.at, text)
+        case {"type": "summary_text", "text": str(text)}:
+            return reader.thought_done(event.key, event.summary_index or 0, text, "summary")
+        case {"type": "reasoning_text", "text": str(text)}:
+            return reader.thought_done(event.key, event.at, text, "content")
+        case _:
+            return []
 
 
 class ResponsesStreamDecoder:
     """Frames of a Responses stream. The format has an end mark, so an end of file alone never is one."""
 
-    __slots__ = ("_ended", "_pending", "_reader", "_sse")
+    __slots__ = ("_ended", "_halves", "_pending", "_reader", "_sse")
 
     def __init__(self) -> None:
         self._sse = SseDecoder()
         self._reader = Reader()
+        self._halves = Halves()
         self._ended = False
         self._pending: AttemptFailed | None = None
 
@@ -124,7 +164,7 @@ class ResponsesStreamDecoder:
         if data is None:
             return self._stray(frame)
         try:
-            event = _mending.decode(data, _event, _SPARE)
+            event = _mending.decode(self._halves(data), _event, _SPARE)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return self._odd(frame, data)
         kind = event.type or frame.event or ""
@@ -137,10 +177,7 @@ class ResponsesStreamDecoder:
         if kind in ("response.created", "response.in_progress", "response.queued") and not self._reader.started:
             return Frame(frame.raw, tuple(self._reader.start(_object(event.response))))
         if kind in _ENDS:
-            self._ended = True
-            response = _object(event.response)
-            events = [*self._reader.start(response), *self._reader.finish(response), Done()]
-            return Frame(frame.raw, tuple(events))
+            return self._finished(frame, data, kind, _object(event.response))
         if kind in ("response.failed", "response.cancelled"):
             return self._failed(frame, _failure(_object(event.response)))
         if kind == "error" or (not kind and (event.error is not None or event.message)):
@@ -149,6 +186,15 @@ class ResponsesStreamDecoder:
             fields = {name: item for name, item in value.items() if name != "type" or item != "error"} if isinstance(value, dict) else data
             return self._failed(frame, error_in_200(fields if isinstance(fields, dict) else data.decode("utf-8", "replace")))
         return Frame(frame.raw)
+
+    def _finished(self, frame: SseFrame, data: bytes, kind: str, response: dict[str, Any]) -> Frame:
+        self._ended = True
+        events = [*self._reader.start(response), *self._reader.finish(response, kind == "response.incomplete"), Done()]
+        mended: bytes | None = None
+        if (output := self._reader.completed(response)) is not None:
+            # Clients read the answer from the final response; a host that leaves out there what it streamed breaks its own format.
+            mended = encode_event(json.edit_object(data, {"response": response | {"output": output}}), kind)
+        return Frame(frame.raw, tuple(events), mended=mended)
 
     def _odd(self, frame: SseFrame, data: bytes) -> Frame:
         """No event we can read: other JSON of an event nobody needs is skipped, anything else breaks the stream."""

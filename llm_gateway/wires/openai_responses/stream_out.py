@@ -29,6 +29,7 @@ from llm_gateway.wires import _call_signatures
 from llm_gateway.wires._base import Reply
 
 from . import answer_out as out
+from . import resource
 
 
 class _Open:
@@ -91,7 +92,7 @@ class ResponsesStreamEncoder:
 
     def _response(self, status: str, **fields: Any) -> dict[str, Any]:
         output = [item for item in self._output if item is not None]
-        return out.response_object(self._names, self._reply, self._created, status, output, usage=self._usage, **fields)
+        return resource.response_object(self._names.response, self._reply, self._created, status, output, usage=self._usage, **fields)
 
     def _start(self) -> None:
         if not self._started:
@@ -198,7 +199,7 @@ class ResponsesStreamEncoder:
         item = self._open
         if item is None or item.kind != "reasoning":
             item = self._open_reasoning()
-        self._close_reasoning(item, out.token_of(mark.signature, mark.redacted, mark.wire))
+        self._close_reasoning(item, out.token_of(mark.signature, mark.redacted, mark.wire, mark.issuer))
 
     def _close_reasoning(self, item: _Open, token: str | None) -> None:
         text = "".join(item.text)
@@ -278,7 +279,8 @@ class ResponsesStreamEncoder:
         self._close_all()
         self._ended = True
         status, incomplete = out.status_of(self._finish, self._refused)
-        response = self._response(status, error=out.failed_error(self._finish), incomplete=incomplete)
+        completed = int(self._reply.now()) if self._reply.now is not None else self._created
+        response = self._response(status, completed=completed, error=out.failed_error(self._finish), incomplete=incomplete)
         self._emit(f"response.{status}", response=response)
 
 
