@@ -87,7 +87,14 @@ def _networks(name: str, value: str) -> list[str]:
 
 
 def _secret(name: str) -> str:
-    value = env.str(name, default="")
+    value = _optional_secret(name, env.str(name, default=""))
+    if not value:
+        raise SettingsError(f"{name} is not set; set it in the environment (or {name}_FILE), or run 'make run' once to have one made")
+    return value
+
+
+def _optional_secret(name: str, value: str) -> str:
+    """``value``, else what ``make run`` has made and kept."""
     path = VAR_DIR / "secrets" / name.lower()
     if not value and path.exists():
         try:
@@ -96,8 +103,6 @@ def _secret(name: str) -> str:
             raise SettingsError(
                 f"{path} cannot be read ({error.__class__.__name__}); make it readable for this user or set {name}"
             ) from None
-    if not value:
-        raise SettingsError(f"{name} is not set; set it in the environment (or {name}_FILE), or run 'make run' once to have one made")
     return value
 
 
@@ -337,7 +342,8 @@ COGO = {
     "superuser_name": env.str("DJANGO_SUPERUSER_USERNAME", default="operator"),
     "superuser_password": env.str("DJANGO_SUPERUSER_PASSWORD", default=""),
     "superuser_email": env.str("DJANGO_SUPERUSER_EMAIL", default=""),
-    "metrics_token": env.str("COGO_METRICS_TOKEN", default=""),
+    "metrics_token": _optional_secret("COGO_METRICS_TOKEN", env.str("COGO_METRICS_TOKEN", default="")),
+    "metrics_open": _flag("COGO_METRICS_OPEN", False),
     "metrics_folder": env.str("PROMETHEUS_MULTIPROC_DIR", default=""),
     # Whether others than this machine's own users are meant to reach it; serve adds what it listens on.
     "exposed": weakness.exposed(https=COGO_HTTPS or COGO_TRUST_PROXY, hosts=ALLOWED_HOSTS),
