@@ -322,6 +322,7 @@ COGO = {
     "max_in_flight": (_CALLS := footing.calls(_number("COGO_MAX_IN_FLIGHT", 512, 1, 100_000), footing.descriptors())),
     "max_detached": _number("COGO_MAX_DETACHED", 256, 0, 100_000),
     "max_connections": footing.connections(footing.descriptors(), _CALLS),
+    "connections_per_address": _number("COGO_CONNECTIONS_PER_ADDRESS", 256, 1, 1_000_000),
     "uploads_per_key": _number("COGO_UPLOADS_PER_KEY", 32, 1, 100_000),
     "uploads_per_address": _number("COGO_UPLOADS_PER_ADDRESS", 64, 1, 100_000),
     "trusted_proxies": _networks("COGO_TRUSTED_PROXIES", env.str("COGO_TRUSTED_PROXIES", default="")),

@@ -28,6 +28,11 @@ class Callers:
     def __init__(self, trusted: Sequence[str] = ()) -> None:
         self._trusted: tuple[Network, ...] = tuple(ip_network(one, strict=False) for one in trusted)
 
+    def is_shared(self, address: str) -> bool:
+        """Whether many callers stand behind an address: a proxy, or this machine."""
+        found = parsed(address)
+        return found is None or found.is_loopback or self._is_trusted(found)
+
     def anonymous(self, scope: Mapping[str, Any]) -> Who:
         address, many = self._address(scope)
         return Who(identity=None, address=address, many=many)

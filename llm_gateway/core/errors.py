@@ -16,7 +16,9 @@ GatewayError
 ├── CallerLeft 499 client_cancelled (in the log; nobody is told)
 ├── Conflict 409 conflict
 ├── BodyTooLarge 413 request_too_large
+├── TargetTooLong 414 uri_too_long
 ├── UpgradeRequired 426 upgrade_required
+├── HeadTooLarge 431 head_too_large
 ├── RequestExceedsBudget 402 request_exceeds_budget
 ├── BudgetExhausted 429 insufficient_quota
 ├── BudgetInFlight 429 budget_in_flight
@@ -147,6 +149,14 @@ class UpgradeRequired(GatewayError):
     """A WebSocket was asked for: agents that see this status go on over HTTP at once."""
 
     status, code, type = 426, "upgrade_required", "invalid_request_error"
+
+
+class TargetTooLong(GatewayError):
+    status, code, type = 414, "uri_too_long", "invalid_request_error"
+
+
+class HeadTooLarge(GatewayError):
+    status, code, type = 431, "head_too_large", "invalid_request_error"
 
 
 class RequestExceedsBudget(GatewayError):
