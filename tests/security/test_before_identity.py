@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from django.db.backends.utils import CursorWrapper
 
-from tests.support.clock import Stopwatch
 from cogo.connections import MOST_HEAD_BYTES
+from tests.support.clock import Stopwatch
 from tests.support.gateway import GatewayServer
 from tests.support.raw import connected, head, rest, status_of
 from tests.support.speaking import auth, request
