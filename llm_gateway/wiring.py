@@ -188,9 +188,12 @@ class Gateway:
         model: str = "",
         request_id: UUID | None = None,
         user_id: int | None = None,
+        address: str = "",
     ) -> None:
         """Log a request that a face refused after it knew who called."""
-        call = self.bare_call(kind=kind, dialect=dialect, identity=identity, model=model, request_id=request_id, user_id=user_id)
+        call = self.bare_call(
+            kind=kind, dialect=dialect, identity=identity, model=model, request_id=request_id, user_id=user_id, address=address
+        )
         await self.pipeline.reject(call, error, state="client_cancelled" if isinstance(error, CallerLeft) else "rejected")
 
     async def explain(self, call: Call) -> tuple[Explanation, list[Foreseen]]:
@@ -219,13 +222,16 @@ class Gateway:
         request_id: UUID | None = None,
         user_id: int | None = None,
         stream: bool = False,
+        address: str = "",
     ) -> Call:
         """A request that never reaches a provider, for its log row."""
         inbound = Inbound(
             kind=kind, dialect=dialect, model=model, stream=stream, include_usage=False, max_tokens=None, n=1, size=0,
             needs=frozenset(), body=b"", chat=_no_chat,
         )  # fmt: skip
-        return Call(id=request_id or self.new_id(), kind=kind, identity=identity, inbound=inbound, stream=stream, user_id=user_id)
+        return Call(
+            id=request_id or self.new_id(), kind=kind, identity=identity, inbound=inbound, stream=stream, user_id=user_id, address=address
+        )
 
     @staticmethod
     def new_id() -> UUID:

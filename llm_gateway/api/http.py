@@ -14,8 +14,8 @@ from llm_gateway.engine.calls import StreamAnswer, Summary
 
 
 class HttpCall(msgspec.Struct, frozen=True, kw_only=True):
-    """An authenticated request. ``headers`` have lower-case names; ``path`` is what the route matched; ``body`` reads at most the
-    door's cap and raises :class:`BodyTooLarge` or :class:`BodyTimeout`."""
+    """An authenticated request. ``headers`` have lower-case names; ``path`` is what the route matched; ``address`` is the caller's, empty
+    where it is not known; ``body`` reads at most the door's cap and raises :class:`BodyTooLarge` or :class:`BodyTimeout`."""
 
     id: UUID
     method: str
@@ -23,6 +23,7 @@ class HttpCall(msgspec.Struct, frozen=True, kw_only=True):
     query: Mapping[str, str]
     headers: Mapping[str, str]
     identity: Identity
+    address: str = ""
     body: Callable[[], Awaitable[bytes]]
 
 

@@ -115,7 +115,8 @@ class BodyLogging(StrEnum):
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """Who calls. ``models`` empty: all; ``budgets`` are ids that every request of this key is held against. ``client_key_id`` is
-    ``None`` for staff in the browser, whose ``team_id`` is the gateway's own team."""
+    ``None`` for staff in the browser, whose ``team_id`` is the gateway's own team. ``addresses``: the networks that the key may be used
+    from; empty: any."""
 
     client_key_id: int | None
     public_id: str
@@ -133,6 +134,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     allow_unpriced: bool = False
     expires_at: datetime | None = None
     revoked: bool = False
+    addresses: tuple[str, ...] = ()
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ import msgspec
 
 from llm_gateway.core.catalog import Target
 from llm_gateway.core.chat import ChatResponse
-from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass
+from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, Overloaded
 from llm_gateway.core.events import Done, Event, Frame, replay
 from llm_gateway.core.redact import redact
 from llm_gateway.policies.deadline import Clocks
@@ -106,6 +106,9 @@ class Attempt:
                 self.request_sent = False
             self._hang_up()
             raise AttemptFailed(self.clean(error.failure)) from None
+        except Overloaded:
+            self.request_sent = False
+            raise
         except BaseException:
             self._hang_up()
             raise

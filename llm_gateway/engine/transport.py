@@ -10,6 +10,7 @@ checked before it is connected to unless the provider row admits private ones.
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import socket
 import ssl
@@ -25,7 +26,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from typing_extensions import override
 from yarl import URL
 
-from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass
+from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, Overloaded
 from llm_gateway.policies.addresses import refusal
 
 MAX_RESPONSE_BYTES = 64 << 20
@@ -34,6 +35,7 @@ READ_BYTES = 1 << 16
 USER_AGENT = "cogo-llm-gateway"
 
 _K = FailureClass
+_LACKING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 # Whether the request at hand went out on a connection made for it: only a pooled one may have been closed before it was used.
 _fresh: ContextVar[bool] = ContextVar("fresh", default=False)
 
@@ -84,6 +86,8 @@ class HttpUpstream:
         try:
             response = await session.request(method, target, data=body or None, headers=headers, timeout=timeout, allow_redirects=False)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            if _is_ours(error):
+                raise Overloaded("The gateway has no room for another connection; try again shortly.", retry_after_s=1) from None
             raise AttemptFailed(_failure(error, fresh=_fresh.get())) from None
         return _AiohttpResponse(response)
 
@@ -221,6 +225,18 @@ def _session(resolver: AbstractResolver | None) -> aiohttp.ClientSession:
         max_line_size=MAX_HEADER_BYTES,
         max_field_size=MAX_HEADER_BYTES,
     )
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether this process or machine lacks what a connection needs: no provider's fault."""
+    cause = getattr(error, "os_error", error)
+    if isinstance(cause, socket.gaierror):
+        # The resolver does not say that it could open no socket.
+        try:
+            socket.socket().close()
+        except OSError as lacking:
+            cause = lacking
+    return isinstance(cause, OSError) and not isinstance(cause, socket.gaierror) and cause.errno in _LACKING
 
 
 def _failure(error: BaseException, *, reading: bool = False, fresh: bool = False) -> Failure:

@@ -139,11 +139,11 @@ def test_a_failure_upstream_has_one_row_and_its_own_code(native: Native) -> None
 
 
 def test_an_oversized_body_is_refused_by_the_door(native: Native) -> None:
-    native.gateway.door._cap, before = 1000, native.gateway.door._cap
+    native.gateway.door.arrivals.cap, before = 1000, native.gateway.door.arrivals.cap
     try:
         response = native.post("generate", {"prompt": "x" * 2000})
     finally:
-        native.gateway.door._cap = before
+        native.gateway.door.arrivals.cap = before
     assert (response.status_code, response.json()["error"]["code"]) == (413, "request_too_large")
 
 

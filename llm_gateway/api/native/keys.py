@@ -52,7 +52,7 @@ class RefreshKeysView(AsyncAPIView):
 
     @documented("keys_refresh", "Check provider keys now", body=RefreshKeysRequest, answer=Keys, example=example)
     async def post(self, request: Request) -> Keys:
-        chosen = self.read(RefreshKeysRequest) if self.request._request.body else RefreshKeysRequest()
+        chosen = await self.read(RefreshKeysRequest) if self.request._request.body else RefreshKeysRequest()
         rows = [row for row in await _rows() if row.enabled and row.provider.enabled]
         if chosen.keys is not None or chosen.providers is not None:
             _known("keys", chosen.keys or (), {row.pk for row in rows})
