@@ -241,7 +241,12 @@ def _steps(user: Any) -> list[dict[str, Any]]:
             reverse("admin:llm_gateway_clientkey_add"),
             ClientKey.objects.exists(),
         ),
-        ("Send a request", "Any OpenAI, Anthropic or Gemini SDK pointed here will do.", "/api/docs/", RequestLog.objects.exists()),
+        (
+            "Send a request",
+            "Any OpenAI, Anthropic or Gemini SDK pointed here will do.",
+            reverse("native-docs"),
+            RequestLog.objects.exists(),
+        ),
     ]
     if all(done for *_, done in steps):
         return []

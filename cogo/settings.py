@@ -216,10 +216,25 @@ if REDIS_URL:
         import redis  # noqa: F401
     except ImportError:
         raise SettingsError("REDIS_URL is set, but the Redis client is not installed; run 'make install-redis', then try again") from None
-    CACHES = {"default": {"BACKEND": "cogo.cache.DependableCache", "LOCATION": REDIS_URL}}
+    _password = env.str("REDIS_PASSWORD")
+    CACHES = {
+        "default": {
+            "BACKEND": "cogo.cache.DependableCache",
+            "LOCATION": REDIS_URL,
+            **({"OPTIONS": {"password": _password}} if _password else {}),
+        }
+    }
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
+# The first has the form of Django's default; the others only verify what was stored elsewhere.
+PASSWORD_HASHERS = [
+    "cogo.hashing.QueuedHasher",
+    "django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher",
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.BCryptSHA256PasswordHasher",
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
@@ -275,6 +290,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Generate and analyse code through any configured provider.",
     "VERSION": "0.1.0",
     "OAS_VERSION": "3.1.1",
+    "SERVERS": [{"url": BASE_PATH}] if BASE_PATH else [],
     "POSTPROCESSING_HOOKS": [
         "llm_gateway.api.native.openapi.without_closing_slash",
         "llm_gateway.api.compat._described.with_compatible",

@@ -38,6 +38,7 @@ from llm_gateway.stores.catalog import SnapshotCatalog
 from llm_gateway.stores.holds import Foreseen, foresee
 from llm_gateway.stores.idempotency import IdempotencyStore
 from llm_gateway.stores.journal import DatabaseJournal
+from llm_gateway.stores.network import network
 from llm_gateway.stores.responses import ResponseStore
 from llm_gateway.telemetry import metrics
 from llm_gateway.telemetry.loop_watch import LoopWatch
@@ -92,7 +93,7 @@ class Gateway:
         self.catalog = SnapshotCatalog(self._on_snapshot)
         self.journal = DatabaseJournal(worker=self.worker, spool_folder=Path(settings.VAR_DIR) / "spool", lease_s=settings.COGO["lease_s"])
         self.gate = KeyGate(settings.COGO_WORKERS)
-        self.upstream = HttpUpstream()
+        self.upstream = HttpUpstream(network())
         self.pipeline = Pipeline(
             catalog=self.catalog,
             journal=self.journal,

@@ -362,7 +362,7 @@ ENGINE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     # T18
     (
         "gzip without bound",
-        "llm_gateway/engine/transport.py",
+        "llm_gateway/engine/inflating.py",
         "self._out > self.MAX_RATIO * self._in",
         "self._out > 10**6 * self._in",
         ("tests/faults/test_bombs.py",),

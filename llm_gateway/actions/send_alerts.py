@@ -24,6 +24,7 @@ from llm_gateway.core.errors import AttemptFailed
 from llm_gateway.core.money import format_usd
 from llm_gateway.engine.transport import HttpUpstream
 from llm_gateway.models import Alert
+from llm_gateway.stores.network import network
 
 log = logging.getLogger("cogo.alerts")
 
@@ -135,7 +136,7 @@ async def _within(call: Awaitable[int]) -> int:
 
 async def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
     """Through the one door: no redirects, no proxy, no private address unless the operator admits them."""
-    upstream = HttpUpstream()
+    upstream = HttpUpstream(network())
     try:
         private = settings.COGO["alert_webhook_private"]
         response = await upstream.send("POST", url, headers, body, connect_s=5.0, allow_private=private)

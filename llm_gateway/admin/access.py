@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, get_script_prefix, path, reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 from typing_extensions import override
@@ -185,7 +185,7 @@ class ClientKeyAdmin(GatewayAdmin):
             "client_key": obj,
             "key": key,
             "done_url": self.change_url(obj.pk),
-            "base_url": request.build_absolute_uri("/")[:-1],
+            "base_url": request.build_absolute_uri(get_script_prefix())[:-1],
         }
         response = TemplateResponse(request, "admin/llm_gateway/client_key_created.html", context)
         response["Cache-Control"] = "no-store"

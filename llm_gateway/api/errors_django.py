@@ -47,7 +47,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def _answer(request: HttpRequest, error: errors.GatewayError) -> HttpResponse:
     id_ = request_id(request)
     body = body_of(error, id_)
-    if request.path.startswith(API_PREFIXES):
+    if request.path_info.startswith(API_PREFIXES):
         response = HttpResponse(json.dumps(body), status=error.status, content_type="application/json")
     else:
         message = escape(body["error"]["message"])

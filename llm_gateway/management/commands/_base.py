@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import re
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
+from django.utils import timezone
 from typing_extensions import override
 
 from llm_gateway.actions import ActionError
@@ -54,6 +57,20 @@ def usd(text: str) -> Decimal:
     if not value.is_finite() or value < 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not an amount in USD, such as 12.50")
     return value
+
+
+def moment(text: str) -> datetime:
+    """For ``type=``: a day (all of it, UTC), a moment, or a time from now such as 30d, 12h or 8w."""
+    text = text.strip()
+    try:
+        if match := re.fullmatch(r"([0-9]{1,5})([hdw])", text, re.ASCII):
+            return timezone.now() + int(match[1]) * {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}[match[2]]
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text, re.ASCII):
+            return datetime.fromisoformat(text).replace(tzinfo=UTC) + timedelta(days=1)
+        found = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a day such as 2027-01-31 nor a time such as 30d") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def names(text: str) -> list[str]:
