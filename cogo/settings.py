@@ -117,6 +117,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "llm_gateway.api.staff.staff_middleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -192,6 +193,8 @@ if REDIS_URL:
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
+# The guard counts tries and refuses before a password is hashed.
+AUTHENTICATION_BACKENDS = ["llm_gateway.actions.sign_in.Guard", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
@@ -224,6 +227,8 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024
+# The console's largest form, fifty rows that are edited in their list, has a third of it.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -294,6 +299,7 @@ COGO = {
     "heartbeat_s": _number("COGO_HEARTBEAT_S", 15, 1, 600),
     "retention_days": (_KEPT := _number("COGO_RETENTION_DAYS", 400, 1, 36500)),
     "text_retention_days": min(_KEPT, _number("COGO_TEXT_RETENTION_DAYS", _KEPT, 1, 36500)),
+    "audit_retention_days": _number("COGO_AUDIT_RETENTION_DAYS", 1100, 30, 36500),
     "responses_ttl_h": _number("COGO_RESPONSES_TTL_HOURS", 72, 0, 8760),
     "idempotency_h": _number("COGO_IDEMPOTENCY_HOURS", 24, 24, 8760),
     "mail": bool(env.str("COGO_EMAIL_URL", default="")),
@@ -317,6 +323,8 @@ try:
     vars().update(env.email_url("COGO_EMAIL_URL", default="consolemail://"))
 except (ValueError, KeyError, environ.ImproperlyConfigured):
     raise SettingsError("COGO_EMAIL_URL cannot be read; use smtp://user:password@host:587") from None
+# For each step of a delivery; llm_gateway.actions.send_alerts bounds the whole.
+EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("COGO_EMAIL_FROM", default="cogo@localhost")
 
 # Provider keys and model names by the environment's names; the bootstrap command turns them into rows.

@@ -2,6 +2,7 @@
 
 from .access import ClientKey, Team
 from .alerts import Alert
+from .audit import AuditEntry
 from .catalogue_version import CatalogueVersion
 from .health import DeploymentHealth, Heartbeat, KeyCheck
 from .idempotency import IdempotencyRecord
@@ -10,6 +11,7 @@ from .money import Budget, LedgerEntry
 from .providers import Alias, AliasTarget, LanguageModel, Price, Provider, ProviderKey
 from .responses import StoredResponse
 from .routing import Strategy, StrategyActivation
+from .sign_ins import SignInTries
 from .statements import Statement, StatementClosed
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     "Alias",
     "AliasTarget",
     "Attempt",
+    "AuditEntry",
     "Budget",
     "CatalogueVersion",
     "ClientKey",
@@ -31,6 +34,7 @@ __all__ = [
     "ProviderKey",
     "RequestBody",
     "RequestLog",
+    "SignInTries",
     "Statement",
     "StatementClosed",
     "StoredResponse",
