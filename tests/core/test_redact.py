@@ -108,7 +108,7 @@ def test_a_caller_s_words_lose_only_whole_keys() -> None:
         "claude-sonnet-5-5",
         "accounts/fireworks/models/kimi-k3",
         "sk-short",
-        "ta" + "sk-based-routing-of-requests-with-many-words",
+        "task-" + "based-routing-of-requests-with-many-words",
     ):
         assert without_keys(kept) == kept
 
