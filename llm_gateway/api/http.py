@@ -10,6 +10,7 @@ import msgspec
 from llm_gateway.core.catalog import Identity
 from llm_gateway.core.errors import GatewayError, RateLimited
 from llm_gateway.core.money import format_usd
+from llm_gateway.core.redact import without_keys
 from llm_gateway.engine.calls import StreamAnswer, Summary
 
 
@@ -134,4 +135,4 @@ def retired_warning(model: str) -> bytes:
 
 
 def ascii_header(text: str) -> bytes:
-    return "".join(c if " " <= c <= "~" else "?" for c in text).encode()
+    return "".join(c if " " <= c <= "~" else "?" for c in without_keys(text)).encode()

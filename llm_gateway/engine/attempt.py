@@ -11,7 +11,7 @@ from llm_gateway.core.catalog import Target
 from llm_gateway.core.chat import ChatResponse
 from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, Overloaded
 from llm_gateway.core.events import Done, Event, Frame, replay
-from llm_gateway.core.redact import redact
+from llm_gateway.core.redact import KeyFilter, redact
 from llm_gateway.policies.deadline import Clocks
 from llm_gateway.policies.lengths import UNKNOWN, Lengths
 from llm_gateway.wires import (
@@ -33,7 +33,7 @@ class Attempt:
     content and :meth:`more` brings the rest. Every fault is :class:`AttemptFailed`. End with :meth:`finish` or :meth:`abort`."""
 
     __slots__ = (
-        "_chunks", "_decoder", "_last_event", "_marked", "_response", "_scope", "_started", "aborted", "body",
+        "_chunks", "_decoder", "_filter", "_last_event", "_marked", "_response", "_scope", "_started", "aborted", "body",
         "bytes_received", "clocks", "first_event_ms", "held", "lengths", "prepared", "request_sent", "response", "started_at", "status",
         "tally", "target", "unmarked", "upstream_request_id",
     )  # fmt: skip
@@ -60,6 +60,7 @@ class Attempt:
         self._started = self._last_event = asyncio.get_running_loop().time()
         self._response: UpstreamResponse | None = None
         self._scope: asyncio.Timeout | None = None
+        self._filter = KeyFilter(target.credential.secret.reveal())
 
     @property
     def elapsed_ms(self) -> int:
@@ -169,13 +170,15 @@ class Attempt:
                 raise AttemptFailed(self.aborted)
             if data is None:
                 try:
+                    if kept := self._filter.rest():
+                        frames += self._decoder.feed(kept)
                     return frames + self._ended()
                 except AttemptFailed as error:
                     raise AttemptFailed(self.clean(error.failure)) from None
             heard = True
             self.bytes_received += len(data)
             try:
-                new = self._decoder.feed(data)
+                new = self._decoder.feed(self._filter.feed(data))
             except AttemptFailed as error:
                 self._hang_up()
                 raise AttemptFailed(self.clean(error.failure)) from None
@@ -201,6 +204,7 @@ class Attempt:
     async def _whole(self, response: UpstreamResponse, kind: str) -> None:
         body = await response.read()
         self.bytes_received = len(body)
+        body = self._filter.whole(body)
         if "json" not in kind and body.lstrip()[:1] not in (b"{", b"["):
             raise self._no_answer(body)
         self.first_event_ms = self.elapsed_ms

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("llm_gateway", "0001_initial")]
+    dependencies = [("llm_gateway", "0021_search_requests")]
 
     operations = [
         migrations.AddField(
