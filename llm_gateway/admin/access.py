@@ -86,6 +86,21 @@ class ClientKeyForm(forms.ModelForm):  # type: ignore[type-arg]
             "expires_at",
         )
 
+    # Set by the admin class: whoever fills the form in.
+    by: Any = None
+
+    @override
+    def clean(self) -> dict[str, Any]:
+        """What is new in the key has to be within the rights of whoever gives it."""
+        cleaned = super().clean() or {}
+        before = set(self.initial.get("scopes") or ()) if self.instance.pk else set()
+        new = [scope for scope in cleaned.get("scopes") or () if scope not in before]
+        row = ClientKey(pk=self.instance.pk, team=cleaned.get("team") or getattr(self.instance, "team", None))
+        row.allow_unpriced = bool(cleaned.get("allow_unpriced")) and not (self.instance.pk and self.initial.get("allow_unpriced"))
+        if beyond := _verbs.beyond_rights(row, self.by, new):
+            self.add_error(*beyond)
+        return cleaned
+
     def clean_models_allowed(self) -> list[str]:
         try:
             return _verbs.checked_models(self.cleaned_data["models_allowed"])
@@ -142,6 +157,12 @@ class ClientKeyAdmin(GatewayAdmin):
         """With ``last_used``, when its newest request came: one step into an index per key."""
         newest = RequestLog.objects.filter(client_key=OuterRef("pk")).order_by("-id").values("created_at")[:1]
         return super().get_queryset(request).annotate(last_used=Subquery(newest))
+
+    @override
+    def get_form(self, request: HttpRequest, obj: ClientKey | None = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        form.by = request.user
+        return form
 
     @override
     def get_readonly_fields(self, request: HttpRequest, obj: ClientKey | None = None) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from typing_extensions import override
 from yarl import URL
 
-from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass
+from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, Overloaded
 from llm_gateway.policies.addresses import refusal
 
 from .inflating import MAX_RESPONSE_BYTES, READ_BYTES, Inflater
@@ -39,6 +39,7 @@ LOOKED_UP_S = 30
 USER_AGENT = "cogo-llm-gateway"
 
 _K = FailureClass
+_LACKING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 # Whether the request at hand went out on a connection made for it: only a pooled one may have been closed before it was used.
 _fresh: ContextVar[bool] = ContextVar("fresh", default=False)
 
@@ -103,6 +104,8 @@ class HttpUpstream:
         try:
             response = await session.request(method, target, data=body or None, headers=headers, timeout=timeout, allow_redirects=False)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            if _is_ours(error):
+                raise Overloaded("The gateway has no room for another connection; try again shortly.", retry_after_s=1) from None
             raise AttemptFailed(_failure(error, fresh=_fresh.get(), proxy=proxy)) from None
         if proxy and response.status == 407:
             response.close()
@@ -236,6 +239,18 @@ def _session(resolver: AbstractResolver, trust: ssl.SSLContext, proxy: str | Non
     )
 
 
+def _is_ours(error: BaseException) -> bool:
+    """Whether this process or machine lacks what a connection needs: no provider's fault."""
+    cause = getattr(error, "os_error", error)
+    if isinstance(cause, socket.gaierror):
+        # The resolver does not say that it could open no socket.
+        try:
+            socket.socket().close()
+        except OSError as lacking:
+            cause = lacking
+    return isinstance(cause, OSError) and not isinstance(cause, socket.gaierror) and cause.errno in _LACKING
+
+
 def _failure(error: BaseException, *, reading: bool = False, fresh: bool = False, proxy: str = "") -> Failure:
     """The class of a network fault. ``reading``: the head had arrived; ``fresh``: the connection was made for this request, through
     ``proxy`` where there is one."""
@@ -274,12 +289,6 @@ def _failure(error: BaseException, *, reading: bool = False, fresh: bool = False
         case _:
             kind = _K.PROTOCOL
     return Failure(kind=kind, message=type(error).__name__)
-
-
-def _is_ours(error: BaseException) -> bool:
-    """Whether it was our own process that could not open a connection: no word on the provider."""
-    inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    return isinstance(inner, OSError) and inner.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EADDRNOTAVAIL)
 
 
 def _of_proxy(proxy: str, status: int | None = None) -> Failure:

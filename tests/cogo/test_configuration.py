@@ -115,4 +115,4 @@ def test_secrets_are_made_in_the_folder_that_the_env_file_names(tmp_path):
     environment = {"COGO_ENV_FILE": str(tmp_path / ".env"), "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, timeout=30)
     made = {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "elsewhere" / "secrets").iterdir()}
-    assert made == {"cogo_encryption_keys": 0o600, "cogo_key_pepper": 0o600}
+    assert made == {"cogo_encryption_keys": 0o600, "cogo_key_pepper": 0o600, "cogo_metrics_token": 0o600}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import getpass
+import os
 import re
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
@@ -18,21 +20,41 @@ from typing_extensions import override
 
 from llm_gateway.actions import ActionError
 from llm_gateway.core.errors import GatewayError
+from llm_gateway.models import trail
 
 
 class Command(BaseCommand):
-    """Subclasses write ``run``; what a verb refuses becomes one line and exit code 1."""
+    """Subclasses write ``run``; what a verb refuses becomes one line and exit code 1.
+
+    ``recorded``: ``rows`` puts each changed row into the audit trail, ``run`` the run alone (what writes rows by the hundred), empty
+    nothing (what changes nothing, or runs at every start)."""
+
+    recorded: ClassVar[str] = "rows"
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
         with refusals():
-            self.run(**options)
+            if self.recorded != "rows":
+                self.run(**options)
+                if self.recorded:
+                    trail.record("ran", name=type(self).__module__.rpartition(".")[2], who=_at_the_terminal())
+                return
+            with trail.acting(_at_the_terminal()):
+                self.run(**options)
 
     @abstractmethod
     def run(self, **options: Any) -> None: ...
 
     def say(self, line: str = "") -> None:
         self.stdout.write(line)
+
+
+def _at_the_terminal() -> trail.Actor:
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = f"uid {os.getuid()}"  # a container's user without a name
+    return trail.Actor(name=f"{name} at the terminal", via="command")
 
 
 @contextmanager
