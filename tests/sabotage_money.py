@@ -215,8 +215,8 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "the pool doubles its pauses",
         "cogo/databases.py",
-        '"timeout": 5, "reconnect_timeout": 1.0}',
-        '"timeout": 5, "reconnect_timeout": 300.0}',
+        '"timeout": 5, "reconnect_timeout": 5}',
+        '"timeout": 5, "reconnect_timeout": 300}',
         (_CONNECTING, "-k", "double_its_pauses"),
     ),
     (
