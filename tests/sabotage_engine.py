@@ -7,8 +7,8 @@ ENGINE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "send before the row",
         "llm_gateway/engine/pipeline.py",
-        "await self.journal.open(run.opening)",
-        "self.owner.start(self.journal.open(run.opening), 'x')",
+        "                await self.journal.open(run.opening)\n            except",
+        "                self.owner.start(self.journal.open(run.opening), 'x')\n            except",
         ("tests/engine/test_order_of_effects.py::test_the_row_is_committed_before_a_byte_goes_out",),
     ),
     (

@@ -65,6 +65,9 @@ WRONG: list[tuple[str, ...]] = [
     ("add_provider", "x", "--wire", "openai_chat", "--base-url", "https://8.8.8.8", "--price-in", "1"),
     ("add_provider", "x", "--wire", "openai_chat", "--base-url", "https://8.8.8.8", "--key-env", "NO_SUCH_VARIABLE"),
     ("add_provider", "x", "--wire", "openai_chat", "--base-url", "https://8.8.8.8", "--priority", "-1"),
+    ("add_provider", "x", "--preset", "nonesuch"),
+    ("add_provider", "x", "--preset", "azure", "--no-key"),
+    ("add_provider", "x", "--preset", "deepseek", "--key-env", "NO_SUCH_VARIABLE"),
     ("create_client_key",),
     ("create_client_key", "ci", "--scopes", "root"),
     ("create_client_key", "ci", "--models", "nonesuch"),
@@ -134,6 +137,25 @@ def test_a_custom_provider_is_registered_checked_and_shown(monkeypatch: pytest.M
     assert SECRET not in out
     assert Price.objects.count() == 2
     assert ProviderKey.objects.get().from_environment == "MY_KEY"
+
+
+def test_a_known_host_needs_its_name_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPSEEK_API_KEY", SECRET)
+    with ThreadedSimulator() as simulator:
+        words = ("add_provider", "ds", "--preset", "deepseek", "--base-url", simulator.base_url("custom"), "--allow-private")
+        code, out, err = run(*words, "--model", "deepseek-v4-pro")
+    assert (code, err) == (0, "")
+    provider = Provider.objects.get()
+    assert (provider.preset, provider.wire, provider.title) == ("deepseek", "openai_chat", "DeepSeek")
+    assert "…6789: valid" in out
+    code, _, err = run("add_provider", "local", "--preset", "ollama", "--no-check")
+    assert (code, err) == (0, "")
+    local = Provider.objects.get(slug="local")
+    assert (local.base_url, local.allow_private) == ("http://127.0.0.1:11434/v1", True)
+    # An update without the preset keeps it.
+    run("add_provider", "local", "--wire", "openai_chat", "--base-url", "http://127.0.0.1:11434/v1", "--allow-private", "--no-check")
+    local.refresh_from_db()
+    assert local.preset == "ollama"
 
 
 def test_a_key_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:

@@ -26,8 +26,8 @@ from llm_gateway.core.chat import ChatRequest
 from llm_gateway.core.errors import AttemptFailed, CallerLeft, GatewayError, PermissionDenied, from_failure
 from llm_gateway.core.events import Done
 from llm_gateway.core.sse import HEARTBEAT
-from llm_gateway.engine.attempt import model_facts
 from llm_gateway.engine.calls import Call, StreamAnswer, WholeAnswer
+from llm_gateway.engine.prepare import model_facts
 from llm_gateway.policies.deadline import DEADLINE_HEADER, parse_deadline
 from llm_gateway.policies.hold import estimate_tokens
 from llm_gateway.policies.idempotency import HEADER
