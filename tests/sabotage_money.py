@@ -337,4 +337,11 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "            output_tokens=None,",
         (_EMBEDDINGS, "-k", "cost_what_their_host_reports"),
     ),
+    (
+        "pictures out of the cache are billed twice",
+        "llm_gateway/wires/gemini_generate/usage.py",
+        'image_in = _within(_entered(block, "IMAGE"), less(entered, cached, audio_in))',
+        'image_in = _entered(block, "IMAGE")',
+        ("tests/wires/test_words_of_each_format.py", "-k", "billed_once"),
+    ),
 )
