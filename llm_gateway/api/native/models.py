@@ -33,7 +33,8 @@ def models_of(snapshot: Snapshot, identity: Identity, now: datetime) -> Models:
     permitted = [alias for alias in snapshot.aliases.values() if _may(identity, alias.name, alias.models)]
     # A key that may use an alias sees the models behind it.
     reachable = {name for alias in permitted for name in alias.models if name in snapshot.models}
-    shown = [m for m in snapshot.models.values() if _may(identity, m.name, (m.name,)) or m.name in reachable]
+    # A pattern lets names through and is none itself.
+    shown = [m for m in snapshot.models.values() if not m.pattern and (_may(identity, m.name, (m.name,)) or m.name in reachable)]
     return Models(
         models=[_model(snapshot, model, model.name in usable, now) for model in sorted(shown, key=lambda m: (m.position, m.name))],
         aliases=[
