@@ -14,8 +14,9 @@ def main() -> None:
         from django.core.management import execute_from_command_line
     except ModuleNotFoundError:
         sys.exit("cogo: Django is not installed in this Python; use .venv/bin/python manage.py, which 'make install' sets up")
-    from cogo import local_secrets
+    from cogo import footing, local_secrets
 
+    footing.take()
     local_secrets.prepare(Path(__file__).resolve().parent)
     execute_from_command_line(sys.argv)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Max
 from django.http import HttpRequest
@@ -15,6 +16,7 @@ from django.utils import timezone
 from llm_gateway.core.keys import KeyState
 from llm_gateway.models import (
     Attempt,
+    AuditRun,
     ClientKey,
     DeploymentHealth,
     Heartbeat,
@@ -23,6 +25,7 @@ from llm_gateway.models import (
     RequestLog,
     Strategy,
 )
+from llm_gateway.telemetry import processes
 
 from . import queries
 from .charts import rendered
@@ -197,7 +200,27 @@ def _banners(user: Any, now: datetime) -> list[dict[str, str]]:
         said = f"It was last heard of at {beat.at:%Y-%m-%d %H:%M} UTC." if beat else "It has not been heard of yet."
         text = f"{said} Keys are not checked and reports read the log directly until it runs again; requests are answered all the same."
         banners.append({"tone": "warn", "icon": "warning", "title": "The task cluster is silent.", "text": text})
+    if user.has_perm("llm_gateway.view_auditrun"):
+        banners += _audits()
+    board = processes.read(processes.folder(settings.VAR_DIR))
+    if board is not None and board.troubles and user.has_perm("llm_gateway.view_heartbeat"):
+        reasons = [f"{process.name}: {process.reason}" for process in board.processes if process.reason and process.state != processes.UP]
+        text = ". ".join((*board.troubles, *reasons)) + ". Requests are answered all the same, as long as one web worker runs."
+        banners.append({"tone": "bad", "icon": "error", "title": "A process of the gateway is in trouble.", "text": text})
     return banners
+
+
+def _audits() -> list[dict[str, str]]:
+    """What the newest audit of each kind found."""
+    found = []
+    for kind in AuditRun.Kind.values:
+        run = AuditRun.objects.filter(kind=kind).order_by("-pk").first()
+        if run is None or run.ok:
+            continue
+        broken = "; ".join(f"{one['title']}: {one['broken']} broken" for one in run.findings if one["broken"])
+        text = f"{broken} (at {run.at:%Y-%m-%d %H:%M} UTC). Audits lists the rows; docs/troubleshooting.md says what to do."
+        found.append({"tone": "bad", "icon": "gpp_bad", "title": "The audit found something.", "text": text})
+    return found
 
 
 def _steps(user: Any) -> list[dict[str, Any]]:

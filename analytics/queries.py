@@ -211,8 +211,8 @@ def _tail(begin: datetime) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Everything since ``begin`` that is not rolled up yet, in finest cells. One page asks for it many times, and under load it is most of
     an hour's log, so it is read once in a few seconds."""
     name = f"analytics-tail-{int(begin.timestamp())}"
-    known: list[tuple[dict[str, Any], dict[str, Any]]] | None = cache.get(name)
-    if known is None:
+    known = cache.get(name)
+    if not isinstance(known, list):
         found = rollups.read(begin, timezone.now() + DAY)
         known = [(_known(hour, key), cell.columns()) for (hour, key), cell in found.items()]
         cache.set(name, known, TAIL_FRESH_S)

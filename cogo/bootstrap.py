@@ -144,12 +144,14 @@ def has_provider_key() -> bool:
     names = tuple(name + suffix for name in PROVIDER_KEYS for suffix in ("", "_FILE"))
     if any(os.environ.get(name, "").strip() for name in names):
         return True
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    from cogo.environment import EnvironmentTrouble, read_file
+
     try:
-        lines = Path(os.environ.get("COGO_ENV_FILE", ROOT / ".env")).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
+        pairs = read_file(Path(os.environ.get("COGO_ENV_FILE") or ROOT / ".env"))
+    except EnvironmentTrouble:
         return False  # the settings say what is wrong with it
-    pairs = (line.strip().removeprefix("export ").partition("=") for line in lines)
-    return any(name.strip() in names and value.strip().strip("'\"") for name, _, value in pairs)
+    return any(pairs.get(name, "").strip() for name in names)
 
 
 def isolate_demo() -> None:

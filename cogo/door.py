@@ -73,6 +73,7 @@ class Door:
         self._readers: set[Body] = set()
         self._watches: set[Watch] = set()
         self._signals = 0
+        self._drains_until: float | None = None
         self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,7 +104,7 @@ class Door:
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await shutdown()
+        await shutdown(self._drain_left_s())
         await self._owner.close()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -134,7 +135,13 @@ class Door:
             self._end_streams()
             return
         self.draining = True
+        self._drains_until = time.monotonic() + float(self._settings["drain_s"])
         asyncio.get_running_loop().call_later(float(self._settings["drain_s"]), self._end_streams)
+
+    def _drain_left_s(self) -> float:
+        """How long executions whose callers have left may go on: the server waits for connections, and those have none."""
+        left = float(self._settings["drain_s"]) if self._drains_until is None else self._drains_until - time.monotonic()
+        return max(0.0, left)
 
     def _end_streams(self) -> None:
         """Every answer that still runs ends with its dialect's error event; every body that still comes is given up."""

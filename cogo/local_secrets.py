@@ -13,6 +13,8 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from cogo.environment import Environment, EnvironmentTrouble
+
 NAMES = ("SECRET_KEY", "COGO_ENCRYPTION_KEYS", "COGO_KEY_PEPPER")
 
 
@@ -21,24 +23,18 @@ def folder(var: Path) -> Path:
 
 
 def prepare(root: Path) -> None:
-    """:func:`make_missing` for the installation in ``root``: its folder may be named in ``.env``, which only the settings read in full."""
-    settings = {**_env_file(Path(os.environ.get("COGO_ENV_FILE", root / ".env"))), **os.environ}
-    var = Path(settings.get("COGO_VAR_DIR") or root / "var").resolve()
+    """:func:`make_missing` for the installation in ``root``: its folder may be named in ``.env``."""
     try:
-        make_missing(var, given=settings)
+        env = Environment.of_process(root)
+        var = Path(env.str("COGO_VAR_DIR") or root / "var").resolve()
+    except EnvironmentTrouble as trouble:
+        raise SystemExit(f"cogo: {trouble}") from None
+    try:
+        make_missing(var, given=env.names())
     except OSError as error:
         raise SystemExit(
             f"cogo: {var} cannot be written ({error.strerror}); make it writable or set COGO_VAR_DIR to another folder"
         ) from None
-
-
-def _env_file(file: Path) -> dict[str, str]:
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return {}  # absent, or the settings say what is wrong with it
-    pairs = (line.strip().removeprefix("export ").partition("=") for line in lines if not line.lstrip().startswith("#"))
-    return {name.strip(): value.strip().strip("'\"") for name, equals, value in pairs if equals}
 
 
 def make_missing(var: Path, given: Mapping[str, str] = os.environ) -> list[str]:

@@ -15,6 +15,8 @@ from llm_gateway.core.errors import GatewayError
 from llm_gateway.telemetry import metrics
 from llm_gateway.wiring import gateway
 
+from .surroundings import Surroundings
+
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 NOTE_S = 1.0
 
@@ -30,6 +32,7 @@ class Operations:
         self._token = str(settings["metrics_token"])
         self._metrics_folder = str(settings["metrics_folder"])
         self._door = door
+        self._surroundings = Surroundings()
 
     async def answer(self, scope: dict[str, Any], send: Send) -> None:
         match scope["path"]:
@@ -37,14 +40,16 @@ class Operations:
                 await _send(send, 200, b"ok\n", b"text/plain")
             case "/readyz":
                 why = self._unready()
-                body = json.dumps({"ready": why is None, **({"reason": why} if why else {})})
+                told = {"ready": why is None, "reason": why, "troubles": list(self._surroundings.troubles)}
+                body = json.dumps({name: value for name, value in told.items() if value or name == "ready"})
                 await _send(send, 200 if why is None else 503, body, b"application/json")
             case _:
                 if not self._may_see_metrics(scope):
                     await _send(send, 401, b"set COGO_METRICS_TOKEN and send it as a bearer token\n", b"text/plain")
                     return
                 self._note()
-                await _send(send, 200, metrics.exposition(self._metrics_folder), CONTENT_TYPE_LATEST.encode())
+                beside = metrics.surroundings(self._surroundings.processes, self._surroundings.parts)
+                await _send(send, 200, metrics.exposition(self._metrics_folder) + beside, CONTENT_TYPE_LATEST.encode())
 
     def _unready(self) -> str | None:
         if self._door.draining:
@@ -55,14 +60,17 @@ class Operations:
             return error.message
 
     async def note_for_ever(self) -> None:
-        """Another process may be the one that is asked."""
-        while self._metrics_folder:
-            self._note()
-            await asyncio.sleep(NOTE_S)
+        """Another process may be the one that is asked; and what this one tells of the others is looked at all the time."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._surroundings.look_for_ever())
+            while self._metrics_folder:
+                self._note()
+                await asyncio.sleep(NOTE_S)
 
     def _note(self) -> None:
         try:
             metrics.IN_FLIGHT.set(gateway().gate.in_flight)
+            gateway().note_audits()
         except GatewayError:
             metrics.IN_FLIGHT.set(0)
         metrics.READY.set(self._unready() is None)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import errno
+import io
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+
+from . import footing, weakness
 
 
 class CannotStart(SystemExit):
@@ -52,6 +56,34 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def check_exposure(host: str) -> None:
+    """What is fine for one's own machine is not for a network."""
+    if weakness.is_loopback(host):
+        return
+    settings.COGO["exposed"] = True
+    if settings.DEBUG:
+        raise CannotStart(f"DEBUG shows internals to everybody who reaches {host}; unset DEBUG, or use --host 127.0.0.1")
+
+
+def close_to_others(say: Callable[[str], None]) -> None:
+    """Nothing of the installation is for other users of this machine; and a limit that will be felt is told."""
+    name = str(settings.DATABASES["default"]["NAME"])
+    sqlite = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3") and name != ":memory:"
+    files = [Path(f"{name}{end}") for end in ("", "-wal", "-shm") if Path(f"{name}{end}").exists()] if sqlite else []
+    try:
+        left = footing.close_to_others(settings.VAR_DIR, *files)
+    except OSError as error:
+        raise CannotStart(f"{settings.VAR_DIR} cannot be used ({error.strerror}); make it writable or set COGO_VAR_DIR") from None
+    if left:
+        more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+        say(f"Other users of this machine can read {left[0]}{more}, which belongs to somebody else; take their rights away")
+    if (available := footing.descriptors()) < footing.LOW:
+        say(
+            f"This process may open {available} descriptors, so each worker carries {settings.COGO['max_in_flight']} calls at a time; "
+            "raise the hard limit (ulimit -Hn, LimitNOFILE=)"
+        )
 
 
 def check_database() -> None:
@@ -104,21 +136,22 @@ def _last_line(text: str) -> str:
     return lines[-1][:200] if lines else "no message"
 
 
-def check_cache() -> None:
-    """Redis, when REDIS_URL names one."""
+def check_cache(say: Callable[[str], None]) -> None:
+    """A REDIS_URL that cannot be understood stops the start; a Redis that does not answer is only told, as no request needs it."""
     if not settings.REDIS_URL:
         return
     from django.core.cache import cache
-    from redis.exceptions import RedisError
 
     try:
-        cache.get("cogo")
-    except (RedisError, OSError, ValueError) as error:
-        raise CannotStart(f"REDIS_URL names a Redis that cannot be used ({error}); start it, correct REDIS_URL or remove it") from None
+        works = cache.works()  # type: ignore[attr-defined]  # it is cogo.cache's
+    except ValueError as error:
+        raise CannotStart(f"REDIS_URL cannot be read ({error}); use redis://:password@host:6379/0") from None
+    if not works:
+        say("REDIS_URL names a Redis that does not answer; the gateway starts without a shared cache and takes it up when it is there")
 
 
 def migrate(say: Any) -> None:
-    """Brings the schema up to date; says so only when there is something to do."""
+    """Brings the schema up to date; says so only when there is something to do, and waits where another process does it."""
     from django.core.management import CommandError, call_command
     from django.db import DatabaseError, connection
     from django.db.migrations.exceptions import InconsistentMigrationHistory
@@ -129,6 +162,19 @@ def migrate(say: Any) -> None:
         plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
         if plan:
             say(f"Migrating the database ({len(plan)} steps)")
-            call_command("migrate", verbosity=0, interactive=False)
+            call_command("migrate", verbosity=0, interactive=False, stdout=_Told(say))
     except (DatabaseError, CommandError, InconsistentMigrationHistory) as error:
         raise CannotStart(f"the database cannot be migrated ({_last_line(str(error))}); give its user the right to create tables") from None
+
+
+class _Told(io.StringIO):
+    """What a command writes, told line by line."""
+
+    def __init__(self, say: Any) -> None:
+        super().__init__()
+        self._say = say
+
+    def write(self, text: str) -> int:
+        if line := text.strip():
+            self._say(line)
+        return len(text)

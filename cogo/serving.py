@@ -15,12 +15,16 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connections
 
+from llm_gateway.telemetry import processes
+
 from . import preflight, providing, static, welcome
 from .preflight import CannotStart
 from .sample_traffic import SampleTraffic, client_key
 from .supervisor import Program, Supervisor
 
 READY_WITHIN_S = 60.0
+# What runs beside the relay stands back for it.
+BACKGROUND = 10
 Say = Callable[[str], None]
 
 
@@ -60,15 +64,19 @@ class Plan:
 
 
 def serve(plan: Plan, say: Say) -> int:
-    """The exit code: 0 when it was told to stop, 1 when an essential process kept ending."""
+    """The exit code: 0 when it was told to stop, 1 when the gateway could not be started."""
     listening = preflight.listen(plan.host, plan.port)
+    preflight.check_exposure(plan.host)
+    preflight.close_to_others(say)
     preflight.check_database()
-    preflight.check_cache()
+    preflight.check_cache(say)
     preflight.migrate(say)
     static.collect(say)
     report = providing.fill_database(plan.simulate, say)
     secrets = welcome.Secrets(report.username, report.password or "", report.client_key or "")
-    with ExitStack() as untold, Supervisor(say, stop_within_s=plan.stop_within_s) as supervisor, ExitStack() as running:
+    run = processes.folder(settings.VAR_DIR)
+    _empty(run)
+    with ExitStack() as untold, Supervisor(say, stop_within_s=plan.stop_within_s, run_folder=run) as supervisor, ExitStack() as running:
         # What was made once is told in any case, also when the start fails after it.
         untold.callback(lambda: say(welcome.once(secrets)))
         # Left first: from the first stop signal on, nothing new is accepted.
@@ -80,9 +88,10 @@ def serve(plan: Plan, say: Say) -> int:
             _empty(_metrics_folder())
         for number in range(1, plan.workers + 1):
             supervisor.start(_web(plan, listening, number))
-        supervisor.start(Program("background work", ("manage.py", "qcluster"), essential=True))
+        supervisor.start(Program("background work", ("manage.py", "qcluster"), niceness=BACKGROUND))
         say("Starting")
         if _until_ready(plan, supervisor):
+            supervisor.has_been_ready = True
             say(welcome.text(plan.url, secrets, answering))
             untold.pop_all()
             if traffic is not None:
@@ -92,6 +101,7 @@ def serve(plan: Plan, say: Say) -> int:
             sys.stderr.write(f"cogo: {supervisor.gave_up}\n")
             return 1
         say("Stopping")
+    shutil.rmtree(run, ignore_errors=True)
     return 0
 
 
@@ -101,7 +111,7 @@ def _metrics_folder() -> Path:
 
 def _empty(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 def _web(plan: Plan, listening: socket.socket, number: int) -> Program:

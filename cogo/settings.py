@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import environ
 
+from cogo import databases, footing, outgoing, weakness
+from cogo.environment import Environment, EnvironmentTrouble, read_file
 from cogo.unfold import UNFOLD  # noqa: F401  # the console's look; django-unfold reads it from here
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.FileAwareEnv()
 
 
 class SettingsError(SystemExit):
@@ -23,21 +24,36 @@ class SettingsError(SystemExit):
         super().__init__(f"cogo: {line}")
 
 
-_env_file = Path(os.environ.get("COGO_ENV_FILE", BASE_DIR / ".env"))
-if _env_file.exists():
-    try:
-        _env_file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"{_env_file} cannot be read ({error.__class__.__name__}); make it a readable UTF-8 text file or remove it"
-        ) from None
-    env.read_env(str(_env_file))
+class _Env(Environment):
+    """The same, whose troubles end the process."""
+
+    def str(self, name: str, default: str = "") -> str:
+        try:
+            return super().str(name, default)
+        except EnvironmentTrouble as trouble:
+            raise SettingsError(trouble.args[0]) from None
+
+    def list(self, name: str, default: tuple[str, ...] = ()) -> list[str]:
+        try:
+            return super().list(name, default)
+        except EnvironmentTrouble as trouble:
+            raise SettingsError(trouble.args[0]) from None
+
+
+footing.take()
+try:
+    env = _Env(os.environ, read_file(Path(os.environ.get("COGO_ENV_FILE") or BASE_DIR / ".env")))
+except EnvironmentTrouble as trouble:
+    raise SettingsError(str(trouble)) from None
+# For commands that are told the name of a variable.
+COGO_VARIABLE = env.str
 
 VAR_DIR = Path(env.str("COGO_VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
+footing.close_folder(VAR_DIR)
 
 
 def _flag(name: str, default: bool) -> bool:
-    value = env.str(name, default="").strip().lower()
+    value = env.plain(name).lower()
     if value == "":
         return default
     if value in ("1", "true", "yes", "on"):
@@ -48,7 +64,7 @@ def _flag(name: str, default: bool) -> bool:
 
 
 def _number(name: str, default: int, low: int, high: int) -> int:
-    text = env.str(name, default="").strip()
+    text = env.plain(name)
     try:
         value = int(text) if text else default
     except ValueError:
@@ -75,20 +91,31 @@ def _secret(name: str) -> str:
 
 DEBUG = _flag("DEBUG", False)
 SECRET_KEY = _secret("SECRET_KEY")
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+SECRET_KEY_FALLBACKS = [key for part in env.str("SECRET_KEY_FALLBACKS").split(",") if (key := part.strip())]
 COGO_ENCRYPTION_KEYS = _secret("COGO_ENCRYPTION_KEYS")
 COGO_KEY_PEPPER = _secret("COGO_KEY_PEPPER")
 
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]"))
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS")
 # True where TLS ends in front of the gateway: secure cookies and HSTS.
 COGO_HTTPS = _flag("COGO_HTTPS", False)
-if len(SECRET_KEY) < 32 or len(set(SECRET_KEY)) < 12:
-    raise SettingsError("SECRET_KEY is too easy to guess; set 50 random characters, or unset it to have some made")
-if COGO_HTTPS and DEBUG:
-    raise SettingsError("DEBUG shows internals to everybody and COGO_HTTPS says this is a deployment; unset DEBUG")
-if COGO_HTTPS and "*" in ALLOWED_HOSTS:
-    raise SettingsError("ALLOWED_HOSTS is *, which lets any site use the console's name; list the host names of this deployment")
+COGO_TRUST_PROXY = _flag("COGO_TRUST_PROXY", False)
+for _line in (
+    weakness.of_settings(
+        secrets={"SECRET_KEY": SECRET_KEY, "COGO_KEY_PEPPER": COGO_KEY_PEPPER, "COGO_METRICS_TOKEN": env.str("COGO_METRICS_TOKEN"),
+                 "COGO_ALERT_WEBHOOK_SECRET": env.str("COGO_ALERT_WEBHOOK_SECRET")},
+        encryption_keys=COGO_ENCRYPTION_KEYS,
+    ),
+    weakness.of_exposure(debug=DEBUG, https=COGO_HTTPS, hosts=ALLOWED_HOSTS, origins=CSRF_TRUSTED_ORIGINS),
+):  # fmt: skip
+    if _line:
+        raise SettingsError(_line)
+
+# Below which path of its host the gateway is found, such as /llm; empty at the root.
+BASE_PATH = env.plain("COGO_BASE_PATH").rstrip("/")
+if BASE_PATH and not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+", BASE_PATH):
+    raise SettingsError("COGO_BASE_PATH is a path such as /llm; leave it out when the gateway is at the root of its host")
+FORCE_SCRIPT_NAME = BASE_PATH or None
 
 PORT = _number("PORT", 8000, 1, 65535)
 COGO_WORKERS = _number("COGO_WORKERS", 1, 1, 64)
@@ -141,44 +168,28 @@ TEMPLATES = [
 ]
 
 
+# The task cluster starts its processes with fork.
+_FORKS = sys.argv[1:2] == ["qcluster"]
+
+
 def _databases() -> dict[str, Any]:
-    url = env.str("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}")
-    scheme = urlsplit(url).scheme
-    if scheme not in ("sqlite", "postgres", "postgresql", "pgsql"):
-        trouble = f"begins with {scheme!r}" if scheme else "names no kind of database"
-        raise SettingsError(f"DATABASE_URL {trouble}; use sqlite:///path or postgres://user@host:5432/name")
+    url, host = env.str("DATABASE_URL").strip(), env.str("POSTGRES_HOST").strip()
+    if url and host:
+        raise SettingsError("DATABASE_URL and POSTGRES_HOST both name a database; unset one of them")
     try:
-        found = dict(env.db_url_config(url))
-    except (ValueError, environ.ImproperlyConfigured):
-        raise SettingsError("DATABASE_URL cannot be read; use sqlite:///path or postgres://user@host:5432/name") from None
-    if scheme == "sqlite":
-        if str(found["NAME"]) != ":memory:":
-            try:
-                Path(found["NAME"]).parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise SettingsError(
-                    f"DATABASE_URL names {found['NAME']}, whose folder cannot be made ({error.strerror}); name another one"
-                ) from None
-        # IMMEDIATE: a writer queues at BEGIN instead of failing in the middle; NORMAL loses nothing on a killed process (WAL).
-        sync = "FULL" if _flag("COGO_SQLITE_FULL_SYNC", False) else "NORMAL"
-        found["OPTIONS"] = {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
-            "init_command": f"PRAGMA journal_mode=WAL; PRAGMA synchronous={sync}; PRAGMA cache_size=-16000; PRAGMA temp_store=MEMORY;",
-        }
-    else:
-        try:
-            import psycopg_pool  # noqa: F401  # only to say early what is missing
-        except ImportError:
-            raise SettingsError(
-                "DATABASE_URL names PostgreSQL, whose driver is not installed; run 'make install-postgres', then try again"
-            ) from None
-        found["CONN_MAX_AGE"] = 0
-        found["OPTIONS"] = {
-            **found.get("OPTIONS", {}),
-            "pool": {"min_size": 1, "max_size": _number("COGO_DB_POOL", 8, 1, 200), "timeout": 5},
-        }
-    return {"default": found}
+        if host:
+            name = env.str("POSTGRES_DB", default="cogo")
+            found = databases.from_parts(
+                host, _number("POSTGRES_PORT", 5432, 1, 65535), env.str("POSTGRES_USER", default="cogo"), env.str("POSTGRES_PASSWORD"), name
+            )
+        else:
+            found = databases.from_url(url or f"sqlite:///{VAR_DIR / 'db.sqlite3'}")
+        sync = _flag("COGO_SQLITE_FULL_SYNC", False)
+        pool = _number("COGO_DB_POOL", 8, 0, 200)
+        options = databases.with_options(found, full_sync=sync, pool=pool, forks=_FORKS, pgbouncer=_flag("COGO_PGBOUNCER", False))
+        return {"default": options}
+    except databases.DatabaseTrouble as trouble:
+        raise SettingsError(str(trouble)) from None
 
 
 DATABASES = _databases()
@@ -188,7 +199,7 @@ if REDIS_URL:
         import redis  # noqa: F401
     except ImportError:
         raise SettingsError("REDIS_URL is set, but the Redis client is not installed; run 'make install-redis', then try again") from None
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+    CACHES = {"default": {"BACKEND": "cogo.cache.DependableCache", "LOCATION": REDIS_URL}}
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
@@ -198,17 +209,19 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "admin:login"
-LOGIN_REDIRECT_URL = "/"
+LOGIN_REDIRECT_URL = f"{BASE_PATH}/"
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
 
-STATIC_URL = "/static/"
+STATIC_URL = f"{BASE_PATH}/static/"
 STATIC_ROOT = VAR_DIR / "static"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+SESSION_ENGINE = "cogo.sessions"
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"{BASE_PATH}/"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = COGO_HTTPS
@@ -219,7 +232,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = COGO_HTTPS
 SECURE_HSTS_PRELOAD = COGO_HTTPS
 SECURE_SSL_REDIRECT = COGO_HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _flag("COGO_TRUST_PROXY", False) else None
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if COGO_TRUST_PROXY else None
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -290,7 +303,9 @@ COGO = {
     "max_body_bytes": _number("COGO_MAX_BODY_MB", 32, 1, 1024) * 1024 * 1024,
     "body_timeout_s": _number("COGO_BODY_TIMEOUT_S", 30, 1, 600),
     "drain_s": _number("COGO_DRAIN_S", 25, 0, 600),
-    "max_in_flight": _number("COGO_MAX_IN_FLIGHT", 512, 1, 100_000),
+    "max_in_flight": (_CALLS := footing.calls(_number("COGO_MAX_IN_FLIGHT", 512, 1, 100_000), footing.descriptors())),
+    "max_detached": _number("COGO_MAX_DETACHED", 256, 0, 100_000),
+    "max_connections": footing.connections(footing.descriptors(), _CALLS),
     "lease_s": _number("COGO_LEASE_S", 30, 5, 3600),
     "unpriced": env.str("COGO_UNPRICED", default="block"),
     "unpriced_ceiling_usd_per_million": env.str("COGO_UNPRICED_CEILING_USD", default="100"),
@@ -310,14 +325,41 @@ COGO = {
     "superuser_email": env.str("DJANGO_SUPERUSER_EMAIL", default=""),
     "metrics_token": env.str("COGO_METRICS_TOKEN", default=""),
     "metrics_folder": env.str("PROMETHEUS_MULTIPROC_DIR", default=""),
+    # Whether others than this machine's own users are meant to reach it; serve adds what it listens on.
+    "exposed": weakness.exposed(https=COGO_HTTPS or COGO_TRUST_PROXY, hosts=ALLOWED_HOSTS),
     "browsable_api": _flag("COGO_BROWSABLE_API", True),
 }
+
+
+def _outgoing() -> dict[str, Any]:
+    """What llm_gateway.stores.network hands to the transport."""
+    bundles = {"COGO_CA_BUNDLE": env.str("COGO_CA_BUNDLE"), "REQUESTS_CA_BUNDLE": env.str("REQUESTS_CA_BUNDLE"),
+               "SSL_CERT_FILE": env.str("SSL_CERT_FILE"), "SSL_CERT_DIR": env.str("SSL_CERT_DIR")}  # fmt: skip
+    everywhere = env.str("COGO_PROXY")
+    ways = {
+        "COGO_PROXY": everywhere,
+        "HTTPS_PROXY": env.str("HTTPS_PROXY") or env.str("https_proxy") or env.str("ALL_PROXY") or env.str("all_proxy"),
+        "HTTP_PROXY": env.str("HTTP_PROXY") or env.str("http_proxy") or env.str("ALL_PROXY") or env.str("all_proxy"),
+    }
+    try:
+        proxies = {name: outgoing.proxy(name, text) for name, text in ways.items() if not everywhere or name == "COGO_PROXY"}
+        return {
+            "ca_bundles": tuple(outgoing.trusted(name, path.strip()) for name, path in bundles.items() if path.strip()),
+            "https_proxy": proxies.get("HTTPS_PROXY", proxies["COGO_PROXY"]),
+            "http_proxy": proxies.get("HTTP_PROXY", proxies["COGO_PROXY"]),
+            "no_proxy": tuple(env.list("NO_PROXY") or env.list("no_proxy")),
+        }
+    except outgoing.OutgoingTrouble as trouble:
+        raise SettingsError(str(trouble)) from None
+
+
+COGO |= _outgoing()
 if COGO["unpriced"] not in ("block", "ceiling"):
     raise SettingsError("COGO_UNPRICED must be block or ceiling")
 
 # Where alerts are mailed from and through: smtp://user:password@host:587. Without it none is sent.
 try:
-    vars().update(env.email_url("COGO_EMAIL_URL", default="consolemail://"))
+    vars().update(environ.Env.email_url_config(env.str("COGO_EMAIL_URL", default="consolemail://")))
 except (ValueError, KeyError, environ.ImproperlyConfigured):
     raise SettingsError("COGO_EMAIL_URL cannot be read; use smtp://user:password@host:587") from None
 DEFAULT_FROM_EMAIL = env.str("COGO_EMAIL_FROM", default="cogo@localhost")

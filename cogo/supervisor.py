@@ -1,7 +1,7 @@
-"""Starts the gateway's processes, starts again what dies, and stops all of them in time.
+"""Starts the gateway's processes, starts again what dies or hangs, and stops all of them in time.
 
-Runs in the main thread of ``serve``. Every child has a process group of its own (a Ctrl-C on the terminal reaches only the supervisor),
-is tied to this process (cogo.tether), and writes to a pipe read here: its lines are passed on, its last ones kept as the reason of an end.
+Runs in the main thread of ``serve``. Once the gateway has been ready, no end of any child ends another one: it is started again for ever,
+with growing pauses (cogo.restarts). What every child does is published for the workers to tell (llm_gateway.telemetry.processes).
 """
 
 from __future__ import annotations
@@ -10,94 +10,59 @@ import contextlib
 import os
 import selectors
 import signal
-import subprocess
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
-HEALTHY_AFTER_S = 30.0
-LONGEST_PAUSE_S = 30.0
+from llm_gateway.core.redact import redact
+from llm_gateway.telemetry import processes
+
+from . import restarts
+from .children import Child, Program
+
+__all__ = ["Child", "Program", "Supervisor"]
+
 LAST_CHANCE_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """What to run, as the arguments of ``python -m cogo.tether PID``.
-
-    ``stage``: a lower one is stopped first and entirely. ``essential``: the supervisor gives up when it keeps ending. ``quiet``: its
-    output is kept for the reason and not passed on.
-    """
-
-    name: str
-    argv: tuple[str, ...]
-    environment: Mapping[str, str] = field(default_factory=dict)
-    descriptors: tuple[int, ...] = ()
-    stage: int = 0
-    essential: bool = False
-    quiet: bool = False
-
-
-class Child:
-    """One program and its current process."""
-
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self.process: subprocess.Popen[bytes] | None = None
-        self.started_at = 0.0
-        self.start_again_at: float | None = None
-        self.failures = 0
-        self.on_trial = False  # its first end is its starter's business, not a reason to start it again
-        self.tail: deque[str] = deque(maxlen=20)
-        self.unfinished = b""
-
-    def start(self, now: float) -> None:
-        self.started_at, self.start_again_at = now, None
-        self.process = subprocess.Popen(  # noqa: S603  # programs of our own
-            [sys.executable, "-m", "cogo.tether", str(os.getpid()), *self.program.argv],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **self.program.environment},
-            pass_fds=self.program.descriptors,
-            process_group=0,
-        )
-        assert self.process.stdout is not None
-        os.set_blocking(self.process.stdout.fileno(), False)
-
-    @property
-    def running(self) -> bool:
-        return self.process is not None
-
-    def send(self, number: int, *, group: bool = False) -> None:
-        if self.process is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                (os.killpg if group else os.kill)(self.process.pid, number)
-
-    def reason(self) -> str:
-        """The last line it wrote that says something: the one with the error, where a traceback ends."""
-        return next((line for line in reversed(self.tail) if line.strip()), "it wrote nothing")
+LOOK_EVERY_S = 2.0
 
 
 class Supervisor:
-    """``with Supervisor(say) as supervisor: supervisor.start(program); ...; supervisor.run()``. Leaving the block stops everything."""
+    """``with Supervisor(say) as supervisor: supervisor.start(program); ...; supervisor.run()``. Leaving the block stops everything.
+
+    ``run_folder``: where it tells how its children are, and where they leave their signs of life.
+    """
 
     def __init__(
-        self, say: Callable[[str], None], *, stop_within_s: float = 9.0, give_up_after: int = 4, first_pause_s: float = 0.5
+        self,
+        say: Callable[[str], None],
+        *,
+        stop_within_s: float = 9.0,
+        give_up_after: int = 4,
+        first_pause_s: float = restarts.FIRST_PAUSE_S,
+        run_folder: Path | None = None,
+        hangs_after_s: float = restarts.HANGS_AFTER_S,
+        ended_after_s: float = restarts.ENDED_AFTER_S,
     ) -> None:
         self.say = say
         self.stop_within_s = stop_within_s
         self.give_up_after = give_up_after
         self.first_pause_s = first_pause_s
+        self.run_folder = run_folder
+        self.hangs_after_s = hangs_after_s
+        self.ended_after_s = ended_after_s
+        # From then on a child that ends is no reason to end.
+        self.has_been_ready = False
         self.children: list[Child] = []
         self.stop_signals = 0
         self.gave_up: str | None = None
         self._selector = selectors.DefaultSelector()
         self._handlers: dict[int, Any] = {}
         self._old_wakeup = -1
+        self._look_at = self._publish_at = 0.0
+        self._published: tuple[processes.Process, ...] = ()
 
     def __enter__(self) -> Self:
         self._wake_out, self._wake_in = os.pipe()
@@ -142,22 +107,26 @@ class Supervisor:
         self.children.remove(child)
 
     def run(self) -> int:
-        """Until told to stop. 0 when it was a signal, 1 when an essential program kept ending."""
+        """Until told to stop. 0 when it was a signal, 1 when essential programs kept ending before the gateway was ready once."""
         while not self.stopping:
             self.tick(60.0)
         return 1 if self.gave_up is not None else 0
 
     def tick(self, seconds: float) -> None:
-        """Passes on output, sees ends, starts again what is due; returns after the first event or ``seconds``."""
+        """Passes on output, sees ends and silence, starts again what is due; returns after the first event or ``seconds``."""
         now = time.monotonic()
         due = [child.start_again_at for child in self.children if child.start_again_at is not None]
-        self._listen(max(0.0, min([seconds, *(moment - now for moment in due)])))
+        self._listen(max(0.0, min([seconds, LOOK_EVERY_S, *(moment - now for moment in due)])))
         now = time.monotonic()
         for child in self.children:
             if self._ended(child) and not self.stopping:
                 self._plan_restart(child, now)
             elif child.start_again_at is not None and child.start_again_at <= now and not self.stopping:
-                self._launch(child)
+                self._start_again(child, now)
+        if now >= self._look_at:
+            self._look_at = now + LOOK_EVERY_S / 2
+            self._look_for_silence(now)
+        self._publish(now)
 
     def stop(self) -> None:
         """Stage by stage: SIGTERM, then SIGKILL to the whole group at the deadline. Another signal from the operator shortens it."""
@@ -191,28 +160,68 @@ class Supervisor:
         assert child.process.stdout is not None
         self._selector.register(child.process.stdout, selectors.EVENT_READ, child)
 
+    def _start_again(self, child: Child, now: float) -> None:
+        child.restarts += 1
+        try:
+            self._launch(child)
+        except OSError as error:
+            child.started_at, child.last_words = now, f"it could not be started ({error.strerror})"
+            self._pause(child, now)
+
     def _plan_restart(self, child: Child, now: float) -> None:
         if child.on_trial:
             return
-        child.failures = 1 if now - child.started_at >= HEALTHY_AFTER_S else child.failures + 1
-        if child.program.essential and child.failures >= self.give_up_after:
-            self.gave_up = f"{child.program.name} ended {child.failures} times in a row; the last time it said: {child.reason()}"
+        child.last_words = redact(child.reason(), limit=300)
+        self._pause(child, now)
+
+    def _pause(self, child: Child, now: float) -> None:
+        child.failures = restarts.failures(child.failures, now - child.started_at)
+        if self._start_failed():
+            self.gave_up = f"{child.program.name} ended {child.failures} times in a row; the last time it said: {child.last_words}"
             return
-        pause = min(LONGEST_PAUSE_S, self.first_pause_s * 2 ** (child.failures - 1))
+        pause = restarts.pause_s(child.failures, self.first_pause_s)
         child.start_again_at = now + pause
-        self.say(f"{child.program.name} ended unexpectedly ({child.reason()}); starting it again in {pause:g} s")
+        self.say(f"{child.program.name} ended unexpectedly ({child.last_words}); starting it again in {pause:g} s")
+
+    def _start_failed(self) -> bool:
+        """A start is given up when none of the essential programs stays; a gateway that has been ready never is."""
+        essential = [child for child in self.children if child.program.essential]
+        return not self.has_been_ready and bool(essential) and all(child.failures >= self.give_up_after for child in essential)
+
+    def _look_for_silence(self, now: float) -> None:
+        for child in self.children:
+            if not child.running or self.stopping:
+                continue
+            verdict = restarts.judged(child.silent_s(now, self.run_folder), self.hangs_after_s, self.ended_after_s)
+            if verdict == "end":
+                self.say(f"{child.program.name} has not answered for {self.ended_after_s:g} s; it is ended and started again")
+                child.tail.append("it hung and was ended")
+                child.send(signal.SIGKILL, group=True)
+            elif verdict != child.state:
+                child.state = verdict
+
+    def _publish(self, now: float) -> None:
+        if self.run_folder is None:
+            return
+        found = tuple(child.told() for child in self.children)
+        if found != self._published or now >= self._publish_at:
+            self._published, self._publish_at = found, now + processes.WRITTEN_EVERY_S
+            processes.publish(self.run_folder, found)
 
     def _ended(self, child: Child) -> bool:
         if child.process is None or child.process.poll() is None:
             return False
-        child.send(signal.SIGKILL, group=True)  # whatever it forked and left behind
         assert child.process.stdout is not None
         while self._read(child):
             pass
         if child.process.stdout in self._selector.get_map():
             self._selector.unregister(child.process.stdout)
-        child.process.stdout.close()
-        child.process = None
+        status = child.end()
+        if status < 0 and not any(line.strip() for line in child.tail):
+            child.tail.append(f"{signal.Signals(-status).name} ended it")
+        if self.run_folder is not None:
+            with contextlib.suppress(OSError):
+                (self.run_folder / f"{child.pid}.beat").unlink()
         return True
 
     def _listen(self, seconds: float) -> None:

@@ -6,11 +6,14 @@ and whatever it forks, when its parent ends in any way, ``kill -9`` included; el
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import runpy
 import signal
 import sys
+
+from cogo import footing
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h; man 2 prctl: cleared in a forked child, kept over execve
 
@@ -35,10 +38,18 @@ def tie_children() -> None:
     os.register_at_fork(before=before, after_in_child=lambda: tie_to(forking))
 
 
+def stand_back() -> None:
+    """As far as the supervisor says: under load the relay comes first."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.nice(int(os.environ.get("COGO_NICENESS", "0")))
+
+
 def main() -> None:
     parent, program = int(sys.argv[1]), sys.argv[2]
     tie_to(parent)
     tie_children()
+    footing.take()
+    stand_back()
     sys.argv = sys.argv[2:]
     if program.endswith(".py"):
         runpy.run_path(program, run_name="__main__")

@@ -16,7 +16,9 @@ class LlmGatewayConfig(AppConfig):
     def ready(self) -> None:
         from . import checks  # noqa: F401  # importing registers them
         from .models import catalogue_version
+        from .stores.connecting import watch_forks
 
+        watch_forks()
         catalogue_version.connect()
         post_migrate.connect(_roles, dispatch_uid="cogo-roles")
 

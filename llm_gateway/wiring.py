@@ -29,16 +29,17 @@ from llm_gateway.engine.explain import Explanation, explain
 from llm_gateway.engine.gate import KeyGate
 from llm_gateway.engine.health import DeploymentHealth
 from llm_gateway.engine.pipeline import Pipeline
-from llm_gateway.engine.tasks import TaskOwner
+from llm_gateway.engine.tasks import Detached, TaskOwner
 from llm_gateway.engine.transport import HttpUpstream
 from llm_gateway.policies.health import Effect
+from llm_gateway.stores import audits, vault
 from llm_gateway.stores import health as health_store
-from llm_gateway.stores import vault
 from llm_gateway.stores.catalog import SnapshotCatalog
 from llm_gateway.stores.holds import Foreseen, foresee
 from llm_gateway.stores.idempotency import IdempotencyStore
 from llm_gateway.stores.journal import DatabaseJournal
 from llm_gateway.stores.responses import ResponseStore
+from llm_gateway.telemetry import metrics
 from llm_gateway.telemetry.loop_watch import LoopWatch
 from llm_gateway.telemetry.observer import MetricsObserver
 from llm_gateway.wires import Inbound
@@ -47,6 +48,8 @@ log = logging.getLogger("cogo.wiring")
 T = TypeVar("T")
 
 REFRESH_S = 1.0
+# How late the metrics may learn of a new audit.
+AUDITS_S = 10.0
 KNOWN_KEYS = 10_000
 GATEWAY_TEAM = "gateway"
 
@@ -103,11 +106,14 @@ class Gateway:
         self.idempotency = IdempotencyStore(
             self.owner, self._threaded, hours=settings.COGO["idempotency_h"], lease_s=settings.COGO["lease_s"]
         )
+        self.detached = Detached(self.owner, settings.COGO["max_detached"])
         self._identities: dict[str, Identity] = {}
         self._refreshing: asyncio.Task[Any] | None = None
         self._stopped = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._team_id: int | None = None
+        self._audited = audits.Audited()
+        self._look_at_audits = 0.0
         self._known_rests: list[tuple[tuple[int, str], str, str, int | None]] = []
 
     async def start(self) -> None:
@@ -118,12 +124,12 @@ class Gateway:
 
     async def stop(self, drain_s: float) -> None:
         until = time.monotonic() + drain_s
-        while self.pipeline.live and time.monotonic() < until:  # noqa: ASYNC110  # a set that empties has no event to wait for
+        while self._busy and time.monotonic() < until:  # noqa: ASYNC110  # a set that empties has no event to wait for
             await asyncio.sleep(0.05)
-        if self.pipeline.live:
+        if self._busy:
             self.pipeline.end_streams(Failure(kind=FailureClass.RESET, code="server_shutting_down", message="the gateway is shutting down"))
             for _ in range(40):
-                if not self.pipeline.live:
+                if not self._busy:
                     break
                 await asyncio.sleep(0.05)
         self._stopped.set()
@@ -134,6 +140,11 @@ class Gateway:
         await self.journal.stop()
         await self.upstream.close()
         self.watch.stop()
+
+    @property
+    def _busy(self) -> bool:
+        """Whether an answer is still on its way, to a caller or into the record of one that left."""
+        return self.pipeline.live > 0 or len(self.detached) > 0
 
     def identify(self, presented: str) -> Identity:
         """Who holds this client key. No I/O. Raises :class:`Unauthenticated` or :class:`KeyRevoked`."""
@@ -223,6 +234,11 @@ class Gateway:
     def health_view(self) -> Mapping[tuple[int, str], Mapping[str, Any]]:
         return self.health.view()
 
+    def note_audits(self) -> None:
+        """Bring the figures of the newest audits, as this process knows them, to the metrics."""
+        now = datetime.now(UTC)
+        metrics.note_audits(self._audited.findings, {kind: (now - at).total_seconds() for kind, at in self._audited.ran.items()})
+
     @property
     def ready(self) -> str | None:
         """``None`` when requests can be served, else why not."""
@@ -276,6 +292,9 @@ class Gateway:
             self.catalog.refresh()
             now = datetime.now(UTC)
             rows = health_store.resting(now)
+            if time.monotonic() >= self._look_at_audits:
+                self._audited = audits.newest()
+                self._look_at_audits = time.monotonic() + AUDITS_S
         except Exception as error:
             # The loop must go on; the next round may succeed.
             log.warning("the catalogue was not refreshed", extra={"reason": f"{type(error).__name__}: {error}"[:200]})

@@ -5,7 +5,12 @@ from __future__ import annotations
 _JOURNAL = "tests/stores/test_journal.py"
 _BUDGETS = "tests/stores/test_budgets.py"
 _LEASES = "tests/stores/test_leases.py"
+_AUDIT = "tests/actions/test_audit.py"
+_WATCH = "tests/actions/test_watch.py"
+_CONNECTING = "tests/stores/test_connecting.py"
 _OUTAGES = "tests/stores/test_outages.py"
+_USAGE = "tests/wires/test_openai_usage.py"
+_EMBEDDINGS = "tests/money/test_embedding_bills.py"
 
 MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     # T1
@@ -23,6 +28,49 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        if refusals and refusals[0][1] is rows[0]:\n",
         (_BUDGETS, "-k", "nested_budgets"),
     ),
+    (
+        "a raise leaves thresholds told",
+        "llm_gateway/stores/holds.py",
+        "        still = row.reached(before_nusd)",
+        "        still = row.reached(row.posted_nusd)",
+        (_BUDGETS, "-k", "thresholds_belong"),
+    ),
+    (
+        "nothing more is too much",
+        "llm_gateway/stores/holds.py",
+        "        if amount <= 0:",
+        "        if False:",
+        (_BUDGETS, "-k", "costs_nothing"),
+    ),
+    (
+        "the free ones of an alias are refused with the others",
+        "llm_gateway/engine/pipeline.py",
+        "        if not run.plan.only_free(first, error.message):",
+        "        if True:",
+        ("tests/money/test_nothing_more.py", "-k", "free_ones_are_left"),
+    ),
+    # Names
+    (
+        "a pattern reaches any host",
+        "llm_gateway/engine/resolve.py",
+        '    if asked in snapshot.aliases or "/" not in asked:',
+        "    if asked:",
+        ("tests/api/test_names_allowed.py", "-k", "switched_off"),
+    ),
+    (
+        "a list does not bind strategies",
+        "llm_gateway/engine/resolve.py",
+        "    if identity.models and not opens(identity.models, name):",
+        "    if False:",
+        ("tests/api/test_names_allowed.py", "-k", "fallbacks"),
+    ),
+    (
+        "what needs the operator invites to retry",
+        "llm_gateway/core/errors.py",
+        '    type, retryable = "server_error", False\n',
+        '    type, retryable = "server_error", True\n',
+        ("tests/api/test_operator_has_to_act.py", "-k", "no_key_can_serve"),
+    ),
     # T2
     (
         "nobody reaps",
@@ -33,9 +81,9 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "leases are not renewed",
-        "llm_gateway/stores/journal.py",
-        ".update(lease_until=now + timedelta(seconds=self._lease_s))",
-        ".exists()",
+        "llm_gateway/stores/leases.py",
+        "mine.update(lease_until=now + self._lease)",
+        "mine.exists()",
         (_LEASES, "-k", "keeps_its_lease"),
     ),
     (
@@ -51,6 +99,132 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         '        self._queue.put(Op("void", Void(op.work, why)))',
         "        return",
         (_JOURNAL, "-k", "nobody_waits_for"),
+    ),
+    (
+        "an outage is a bad row",
+        "llm_gateway/stores/outage.py",
+        "    return Verdict.OUTAGE\n\n\ndef full",
+        "    return Verdict.OUTAGE if isinstance(error, OperationalError | InterfaceError) else Verdict.BAD_ROW\n\n\ndef full",
+        ("tests/stores/test_read_only.py", "-k", "kept_and_written"),
+    ),
+    (
+        "leases outlive their calls",
+        "llm_gateway/stores/leases.py",
+        "self._live: WeakValueDictionary[UUID, Opening] = WeakValueDictionary()",
+        "self._live: dict[UUID, Opening] = {}",
+        ("tests/stores/test_read_only.py", "-k", "ends_with_the_call"),
+    ),
+    (
+        "one bad settlement stops the journal",
+        "llm_gateway/stores/journal.py",
+        "        if self._failed_replays < REPLAYS:",
+        "        if True:",
+        ("tests/stores/test_read_only.py", "-k", "never_passes"),
+    ),
+    (
+        "rows are reaped right after an outage",
+        "llm_gateway/stores/journal.py",
+        "            self._clock.shaken(time.monotonic(), self._lease_s)",
+        "            pass",
+        ("tests/stores/test_read_only.py", "-k", "nobody_is_reaped"),
+    ),
+    (
+        "the audit overlooks rows of dead workers",
+        "llm_gateway/actions/audit.py",
+        "opened.filter(created_at__lt=now - UNHEARD).exclude(Exists(heard)),",
+        "opened.none(),",
+        (_AUDIT, "-k", "every_kind_of_damage"),
+    ),
+    (
+        "the audit overlooks holds without a row",
+        "llm_gateway/actions/audit.py",
+        "rowless = held.exclude(Exists(_request_of_entry()))",
+        "rowless = held.none()",
+        (_AUDIT, "-k", "every_kind_of_damage"),
+    ),
+    (
+        "the look at what is open overlooks leaked holds",
+        "llm_gateway/actions/audit.py",
+        "        if one.held_nusd != sums.get((one.pk, one.period_id), 0)",
+        "        if False",
+        (_AUDIT, "-k", "without_reading_the_books"),
+    ),
+    (
+        "a lowered limit fails the audit",
+        "llm_gateway/actions/audit.py",
+        "(above if spent <= budget.limit_nusd + budget.excess_nusd else limit)",
+        "(limit)",
+        (_AUDIT, "-k", "a_note"),
+    ),
+    (
+        "the watch overlooks the spool",
+        "llm_gateway/actions/watch.py",
+        "at < now - SETTLED_WITHIN]",
+        "at < now - SETTLED_WITHIN * 1000]",
+        (_WATCH, "-k", "its_own_rule"),
+    ),
+    (
+        "the watch overlooks what was set aside",
+        "llm_gateway/actions/watch.py",
+        '    found = [f"{here} in {folder}"] if here else []',
+        "    return _finding('S2', '', 0, [])",
+        (_WATCH, "-k", "its_own_rule"),
+    ),
+    (
+        "the watch overlooks a silent cluster",
+        "llm_gateway/actions/watch.py",
+        "    silent = since is None or since < now - SILENT",
+        "    silent = False",
+        (_WATCH, "-k", "its_own_rule"),
+    ),
+    (
+        "the watch overlooks late jobs",
+        "llm_gateway/actions/watch.py",
+        "    late = ours.filter(next_run__lt=now - LATE)",
+        "    late = ours.filter(next_run__lt=now - LATE * 1000)",
+        (_WATCH, "-k", "its_own_rule"),
+    ),
+    (
+        "the watch overlooks the queue",
+        "llm_gateway/actions/watch.py",
+        "    waiting = OrmQ.objects.filter(lock__lt=now - LATE)",
+        "    waiting = OrmQ.objects.filter(lock__lt=now - LATE * 1000)",
+        (_WATCH, "-k", "its_own_rule"),
+    ),
+    (
+        "a clock set back takes the prices away",
+        "llm_gateway/core/money.py",
+        "    for past in (True, False):",
+        "    for past in (True,):",
+        ("tests/core/test_money.py", "-k", "first_one_is_in_force"),
+    ),
+    (
+        "forked processes share connections",
+        "llm_gateway/stores/connecting.py",
+        "        os.register_at_fork(after_in_child=forget_inherited)",
+        "        pass",
+        (_CONNECTING, "-k", "forked_process"),
+    ),
+    (
+        "the task cluster has a pool",
+        "cogo/settings.py",
+        "        if _FORKS or pool == 0:",
+        "        if pool == 0:",
+        (_CONNECTING, "-k", "of_the_task_cluster"),
+    ),
+    (
+        "the pool doubles its pauses",
+        "cogo/settings.py",
+        '"timeout": 5, "reconnect_timeout": 1.0}',
+        '"timeout": 5, "reconnect_timeout": 300.0}',
+        (_CONNECTING, "-k", "double_its_pauses"),
+    ),
+    (
+        "two processes migrate at once",
+        "cogo/migrating.py",
+        "        while not take():",
+        "        while take() and False:",
+        ("tests/cogo/test_migrating.py", "-k", "comes_second"),
     ),
     # T14
     (
@@ -147,5 +321,20 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         '            made.append(_entry(row, None, "", difference, now, note))',
         "            RequestLog.objects.filter(pk=row.pk).update(cost_nusd=1)",
         ("tests/money/test_books.py", "-k", "edits_nothing"),
+    ),
+    # Usage
+    (
+        "cached tokens beside the prompt are billed as output",
+        "llm_gateway/wires/_openai/usage.py",
+        "    return found or (cache.both if prompt < cache.both <= surplus else 0)",
+        "    return 0",
+        (_USAGE, "-k", "cached"),
+    ),
+    (
+        "embeddings wait for an output count",
+        "llm_gateway/core/usage.py",
+        "            output_tokens=0,",
+        "            output_tokens=None,",
+        (_EMBEDDINGS, "-k", "cost_what_their_host_reports"),
     ),
 )

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
-from fnmatch import fnmatchcase
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -18,7 +17,8 @@ from llm_gateway.core.catalog import Scope
 from llm_gateway.core.errors import PermissionDenied
 from llm_gateway.core.keys import compose_client_key, public_id_of
 from llm_gateway.core.money import NUSD, to_nusd
-from llm_gateway.models import Alias, Budget, ClientKey, LanguageModel, Strategy, Team
+from llm_gateway.models import Alias, Budget, ClientKey, LanguageModel, Provider, Strategy, Team
+from llm_gateway.policies.allowed import AUTO, STRATEGY, covered, fits, is_pattern
 from llm_gateway.stores import vault
 
 from . import ActionError
@@ -26,6 +26,7 @@ from . import ActionError
 DEFAULT_SCOPES = (Scope.GENERATE, Scope.ANALYZE, Scope.READ)
 _CEILINGS = ("max_tokens", "max_concurrency", "requests_per_minute", "expires_at")
 _THRESHOLDS = [50, 80, 100]
+_FORMS = "A list may hold models, aliases, PROVIDER/ID, patterns such as PROVIDER/* or claude-*, auto and strategy:NAME."
 _MOST_USD = Decimal(1_000_000_000)
 
 
@@ -101,7 +102,7 @@ def issue_client_key(
     if not row.name or len(row.name) > 100 or not row.name.isprintable():
         raise ActionError("A client key needs a name of at most 100 printable characters.")
     row.scopes = _scopes(row.scopes)
-    row.models_allowed = _models(row.models_allowed)
+    row.models_allowed = checked_models(row.models_allowed)
     limit = _limit(budget_usd, period)
     if row.expires_at is not None and row.expires_at <= timezone.now():
         raise ActionError("The key would have expired already; choose a later day.")
@@ -153,16 +154,45 @@ def _scopes(scopes: Iterable[str]) -> list[str]:
     return [scope for scope in known if scope in wanted]
 
 
-def _models(names: Iterable[str]) -> list[str]:
+def checked_models(names: Iterable[str]) -> list[str]:
+    """What a key's list may hold: whatever a caller may write for a model, and patterns of it. Raises :class:`ActionError` for what
+    nothing in the catalogue is meant by: a key with a mistyped list could use nothing."""
     wanted = list(dict.fromkeys(name.strip() for name in names if name.strip()))
     if not wanted:
         return []
-    known = {*LanguageModel.objects.values_list("name", flat=True), *Alias.objects.values_list("name", flat=True)}
-    patterns = [name for name in known if "*" in name]
-    unknown = [name for name in wanted if name not in known and not any(fnmatchcase(name, pattern) for pattern in patterns)]
-    if unknown:
-        raise ActionError(f"There is no model or alias named {', '.join(unknown)}; see the list of models.")
+    found = _Names()
+    if unknown := [name for name in wanted if not found.knows(name)]:
+        raise ActionError(f"There is no model or alias named {', '.join(unknown)}; see the list of models. {_FORMS}")
     return wanted
+
+
+class _Names:
+    """Every name that the catalogue gives a meaning to."""
+
+    def __init__(self) -> None:
+        rows = list(LanguageModel.objects.values_list("name", "provider__slug", "upstream_id"))
+        self._strategies = {f"{STRATEGY}{name}" for name in Strategy.objects.values_list("name", flat=True)}
+        self._providers = set(Provider.objects.values_list("slug", flat=True))
+        self._aliases = set(Alias.objects.values_list("name", flat=True))
+        # By one of its names, all of a model's.
+        self._models = {name: {name, f"{slug}/{upstream_id}"} for name, slug, upstream_id in rows}
+        self._models |= {f"{slug}/{upstream_id}": self._models[name] for name, slug, upstream_id in rows}
+        self._open = [f"{slug}/{upstream_id}" for _, slug, upstream_id in rows if is_pattern(upstream_id)]
+        self._open += [upstream_id for _, _, upstream_id in rows if is_pattern(upstream_id)]
+
+    def knows(self, entry: str) -> bool:
+        slug, slash, _ = entry.partition("/")
+        if entry == AUTO or entry in self._models or entry in self._aliases:
+            return True
+        if entry.startswith(STRATEGY):
+            return entry in self._strategies or (is_pattern(entry) and fits(entry, self._strategies))
+        if is_pattern(entry):
+            return (bool(slash) and slug in self._providers) or fits(entry, (*self._models, *self._aliases))
+        return any(fits(pattern, (entry,)) for pattern in self._open)
+
+    def of(self, entry: str) -> set[str]:
+        """All names of the model that ``entry`` names; of anything else, itself."""
+        return self._models.get(entry, {entry})
 
 
 def _strategy(name: str | None) -> Strategy | None:
@@ -196,7 +226,8 @@ def _within(row: ClientKey, creator: ClientKey, limit: int | None, period: str) 
     if extra := [scope for scope in row.scopes if scope not in creator.scopes]:
         raise PermissionDenied(f"The key that asks does not have the scope {', '.join(extra)} itself.")
     if creator.models_allowed:
-        if extra := [name for name in row.models_allowed if name not in creator.models_allowed]:
+        known = _Names()
+        if extra := [entry for entry in row.models_allowed if not any(covered(name, creator.models_allowed) for name in known.of(entry))]:
             raise PermissionDenied(f"The key that asks may not use {', '.join(extra)} itself.")
         row.models_allowed = row.models_allowed or list(creator.models_allowed)
     if row.allow_unpriced and not creator.allow_unpriced:

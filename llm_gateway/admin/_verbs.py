@@ -53,6 +53,13 @@ def check_keys(ids: list[int], trigger: str) -> bool:
     return True
 
 
+def checked_models(names: list[str]) -> list[str]:
+    """What a client key's list of models may hold. Raises ``ActionError``."""
+    from llm_gateway.actions.create_client_key import checked_models as checked
+
+    return checked(names)
+
+
 def create_client_key(row: ClientKey, user: Any) -> tuple[ClientKey, str]:
     """The saved row and, once, the key's text. Raises ``ActionError``."""
     from llm_gateway.actions.create_client_key import issue_client_key

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import Any
 
 from django import forms
@@ -17,14 +16,16 @@ from typing_extensions import override
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
+from llm_gateway.actions import ActionError
 from llm_gateway.core.catalog import Scope
-from llm_gateway.models import Alias, ClientKey, LanguageModel, RequestLog, Team
+from llm_gateway.models import ClientKey, RequestLog, Team
 
 from . import _verbs
 from ._base import GatewayAdmin
 from ._show import NONE, ago, badge, badges, link
 from .language_models import WordListField
 
+MODELS_HELP = "Models, aliases, PROVIDER/ID, or patterns such as openai/* and claude-*, with commas. Empty: all."
 SCOPE_TEXT = {
     Scope.GENERATE: "generate: chat and code generation, every dialect",
     Scope.ANALYZE: "analyze: code analysis",
@@ -68,7 +69,7 @@ class ClientKeyForm(forms.ModelForm):  # type: ignore[type-arg]
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="What a program holding this key may do.",
     )
-    models_allowed = WordListField(label="Models", required=False, help_text="Model names or aliases, with commas. Empty: all.")
+    models_allowed = WordListField(label="Models", required=False, help_text=MODELS_HELP)
 
     class Meta:
         model = ClientKey
@@ -86,13 +87,10 @@ class ClientKeyForm(forms.ModelForm):  # type: ignore[type-arg]
         )
 
     def clean_models_allowed(self) -> list[str]:
-        names: list[str] = self.cleaned_data["models_allowed"]
-        known = {*LanguageModel.objects.values_list("name", flat=True), *Alias.objects.values_list("name", flat=True)}
-        patterns = [name for name in known if "*" in name]
-        unknown = [name for name in names if name not in known and not any(fnmatchcase(name, pattern) for pattern in patterns)]
-        if unknown:
-            raise forms.ValidationError(f"There is no model or alias named {', '.join(unknown)}.")
-        return names
+        try:
+            return _verbs.checked_models(self.cleaned_data["models_allowed"])
+        except ActionError as error:
+            raise forms.ValidationError(str(error)) from None
 
     def clean_expires_at(self) -> Any:
         moment = self.cleaned_data["expires_at"]

@@ -7,10 +7,12 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
+from django.utils.html import format_html_join
 from django_q.models import Failure, OrmQ, Schedule, Success, Task
 from typing_extensions import override
 
 from llm_gateway.core.redact import redact
+from llm_gateway.models import AuditRun
 
 from ._base import ReadOnlyAdmin
 from ._show import NONE, ago, badge
@@ -48,6 +50,48 @@ class ScheduleAdmin(ReadOnlyAdmin):
         if row.ok is None:
             return NONE
         return badge("ok" if row.ok else "failed", "good" if row.ok else "bad", f"{row.ended:%Y-%m-%d %H:%M} UTC")
+
+
+@admin.register(AuditRun)
+class AuditRunAdmin(ReadOnlyAdmin):
+    list_display = ("at_shown", "kind", "result", "found", "took")
+    list_filter = ("kind", "ok")
+    list_display_links = ("at_shown",)
+    ordering = ("-id",)
+    fields = ("at", "kind", "result", "found", "rules_shown", "took")
+    readonly_fields = fields
+    empty_title = "No audit yet"
+    empty_hint = "The task cluster looks at what is open each five minutes and at all books each night; manage.py audit does it now."
+
+    @admin.display(description="when", ordering="at")
+    def at_shown(self, row: AuditRun) -> str:
+        return ago(row.at)
+
+    @admin.display(description="result")
+    def result(self, row: AuditRun) -> str:
+        return badge("ok", "good") if row.ok else badge("failed", "bad")
+
+    @admin.display(description="found")
+    def found(self, row: AuditRun) -> str:
+        """A paragraph a finding: what is wrong, and the first rows that show it."""
+        if not row.findings:
+            return NONE
+        paragraphs = ((_sentence(one), "; ".join(one["offenders"])) for one in row.findings)
+        return format_html_join("", '<div>{}<span class="cogo-sub">{}</span></div>', paragraphs)
+
+    @admin.display(description="rules")
+    def rules_shown(self, row: AuditRun) -> str:
+        return " ".join(row.rules)
+
+    @admin.display(description="took", ordering="took_ms")
+    def took(self, row: AuditRun) -> str:
+        return f"{row.took_ms / 1000:.2f} s"
+
+
+def _sentence(finding: dict[str, Any]) -> str:
+    if not finding["broken"]:
+        return f"{finding['code']}: {finding['note']}"
+    return f"{finding['code']} {finding['title']}: {finding['broken']} broken"
 
 
 class TaskAdmin(ReadOnlyAdmin):

@@ -25,6 +25,7 @@ _METADATA = {
     "llm_gateway.keycheck": VIEW,
     "llm_gateway.deploymenthealth": VIEW,
     "llm_gateway.heartbeat": VIEW,
+    "llm_gateway.auditrun": VIEW,
     "analytics.hourlyrollup": VIEW,
     "analytics.dailyrollup": VIEW,
 }
@@ -55,6 +56,7 @@ ROLES: Mapping[str, Mapping[str, str]] = {
         "llm_gateway.ledgerentry": VIEW,
         "llm_gateway.alert": VIEW,
         "llm_gateway.statement": VIEW,
+        "llm_gateway.auditrun": VIEW,
         "llm_gateway.team": VIEW,
         "llm_gateway.requestlog": VIEW,
         "llm_gateway.attempt": VIEW,

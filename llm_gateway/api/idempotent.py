@@ -1,12 +1,13 @@
 """``Idempotency-Key`` on every generating route: one execution per key, and its answer for every duplicate (reliability.md C5 to C8).
 
-A face claims before it runs, and ends the claim with what it answered. Without the header nothing here is called.
+A face claims before it runs, and ends the claim with what it answered. What began is finished although its caller leaves (api.detached).
+Without the header nothing here is called.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -14,23 +15,25 @@ import msgspec
 from llm_gateway.core.catalog import BodyLogging
 from llm_gateway.core.errors import GatewayError, IdempotencyInFlight, IdempotencyMismatch, IdempotencyUnknownOutcome
 from llm_gateway.core.money import format_usd
+from llm_gateway.core.sse import HEARTBEAT
 from llm_gateway.engine.calls import Call
 from llm_gateway.policies.idempotency import AGAIN_HEADER, HEADER, LARGEST_ANSWER, checked_key
 from llm_gateway.stores.idempotency import IdempotencyStore, Standing, Stored, Wanted
 from llm_gateway.wiring import gateway
 
+from .detached import Execution, Handover
 from .http import HttpCall, HttpReply, request_id
 
 _OWN = frozenset({"x-request-id", "request-id", "x-cogo-cost", "content-length"})
 
 
 class Claim:
-    """This request executes. Exactly one of :meth:`finish`, :meth:`drop` and the end of what :meth:`watched` returns ends it."""
+    """This request executes. Exactly one of :meth:`finish` and :meth:`break_off` ends it."""
 
     def __init__(self, store: IdempotencyStore, request_id: UUID, keeps: bool) -> None:
         self._store = store
         self._request_id = request_id
-        self._keeps = keeps
+        self.keeps = keeps
         self.open = True
 
     async def finish(self, answer: Stored | None, *, retryable: bool = False, calls: Sequence[UUID] = ()) -> None:
@@ -38,62 +41,29 @@ class Claim:
         if self.open:
             self.open = False
             refused = answer is not None and answer.status >= 400
-            if answer is not None and not refused and (not self._keeps or len(answer.body) > LARGEST_ANSWER):
+            if answer is not None and not refused and (not self.keeps or len(answer.body) > LARGEST_ANSWER):
                 answer = None
             await self._store.finish(self._request_id, answer, retryable=retryable, calls=calls)
 
-    def drop(self) -> None:
-        """Nobody got an answer: the caller left, so that whoever comes back executes anew."""
+    def break_off(self) -> None:
+        """The execution ended without an answer: its log row says whether whoever comes back may execute anew."""
         if self.open:
             self.open = False
-            self._store.release_soon(self._request_id)
+            self._store.break_off(self._request_id)
 
-    def watched(self, chunks: AsyncIterator[bytes], status: int, headers: tuple[tuple[str, str], ...]) -> Watched:
-        """``chunks``, remembered as they pass."""
-        return Watched(self, chunks, status, headers)
-
-
-class Watched:
-    """No generator: one that is never stepped could not give its claim back."""
-
-    def __init__(self, claim: Claim, chunks: AsyncIterator[bytes], status: int, headers: tuple[tuple[str, str], ...]) -> None:
-        self._claim = claim
-        self._chunks = chunks
-        self._status = status
-        self._headers = headers
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._loop = asyncio.get_running_loop()
-
-    def __aiter__(self) -> Watched:
-        return self
-
-    async def __anext__(self) -> bytes:
-        try:
-            chunk = await anext(self._chunks)
-        except StopAsyncIteration:
-            whole = b"".join(self._parts) if self._size <= LARGEST_ANSWER else None
-            await self._claim.finish(None if whole is None else Stored(status=self._status, headers=self._headers, body=whole))
-            raise
-        except BaseException:
-            self._claim.drop()
-            raise
-        self._size += len(chunk)
-        if self._size <= LARGEST_ANSWER:
-            self._parts.append(chunk)
-        else:
-            self._parts.clear()
-        return chunk
-
-    async def aclose(self) -> None:
-        self._claim.drop()
-        close = getattr(self._chunks, "aclose", None)
-        if close is not None:
-            await close()
-
-    def __del__(self) -> None:
-        if self._claim.open and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._claim.drop)
+    async def pass_on(self, chunks: AsyncIterator[bytes], handover: Handover, status: int, headers: tuple[tuple[str, str], ...]) -> None:
+        """``chunks`` to the caller for as long as there is one, all of them into the record."""
+        parts: list[bytes] = []
+        size = 0
+        async for chunk in chunks:
+            if chunk != HEARTBEAT:
+                size += len(chunk)
+                parts.append(chunk)
+                if size > LARGEST_ANSWER:
+                    parts.clear()
+            await handover.put(chunk)
+        whole = b"".join(parts) if size <= LARGEST_ANSWER else None
+        await self.finish(None if whole is None else Stored(status=status, headers=headers, body=whole))
 
 
 async def claim(wanted: Wanted) -> Claim | Standing:
@@ -165,17 +135,32 @@ async def reply_once(
             return await _replay(http, call, held)
         except GatewayError as error:
             return refuse(error)
+    execution: Execution[HttpReply] = Execution(gateway().detached, held.keeps)
+    return await execution.head(partial(_execute, held, run), f"execute {http.id}")
+
+
+async def _execute(held: Claim, run: Callable[[], Awaitable[HttpReply]], execution: Execution[HttpReply]) -> None:
+    """The one execution, whether or not its caller stays."""
+    reply: HttpReply | None = None
     try:
         reply = await run()
-    except BaseException:
-        held.drop()
-        raise
-    headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in reply.headers)
-    if reply.chunks is None:
-        retryable = (b"x-should-retry", b"true") in reply.headers
-        await held.finish(Stored(status=reply.status, headers=headers, body=reply.body), retryable=retryable)
-        return reply
-    return msgspec.structs.replace(reply, chunks=held.watched(reply.chunks, reply.status, headers), close=_closing(held, reply.close))
+        headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in reply.headers)
+        if reply.chunks is None:
+            retryable = (b"x-should-retry", b"true") in reply.headers
+            await held.finish(Stored(status=reply.status, headers=headers, body=reply.body), retryable=retryable)
+            execution.show(reply)
+            return
+
+        async def closed(stalled: bool) -> None:
+            execution.leave()  # nothing, once all was delivered
+
+        execution.show(msgspec.structs.replace(reply, chunks=execution.taken(), close=closed))
+        await held.pass_on(reply.chunks, execution.handover, reply.status, headers)
+    finally:
+        if held.open:
+            held.break_off()
+            if reply is not None and reply.close is not None:
+                await reply.close(False)
 
 
 async def _replay(http: HttpCall, call: Call, standing: Standing) -> HttpReply:
@@ -193,12 +178,3 @@ async def _replay(http: HttpCall, call: Call, standing: Standing) -> HttpReply:
 async def whole(body: bytes) -> AsyncIterator[bytes]:
     """A stream of one piece."""
     yield body
-
-
-def _closing(held: Claim, close: Callable[[bool], Awaitable[None]] | None) -> Callable[[bool], Awaitable[None]]:
-    async def closed(stalled: bool) -> None:
-        held.drop()  # nothing, once all was delivered
-        if close is not None:
-            await close(stalled)
-
-    return closed

@@ -57,13 +57,14 @@ class Audio(Part, frozen=True, tag="audio"):
 
 class ToolCall(Part, frozen=True, tag="tool_call"):
     """``arguments`` is the model's own text: JSON for functions (perhaps invalid), free text for ``custom`` tools.
-    ``signature``: an opaque token some wires need back with the call."""
+    ``signature``: an opaque token some wires need back with the call; ``issuer`` as in :class:`Thinking`."""
 
     id: str
     name: str
     arguments: str
     custom: bool = False
     signature: str | None = None
+    issuer: str | None = None
     cache: str | None = None
 
 
@@ -78,12 +79,14 @@ class ToolResult(Part, frozen=True, tag="tool_result"):
 
 class Thinking(Part, frozen=True, tag="thinking"):
     """Reasoning text with the opaque ``signature`` that its own wire wants back; ``redacted`` is an encrypted block instead of text.
-    ``wire`` names the format the signature belongs to; another wire drops the signature. ``id``: Responses item id."""
+    ``wire`` names the format the signature belongs to; another wire drops the signature. ``issuer``: the provider and model family that
+    made it, where known; nobody else gets it. ``id``: Responses item id."""
 
     text: str = ""
     signature: str | None = None
     redacted: str | None = None
     wire: str | None = None
+    issuer: str | None = None
     id: str | None = None
 
 
@@ -92,8 +95,8 @@ class Refusal(Part, frozen=True, tag="refusal"):
 
 
 class Opaque(Part, frozen=True, tag="opaque"):
-    """A piece only the format ``wire`` understands (a provider-side tool's call or result), as it came. Another wire refuses it in a
-    request (:class:`~llm_gateway.core.errors.UnsupportedParameter`); another dialect leaves it out of an answer."""
+    """A piece only the format ``wire`` understands (a provider-side tool's call or result), as it came. To another wire goes what it says,
+    as text; another dialect leaves it out of an answer."""
 
     wire: str
     raw: dict[str, Any]
@@ -155,7 +158,8 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     ``extras``: fields of the caller's dialect with a meaning this noun does not hold, by wire name; an encoder of another
     wire refuses them with ``unsupported_parameter``. ``hints``: fields without effect on the answer (cache keys, store,
-    client metadata), which another wire leaves out. ``origin``: the dialect they come from.
+    client metadata), which another wire leaves out. ``origin``: the dialect they come from. ``session``: what is the same in every request
+    of one session, for the prompt cache of a provider that wants a key.
     """
 
     model: str
@@ -181,6 +185,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     extras: dict[str, Any] = {}
     hints: dict[str, Any] = {}
     origin: str = "native"
+    session: str = ""
 
 
 class FinishReason(StrEnum):

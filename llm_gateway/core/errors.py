@@ -3,7 +3,8 @@
 GatewayError
 ├── InvalidRequest 400 invalid_request
 │   ├── InvalidJsonBody 400 invalid_json
-│   └── UnsupportedParameter 400 unsupported_parameter
+│   ├── UnsupportedParameter 400 unsupported_parameter
+│   └── PromptTooLong 400 context_length_exceeded
 ├── Unauthenticated 401 invalid_api_key
 │   └── KeyRevoked 401 key_revoked
 ├── PermissionDenied 403 permission_denied
@@ -24,6 +25,7 @@ GatewayError
 │   ├── StoreBusy 503 store_busy
 │   └── StoreFull 503 store_full
 ├── NoHealthyDeployment 503 no_healthy_deployment
+│   └── NotServed 503 no_healthy_deployment (not until the operator acts)
 ├── DeadlineExceeded 504 deadline_exceeded
 ├── ConfigError 502 config_error
 ├── InternalError 500 internal_error
@@ -73,6 +75,12 @@ class UnsupportedParameter(InvalidRequest):
     """``param`` names the field that the chosen target cannot do."""
 
     code = "unsupported_parameter"
+
+
+class PromptTooLong(InvalidRequest):
+    """No model that might be asked has a window for it."""
+
+    code = "context_length_exceeded"
 
 
 class Unauthenticated(GatewayError):
@@ -169,6 +177,12 @@ class NoHealthyDeployment(GatewayError):
     status, code, type, retryable = 503, "no_healthy_deployment", "overloaded_error", True
 
 
+class NotServed(NoHealthyDeployment):
+    """What keeps every model away does not pass by itself: trying again is no use before the operator has acted."""
+
+    type, retryable = "server_error", False
+
+
 class DeadlineExceeded(GatewayError):
     status, code, type = 504, "deadline_exceeded", "timeout_error"
 
@@ -232,7 +246,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """One upstream attempt that failed, as its wire read it.
 
     ``message`` is the provider's text, already redacted; ``retry_after_s`` what it asked us to wait, in seconds;
-    ``should_retry`` its explicit word (``x-should-retry``); ``status`` its HTTP status or the one embedded in a 200.
+    ``should_retry`` its explicit word (``x-should-retry``); ``status`` its HTTP status or the one embedded in a 200. Of a prompt that does
+    not fit: ``prompt_tokens`` as the gateway estimates them, ``window`` as the catalogue has it.
     """
 
     kind: FailureClass
@@ -242,6 +257,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     retry_after_s: float | None = None
     should_retry: bool | None = None
     param: str | None = None
+    prompt_tokens: int | None = None
+    window: int | None = None
 
 
 class AttemptFailed(Exception):

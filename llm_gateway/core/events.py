@@ -40,13 +40,15 @@ class ThinkingDelta(Event, frozen=True):
 
 
 class ThinkingMark(Event, frozen=True):
-    """Closes the thinking so far with its ``signature``, or stands for a ``redacted`` block. ``wire``: whose signature it is."""
+    """Closes the thinking so far with its ``signature``, or stands for a ``redacted`` block. ``wire``: the format it belongs to;
+    ``issuer``: the provider and model family that made it."""
 
     signature: str | None = None
     redacted: str | None = None
     wire: str | None = None
     id: str | None = None
     choice: int = 0
+    issuer: str | None = None
 
 
 class RefusalDelta(Event, frozen=True):
@@ -63,6 +65,7 @@ class ToolStart(Event, frozen=True):
     custom: bool = False
     signature: str | None = None
     choice: int = 0
+    issuer: str | None = None
 
 
 class ToolDelta(Event, frozen=True):
@@ -151,6 +154,7 @@ class _Building:
                         signature=mark.signature if mark else None,
                         redacted=mark.redacted if mark else None,
                         wire=mark.wire if mark else None,
+                        issuer=mark.issuer if mark else None,
                         id=mark.id if mark else None,
                     )
                 )
@@ -165,7 +169,12 @@ class _Building:
         parts = list(self.parts)
         for position, start, arguments in self.calls.values():
             parts[position] = ToolCall(
-                id=start.id, name=start.name, arguments="".join(arguments), custom=start.custom, signature=start.signature
+                id=start.id,
+                name=start.name,
+                arguments="".join(arguments),
+                custom=start.custom,
+                signature=start.signature,
+                issuer=start.issuer,
             )
         return Choice(index=index, parts=tuple(parts), finish=self.finish, raw_finish=self.raw, stop_sequence=self.stop_sequence)
 
@@ -235,11 +244,11 @@ def replay(response: ChatResponse) -> list[Event]:
                     if part.text:
                         events.append(ThinkingDelta(part.text, at))
                     if part.signature or part.redacted or part.wire or part.id or isinstance(following, Thinking):
-                        events.append(ThinkingMark(part.signature, part.redacted, part.wire, part.id, at))
+                        events.append(ThinkingMark(part.signature, part.redacted, part.wire, part.id, at, part.issuer))
                 case Refusal():
                     events.append(RefusalDelta(part.text, at))
                 case ToolCall():
-                    events.append(ToolStart(calls, part.id, part.name, part.custom, part.signature, at))
+                    events.append(ToolStart(calls, part.id, part.name, part.custom, part.signature, at, part.issuer))
                     if part.arguments:
                         events.append(ToolDelta(calls, part.arguments, at))
                     calls += 1

@@ -71,15 +71,17 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True):
 def rate_at(rates: Sequence[Rate], at: datetime, prompt_tokens: int, tier: str = "standard") -> Rate | None:
     """The row in force: of the tier (else ``standard``), newest date not after ``at``, then its highest band not above the prompt.
 
-    All bands of one date form one price list: a band of an older date never mixes with a newer list.
+    All bands of one date form one price list: a band of an older date never mixes with a newer list. Before the first list of all the first
+    one is in force: a clock that was set back must not leave a model without a price.
     """
-    for wanted in dict.fromkeys((tier, "standard")):
-        valid = [r for r in rates if r.tier == wanted and r.effective_from <= at]
-        if valid:
-            newest = max(r.effective_from for r in valid)
-            bands = [r for r in valid if r.effective_from == newest and r.min_prompt_tokens <= prompt_tokens]
-            if bands:
-                return max(bands, key=lambda r: r.min_prompt_tokens)
+    for past in (True, False):
+        for wanted in dict.fromkeys((tier, "standard")):
+            dates = {r.effective_from for r in rates if r.tier == wanted and (r.effective_from <= at or not past)}
+            if dates:
+                day = max(dates) if past else min(dates)
+                bands = [r for r in rates if r.tier == wanted and r.effective_from == day and r.min_prompt_tokens <= prompt_tokens]
+                if bands:
+                    return max(bands, key=lambda r: r.min_prompt_tokens)
     return None
 
 

@@ -62,6 +62,19 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     def completion_tokens(self) -> int:
         return (self.output_tokens or 0) + (self.audio_output_tokens or 0) + (self.image_output_tokens or 0)
 
+    def without_output(self) -> Usage:
+        """The same for work that generates nothing, such as embeddings: an output count that is missing there is 0, and a lone total
+        is input."""
+        lone = self.completion_tokens if all(getattr(self, name) is None for name in PROMPT) else None
+        return msgspec.structs.replace(
+            self,
+            input_tokens=lone or self.input_tokens,
+            output_tokens=0,
+            audio_output_tokens=None,
+            image_output_tokens=None,
+            reasoning_tokens=None,
+        )
+
     def later(self, other: Usage) -> Usage:
         """Merge a later report of the same response: its known fields win (Anthropic and Gemini report cumulatively)."""
         known = {name: value for name in self.__struct_fields__ if (value := getattr(other, name)) is not None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -19,7 +20,20 @@ from llm_gateway.policies.deadline import Clocks
 from llm_gateway.policies.lengths import UNKNOWN, Lengths
 from llm_gateway.providers import services
 from llm_gateway.providers._base import join_url
-from llm_gateway.wires import Edits, Inbound, ModelFacts, Wire, counters, embedders, fitted, in_words_of, meters, wires
+from llm_gateway.wires import (
+    Edits,
+    Inbound,
+    ModelFacts,
+    Wire,
+    counters,
+    embedders,
+    fitted,
+    issuer_of,
+    menders,
+    meters,
+    wires,
+    without_tokens,
+)  # fmt: skip
 
 from .calls import Call
 from .tally import Tally
@@ -39,10 +53,19 @@ class Prepared(msgspec.Struct, frozen=True):
     passthrough: bool
     streamed: bool
     kind: str = "chat"
+    bare: bool = False
 
 
-def prepare(call: Call, target: Target, ceiling: int | None, force_stream: bool = False) -> Prepared:
-    """Build the provider's request. ``ceiling``: a limit on output tokens to set. Raises :class:`UnsupportedParameter` when this target
+def prepare(
+    call: Call,
+    target: Target,
+    ceiling: int | None,
+    force_stream: bool = False,
+    strangers: Callable[[str], bool] | None = None,
+    bare: bool = False,
+) -> Prepared:
+    """Build the provider's request. ``ceiling``: a limit on output tokens to set. ``strangers``: tells thinking tokens of the history that
+    another provider made; ``bare``: leave all of them out. Raises :class:`UnsupportedParameter` when this target
     cannot do what the caller asks."""
     provider = target.provider
     service = services.get(provider.service)
@@ -58,13 +81,22 @@ def prepare(call: Call, target: Target, ceiling: int | None, force_stream: bool 
     passthrough = same and call.raw and not cut and not (call.stream and inbound.stream_form != "sse")
     if same:
         sent = inbound.sent if inbound.sent_for == target.credential.id else inbound.body
-        edits = Edits(facts=facts, stream=streamed, include_usage=streamed, max_tokens=ceiling, drop=("stop",) if cut else ())
+        edits = Edits(
+            facts=facts,
+            stream=streamed,
+            include_usage=streamed,
+            max_tokens=ceiling,
+            foreign=_any_token if bare else strangers,
+            drop=("stop",) if cut else (),
+        )
         body = service.adapt(wire.name, wire.edit_request(sent, edits))
     elif not chat_like:
         body = json.dumps(_translated(call, wire, facts))
     else:
-        chat = fitted(in_words_of(wire.name, inbound.chat()), wire.name, facts).chat
+        chat = fitted(without_tokens(inbound.chat()) if bare else inbound.chat(), wire.name, facts).chat
         changes: dict[str, Any] = {"stream": streamed, "include_usage": streamed, "model": target.upstream_id}
+        if call.sticky or inbound.affinity:
+            changes["session"] = call.sticky or inbound.affinity
         if limit != chat.max_tokens:
             changes["max_tokens"] = limit
         body = json.dumps(wire.encode_request(msgspec.structs.replace(chat, **changes), facts))
@@ -76,7 +108,12 @@ def prepare(call: Call, target: Target, ceiling: int | None, force_stream: bool 
         passthrough,
         streamed,
         inbound.kind,
+        bare,
     )
+
+
+def _any_token(token: str) -> bool:
+    return True
 
 
 def _stops(inbound: Inbound) -> tuple[str, ...]:
@@ -95,16 +132,17 @@ def _translated(call: Call, wire: Wire, facts: ModelFacts) -> dict[str, Any]:
     if inbound.kind == "embeddings" and inbound.embedding is not None and wire.name in embedders:
         return embedders.get(wire.name).encode_request(inbound.embedding(), facts)
     if inbound.kind == "count_tokens" and wire.name in counters:
-        return counters.get(wire.name).encode_request(fitted(in_words_of(wire.name, inbound.chat()), wire.name, facts).chat, facts)
+        return counters.get(wire.name).encode_request(fitted(inbound.chat(), wire.name, facts).chat, facts)
     raise UnsupportedParameter(f"The model `{facts.upstream_id}` has no endpoint for {inbound.kind}.", param="model")
 
 
 def model_facts(target: Target) -> ModelFacts:
     """The service's knowledge of a model with the catalogue's own figures laid over it."""
     model = target.model
-    return _facts(
+    facts = _facts(
         target.provider.service, target.provider.wire, target.upstream_id, model.context_window, model.max_output_tokens, model.capabilities
     )
+    return msgspec.structs.replace(facts, issuer=issuer_of(target.provider.slug, target.upstream_id))
 
 
 @lru_cache(maxsize=4096)
@@ -132,7 +170,8 @@ class Attempt:
         self.target = target
         self.lengths = lengths
         self.prepared = prepared
-        self.tally = Tally(keep_text)
+        self._marked = bool(getattr(wires.get(target.provider.wire), "end_mark", b""))
+        self.tally = Tally(keep_text, self._marked)
         self.held: list[Frame] = []
         self.response: ChatResponse | None = None
         self.body: bytes | None = None
@@ -201,9 +240,7 @@ class Attempt:
         finally:
             self._scope = None
         self._chunks = response.chunks()
-        wire = wires.get(provider.wire)
-        self._decoder = wire.stream_decoder()
-        self._marked = bool(getattr(wire, "end_mark", b""))
+        self._decoder = wires.get(provider.wire).stream_decoder()
         while not (self.tally.content or self.tally.done):
             frames = self.tally.add(await self._next(first))
             if self.tally.failure and not self.tally.content:
@@ -305,7 +342,8 @@ class Attempt:
         self.tally.add(frames)
         self.response = whole
         if self.prepared.passthrough and not self.prepared.streamed:
-            self.body = body
+            wire = self.target.provider.wire
+            self.body = menders.get(wire)(body) if wire in menders else body
         else:
             self.held = frames
 

@@ -17,7 +17,7 @@ from llm_gateway.policies.hold import estimate_tokens
 
 from .calls import Call
 from .health import DeploymentHealth
-from .plan import Plan, label, plan
+from .plan import Plan, label, not_served, plan
 from .resolve import NAMED, resolve
 
 
@@ -81,7 +81,7 @@ def explain(call: Call, snapshot: Snapshot, health: DeploymentHealth, now: datet
         budgets=tuple(dict.fromkeys((*call.identity.budgets, *(first.budgets if first else ())))),
         considered=considered,
         skipped=tuple(made.skipped),
-        error=None if first else _resting(considered),
+        error=None if first else _resting(considered, health),
     )
 
 
@@ -105,8 +105,10 @@ def _considered(made: Plan, health: DeploymentHealth) -> tuple[Considered, ...]:
     return tuple(lines)
 
 
-def _resting(considered: tuple[Considered, ...]) -> GatewayError:
-    wait = min((line.wait_s for line in considered), default=1.0)
+def _resting(considered: tuple[Considered, ...], health: DeploymentHealth) -> GatewayError:
+    if all(health.needs_operator(line.target) for line in considered):
+        return not_served([(label(line.target), line.why) for line in considered])
+    wait = min((line.wait_s for line in considered if not health.needs_operator(line.target)), default=1.0)
     return NoHealthyDeployment(
         "Every model that could answer is resting after failures; at most one request would be let through to look.",
         retry_after_s=min(max(wait, 1.0), 60.0),

@@ -108,6 +108,11 @@ class DeploymentHealth:
         waits = [breakers.wait_s(b, now) for b in (self._breakers.get(target.deployment), host) if b is not None]
         return max(waits, default=0.0)
 
+    def needs_operator(self, target: Target) -> bool:
+        """Whether what keeps ``target`` out does not pass by itself: its provider refused the key, or it is out until further notice."""
+        out = target.credential.id in self._disabled_keys or target.deployment in self._disabled
+        return out and not target.provider.ignore_health
+
     def panic(self, target: Target) -> bool:
         """Every candidate is out by passing faults: whether this one may be tried all the same, one request at a time."""
         key = target.deployment

@@ -9,7 +9,18 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, GatewayError, InternalError, NoHealthyDeployment, from_failure
+from llm_gateway.core.errors import (
+    AttemptFailed,
+    BudgetExhausted,
+    BudgetInFlight,
+    Failure,
+    FailureClass,
+    GatewayError,
+    InternalError,
+    NoHealthyDeployment,
+    RequestExceedsBudget,
+    from_failure,
+)
 from llm_gateway.core.events import collect
 from llm_gateway.policies.deadline import DEFAULT_CLOCKS, Clocks
 from llm_gateway.providers import services
@@ -155,7 +166,11 @@ class Pipeline:
         try:
             made = plan(call, self.catalog.snapshot(), self.health, datetime.now(UTC), random.random())  # noqa: S311  # spreads load
             run = Run(call, made, self.trying.first(made))
-            await self.journal.open(run.opening)
+            try:
+                await self.journal.open(run.opening)
+            except (RequestExceedsBudget, BudgetExhausted, BudgetInFlight) as error:
+                run = self._free_instead(run, error)
+                await self.journal.open(run.opening)
             return run
         except BaseException as error:
             if run is not None:
@@ -164,6 +179,18 @@ class Pipeline:
             if isinstance(error, GatewayError):
                 await self.reject(call, error, state="failed" if isinstance(error, NoHealthyDeployment) else "rejected")
             raise
+
+    def _free_instead(self, run: Run, error: GatewayError) -> Run:
+        """A budget has no room for what this request may cost: the same request at the targets that cost nothing. Raises ``error`` where
+        there is none, or none that may be tried."""
+        first = run.opening.target
+        self.trying.release(run)
+        if not run.plan.only_free(first, error.message):
+            raise error
+        try:
+            return Run(run.call, run.plan, self.trying.first(run.plan))
+        except NoHealthyDeployment:
+            raise error from None
 
     # How a run ends. Relay uses these, too.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from llm_gateway.core.catalog import Snapshot, Target
-from llm_gateway.core.errors import ConfigError, Failure, NoHealthyDeployment, UnsupportedParameter
+from llm_gateway.core.errors import ConfigError, Failure, GatewayError, NotServed, PromptTooLong, UnsupportedParameter
 from llm_gateway.policies.hold import estimate_tokens, hold_nusd, output_limit
 from llm_gateway.policies.retry import Reach, reach
 from llm_gateway.strategies import FLAGS, HEDGE, Candidate, Ranking, RequestFacts, Stats, spread, strategies
@@ -80,6 +80,24 @@ class Plan:
             case _:
                 return list(self.remaining)
 
+    def only_free(self, first: Target, why: str) -> bool:
+        """Keep to the targets that cost nothing, ``first`` among them; the others are skipped for ``why``. Whether any is left."""
+        targets = [first, *self.remaining]
+        free = [target for target in targets if self.estimate(target) == 0]
+        if not free or len(free) == len(targets):
+            return False
+        for target in targets:
+            if self.estimate(target):
+                self.skip(target, why)
+        self.remaining = free
+        return True
+
+    def shared_hold(self, target: Target, hold_nusd: int, budgets: Collection[int]) -> int:
+        """What to reserve in ``budgets`` of ``target`` alone: all of the hold, for other targets may spend of it, too; nothing where
+        whatever is left that falls on them is free."""
+        bound = [target, *(other for other in self.remaining if set(other.budgets) & set(budgets))]
+        return hold_nusd if any(self.estimate(one) for one in bound) else 0
+
     def option(self, name: str) -> bool:
         """A common setting of the strategy in charge; off for a model asked for by name."""
         return self.resolution.strategy is not None and self.resolution.strategy.settings.get(name) is True
@@ -139,7 +157,8 @@ def label(target: Target) -> str:
 
 
 def plan(call: Call, snapshot: Snapshot, health: DeploymentHealth, now: datetime, draw: float) -> Plan:
-    """Raises :class:`ModelNotFound`, :class:`NotFound` (strategy), :class:`ConfigError` (unpriced), :class:`NoHealthyDeployment`."""
+    """Raises :class:`ModelNotFound`, :class:`NotFound` (strategy), :class:`ConfigError` (unpriced), :class:`NotServed`, and what no model
+    can do: :class:`UnsupportedParameter` or :class:`PromptTooLong`. None of this passes by itself."""
     inbound = call.inbound
     resolution = resolve(snapshot, call.identity, inbound.model, call.strategy)
     prompt_tokens = estimate_tokens(inbound.size)
@@ -162,11 +181,7 @@ def plan(call: Call, snapshot: Snapshot, health: DeploymentHealth, now: datetime
                 "(0 for a free model) or allow unpriced models for this key.",
                 details={"skipped": [f"{who}: {why}" for who, why in skipped][:20]},
             )
-        raise NoHealthyDeployment(
-            "No model can answer: " + (_first_reason(skipped) or "none is configured; the operator has to add a provider key."),
-            retry_after_s=30,
-            details={"skipped": [f"{who}: {why}" for who, why in skipped][:20]},
-        )
+        raise not_served(skipped)
     facts = RequestFacts(
         now=now,
         prompt_tokens=prompt_tokens,
@@ -192,10 +207,7 @@ def plan(call: Call, snapshot: Snapshot, health: DeploymentHealth, now: datetime
     skipped += [(label(candidates[i].target), why) for i, why in ranking.skipped.items()]
     order = [candidates[i].target for i in ranking.order]
     if not order:
-        incapable = [why for why in ranking.skipped.values() if why.startswith("cannot do ")]
-        if incapable and len(incapable) == len(candidates):
-            raise UnsupportedParameter(f"No routable model can do this: {incapable[0]}.")
-        raise NoHealthyDeployment(f"No model can answer: {_first_reason(skipped)}", retry_after_s=30)
+        raise _unfit(list(ranking.skipped.values()), skipped if resolution.skipped or unpriced else [])
     scores = [(candidates[i].target, ranking.scores[i]) for i in ranking.order[:8] if i < len(ranking.scores)]
     order, note = _long_ones_last(order, health, prompt_tokens)
     return Plan(call, snapshot, resolution, order, prompt_tokens, estimates, skipped, scores, f"{ranking.note} {note}".strip())
@@ -244,6 +256,26 @@ def _named_order(resolution: Resolution, targets: list[Target], facts: RequestFa
         weights = [float(targets[index].credential.weight) for index in group]
         order += [targets[index] for index in (spread(group, weights, candidates, facts, draw) if len(group) > 1 else group)]
     return order
+
+
+def not_served(skipped: list[tuple[str, str]]) -> NotServed:
+    """Nothing of this passes by itself: keys that are missing or that their provider refused."""
+    if not skipped:
+        return NotServed("No model can answer: none is configured. The gateway's operator has to add a provider key.")
+    return NotServed(
+        f"No model can answer until the gateway's operator acts: {_first_reason(skipped)}. Keys are added and replaced under Provider keys "
+        "in the console.",
+        details={"skipped": [f"{who}: {why}" for who, why in skipped][:20]},
+    )
+
+
+def _unfit(misfits: list[str], others: list[tuple[str, str]]) -> GatewayError:
+    """Every candidate left is unfit for this request; ``others``: what else was skipped, where something else was."""
+    if others:
+        return not_served(others)
+    if all("context window" in why for why in misfits):
+        return PromptTooLong(f"No routable model can take this prompt: {misfits[0]}.")
+    return UnsupportedParameter(f"No routable model can do this: {misfits[0]}.")
 
 
 def _first_reason(skipped: list[tuple[str, str]]) -> str:

@@ -15,8 +15,10 @@ from llm_gateway.strategies import Stats
 from .calls import AttemptRecord, Call
 
 
-class Opening(msgspec.Struct, frozen=True, kw_only=True):
-    """The open row and its holds, written in one transaction. ``budgets``: ids to hold ``hold_nusd`` against. ``at``: Unix seconds."""
+class Opening(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
+    """The open row and its holds, written in one transaction. ``budgets``: ids to hold ``hold_nusd`` against. ``at``: Unix seconds.
+
+    Whoever runs the call holds it to the end: the row's lease is renewed as long as it lives."""
 
     call: Call
     at: float

@@ -13,6 +13,7 @@ import msgspec
 
 from llm_gateway.core.catalog import Identity, Lifecycle, ModelInfo, Snapshot, StrategyInfo, Target
 from llm_gateway.core.errors import ModelNotFound, NotFound
+from llm_gateway.policies.allowed import AUTO, STRATEGY, fits, is_pattern, opens, patterns
 from llm_gateway.providers import services
 
 NAMED = "named"
@@ -34,12 +35,12 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
 def resolve(snapshot: Snapshot, identity: Identity, asked: str, strategy: str | None = None) -> Resolution:
     """Raises :class:`ModelNotFound`, the same for a name that does not exist and one the key may not use."""
     name = asked.strip()
-    if name.startswith("strategy:"):
-        name, strategy = "", name.removeprefix("strategy:")
-    if name in ("", "auto"):
+    if name.startswith(STRATEGY):
+        name, strategy = "", name.removeprefix(STRATEGY)
+    if name in ("", AUTO):
         return _by_strategy(snapshot, identity, strategy or identity.strategy or snapshot.active_strategy)
     models = _named(snapshot, name)
-    if not models or not all(_allowed(identity, name, model) for model in models):
+    if not permitted(snapshot, identity, name, models):
         raise unknown(snapshot, identity, name)
     live = [model for model in models if model.lifecycle is not Lifecycle.RETIRED]
     if not live:
@@ -61,7 +62,7 @@ def described(snapshot: Snapshot, identity: Identity, name: str) -> ModelInfo:
     """What stands behind a name that is listed or can be asked for; of several models, the first. Raises :class:`ModelNotFound`."""
     models = _named(snapshot, name) or [model for model in (snapshot.models.get(name),) if model]
     usable = [model for model in models if model.lifecycle is not Lifecycle.RETIRED and snapshot.credentials.get(model.provider_id)]
-    if not usable or not all(_allowed(identity, name, model) for model in models):
+    if not usable or not permitted(snapshot, identity, name, models):
         raise unknown(snapshot, identity, name)
     return _like_known(snapshot, usable[0], name) if usable[0].pattern else usable[0]
 
@@ -82,11 +83,15 @@ def _like_known(snapshot: Snapshot, pattern: ModelInfo, name: str) -> ModelInfo:
 
 
 def unknown(snapshot: Snapshot, identity: Identity, name: str) -> ModelNotFound:
-    usable = sorted(n for n in usable_names(snapshot, identity))
-    shown = ", ".join(usable[:12]) + (" …" if len(usable) > 12 else "")
     return ModelNotFound(
-        f"The model `{name[:100]}` does not exist or this key may not use it. It may use: {shown or 'none'}.", param="model"
+        f"The model `{name[:100]}` does not exist or this key may not use it. It may use: {_choice(snapshot, identity)}.", param="model"
     )
+
+
+def _choice(snapshot: Snapshot, identity: Identity) -> str:
+    words = (entry for entry in identity.models if entry == AUTO or entry.startswith(STRATEGY))
+    usable = sorted({*usable_names(snapshot, identity), *words})
+    return (", ".join(usable[:12]) + (" …" if len(usable) > 12 else "")) or "none"
 
 
 def usable_names(snapshot: Snapshot, identity: Identity) -> Iterable[str]:
@@ -97,22 +102,32 @@ def usable_names(snapshot: Snapshot, identity: Identity) -> Iterable[str]:
             continue
         if model.pattern:
             yield from _behind(snapshot, identity, model)
-        elif _allowed(identity, model.name, model):
+        elif permitted(snapshot, identity, model.name, [model]):
             yield model.name
     for alias in snapshot.aliases.values():
         models = [snapshot.models[m] for m in alias.models if m in snapshot.models]
-        if any(_callable(snapshot, identity, m) for m in models) and all(_allowed(identity, alias.name, m) for m in models):
+        if any(_callable(snapshot, identity, m) for m in models) and permitted(snapshot, identity, alias.name, models):
             yield alias.name
+    # What a list spells out may be known by another name, or be let through by a pattern of the catalogue.
+    for entry in identity.models:
+        if entry not in snapshot.models and entry not in snapshot.aliases and not is_pattern(entry):
+            models = _named(snapshot, entry)
+            callable_ = any(model.pattern and _callable(snapshot, identity, model) for model in models)
+            if callable_ and permitted(snapshot, identity, entry, models):
+                yield entry
+
+
+def permitted(snapshot: Snapshot, identity: Identity, name: str, models: Iterable[ModelInfo]) -> bool:
+    """Whether this key may ask for ``name``, which means ``models``: of several, for all of them."""
+    found = list(models)
+    return bool(found) and all(_allowed(snapshot, identity, name, model) for model in found)
 
 
 def keyed_names(snapshot: Snapshot, identity: Identity) -> Iterable[str]:
-    """Models this key may use whose provider has a key, whether or not a call would be refused for something else: what is worth a test."""
+    """Models this key may use whose provider has a key, even if a call would be refused for another reason: what is worth a test."""
     for model in snapshot.models.values():
-        if (
-            model.lifecycle is not Lifecycle.RETIRED
-            and snapshot.credentials.get(model.provider_id)
-            and _allowed(identity, model.name, model)
-        ):
+        keyed = model.lifecycle is not Lifecycle.RETIRED and snapshot.credentials.get(model.provider_id)
+        if keyed and permitted(snapshot, identity, model.name, [model]):
             yield model.name
 
 
@@ -135,7 +150,7 @@ def _behind(snapshot: Snapshot, identity: Identity, pattern: ModelInfo) -> Itera
         if other is None or other.id == own.id or other.service != own.service or model.pattern or model.lifecycle is Lifecycle.RETIRED:
             continue
         name = f"{own.slug}/{model.upstream_id}"
-        if fnmatchcase(model.upstream_id, pattern.upstream_id) and _allowed(identity, name, pattern):
+        if fnmatchcase(model.upstream_id, pattern.upstream_id) and permitted(snapshot, identity, name, [pattern]):
             yield name
 
 
@@ -145,9 +160,16 @@ def _by_strategy(snapshot: Snapshot, identity: Identity, name: str) -> Resolutio
         raise NotFound(f"There is no strategy `{name[:60]}`. Known: {', '.join(sorted(snapshot.strategies))}.", param="strategy")
     targets: list[Target] = []
     skipped: list[tuple[str, str]] = []
-    for model in snapshot.models.values():
-        if not model.auto or model.pattern or model.lifecycle is Lifecycle.RETIRED or not _allowed(identity, model.name, model):
-            continue
+    chosen = [m for m in snapshot.models.values() if m.auto and not m.pattern and m.lifecycle is not Lifecycle.RETIRED]
+    if identity.models and not opens(identity.models, name):
+        open_to = [model for model in chosen if _allowed(snapshot, identity, model.name, model)]
+        if chosen and not open_to:
+            raise ModelNotFound(
+                f"This key may use no model that a strategy chooses from; name one of those it may use: {_choice(snapshot, identity)}.",
+                param="model",
+            )
+        chosen = open_to
+    for model in chosen:
         found, why = _targets(snapshot, model, model.upstream_id)
         targets += found
         skipped += why
@@ -199,8 +221,24 @@ def _targets(snapshot: Snapshot, model: ModelInfo, upstream_id: str) -> tuple[li
     return found, skipped
 
 
-def _allowed(identity: Identity, name: str, model: ModelInfo) -> bool:
-    return not identity.models or name in identity.models or model.name in identity.models
+def _allowed(snapshot: Snapshot, identity: Identity, asked: str, model: ModelInfo) -> bool:
+    """By any name the model has: as asked, its own in the catalogue, and ``PROVIDER/ID``."""
+    listed = identity.models
+    if not listed or asked in listed or model.name in listed:
+        return True
+    provider = snapshot.providers.get(model.provider_id)
+    upstream_id = _bare(snapshot, model, asked) if model.pattern and provider else model.upstream_id
+    full = f"{provider.slug if provider else ''}/{upstream_id}"
+    if full in listed:
+        return True
+    names = {full}
+    if not model.pattern:
+        names.add(model.name)
+    if asked in snapshot.aliases or "/" not in asked:
+        # Any other name with a slash is the provider's it begins with, and stands as ``full`` already: a key for ``openai/*`` does not
+        # reach a host that lets names through which begin like this.
+        names.add(asked)
+    return any(fits(pattern, names) for pattern in patterns(listed))
 
 
 def _retired(model: ModelInfo) -> ModelNotFound:

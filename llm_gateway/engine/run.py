@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 
 from llm_gateway.core.catalog import BodyLogging, Target
-from llm_gateway.core.errors import DeadlineExceeded, Failure, GatewayError, ShuttingDown, UpstreamError, from_failure
+from llm_gateway.core.errors import DeadlineExceeded, Failure, FailureClass, GatewayError, ShuttingDown, UpstreamError, from_failure
 from llm_gateway.core.usage import Usage, UsageSource
 from llm_gateway.policies.hold import DEFAULT_MAX_TOKENS, BillingRule, billing, charge, final_usage
 from llm_gateway.providers import services
 
-from .attempt import Attempt
+from .attempt import Attempt, model_facts
 from .calls import AttemptRecord, Call, Summary
 from .plan import Plan
 from .ports import Opening, Settlement
@@ -199,8 +199,10 @@ class Run:
             flags=settlement.flags,
         )
 
-    def noted(self, failure: Failure) -> GatewayError:
+    def noted(self, failure: Failure, target: Target | None = None) -> GatewayError:
         """The caller's view of a failed attempt; remembers the shortest wait any provider asked for."""
+        if failure.kind is FailureClass.CONTEXT_LENGTH and target is not None:
+            failure = msgspec.structs.replace(failure, prompt_tokens=self.plan.prompt_tokens, window=model_facts(target).context_window)
         wait = failure.retry_after_s
         if wait is not None and (self._wait_s is None or wait < self._wait_s):
             self._wait_s = wait

@@ -39,3 +39,39 @@ class TaskOwner:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("a background task failed", extra={"task": task.get_name()}, exc_info=task.exception())
+
+
+class Detached:
+    """Executions in tasks of their own, which end whether or not their callers stay; ``most`` of them may be without one."""
+
+    def __init__(self, owner: TaskOwner, most: int) -> None:
+        self._owner = owner
+        self._most = most
+        self._running: set[asyncio.Task[Any]] = set()
+        self._alone: set[asyncio.Task[Any]] = set()
+
+    def start(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        task = self._owner.start(work, name)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def left(self, task: asyncio.Task[Any]) -> None:
+        """The caller of ``task`` left. It goes on, unless as many as may be without a caller already are: then it is cancelled."""
+        if task.done():
+            return
+        if len(self._alone) >= self._most:
+            task.cancel()
+        else:
+            self._alone.add(task)
+
+    @property
+    def alone(self) -> int:
+        return len(self._alone)
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        self._alone.discard(task)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,12 +22,15 @@ from llm_gateway.core.errors import (
 from llm_gateway.policies import retry
 from llm_gateway.policies.deadline import Clocks, clocks_for
 from llm_gateway.policies.retry import RetryBudget, Step
+from llm_gateway.policies.thinking import refuses_thinking
+from llm_gateway.wires import issuer_of
 
 from .attempt import Attempt, prepare
 from .gate import KeyGate, revoked
 from .health import DeploymentHealth
 from .hedging import Hedging, Tries
-from .plan import Plan
+from .issuers import Issuers
+from .plan import Plan, not_served
 from .ports import Catalog, Journal
 from .run import Run
 from .tasks import TaskOwner
@@ -37,6 +42,22 @@ _TOO_LONG = frozenset({_K.CONTEXT_LENGTH, _K.TOO_LARGE})
 _LEAST_FIRST_EVENT_S = 1.0
 # Given to the live answers of a key that is no longer good; told from a provider's reset by identity.
 _KEY_GONE = Failure(kind=_K.RESET, code="key_revoked", message="the client key was revoked or has expired")
+
+
+class Form(NamedTuple):
+    """How a request is sent. A provider that refuses the form and not the request gets it once more in another one."""
+
+    streamed: bool = False
+    bare: bool = False
+
+    def instead(self, failure: Failure, attempt: Attempt, attempts: int) -> Form | None:
+        if failure.code == "stream_required" and not attempt.prepared.streamed:
+            # The provider wants long answers streamed (its cap moved): the same request again, as a stream.
+            return self._replace(streamed=True)
+        if refuses_thinking(failure) and not self.bare and attempts < retry.MAX_ATTEMPTS:
+            # It cannot read thinking of the history that it did not make, or no longer can: once more without any.
+            return self._replace(bare=True)
+        return None
 
 
 class Trying:
@@ -53,20 +74,23 @@ class Trying:
         self.upstream = upstream
         self.gate = gate
         self.defaults = defaults
+        self.issuers = Issuers()
         self.live: dict[Attempt, Run] = {}
         self.ending: Failure | None = None
         self.retrying = 0
         self._hedging = Hedging(self, owner)
 
     def first(self, made: Plan) -> Target:
-        """Admit the first target that may be tried. Raises :class:`NoHealthyDeployment`."""
+        """Admit the first target that may be tried. Raises :class:`NoHealthyDeployment`, or :class:`NotServed` where waiting is no use."""
         target = self._next_admitted(made)
         if target is not None:
             return target
         for candidate in made.order:
             if self.health.panic(candidate):
                 return candidate
-        waits = [self.health.wait_s(target) for target in made.order]
+        if all(self.health.needs_operator(target) for target in made.order):
+            raise not_served(made.skipped)
+        waits = [self.health.wait_s(target) for target in made.order if not self.health.needs_operator(target)]
         raise NoHealthyDeployment(
             "Every model that could answer is resting after failures; try again shortly.",
             retry_after_s=min(max(min(waits, default=1.0), 1.0), 60.0),
@@ -79,12 +103,12 @@ class Trying:
         target = run.admitted
         tries: Tries = {}
         last: GatewayError | None = None
-        force_stream = again = False
+        form, again = Form(), False
         while target is not None:
             if (told := self._unwanted(run)) is not None:
                 raise told
             try:
-                attempt = self.attempt(run, target, force_stream)
+                attempt = self.attempt(run, target, *form)
             except UnsupportedParameter as error:
                 self.release(run)
                 run.plan.skip(target, f"cannot take {error.param or 'a parameter'}")
@@ -101,9 +125,8 @@ class Trying:
                     return attempt
                 target = instead
                 continue
-            if failure.code == "stream_required" and not attempt.prepared.streamed:
-                # The provider wants long answers streamed (its cap moved): the same request again, as a stream.
-                force_stream = True
+            if (other := form.instead(failure, attempt, len(run.records))) is not None:
+                form = other
                 continue
             if run.call.kind == "count_tokens" and failure.kind is _K.MODEL_GONE:
                 # A host without the endpoint says so with a 404, which tells nothing of the model.
@@ -112,7 +135,7 @@ class Trying:
                 self.failed(run, failure, attempt.elapsed_ms / 1000)
             if failure.kind in _TOO_LONG:
                 self.health.refused_length(target, run.plan.prompt_tokens)
-            last = run.noted(failure)
+            last = run.noted(failure, target)
             step = self.step(run, attempt, failure, count)
             if step.kind == "same":
                 await self._wait(step.delay_s)
@@ -128,11 +151,15 @@ class Trying:
         assert last is not None
         raise run.final_error(last)
 
-    def attempt(self, run: Run, target: Target, force_stream: bool) -> Attempt:
-        """Ready to begin. Raises :class:`UnsupportedParameter`."""
-        prepared = prepare(run.call, target, run.ceiling(target), force_stream)
+    def attempt(self, run: Run, target: Target, force_stream: bool, bare: bool = False) -> Attempt:
+        """Ready to begin. ``bare``: without the thinking of the history. Raises :class:`UnsupportedParameter`."""
+        issuer = issuer_of(target.provider.slug, target.upstream_id)
+        prepared = prepare(run.call, target, run.ceiling(target), force_stream, self.issuers.strangers(issuer), bare)
         clocks = clocks_for(target.provider, run.remaining_s, self.defaults, streamed=prepared.streamed)
-        return Attempt(target, prepared, clocks, run.keep_text, self.health.lengths(target))
+        attempt = Attempt(target, prepared, clocks, run.keep_text, self.health.lengths(target))
+        if prepared.passthrough:
+            attempt.tally.on_token = partial(self.issuers.note, issuer=issuer)
+        return attempt
 
     async def _tried(self, run: Run, attempt: Attempt, tries: Tries, again: bool) -> tuple[Attempt, Failure | None]:
         """The attempt that is left, and why it has no content. ``again``: it repeats one, which counts until its answer begins."""
@@ -270,7 +297,7 @@ class Trying:
         extra = tuple(b for b in target.budgets if b not in run.held_budgets)
         if extra:
             try:
-                await self.journal.reserve(run.opening, target, run.opening.hold_nusd)
+                await self.journal.reserve(run.opening, target, run.plan.shared_hold(target, run.opening.hold_nusd, extra))
             except GatewayError as error:
                 return error.message
             run.held_budgets += extra

@@ -2,6 +2,7 @@
 
 from .access import ClientKey, Team
 from .alerts import Alert
+from .audits import AuditRun
 from .catalogue_version import CatalogueVersion
 from .health import DeploymentHealth, Heartbeat, KeyCheck
 from .idempotency import IdempotencyRecord
@@ -17,6 +18,7 @@ __all__ = [
     "Alias",
     "AliasTarget",
     "Attempt",
+    "AuditRun",
     "Budget",
     "CatalogueVersion",
     "ClientKey",

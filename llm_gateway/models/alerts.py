@@ -9,7 +9,8 @@ from .money import Budget
 
 
 class Alert(models.Model):
-    """Once per budget, period, kind and threshold. ``delivered`` names the channels that took it; ``sent_at`` is set when none is left."""
+    """Once per budget, period, kind, threshold and limit. ``delivered`` names the channels that took it; ``sent_at`` is set when none is
+    left."""
 
     class Kind(models.TextChoices):
         THRESHOLD = "threshold", "a threshold was crossed"
@@ -32,7 +33,9 @@ class Alert(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        constraints = [models.UniqueConstraint(fields=["budget", "period_id", "kind", "threshold"], name="alert_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["budget", "period_id", "kind", "threshold", "limit_nusd"], name="alert_once_per_limit")
+        ]
         indexes = [models.Index(fields=["next_try_at"], name="alert_unsent", condition=models.Q(sent_at=None))]
 
     @override

@@ -21,6 +21,9 @@ LONGEST_KEY = 255
 # What is larger is not kept: a duplicate is told that the outcome cannot be repeated.
 LARGEST_ANSWER = 4 * 1024 * 1024
 
+# States of a log row whose execution may have ended before it called a provider.
+ENDED = ("failed", "client_cancelled")
+
 Verdict = Literal["take", "replay", "in_flight", "mismatch", "unknown"]
 
 
@@ -49,7 +52,7 @@ def verdict(known: Known, body_hash: str, now: datetime, *, again: bool = False)
     if alive:
         return "in_flight"
     # It died. A row is committed before a byte goes to a provider: without one, or with one that was refused, nothing was sent.
-    never_sent = known.state == "running" and not known.sent and known.original in (None, "rejected", "failed")
+    never_sent = known.state == "running" and not known.sent and known.original in (None, "rejected", *ENDED)
     return "take" if again or never_sent else "unknown"
 
 

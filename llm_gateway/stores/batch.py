@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from django.db import transaction
 
 from llm_gateway.core.errors import CallerLeft, GatewayError, StoreUnavailable
 from llm_gateway.engine.ports import Opening, Rejection
 
+from .connecting import short_transaction
 from .holds import BudgetBook
 from .late import adjust, late_budgets
 from .rows import Held, Ledgered, Writer
@@ -37,6 +37,30 @@ class Op:
         self.abandoned = False
 
 
+def wake(ops: Iterable[Op]) -> None:
+    """Tell those who wait how it went, each on its own loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Op]] = {}
+    for op in ops:
+        if op.loop is not None:
+            by_loop.setdefault(op.loop, []).append(op)
+    for loop, done in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_resolve_futures, done)
+        except RuntimeError:
+            continue  # that loop has ended; nobody waits there
+
+
+def _resolve_futures(ops: list[Op]) -> None:
+    for op in ops:
+        future = op.future
+        if future is None or future.done():
+            continue
+        if op.error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(op.error)
+
+
 class Void(msgspec.Struct, frozen=True):
     """An open row that was, or may have been, written and for which nothing was sent."""
 
@@ -46,7 +70,7 @@ class Void(msgspec.Struct, frozen=True):
 
 def commit(ops: list[Op], writer: Writer, worker: str, lease_s: float, now: datetime) -> None:
     """Write ``ops``. A refused one carries its ``error``; the others are committed. What the database raises, it raises for all of them."""
-    with transaction.atomic():
+    with short_transaction():
         _write(ops, writer, worker, now + timedelta(seconds=lease_s), now)
 
 

@@ -44,6 +44,7 @@ from llm_gateway.models import (
 )
 
 from . import vault
+from .outage import crowded
 
 log = logging.getLogger("cogo.catalog")
 
@@ -264,6 +265,7 @@ class SnapshotCatalog:
                 return True
             self.healthy = True
         except DatabaseError as error:
-            self.healthy = False
+            # Readers of the console who took every connection do not end the relay; a database that is away is known by the journal.
+            self.healthy = self.healthy and crowded(error)
             log.warning("the catalogue cannot be read", extra={"reason": type(error).__name__})
         return False

@@ -60,6 +60,18 @@ class _Budget:
         self.period_id, self.posted_nusd, self.held_nusd = row[8:11]
         self.provider_id, self.model_id, self.excess_nusd = row[12:15]
 
+    def word(self, kind: str) -> str:
+        """How ``alerted`` remembers an alert that is about this limit as a whole."""
+        return f"{kind}@{self.limit_nusd}"
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return self.word(Alert.Kind.EXHAUSTED), self.word(Alert.Kind.OVERRUN)
+
+    def reached(self, posted_nusd: int) -> list[int]:
+        """The thresholds that ``posted_nusd`` reaches."""
+        return [threshold for threshold in self.thresholds if posted_nusd > 0 and self.limit_nusd * threshold <= posted_nusd * 100]
+
     @property
     def above_nusd(self) -> int:
         """What is spent and held above the limit."""
@@ -83,6 +95,9 @@ class BudgetBook:
         rows = [self._rows[i] for i in ids if i in self._rows and self._rows[i].enabled]
         refusals = [(error, row) for row in rows if row.hard and (error := self._refusal(row, amount))]
         if refusals:
+            for _, row in refusals:
+                # Nothing may be charged any more: what a lowered limit has made true is told here or never.
+                self._tell(row, row.posted_nusd)
             error, row = max(refusals, key=lambda found: _SEVERITY[type(found[0])])
             if isinstance(error, BudgetExhausted):
                 # Holds keep a hard budget a little below its limit: whoever waits for "100 %" hears of the first refusal.
@@ -104,9 +119,8 @@ class BudgetBook:
         self._dirty.add(budget_id)
         # Holds stay within the limit; only an end can take a budget above it.
         row.excess_nusd = row.above_nusd
-        for threshold in row.thresholds:
-            if row.posted_nusd > before and row.limit_nusd * threshold <= row.posted_nusd * 100:
-                self._alert(row, threshold, Alert.Kind.THRESHOLD)
+        if row.posted_nusd > before:
+            self._tell(row, before)
         if row.hard and row.posted_nusd + row.held_nusd > row.limit_nusd and posted > held:
             self._alert(row, 100, Alert.Kind.OVERRUN)
 
@@ -134,9 +148,22 @@ class BudgetBook:
         if self._alerts:
             Alert.objects.bulk_create(self._alerts, ignore_conflicts=True)
 
+    def _tell(self, row: _Budget, before_nusd: int) -> None:
+        """An alert for each threshold that is reached and was not told; ``before_nusd``: what was spent before the charge at hand.
+        Thresholds belong to a limit: one that a raise had put out of reach is armed again, one that stayed reached is not told twice."""
+        if not row.thresholds:
+            return
+        still = row.reached(before_nusd)
+        kept = [word for word in row.alerted if word in still or word in row.words]
+        if kept != row.alerted:
+            row.alerted = kept
+            self._dirty.add(row.id)
+        for threshold in row.reached(row.posted_nusd):
+            self._alert(row, threshold, Alert.Kind.THRESHOLD)
+
     def _alert(self, row: _Budget, threshold: int, kind: str) -> None:
-        """Once per budget, period and threshold: ``alerted`` remembers cheaply, the table's constraint for certain."""
-        word = threshold if kind == Alert.Kind.THRESHOLD else kind
+        """Once per budget, period, limit and threshold: ``alerted`` remembers cheaply, the table's constraint for certain."""
+        word = threshold if kind == Alert.Kind.THRESHOLD else row.word(kind)
         if word in row.alerted:
             return
         row.alerted = [*row.alerted, word]
@@ -163,6 +190,8 @@ class BudgetBook:
 
     def _refusal(self, row: _Budget, amount: int) -> GatewayError | None:
         limit = row.limit_nusd
+        if amount <= 0:
+            return None  # nothing more is no more, whatever was spent
         if row.posted_nusd + row.held_nusd + amount <= limit:
             return None
         _, end = period_bounds(row.period, row.timezone, self._now)

@@ -24,7 +24,7 @@ from llm_gateway.core.catalog import Identity
 from llm_gateway.core.errors import StoreBusy
 from llm_gateway.engine.tasks import TaskOwner
 from llm_gateway.models import Attempt, IdempotencyRecord, RequestLog
-from llm_gateway.policies.idempotency import Known, Verdict, kept, verdict
+from llm_gateway.policies.idempotency import ENDED, Known, Verdict, kept, verdict
 
 from . import vault
 from .outage import store_error
@@ -34,6 +34,8 @@ log = logging.getLogger("cogo.idempotency")
 Threaded = Callable[..., Awaitable[Any]]
 # No execution lasts longer; a claim that was forgotten is let go.
 LONGEST_RUN_S = 3600.0
+# How long the settlement of an execution that was broken off may take before its log row is asked.
+BROKEN_OFF_S = 2.0
 _RACES = 5
 
 
@@ -80,7 +82,7 @@ class IdempotencyStore:
         self._timer: asyncio.TimerHandle | None = None
 
     async def claim(self, wanted: Wanted) -> Standing:
-        """``take``: the claim is the caller's, who ends it with :meth:`finish` or :meth:`release`. Raises the store's errors."""
+        """``take``: the claim is the caller's, who ends it with :meth:`finish` or :meth:`break_off`. Raises the store's errors."""
         try:
             found: Standing = await self._threaded(_claim, wanted, self._ttl, timedelta(seconds=self._lease_s))
         except DatabaseError as error:
@@ -96,11 +98,11 @@ class IdempotencyStore:
         self._let_go(request_id)
         await self._ended(_finish, request_id, answer, retryable, tuple(calls))
 
-    def release_soon(self, request_id: UUID) -> None:
-        """Nobody got an answer: the next one may execute."""
+    def break_off(self, request_id: UUID) -> None:
+        """The execution ended without an answer: once its log row is settled, that row says what becomes of whoever comes next."""
         if request_id in self._held:
             self._let_go(request_id)
-            self._owner.start(self._ended(_release, request_id), "release an idempotency key")
+            self._owner.start(self._ended(_break_off, request_id), "break off an idempotency key")
 
     async def _ended(self, work: Callable[..., None], *args: Any) -> None:
         try:
@@ -167,7 +169,7 @@ def _known(row: IdempotencyRecord) -> Known:
     original, sent = None, False
     if row.state == "running":
         original = RequestLog.objects.filter(pk=row.request_id).values_list("state", flat=True).first()
-        sent = original == "failed" and Attempt.objects.filter(request_id=row.request_id).exists()
+        sent = original in ENDED and Attempt.objects.filter(request_id=row.request_id).exists()
     return Known(
         state=row.state,
         body_hash=row.body_hash,
@@ -197,9 +199,14 @@ def _finish(request_id: UUID, answer: Stored | None, retryable: bool, calls: tup
     if answer is None:
         mine.update(state="unknown")
         return
-    sent = answer.status < 400 or Attempt.objects.filter(request_id__in=calls or (request_id,)).exists()
+    attempts = Attempt.objects.filter(request_id__in=calls or (request_id,))
+    sent = answer.status < 400 or attempts.exists()
     if not kept(answer.status, retryable, sent):
-        mine.delete()
+        if answer.status >= 400 and retryable and attempts.exclude(billed="void").exists():
+            # It invites to try again, and has been paid for: that is the caller's to decide.
+            mine.update(state="unknown")
+        else:
+            mine.delete()
         return
     packed = base64.b85encode(zlib.compress(answer.body, 1)).decode()
     mine.update(
@@ -210,8 +217,9 @@ def _finish(request_id: UUID, answer: Stored | None, retryable: bool, calls: tup
     )
 
 
-def _release(request_id: UUID) -> None:
-    IdempotencyRecord.objects.filter(request_id=request_id, state="running").delete()
+def _break_off(request_id: UUID) -> None:
+    soon = datetime.now(UTC) + timedelta(seconds=BROKEN_OFF_S)
+    IdempotencyRecord.objects.filter(request_id=request_id, state="running", lease_until__gt=soon).update(lease_until=soon)
 
 
 def _renew(request_ids: list[UUID], lease: timedelta) -> None:

@@ -3,7 +3,8 @@
 It takes whatever is queued, writes it in one transaction, wakes the waiters, repeats: under load batches form by themselves, alone a
 request waits for one commit. It ends by being told to and waited for, never by being cancelled.
 
-A database that is away, locked or full refuses new requests at once and keeps settlements in the spool, until a commit succeeds again.
+A database that is away, locked, full or read-only refuses new requests at once and keeps settlements in the spool, until a commit
+succeeds again.
 """
 
 from __future__ import annotations
@@ -14,21 +15,21 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from django.db import Error as DatabaseError
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 
 from llm_gateway.core.catalog import Target
 from llm_gateway.core.errors import CallerLeft, GatewayError, StoreBusy, StoreUnavailable
 from llm_gateway.engine.ports import Opening, Rejection, Settlement
-from llm_gateway.models import RequestLog
 
-from . import vault
-from .batch import Op, Void, commit
-from .outage import store_error
+from . import connecting, vault
+from .batch import Op, Void, commit, wake
+from .leases import Clock, Leases
+from .outage import Verdict, busy, full, judge, store_error
 from .plain import bare, plain
 from .reaper import reap
 from .rows import Writer
@@ -40,8 +41,9 @@ MAX_BATCH = 512
 MAX_QUEUE = 20_000
 # Longer than the database is waited for, so that its own answer comes first.
 WAIT_S = 15.0
-LOCK_WAIT_MS = 4000
 PROBE_S = 0.5
+# So often a replay may fail on a database that takes other writes before each of its settlements is tried alone.
+REPLAYS = 3
 _DEADLOCK_TRIES = 3
 _CLOSED = "The gateway is shutting down; send the request again."
 
@@ -62,7 +64,9 @@ class DatabaseJournal:
         # In no file: settlements that a full disk took no more, ends of rows of which nobody knows whether they exist.
         self._unspooled: list[dict[str, Any]] = []
         self._unsure: list[Op] = []
-        self._clock = _Clock()
+        self._clock = Clock()
+        self._leases = Leases(worker, lease_s)
+        self._failed_replays = 0
         self.batches = 0
         self.written = 0
 
@@ -126,6 +130,7 @@ class DatabaseJournal:
     # What follows runs in the journal's thread.
 
     def _run(self) -> None:
+        connecting.take_own_connection()
         tick = 0.0
         stopping = False
         while not stopping:
@@ -145,10 +150,11 @@ class DatabaseJournal:
                 log.exception("the journal failed")
                 self._disconnect()
                 self._refuse(todo, StoreUnavailable("The gateway's log failed; try again shortly.", retry_after_s=2))
-            self._wake(todo)
+            wake(todo)
         with self._gate:
             self._closed = True
         self._after_the_end(self._take(0.0))
+        self._sign_off()
         self._disconnect()
 
     def _take(self, timeout: float) -> list[Op]:
@@ -172,11 +178,11 @@ class DatabaseJournal:
             return self._refuse(ops, self._trouble)
         try:
             self._commit(ops)
-        except (OperationalError, InterfaceError) as error:
-            if "full" in str(error).lower() and _drop_texts(ops):
-                return self._write(ops)
-            self._failed(ops, error)
         except Exception as error:
+            if full(error) and _drop_texts(ops):
+                return self._write(ops)
+            if judge(error) is not Verdict.BAD_ROW:
+                return self._failed(ops, error)
             # One bad row must not take its neighbours along.
             self._disconnect()
             if len(ops) == 1:
@@ -192,8 +198,8 @@ class DatabaseJournal:
             assert self._writer is not None
             try:
                 commit(list(ops), self._writer, self._worker, self._lease_s, datetime.now(UTC))
-            except OperationalError as error:
-                if not left or not _deadlock(error):
+            except DatabaseError as error:
+                if not left or judge(error) is not Verdict.AGAIN:
                     raise
                 for op in ops:
                     op.error = None
@@ -201,14 +207,19 @@ class DatabaseJournal:
             self._trouble = None
             self.batches += 1
             self.written += len(ops)
+            self._leases.opened(op.work for op in ops if op.kind == "open" and op.error is None and not op.abandoned)
+            self._leases.ended(op.work for op in ops if op.kind == "settle")
             return
 
     def _failed(self, ops: Sequence[Op], error: Exception) -> None:
-        """The database is away."""
+        """The database is away, or takes no writes."""
         self._disconnect()
         if self._trouble is None:
             log.error("the journal cannot write", extra={"reason": f"{type(error).__name__}: {error}"[:300]})
         self._trouble = store_error(error)
+        if not busy(error):
+            connecting.renew_pool()
+            self._clock.shaken(time.monotonic(), self._lease_s)
         # The commit may have arrived although its answer did not: what was opened for nothing is closed when the database is back.
         self._unsure += [Op("void", Void(op.work, self._trouble)) for op in ops if op.kind == "open" and not op.abandoned]
         self._refuse(ops, self._trouble)
@@ -221,50 +232,56 @@ class DatabaseJournal:
 
     def _unwritable(self, op: Op, error: Exception) -> None:
         log.critical("a row cannot be written", extra={"kind": op.kind, "reason": f"{type(error).__name__}: {error}"[:300]})
-        if op.kind == "settle":
-            # Its money is booked without what was refused, which a person finds beside the spool.
-            try:
-                self._commit([Op("settle", bare(op.work))])
-                self._spool.keep([op.work], bad=True)
-            except (DatabaseError, OSError, ValueError, TypeError):
-                log.exception("a settlement could not be booked")
-                self._disconnect()
-        else:
+        if op.kind != "settle":
             op.error = StoreUnavailable("The gateway cannot log this request; the operator finds the reason in its log.", retry_after_s=2)
+            return None
+        # Its money is booked without what was refused, which a person finds beside the spool.
+        try:
+            self._spool.keep([op.work], bad=True)
+        except OSError:
+            log.exception("a settlement could not be set aside")
+        rest = Op("settle", bare(op.work))
+        try:
+            self._commit([rest])
+        except Exception as again:
+            self._disconnect()
+            if judge(again) is not Verdict.BAD_ROW and not self._takes_writes():
+                return self._failed([rest], again)
+            # Nobody renews its lease any more: the reaper ends the row and charges its hold.
+            self._leases.ended([op.work])
+            log.exception("a settlement could not be booked")
+
+    def _takes_writes(self) -> bool:
+        """Whether the database is there, so that what was just refused is itself the reason."""
+        try:
+            self._connect()
+            self._leases.renew(datetime.now(UTC), self._kept())
+        except (DatabaseError, OSError):
+            return False
+        return True
 
     def _keep(self, settlements: list[dict[str, Any]]) -> None:
         if settlements:
+            self._leases.waiting(settlements)
             try:
                 self._spool.keep(settlements)
             except OSError as error:
                 log.critical("settlements stay in memory", extra={"count": len(settlements), "reason": str(error)})
                 self._unspooled += settlements
 
-    @staticmethod
-    def _wake(ops: Sequence[Op]) -> None:
-        by_loop: dict[asyncio.AbstractEventLoop, list[Op]] = {}
-        for op in ops:
-            if op.loop is not None:
-                by_loop.setdefault(op.loop, []).append(op)
-        for loop, done in by_loop.items():
-            try:
-                loop.call_soon_threadsafe(_resolve_futures, done)
-            except RuntimeError:
-                continue  # that loop has ended; nobody waits there
-
     def _after_the_end(self, ops: Sequence[Op]) -> None:
         for op in ops:
             if op.kind == "settle":
                 _seal(op.work)
         self._refuse(ops, StoreUnavailable(_CLOSED, retry_after_s=2))
-        self._wake(ops)
+        wake(ops)
 
     def _maintain(self) -> None:
         """Renew our leases, bring in what was kept, reap what others left."""
         try:
             self._connect()
             now = datetime.now(UTC)
-            RequestLog.objects.filter(worker=self._worker, state="open").update(lease_until=now + timedelta(seconds=self._lease_s))
+            self._leases.renew(now, self._kept())
             self._trouble = None
             self._bring_in()
             # After a jump of the clock every lease looks old (or young) until each process has renewed its own.
@@ -282,58 +299,58 @@ class DatabaseJournal:
             self._write(unsure)
         if self._trouble is None and self._spool.pending:
             for path, settlements in self._spool.take():
-                for start in range(0, len(settlements), MAX_BATCH):
-                    self._write([Op("settle", s) for s in settlements[start : start + MAX_BATCH]])
+                self._replay(settlements)
                 # What failed again was kept again, under another name.
                 path.unlink(missing_ok=True)
+            self._failed_replays = 0 if self._trouble is None else self._failed_replays + 1
+        if self._trouble is None and not self._unspooled and not self._spool.pending:
+            self._leases.nothing_waits()
+
+    def _replay(self, settlements: list[dict[str, Any]]) -> None:
+        """One settlement that the database always refuses must not keep all others, and every new request, waiting for ever."""
+        if self._failed_replays < REPLAYS:
+            for start in range(0, len(settlements), MAX_BATCH):
+                self._write([Op("settle", s) for s in settlements[start : start + MAX_BATCH]])
+            return
+        for op in [Op("settle", s) for s in settlements]:
+            if self._trouble is not None:
+                self._refuse([op], self._trouble)
+                continue
+            try:
+                self._commit([op])
+            except Exception as error:
+                self._disconnect()
+                if judge(error) is Verdict.BAD_ROW or self._takes_writes():
+                    self._unwritable(op, error)
+                else:
+                    self._failed([op], error)
+
+    def _kept(self) -> dict[str, int]:
+        kept, set_aside = self._spool.counts()
+        return {"spooled": kept + len(self._unspooled), "set_aside": set_aside}
 
     def _connect(self) -> None:
         if connection.connection is None:
             connection.ensure_connection()
-            with connection.cursor() as cursor:
-                if connection.vendor == "sqlite":
-                    cursor.execute(f"PRAGMA busy_timeout = {LOCK_WAIT_MS}")
-                else:
-                    cursor.execute(f"SET lock_timeout = {LOCK_WAIT_MS}; SET statement_timeout = {2 * LOCK_WAIT_MS}")
+            if connection.vendor == "sqlite":
+                with connection.cursor() as cursor:
+                    cursor.execute(f"PRAGMA busy_timeout = {connecting.LOCK_WAIT_MS}")
         self._writer = self._writer or Writer()
+
+    def _sign_off(self) -> None:
+        try:
+            if self._trouble is None:
+                self._connect()
+                self._leases.leave()
+        except DatabaseError as error:
+            log.warning("the worker could not sign off", extra={"reason": type(error).__name__})
 
     @staticmethod
     def _disconnect() -> None:
-        """Give the connection back to its pool without what was set for the journal alone."""
         try:
-            if connection.connection is not None and connection.vendor != "sqlite":
-                with connection.cursor() as cursor:
-                    cursor.execute("RESET lock_timeout; RESET statement_timeout")
+            connection.close()
         except DatabaseError:
-            pass
-        connection.close()
-
-
-class _Clock:
-    """Tells when the wall clock jumped against the monotonic one."""
-
-    def __init__(self) -> None:
-        self._offset: float | None = None
-        self._steady_from = 0.0
-
-    def steady(self, wall: float, mono: float, lease_s: float) -> bool:
-        """Whether leases can be judged: no jump for the length of one."""
-        offset = wall - mono
-        if self._offset is not None and abs(offset - self._offset) > min(1.0, lease_s / 3):
-            self._steady_from = mono + lease_s
-        self._offset = offset
-        return mono >= self._steady_from
-
-
-def _resolve_futures(ops: list[Op]) -> None:
-    for op in ops:
-        future = op.future
-        if future is None or future.done():
-            continue
-        if op.error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(op.error)
+            connection.connection = None
 
 
 def _seal(settlement: dict[str, Any]) -> None:
@@ -355,10 +372,6 @@ def _drop_texts(ops: Sequence[Op]) -> bool:
             found = True
         op.error = None
     return found
-
-
-def _deadlock(error: Exception) -> bool:
-    return "deadlock" in str(error).lower() or "could not serialize" in str(error).lower()
 
 
 def _again(error: GatewayError) -> GatewayError:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db import transaction
 from django.db.models import F, Value
 from django.db.models.functions import Greatest
 
 from llm_gateway.models import LedgerEntry, RequestLog
 
+from .connecting import short_transaction
 from .holds import BudgetBook
 
 CHUNK = 200
@@ -34,7 +34,7 @@ def _chunk(now: datetime) -> int:
     # Looked at without the writer's lock: nearly always there is none.
     if not stale.exists():
         return 0
-    with transaction.atomic():
+    with short_transaction():
         ids = list(stale.select_for_update(skip_locked=True).order_by("pk").values_list("pk", flat=True)[:CHUNK])
         entries = list(LedgerEntry.objects.select_for_update().filter(request_id__in=ids, state="held").order_by("pk"))
         book = BudgetBook({entry.budget_id for entry in entries if entry.budget_id}, now)

@@ -31,14 +31,33 @@ class Spool:
         self._path = folder / f"{worker}.jsonl"
         self._worker = worker
         self._taken = 0
+        self._counted: dict[Path, tuple[tuple[int, int], int]] = {}
+
+    def counts(self) -> tuple[int, int]:
+        """(settlements that wait, settlements set aside) of every process of this machine, living or dead."""
+        found = {True: 0, False: 0}
+        known, self._counted = self._counted, {}
+        for path in self._files(".jsonl", ".replay", ".bad"):
+            try:
+                status = path.stat()
+                version = (status.st_size, status.st_mtime_ns)
+                lines = known[path][1] if path in known and known[path][0] == version else path.read_bytes().count(b"\n")
+            except FileNotFoundError:
+                continue
+            self._counted[path] = (version, lines)
+            found[path.suffix == ".bad"] += lines
+        return found[False], found[True]
+
+    def _files(self, *suffixes: str) -> list[Path]:
+        try:
+            return [path for path in self._folder.iterdir() if path.suffix in suffixes]
+        except FileNotFoundError:
+            return []
 
     @property
     def pending(self) -> bool:
         """Whether any process of this machine, living or dead, has left something."""
-        try:
-            return any(path.suffix in (".jsonl", ".replay") for path in self._folder.iterdir())
-        except FileNotFoundError:
-            return False
+        return bool(self._files(".jsonl", ".replay"))
 
     def keep(self, settlements: Sequence[Mapping[str, Any]], *, bad: bool = False) -> None:
         """On disk when it returns. ``bad``: what no database would take; kept for a person, never replayed."""

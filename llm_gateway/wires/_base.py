@@ -27,7 +27,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     ``documents``, ``audio``, ``json_schema``, ``n``. ``drop_hints``: hosts with strict validation, where no hint may be sent.
     ``extensions``: what an OpenAI-compatible host takes beyond OpenAI's chat format: ``reasoning_content`` (thoughts sent back),
     ``thought_signature``, ``cache_control``. Apart from capabilities, for it refuses nothing. ``efforts``: the reasoning efforts the model
-    takes; empty: unknown, any is sent.
+    takes; empty: unknown, any is sent. ``issuer``: whose thinking the target takes back (see _issuers.py); empty: nobody knows.
     """
 
     upstream_id: str
@@ -42,6 +42,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     drop_hints: bool = False
     extensions: frozenset[str] = frozenset()
     efforts: frozenset[str] = frozenset()
+    issuer: str = ""
 
 
 class Embedding(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +94,8 @@ class Edits(msgspec.Struct, frozen=True, kw_only=True):
     """The named edits to a caller's own body on its way to the same wire. ``None``: leave as it is.
 
     ``max_tokens`` is a ceiling to set; ``include_usage`` asks the provider for usage in the stream; ``drop`` names top-level fields to
-    leave out.
+    leave out. ``foreign``: tells thinking tokens of the conversation that somebody else made, or that the provider refused; they are
+    left out.
     """
 
     facts: ModelFacts
@@ -101,6 +103,7 @@ class Edits(msgspec.Struct, frozen=True, kw_only=True):
     include_usage: bool = False
     max_tokens: int | None = None
     drop: tuple[str, ...] = ()
+    foreign: Callable[[str], bool] | None = None
 
 
 class StreamDecoder(Protocol):
@@ -148,7 +151,8 @@ class Wire(Protocol):
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """What an encoder must know of the answer it writes: our request id, the model that served, Unix seconds ``created``, and the
     caller's wishes. ``stream_form``: how the caller wants a stream, ``sse`` or (Gemini without ``alt=sse``) ``array``. ``now`` reads the
-    clock (Unix seconds), for a format that says when an answer was complete."""
+    clock (Unix seconds), for a format that says when an answer was complete. ``prompt_tokens``: an
+    estimate, for a format that tells the prompt's size before the provider does."""
 
     request_id: str
     model: str
@@ -157,6 +161,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     chat: ChatRequest | None = None
     stream_form: str = "sse"
     now: Callable[[], float] | None = None
+    prompt_tokens: int | None = None
 
 
 class Counter(Protocol):

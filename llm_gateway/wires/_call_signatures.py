@@ -18,7 +18,7 @@ SIGNER = "gemini_generate"
 def told(events: Iterable[Event]) -> Iterator[Event]:
     for event in events:
         if isinstance(event, ToolStart) and event.signature:
-            yield ThinkingMark(event.signature, None, SIGNER, None, event.choice)
+            yield ThinkingMark(event.signature, None, SIGNER, None, event.choice, event.issuer)
         yield event
 
 
@@ -29,8 +29,8 @@ def shown(parts: Iterable[Part]) -> tuple[Part, ...]:
         if isinstance(part, ToolCall) and part.signature:
             before = found[-1] if found else None
             if isinstance(before, Thinking) and not (before.signature or before.redacted or before.id):
-                found[-1] = msgspec.structs.replace(before, signature=part.signature, wire=SIGNER)
+                found[-1] = msgspec.structs.replace(before, signature=part.signature, wire=SIGNER, issuer=part.issuer)
             else:
-                found.append(Thinking(signature=part.signature, wire=SIGNER))
+                found.append(Thinking(signature=part.signature, wire=SIGNER, issuer=part.issuer))
         found.append(part)
     return tuple(found)

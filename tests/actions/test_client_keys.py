@@ -13,7 +13,7 @@ from llm_gateway.actions.create_client_key import create_client_key, ensure_team
 from llm_gateway.actions.revoke_client_key import revoke_client_key
 from llm_gateway.core.errors import PermissionDenied
 from llm_gateway.core.keys import public_id_of
-from llm_gateway.models import Alias, Budget, CatalogueVersion, ClientKey, LanguageModel, Provider, Team
+from llm_gateway.models import Alias, Budget, CatalogueVersion, ClientKey, LanguageModel, Provider, Strategy, Team
 from llm_gateway.stores import vault
 
 pytestmark = pytest.mark.django_db
@@ -85,6 +85,39 @@ def test_models_may_be_named_by_name_alias_or_pattern(team: Team, host: Provider
     Alias.objects.create(name="family").targets.create(model=model)
     key, _ = create_client_key("ci", team, models=["m1", "family", "host/llama-3", "m1"])
     assert key.models_allowed == ["m1", "family", "host/llama-3"]
+
+
+NAMES = [
+    "m1", "host/id-1", "family", "host/llama-3", "llama-3", "*", "m*", "m?", "fam*", "host/*", "host/not-yet-*", "auto",
+    "strategy:enterprise", "strategy:*",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whatever_a_caller_may_write_a_list_may_hold(team: Team, host: Provider, name: str) -> None:
+    model = LanguageModel.objects.create(provider=host, name="m1", upstream_id="id-1")
+    LanguageModel.objects.create(provider=host, name="host/llama-*", upstream_id="llama-*")
+    Alias.objects.create(name="family").targets.create(model=model)
+    Strategy.objects.create(name="enterprise", kind="enterprise", settings={})
+    assert create_client_key("ci", team, models=[name])[0].models_allowed == [name]
+
+
+@pytest.mark.parametrize("name", ["m2", "host/id-2", "hosst/*", "n*", "host", "strategy:nope", "strategy:n*", "Auto"])
+def test_what_nothing_is_meant_by_is_refused(team: Team, host: Provider, name: str) -> None:
+    LanguageModel.objects.create(provider=host, name="m1", upstream_id="id-1")
+    with pytest.raises(ActionError, match="There is no model or alias named"):
+        create_client_key("ci", team, models=[name])
+
+
+def test_a_key_hands_down_what_its_patterns_cover(team: Team, host: Provider) -> None:
+    for number in (1, 2):
+        LanguageModel.objects.create(provider=host, name=f"m{number}", upstream_id=f"id-{number}")
+    creator, _ = create_client_key("boss", team, SCOPES, ["host/*"])
+    for number, fine in enumerate((["m1"], ["host/id-2"], ["host/*"], ["host/id-*"])):
+        create_client_key(f"new {number}", team, ["read"], fine, creator=creator)
+    for wish in (["*"], ["m*"], ["auto"]):
+        with pytest.raises(PermissionDenied):
+            create_client_key("more", team, ["read"], wish, creator=creator)
 
 
 def subsets() -> list[tuple[str, ...]]:

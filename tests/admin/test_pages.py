@@ -13,7 +13,7 @@ from django.utils import timezone
 from django_q.models import Failure, OrmQ, Schedule, Success, Task
 
 from llm_gateway.actions.close_month import draw_up
-from llm_gateway.models import Alert, Budget, DeploymentHealth, Heartbeat, LedgerEntry, RequestBody, Team
+from llm_gateway.models import Alert, AuditRun, Budget, DeploymentHealth, Heartbeat, LedgerEntry, RequestBody, Team
 from tests.analytics import factories
 
 pytestmark = pytest.mark.django_db
@@ -30,6 +30,8 @@ def fill() -> None:
     draw_up(Team.objects.earliest("pk"), "2026-05").save()
     DeploymentHealth.objects.create(provider_key=found["keys"]["openai"], upstream_id="x", state="open", since=now)
     Heartbeat.objects.create(name="tasks", at=now)
+    wrong = {"code": "S2", "title": "no settlement was set aside", "looked_at": 1, "broken": 1, "offenders": ["1 in <spool>"], "note": ""}
+    AuditRun.objects.create(kind="watch", at=now, took_ms=12, ok=False, rules=["S1", "S2"], findings=[wrong])
     Schedule.objects.create(func="llm_gateway.tasks.heartbeat", name="cogo:heartbeat", schedule_type="C", cron="* * * * *")
     OrmQ.objects.create(key="cogo", payload="x", lock=now)
     for number, good in enumerate((True, False)):

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from cogo.supervisor import Program, Supervisor
+from llm_gateway.telemetry import processes
+from tests.support.clock import Stopwatch
 
 STAYS = """
 import os, pathlib, sys, time
@@ -71,9 +73,9 @@ def alive(pid: int) -> bool:
 
 
 def until(condition, seconds: float = 10.0, supervisor: Supervisor | None = None) -> None:
-    deadline = time.monotonic() + seconds
+    watch = Stopwatch()
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert watch.took_s < seconds, "it did not happen in time"
         if supervisor is None:
             time.sleep(0.02)
         else:
@@ -121,8 +123,8 @@ def test_a_child_that_ignores_the_signal_is_killed_in_time(tmp_path, said):
         child = supervisor.start(Program("stubborn", (script(tmp_path, "stubborn", STUBBORN), str(up))))
         until(up.exists, supervisor=supervisor)
         pid = child.process.pid
-        began = time.monotonic()
-    assert time.monotonic() - began < 3
+        watch = Stopwatch()
+    assert watch.took_s < 3
     assert not alive(pid)
 
 
@@ -167,3 +169,111 @@ def test_killing_the_supervisor_leaves_no_process_not_even_forked_ones(tmp_path)
     parent.kill()
     parent.wait()
     until(lambda: not any(alive(pid) for pid in pids), seconds=5)
+
+
+def test_once_the_gateway_was_ready_no_child_that_keeps_ending_ends_the_others(tmp_path, said):
+    dies = script(tmp_path, "dies", "raise SystemExit('no')")
+    stays = script(tmp_path, "stays", STAYS)
+    with Supervisor(said.append, first_pause_s=0.02, give_up_after=2) as supervisor:
+        healthy = supervisor.start(Program("web 1", (stays, str(tmp_path / "pid")), essential=True))
+        until((tmp_path / "pid").exists, supervisor=supervisor)
+        supervisor.has_been_ready = True
+        pid = healthy.pid
+        failing = [supervisor.start(Program(name, (dies,), essential=name == "web 2")) for name in ("web 2", "background work")]
+        until(lambda: all(child.failures >= 4 for child in failing), seconds=30, supervisor=supervisor)
+        assert supervisor.gave_up is None
+        assert (healthy.pid, healthy.restarts) == (pid, 0)
+        assert alive(pid)
+        assert all(child.start_again_at is not None or child.running for child in failing)
+
+
+def test_a_start_is_not_given_up_while_one_essential_program_stays(tmp_path, said):
+    dies = script(tmp_path, "dies", "raise SystemExit('no')")
+    with Supervisor(said.append, first_pause_s=0.02, give_up_after=2) as supervisor:
+        supervisor.start(Program("web 1", (script(tmp_path, "stays", STAYS), str(tmp_path / "pid")), essential=True))
+        failing = supervisor.start(Program("web 2", (dies,), essential=True))
+        until(lambda: failing.failures >= 3, seconds=30, supervisor=supervisor)
+        assert supervisor.gave_up is None
+
+
+def test_a_child_that_cannot_be_started_again_is_tried_later(tmp_path, said):
+    stays = script(tmp_path, "stays", STAYS)
+    with Supervisor(said.append, first_pause_s=0.02) as supervisor:
+        child = supervisor.start(Program("helper", (stays, str(tmp_path / "pid"))))
+        supervisor.has_been_ready = True
+        start, failed = child.start, []
+
+        def no_room(now: float) -> None:
+            failed.append(now)
+            if len(failed) < 3:
+                raise OSError(11, "Resource temporarily unavailable")
+            start(now)
+
+        child.start = no_room
+        os.kill(child.pid, signal.SIGKILL)
+        until(lambda: child.running and len(failed) == 3, supervisor=supervisor)
+    assert any("could not be started" in line for line in said)
+
+
+def board(folder: Path) -> dict[str, tuple[str, int]]:
+    found = processes.read(folder)
+    return {process.name: (process.state, process.restarts) for process in found.processes} if found else {}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says that a process is stopped")
+def test_a_stopped_child_is_told_and_then_ended_and_started_again_while_the_others_go_on(tmp_path, said):
+    run = tmp_path / "run"
+    run.mkdir()
+    stays = script(tmp_path, "stays", STAYS)
+    with Supervisor(said.append, first_pause_s=0.02, run_folder=run, hangs_after_s=0.2, ended_after_s=1.5) as supervisor:
+        stuck, other = (supervisor.start(Program(name, (stays, str(tmp_path / name)))) for name in ("stuck", "other"))
+        until(lambda: board(run) == {"stuck": ("up", 0), "other": ("up", 0)}, supervisor=supervisor)
+        first, stays_pid = stuck.pid, other.pid
+        os.kill(first, signal.SIGSTOP)
+        until(lambda: board(run).get("stuck") == ("hanging", 0), supervisor=supervisor)
+        assert processes.read(run).troubles == ("stuck does not answer",)
+        until(lambda: board(run).get("stuck") == ("up", 1), seconds=20, supervisor=supervisor)
+        assert not alive(first)
+        assert other.pid == stays_pid
+
+
+def test_a_child_whose_loop_stands_still_is_ended_and_one_that_gives_no_sign_is_let_be(tmp_path, said):
+    run = tmp_path / "run"
+    run.mkdir()
+    beats_once = script(
+        tmp_path, "once", "import os, sys, time, pathlib\npathlib.Path(sys.argv[1], f'{os.getpid()}.beat').touch()\ntime.sleep(60)"
+    )
+    stays = script(tmp_path, "stays", STAYS)
+    with Supervisor(said.append, first_pause_s=60, run_folder=run, hangs_after_s=0.2, ended_after_s=0.6) as supervisor:
+        supervisor.start(Program("web", (beats_once, str(run))))
+        silent = supervisor.start(Program("background work", (stays, str(tmp_path / "pid"))))
+        until(lambda: board(run).get("web") == ("down", 0), seconds=30, supervisor=supervisor)
+        assert "it hung and was ended" in processes.read(run).processes[0].reason
+        assert silent.running
+        assert processes.read(run).troubles == ("web is down and will be started again",)
+        assert not list(run.glob("*.beat"))
+
+
+def test_a_board_whose_supervisor_is_gone_tells_nothing(tmp_path):
+    processes.publish(tmp_path, (processes.Process(name="web", state="down"),))
+    text = (tmp_path / processes.FILE).read_text()
+    assert processes.read(tmp_path) is not None
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (tmp_path / processes.FILE).write_text(text.replace(str(os.getpid()), str(gone.pid)))
+    assert processes.read(tmp_path) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"at": 1}', "null"])
+def test_a_board_that_is_damaged_tells_nothing(tmp_path, text):
+    (tmp_path / processes.FILE).write_text(text)
+    assert processes.read(tmp_path) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="niceness is read from /proc")
+def test_what_runs_beside_the_relay_stands_back(tmp_path, said):
+    nice = script(tmp_path, "nice", "import os, sys, pathlib\npathlib.Path(sys.argv[1]).write_text(str(os.nice(0)))")
+    with Supervisor(said.append, first_pause_s=60) as supervisor:
+        supervisor.start(Program("background work", (nice, str(tmp_path / "nice")), niceness=7))
+        until(lambda: len(said) == 1, supervisor=supervisor)
+    assert int((tmp_path / "nice").read_text()) == min(19, os.nice(0) + 7)

@@ -87,8 +87,11 @@ def test_a_band_of_an_older_list_does_not_mix_with_a_newer_one() -> None:
     assert found.price_id == 3
 
 
-def test_before_the_first_list_there_is_no_price() -> None:
-    assert rate_at(GPT_4O, datetime(2024, 12, 31, tzinfo=UTC), 10) is None
+def test_before_the_first_list_the_first_one_is_in_force() -> None:
+    """A clock that was set back leaves no model without a price."""
+    before = rate_at(GPT_4O, datetime(2024, 12, 31, tzinfo=UTC), 10)
+    assert before is not None
+    assert before.effective_from == min(rate.effective_from for rate in GPT_4O)
     assert rate_at((), NOW, 10) is None
 
 

@@ -94,3 +94,20 @@ def test_an_idle_process_ends_at_once(process: Process, number: int) -> None:
         process.told(number)
         assert rest(idle, 5) == b""
     assert process.ended(WITHIN_S) == 0
+
+
+@pytest.mark.alone
+@pytest.mark.slow
+def test_what_goes_on_without_its_caller_gets_the_time_of_the_drain(standing_rows: Rows) -> None:
+    """Nobody is connected, so the server has nothing to wait for; the answer is finished and kept all the same."""
+    from llm_gateway.models import IdempotencyRecord, RequestLog
+
+    process = Process(drain_s=8)
+    data = generation("openai_chat", standing_rows.key, "chat/fault:pause:1500@2", stream=True, headers={"idempotency-key": "kept"})
+    with connected(process.port, data) as peer:
+        until(peer, b"data:")
+    process.told(signal.SIGTERM)
+    assert process.ended(20) == 0
+    record = IdempotencyRecord.objects.latest("created_at")
+    assert (record.state, record.status) == ("finished", 200)
+    assert RequestLog.objects.get(pk=record.request_id).state == "ok"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.db.backends.utils import CursorWrapper
 
+from tests.support.clock import Stopwatch
 from tests.support.gateway import GatewayServer
 from tests.support.raw import connected, head, rest, status_of
 from tests.support.speaking import auth, request
@@ -186,10 +187,10 @@ def test_the_body_of_a_question_is_neither_kept_nor_awaited(gateway: GatewayServ
     monkeypatch.setattr("tempfile.SpooledTemporaryFile.rollover", spilled.append)
     sent, _ = flood(gateway.port, head("GET", path, {}, None), 8 << 20)
     assert not spilled, sent
-    began = time.monotonic()
+    watch = Stopwatch()
     with connected(gateway.port, head("GET", path, {}, 1000)) as peer:
         assert status_of(peer.recv(65536)) in (200, 302, 401)
-    assert time.monotonic() - began < 5
+    assert watch.took_s < 5
 
 
 def test_the_schema_writes_no_word_of_a_stranger_into_its_headers(gateway: GatewayServer) -> None:
@@ -201,14 +202,15 @@ def test_the_schema_writes_no_word_of_a_stranger_into_its_headers(gateway: Gatew
 
 def test_a_stranger_who_sends_slowly_is_answered_or_given_up(gateway: GatewayServer) -> None:
     for dialect, path in PATHS.items():
-        began = time.monotonic()
+        watch = Stopwatch()
         with connected(gateway.port, head("POST", path, {"content-type": "application/json"}, 1000)) as peer:
             assert status_of(rest(peer)) == 401, dialect
-        assert time.monotonic() - began < 0.4, "before a byte of the body"
-    began = time.monotonic()
+        assert watch.took_s < 0.4, "before a byte of the body"
+    watch = Stopwatch()
     with connected(gateway.port, head("POST", "/admin/login/", {"content-type": "application/x-www-form-urlencoded"}, 100)) as peer:
         assert status_of(rest(peer)) == 408
-    assert 0.4 < time.monotonic() - began < 2
+    assert watch.wall_s > 0.4
+    assert watch.took_s < 2
 
 
 BOMBS = {
@@ -235,9 +237,9 @@ def test_a_bomb_is_a_fast_400_and_never_reaches_a_provider(gateway: GatewayServe
     for dialect, path in PATHS.items():
         stranger = gateway.http.post(path, content=BOMBS[bomb], headers={"content-type": "application/json"})
         assert stranger.status_code == 401, (dialect, stranger.text)
-        began = time.monotonic()
+        watch = Stopwatch()
         answer = gateway.client(dialect).send(path, BOMBS[bomb], False)
-        took = time.monotonic() - began
+        took = watch.took_s
         assert answer.status == 400, (dialect, answer.body[:300])
         assert answer.code in ("invalid_json", "invalid_request"), (dialect, answer.body[:300])
         assert took < 1.0, (dialect, took)

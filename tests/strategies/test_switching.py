@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.clock import Stopwatch
 from tests.support.gateway import GatewayServer
 
 WITHIN_S = 2.0
@@ -71,11 +72,10 @@ def served(gateway: GatewayServer) -> tuple[str, str]:
     return row.strategy, row.provider_slug
 
 
-def until(true: Callable[[], bool], begun: float) -> float:
+def until(true: Callable[[], bool], watch: Stopwatch) -> None:
     while not true():
-        assert time.monotonic() - begun < WITHIN_S, "not in force within two seconds"
+        assert watch.took_s < WITHIN_S, "not in force within two seconds"
         time.sleep(0.01)
-    return time.monotonic() - begun
 
 
 def api(gateway: GatewayServer, path: str, body: Any = None) -> Any:
@@ -90,15 +90,15 @@ def test_a_switch_is_in_force_in_every_worker_within_two_seconds(gateway: Gatewa
 
     Strategy.objects.create(name="draft", kind="weighted", title="Draft", settings={"weights": {"openai": 1}})
     assert (served(gateway), second.active) == (("enterprise", "fireworks"), "enterprise"), "a draft changes nothing"
-    begun = time.monotonic()
+    watch = Stopwatch()
     activate_strategy("draft", via="test")
-    until(lambda: served(gateway) == ("draft", "openai"), begun)
-    until(lambda: second.active == "draft", begun)
+    until(lambda: served(gateway) == ("draft", "openai"), watch)
+    until(lambda: second.active == "draft", watch)
     # The same for settings of what is in force.
-    begun = time.monotonic()
+    watch = Stopwatch()
     activate_strategy("draft", via="test", settings={"weights": {"gemini": 1}})
-    until(lambda: served(gateway) == ("draft", "gemini"), begun)
-    until(lambda: second.weights("draft") == {"gemini": 1.0}, begun)
+    until(lambda: served(gateway) == ("draft", "gemini"), watch)
+    until(lambda: second.weights("draft") == {"gemini": 1.0}, watch)
 
 
 def test_a_roll_back_restores_name_and_settings_everywhere(gateway: GatewayServer, second: Worker) -> None:
@@ -110,10 +110,10 @@ def test_a_roll_back_restores_name_and_settings_everywhere(gateway: GatewayServe
     activate_strategy("enterprise", via="test", settings={"retry_empty": True})
     activate_strategy("draft", via="test")
     activate_strategy("draft", via="test", settings={"weights": {"gemini": 1}})
-    begun = time.monotonic()
+    watch = Stopwatch()
     rollback_strategy(via="test")
-    until(lambda: served(gateway) == ("draft", "openai"), begun)
-    until(lambda: second.weights("draft") == {"openai": 1.0}, begun)
+    until(lambda: served(gateway) == ("draft", "openai"), watch)
+    until(lambda: second.weights("draft") == {"openai": 1.0}, watch)
     rollback_strategy(to=StrategyActivation.objects.filter(strategy__name="enterprise").order_by("-pk").first(), via="test")
     active = Strategy.objects.get(active=True)
     assert (active.name, active.settings) == ("enterprise", {"retry_empty": True})

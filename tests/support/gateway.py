@@ -21,6 +21,7 @@ import pytest
 from llm_gateway.simulator import ThreadedSimulator
 
 from .books import unbalanced
+from .clock import Stopwatch
 from .process import Process
 from .rows import Rows
 from .speaking import Answer, Speaker
@@ -139,12 +140,12 @@ class GatewayServer:
         """The log row of an answer, once it is finished."""
         from llm_gateway.models import RequestLog
 
-        until = time.monotonic() + QUIET_WITHIN_S
+        watch = Stopwatch()
         while True:
             row = RequestLog.objects.filter(pk=answer.request_id).first()
             if row is not None and row.state != "open":
                 return row
-            assert time.monotonic() < until, f"no finished row for {answer.request_id}: {row and row.state}"
+            assert watch.took_s < QUIET_WITHIN_S, f"no finished row for {answer.request_id}: {row and row.state}"
             time.sleep(0.01)
 
     def last_row(self) -> Any:
@@ -191,9 +192,9 @@ class GatewayServer:
         self._until(lambda: self.gateway.gate.in_flight == 0 and self.gateway.pipeline.live == 0 and len(self.gateway.owner) <= 1)
 
     def _until(self, true: Callable[[], bool]) -> None:
-        until = time.monotonic() + QUIET_WITHIN_S
+        watch = Stopwatch()
         while not self.on_loop(true):
-            if time.monotonic() > until:
+            if watch.took_s > QUIET_WITHIN_S:
                 found = self.gateway
                 state = f"in flight {found.gate.in_flight}, live {found.pipeline.live}, tasks {[t.get_name() for t in found.owner._tasks]}"
                 raise AssertionError(f"the gateway does not come to rest: {state}")

@@ -18,11 +18,20 @@ def head(method: str, path: str, headers: dict[str, str], length: int | None) ->
     return "\r\n".join(lines).encode() + b"\r\n\r\n"
 
 
-def generation(dialect: str, key: str, model: str, *, stream: bool = False, prompt: str = "say 10 words", **more: Any) -> bytes:
+def generation(
+    dialect: str,
+    key: str,
+    model: str,
+    *,
+    stream: bool = False,
+    prompt: str = "say 10 words",
+    headers: dict[str, str] | None = None,
+    **more: Any,
+) -> bytes:
     """A whole request as bytes."""
     path, body = request(dialect, model, prompt, stream, **more)
     data = json.dumps(body).encode()
-    return head("POST", path, auth(dialect, key), len(data)) + data
+    return head("POST", path, {**auth(dialect, key), **(headers or {})}, len(data)) + data
 
 
 @contextlib.contextmanager

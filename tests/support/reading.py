@@ -141,6 +141,7 @@ def _chat(document: dict[str, Any]) -> Said:
             (used.get("prompt_tokens_details") or {}).get("cached_tokens")
             or used.get("prompt_cache_hit_tokens")
             or used.get("cached_tokens")
+            or used.get("num_cached_tokens")
             or 0
         )
         reasoning = (used.get("completion_tokens_details") or {}).get("reasoning_tokens") or used.get("reasoning_tokens") or 0

@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from .clock import Stopwatch
+
 
 def until(true: Callable[[], Any], seconds: float = 8.0) -> None:
-    end = time.monotonic() + seconds
+    watch = Stopwatch()
     while not true():
-        assert time.monotonic() < end, "it did not happen in time"
+        assert watch.took_s < seconds, "it did not happen in time"
         time.sleep(0.02)

@@ -11,7 +11,6 @@ from llm_gateway.core.chat import (
     Audio,
     Document,
     Image,
-    Opaque,
     Part,
     Reasoning,
     ResponseFormat,
@@ -217,7 +216,6 @@ def test_json_without_a_schema_is_asked_for_in_words() -> None:
         Audio(data="AAAA", format="wav"),
         Image(file_id="file-1"),
         Document(data="AAAA", media_type="application/zip"),
-        Opaque(wire="gemini_generate", raw={"executableCode": {}}),
     ],
 )
 def test_parts_the_format_does_not_have_are_refused(part: Part) -> None:

@@ -10,7 +10,6 @@ from llm_gateway.core import json
 from llm_gateway.core.chat import (
     Document,
     Image,
-    Opaque,
     Part,
     Reasoning,
     ResponseFormat,
@@ -90,10 +89,11 @@ def test_images_in_results_stand_inside_for_new_models_and_beside_for_old_ones()
 @pytest.mark.parametrize(
     "part",
     [
-        Image(url="https://e.org/a.png"),
+        Image(url="http://e.org/a.png"),
+        Image(url="https://localhost/a.png"),
+        Document(url="https://10.0.0.1/a.pdf"),
         Image(file_id="file-1"),
         Document(file_id="file-1"),
-        Opaque(wire="anthropic_messages", raw={"type": "x"}),
     ],
 )
 def test_parts_the_format_does_not_have_are_refused(part: Part) -> None:

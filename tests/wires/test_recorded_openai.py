@@ -76,7 +76,8 @@ def check_usage(usage: Usage | None, block: dict[str, Any] | None) -> None:
     outputs = block.get("completion_tokens_details") or block.get("output_tokens_details") or {}
     assert usage.prompt_tokens == prompt
     assert usage.completion_tokens == max(completion, block["total_tokens"] - prompt)
-    cached = inputs.get("cached_tokens", block.get("prompt_cache_hit_tokens", block.get("cached_tokens")))
+    spellings = ("cached_tokens", "prompt_cache_hit_tokens", "num_cached_tokens")
+    cached = inputs.get("cached_tokens", next((block[name] for name in spellings if name in block), None))
     # One host reports more cached tokens than the prompt has.
     assert usage.cache_read_tokens == (cached if cached is None else min(cached, prompt))
     assert usage.reasoning_tokens == outputs.get("reasoning_tokens", block.get("reasoning_tokens"))

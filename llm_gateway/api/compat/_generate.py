@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from typing import Protocol
 
@@ -24,13 +24,14 @@ from llm_gateway.api.idempotent import reply_once
 from llm_gateway.core.catalog import SUBJECT_CHARS, BodyLogging, Scope, Target
 from llm_gateway.core.chat import ChatRequest
 from llm_gateway.core.errors import AttemptFailed, CallerLeft, GatewayError, PermissionDenied, from_failure
-from llm_gateway.core.events import Done, Event
+from llm_gateway.core.events import Done
 from llm_gateway.core.sse import HEARTBEAT
 from llm_gateway.engine.attempt import model_facts
 from llm_gateway.engine.calls import Call, StreamAnswer, WholeAnswer
 from llm_gateway.policies.deadline import DEADLINE_HEADER, parse_deadline
+from llm_gateway.policies.hold import estimate_tokens
 from llm_gateway.policies.idempotency import HEADER
-from llm_gateway.wires import Dialect, FirstCallOnly, FreeTextCalls, Inbound, Reply, StopCut, embedders, fitted, left_out, wires
+from llm_gateway.wires import Dialect, Inbound, Reply, WayBack, embedders, fitted, left_out, wires
 from llm_gateway.wiring import Gateway, gateway
 
 
@@ -123,13 +124,8 @@ def _body(http: HttpCall, dialect: Dialect, inbound: Inbound, answer: WholeAnswe
         return embedders.get(dialect.name).encode_response(vectors, used, inbound.embedding(), reply)
     response = answer.response
     assert response is not None
-    if cut := _cut(reply.chat, answer.summary.target):
-        response = cut.of(response)
-    if _one_call(reply.chat, wire):
-        response = FirstCallOnly.of(response)
-    if free := FreeTextCalls.wanted(reply.chat):
-        response = free.of(response)
-    return dialect.encode_response(response, reply)
+    assert answer.summary.target is not None
+    return dialect.encode_response(_way_back(reply, answer.summary.target).whole(response), reply)
 
 
 def _streaming(http: HttpCall, dialect: Dialect, inbound: Inbound, answer: StreamAnswer, keeper: Keeper | None) -> HttpReply:
@@ -146,7 +142,7 @@ def _streaming(http: HttpCall, dialect: Dialect, inbound: Inbound, answer: Strea
 
 
 async def _passed(dialect: Dialect, inbound: Inbound, answer: StreamAnswer, http: HttpCall) -> AsyncIterator[bytes]:
-    """The provider's own bytes, but for the usage frame that only we asked for."""
+    """The provider's own bytes, but for the usage frame that only we asked for and frames that break the format."""
     hide = not inbound.include_usage
     last = b""
     try:
@@ -170,27 +166,14 @@ def _apart(data: bytes) -> bytes:
 async def _translated(dialect: Dialect, inbound: Inbound, answer: StreamAnswer, http: HttpCall) -> AsyncIterator[bytes]:
     reply = _reply(http, answer.model, inbound)
     encoder = dialect.stream_encoder(reply)
-    first = FirstCallOnly() if _one_call(reply.chat, answer.target.provider.wire) else None
-    free = FreeTextCalls.wanted(reply.chat)
-    cut = _cut(reply.chat, answer.target)
+    back = _way_back(reply, answer.target)
     try:
         async for batch in answer.frames:
-            events: Iterable[Event] = (event for frame in batch for event in frame.events)
-            events = cut(events) if cut else events
-            events = first(events) if first else events
-            data = encoder.encode(free(events) if free else events)
+            data = encoder.encode(back.events(event for frame in batch for event in frame.events))
             if data:
                 yield data
     except GatewayError as error:
-        yield (encoder.encode(cut.rest()) if cut else b"") + encoder.error(error)
-
-
-def _cut(chat: ChatRequest | None, target: Target | None) -> StopCut | None:
-    """What cuts the answer of a provider that takes no stop sequences, or not these."""
-    if chat is None or target is None or not chat.stop:
-        return None
-    stops = fitted(chat, target.provider.wire, model_facts(target)).cuts
-    return StopCut(stops) if stops else None
+        yield encoder.encode(back.rest()) + encoder.error(error)
 
 
 def _reply(http: HttpCall, model: str, inbound: Inbound) -> Reply:
@@ -202,6 +185,7 @@ def _reply(http: HttpCall, model: str, inbound: Inbound) -> Reply:
         chat=_chat(inbound),
         stream_form=inbound.stream_form,
         now=time.time,
+        prompt_tokens=estimate_tokens(inbound.size),
     )
 
 
@@ -213,9 +197,10 @@ def _chat(inbound: Inbound) -> ChatRequest | None:
         return None
 
 
-def _one_call(chat: ChatRequest | None, wire: str) -> bool:
-    """Whether to keep to the caller's wish for one tool call at a time on behalf of a format that has no such wish."""
-    return chat is not None and chat.parallel_tool_calls is False and not wires.get(wire).one_call
+def _way_back(reply: Reply, target: Target) -> WayBack:
+    facts, wire = model_facts(target), target.provider.wire
+    stops = fitted(reply.chat, wire, facts).cuts if reply.chat and reply.chat.stop else ()
+    return WayBack(reply.chat, wires.get(wire), facts.issuer, stops)
 
 
 def _warnings(inbound: Inbound, target: Target | None) -> tuple[tuple[bytes, bytes], ...]:

@@ -7,9 +7,9 @@ from decimal import Decimal
 
 from rest_framework.request import Request
 
-from llm_gateway.core.catalog import Identity, ModelInfo, Snapshot
+from llm_gateway.core.catalog import AliasInfo, Identity, ModelInfo, Snapshot
 from llm_gateway.core.money import Rate, rate_at
-from llm_gateway.engine.resolve import usable_names
+from llm_gateway.engine.resolve import permitted, usable_names
 
 from .auth import HasScope
 from .host import gateway
@@ -30,22 +30,25 @@ class ModelsView(AsyncAPIView):
 
 def models_of(snapshot: Snapshot, identity: Identity, now: datetime) -> Models:
     usable = set(usable_names(snapshot, identity))
-    permitted = [alias for alias in snapshot.aliases.values() if _may(identity, alias.name, alias.models)]
+    aliases = [alias for alias in snapshot.aliases.values() if _may_ask(snapshot, identity, alias)]
     # A key that may use an alias sees the models behind it.
-    reachable = {name for alias in permitted for name in alias.models if name in snapshot.models}
+    reachable = {name for alias in aliases for name in alias.models if name in snapshot.models}
     # A pattern lets names through and is none itself.
-    shown = [m for m in snapshot.models.values() if not m.pattern and (_may(identity, m.name, (m.name,)) or m.name in reachable)]
+    named = [model for model in snapshot.models.values() if not model.pattern]
+    shown = [m for m in named if permitted(snapshot, identity, m.name, [m]) or m.name in reachable]
     return Models(
         models=[_model(snapshot, model, model.name in usable, now) for model in sorted(shown, key=lambda m: (m.position, m.name))],
         aliases=[
             AliasBody(name=alias.name, models=list(alias.models), available=alias.name in usable)
-            for alias in sorted(permitted, key=lambda alias: alias.name)
+            for alias in sorted(aliases, key=lambda alias: alias.name)
         ],
     )
 
 
-def _may(identity: Identity, name: str, models: tuple[str, ...]) -> bool:
-    return not identity.models or name in identity.models or (bool(models) and identity.models.issuperset(models))
+def _may_ask(snapshot: Snapshot, identity: Identity, alias: AliasInfo) -> bool:
+    """One whose models are all gone stands as well, unavailable."""
+    models = [snapshot.models[name] for name in alias.models if name in snapshot.models]
+    return not identity.models or alias.name in identity.models or permitted(snapshot, identity, alias.name, models)
 
 
 def _model(snapshot: Snapshot, model: ModelInfo, available: bool, now: datetime) -> ModelBody:

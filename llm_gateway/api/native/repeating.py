@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,6 +13,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from llm_gateway.api import idempotent
+from llm_gateway.api.detached import Execution
+from llm_gateway.api.idempotent import Claim
 from llm_gateway.core import json
 from llm_gateway.core.catalog import Identity
 from llm_gateway.policies.idempotency import AGAIN_HEADER, HEADER
@@ -52,25 +55,40 @@ def once(view: GeneratingView, handler: Handler) -> Handler:
         held = await idempotent.claim(wanted)
         if isinstance(held, Standing):
             return await _replay(view, view.identity, held)
+        execution: Execution[Any] = Execution(gateway().detached, held.keeps)
+        return await execution.head(partial(_execute, view, held, partial(handler, request, *args, **kwargs)), f"execute {id_}")
+
+    return handle
+
+
+async def _execute(view: GeneratingView, held: Claim, run: Callable[[], Awaitable[Any]], execution: Execution[Any]) -> None:
+    """The one execution, whether or not its caller stays."""
+    id_ = request_id(view.request)
+    answer: Any = None
+    source: AsyncGenerator[bytes, None] | None = None
+    try:
         try:
-            answer = await handler(request, *args, **kwargs)
+            answer = await run()
         except Exception as exc:  # as DRF's boundary will tell it
             error = as_gateway_error(exc)
             told = Stored(status=error.status, headers=tuple(headers_of(error, id_).items()), body=json.dumps(body_of(error, id_)))
             await held.finish(told, retryable=error.retryable, calls=view.calls)
             raise
-        except BaseException:
-            held.drop()
-            raise
         if isinstance(answer, EventStream):
-            answer.pass_through(lambda chunks: held.watched(chunks, answer.status_code, tuple(answer.headers.items())))
-            return answer
+            source = answer.hand_over(execution.taken())
+            status, headers = answer.status_code, tuple(answer.headers.items())
+            execution.show(answer)
+            answer = None  # held here, it would not be noticed when the caller's side drops it
+            await held.pass_on(source, execution.handover, status, headers)
+            return
         data = answer.data if isinstance(answer, Response) else msgspec.to_builtins(answer)
         status, headers = (answer.status_code, tuple(answer.headers.items())) if isinstance(answer, Response) else (200, ())
         await held.finish(Stored(status=status, headers=headers, body=json.dumps(data)), calls=view.calls)
-        return answer
-
-    return handle
+        execution.show(answer)
+    finally:
+        held.break_off()  # nothing, once it was finished
+        if source is not None:
+            await source.aclose()
 
 
 async def _replay(view: GeneratingView, identity: Identity, standing: Standing) -> HttpResponseBase:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing, suppress
 from typing import Any, TypeVar
 
@@ -133,13 +133,14 @@ class EventStream(StreamingHttpResponse):
         self["cache-control"] = "no-cache, no-store"
         self["x-accel-buffering"] = "no"
 
-    def pass_through(self, wrap: Callable[[AsyncGenerator[bytes, None]], Any]) -> None:
-        """Put ``wrap`` around the source: an asynchronous iterator that has ``aclose``."""
-        self._told = wrap(self._told)
-        self.streaming_content = self._told
+    def hand_over(self, taken: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        """Give ``taken`` (which has ``aclose``) to the caller; who asked iterates the source in its place, and closes it."""
+        source, self._told = self._told, taken
+        self.streaming_content = taken
+        return source
 
     @override
-    def __aiter__(self) -> AsyncGenerator[bytes, None]:
+    def __aiter__(self) -> AsyncIterator[bytes]:
         return self._told
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
-from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandError
 from typing_extensions import override
 
@@ -74,12 +73,6 @@ class Command(Base):
 def _secret(variable: str | None) -> str | None:
     if not variable:
         return None
-    if value := os.environ.get(variable, "").strip():
-        return value
-    path = os.environ.get(f"{variable}_FILE", "").strip()
-    try:
-        if path and (value := Path(path).read_text(encoding="utf-8").strip()):
-            return value
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{variable}_FILE cannot be read ({type(error).__name__})") from None
+    if value := settings.COGO_VARIABLE(variable).strip():
+        return str(value)
     raise CommandError(f"The environment variable {variable} is not set; export it or leave --key-env out")

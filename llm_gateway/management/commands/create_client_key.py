@@ -25,7 +25,9 @@ class Command(Base):
         parser.add_argument("name", metavar="NAME", nargs="?", help="what it is for")
         parser.add_argument("--team", default=TEAM, help=f"who pays; made when it is missing ({TEAM})")
         parser.add_argument("--scopes", action="append", type=names, metavar="SCOPE", help=f"generate, analyze, read, manage ({scopes})")
-        parser.add_argument("--models", action="append", type=names, metavar="MODEL", help="models or aliases it may use (all)")
+        parser.add_argument(
+            "--models", action="append", type=names, metavar="MODEL", help="what it may use: models, aliases, PROVIDER/ID, patterns (all)"
+        )
         parser.add_argument("--strategy", metavar="NAME", help="how its requests are routed (the active strategy)")
         parser.add_argument("--budget-usd", type=usd, metavar="X", help="a hard limit on what it may spend per period")
         parser.add_argument("--period", choices=Budget.Period.values, default=Budget.Period.MONTH.value, help="the budget's period (month)")

@@ -17,6 +17,7 @@ from llm_gateway.core import json
 from llm_gateway.core.errors import Failure, FailureClass
 from llm_gateway.core.redact import redact
 from llm_gateway.core.retry_after import retry_after_s
+from llm_gateway.wires import _context
 from llm_gateway.wires._status import kind_of_status
 
 STREAM_REQUIRED = "stream_required"
@@ -44,12 +45,6 @@ _QUOTA_TEXT = re.compile(
     r"|account [^.]{0,80}is suspended|monthly spending limit",
     re.IGNORECASE,
 )
-_CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error", "context_window_exceeded"})
-_CONTEXT_TEXT = re.compile(
-    r"maximum context length|context window|context length exceeded|exceeds? (?:the )?(?:model'?s? )?(?:maximum |available )?context"
-    r"|maximum prompt length|prompt is too long|input is too long|input token count|input length .{0,60}exceed",
-    re.IGNORECASE,
-)
 _MODEL_CODES = frozenset({"model_not_found", "model_not_available", "invalid_model", "model_decommissioned", "model_terms_required"})
 _MODEL_TEXT = re.compile(
     r"model [`'\"]?[^\s`'\"]+[`'\"]? (?:does not exist|not found|is not found|has been (?:deprecated|decommissioned))"
@@ -66,7 +61,9 @@ _FILTER_CODES = frozenset(
         "cyber_policy",
         "data_inspection_failed",
         "datainspectionfailed",
-        "1301",
+        "1301",  # Z.ai
+        "1026",  # MiniMax, in and out
+        "1027",
     }
 )
 _FILTER_TEXT = re.compile(
@@ -87,6 +84,12 @@ _STREAM_TEXT = re.compile(r"must have stream\s*=\s*true|only supports? stream|st
 _FIELD = re.compile(r"field: '([^']+)'|parameter: '([^']+)'|argument supplied: (\S+)")
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
+
+# MiniMax's own numbers: https://platform.minimax.io/docs/api-reference/errorcode
+_MINIMAX = {
+    1000: 500, 1001: 504, 1002: 429, 1004: 401, 1008: 402, 1013: 500, 1024: 500, 1026: 400, 1027: 400, 1033: 500, 1039: 400, 1041: 429,
+    1042: 400, 2013: 400, 2045: 429, 2049: 401, 2056: 429,
+}  # fmt: skip
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -142,6 +145,9 @@ def _classify(status: int, said: Said) -> FailureClass:
     if status in (400, 422):
         return _bad_request(said)
     words = {said.code.lower(), said.type.lower()}
+    if status in (413, 500) and _context.overflows(said.message):
+        # llama.cpp fails with 500 in the middle of a stream, Cerebras refuses with 413.
+        return _K.CONTEXT_LENGTH
     if status == 401 and said.code != "invalid_api_key" and _SCOPE_TEXT.search(said.message):
         return _K.FORBIDDEN
     if status in (403, 429) and (words & _QUOTA_CODES or _QUOTA_TEXT.search(said.message)):
@@ -159,7 +165,7 @@ def _classify(status: int, said: Said) -> FailureClass:
 
 def _bad_request(said: Said) -> FailureClass:
     words = {said.code.lower(), said.type.lower()}
-    if words & _CONTEXT_CODES or _CONTEXT_TEXT.search(said.message):
+    if _context.overflows(said.message, said.code, said.type):
         return _K.CONTEXT_LENGTH
     if words & _MODEL_CODES or _MODEL_TEXT.search(said.message):
         return _K.MODEL_GONE
@@ -207,12 +213,20 @@ def read(body: bytes) -> Said:
     return Said(" ".join(text.split()))
 
 
+def failing(resp: Any) -> bool:
+    """MiniMax tells its errors beside an answer in a 200, and says 0 where all is well."""
+    return isinstance(resp, dict) and resp.get("status_code") not in (None, 0)
+
+
 def _said(value: Any) -> Said:
     if isinstance(value, str):
         return Said(value)
     if isinstance(value, list):
         return next((_said(item) for item in value if isinstance(item, dict | str)), Said())
-    inner = value.get("error")
+    inner, resp = value.get("error"), value.get("base_resp")
+    if failing(resp):
+        code = resp["status_code"]
+        return Said(_text(resp.get("status_msg")), code=_word(code), status=_MINIMAX.get(code) if isinstance(code, int) else None)
     if isinstance(inner, dict):
         return _object(inner)
     if isinstance(inner, str):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+import msgspec
 
 from llm_gateway.core.usage import Usage, count, less
 
@@ -16,15 +18,78 @@ def _first(*values: Any) -> int | None:
     return next((n for value in values if (n := count(value)) is not None), None)
 
 
+def _told(holders: Iterable[Mapping[str, Any]], *names: str) -> int | None:
+    """The first count above 0: hosts that send two spellings fill the one they do not use with 0."""
+    found = [n for name in names for holder in holders if (n := count(holder.get(name))) is not None]
+    return next((n for n in found if n), found[0] if found else None)
+
+
 def _within(part: int | None, whole: int | None) -> int | None:
     return part if part is None or whole is None else min(part, whole)
 
 
-def _output(reported: int | None, prompt: int | None, total: int | None) -> int | None:
-    # xAI's completion_tokens leave out reasoning while total_tokens hold it; everywhere else total = prompt + completion.
-    if prompt is None or total is None:
-        return reported
-    return max(reported or 0, total - prompt) if reported is not None or total > prompt else reported
+# How hosts spell the cached parts of a prompt, in their details or beside the prompt count.
+_READ = (
+    "cached_tokens",  # OpenAI and most hosts; Moonshot beside the prompt count
+    "prompt_cache_hit_tokens",  # https://api-docs.deepseek.com/guides/kv_cache
+    "cache_read_input_tokens",  # Anthropic's name, which proxies pass on
+    "num_cached_tokens",  # https://docs.mistral.ai/api
+    "cache_read_tokens",
+)
+_WRITTEN = (
+    "cache_write_tokens",  # OpenAI, OpenRouter
+    "cache_creation_tokens",  # https://docs.litellm.ai/docs/completion/prompt_caching
+    "cache_creation_input_tokens",  # Anthropic's name; Alibaba in its details
+    "cache_write_input_tokens",
+)
+# Anthropic counts these beside the prompt, everybody else counts cached tokens inside it.
+_BESIDE = ("cache_read_input_tokens", "cache_creation_input_tokens")
+
+
+class _Cache(msgspec.Struct, frozen=True):
+    """The cached tokens of a prompt. ``hour``: of those written, kept for an hour. ``foreign``: named as Anthropic names them."""
+
+    read: int | None
+    written: int | None
+    hour: int | None
+    foreign: bool
+
+    @property
+    def both(self) -> int:
+        return (self.read or 0) + (self.written or 0)
+
+
+def _cache_of(block: Mapping[str, Any], inputs: Mapping[str, Any]) -> _Cache:
+    holders = (inputs, block)
+    split = [_object(holder.get(name)) for holder in holders for name in ("cache_creation", "cache_creation_token_details")]
+    short, hour = _told(split, "ephemeral_5m_input_tokens"), _told(split, "ephemeral_1h_input_tokens")
+    written = _told(holders, *_WRITTEN)
+    if written is None and (short is not None or hour is not None):
+        written = (short or 0) + (hour or 0)
+    foreign = any(count(block.get(name)) for name in _BESIDE)
+    return _Cache(_told(holders, *_READ), written, _within(hour, written), foreign)
+
+
+def _beside(prompt: int, surplus: int | None, reasoning: int, cache: _Cache, anthropic: bool) -> int:
+    """How many of the cached tokens ``prompt`` leaves out. ``surplus``: what the host's total holds beyond prompt and answer."""
+    if not cache.both:
+        return 0
+    if surplus is None or surplus <= 0:
+        # No total proves anything here. Cached tokens that do not fit into the prompt are not inside it, if the name says so, too.
+        return cache.both if cache.foreign and (cache.both > prompt or (surplus is None and anthropic)) else 0
+    if surplus == reasoning and not cache.foreign:
+        return 0
+    sums = (cache.both, cache.read or 0, cache.written or 0)
+    found = next((part for more in (0, reasoning) for part in sums if part and part + more == surplus), 0)
+    return found or (cache.both if prompt < cache.both <= surplus else 0)
+
+
+def _prompt(block: Mapping[str, Any]) -> int | None:
+    told = _first(block.get("prompt_tokens"), block.get("input_tokens"))
+    if told is not None:
+        return told
+    parts = [n for name in ("prompt_cache_hit_tokens", "prompt_cache_miss_tokens") if (n := count(block.get(name))) is not None]
+    return sum(parts) if len(parts) == 2 else None
 
 
 def _searches(tools: Mapping[str, Any]) -> int | None:
@@ -38,17 +103,17 @@ def decode_usage(block: Any, service_tier: str | None = None, web_searches: int 
     block itself counts none."""
     if not isinstance(block, dict):
         return None
-    prompt = _first(block.get("prompt_tokens"), block.get("input_tokens"))
-    completion = _first(block.get("completion_tokens"), block.get("output_tokens"))
     inputs = _object(block.get("prompt_tokens_details")) or _object(block.get("input_tokens_details"))
     outputs = _object(block.get("completion_tokens_details")) or _object(block.get("output_tokens_details"))
-    output = _output(completion, prompt, count(block.get("total_tokens")))
+    reasoning = _first(outputs.get("reasoning_tokens"), block.get("reasoning_tokens"))
+    cache = _cache_of(block, inputs)
+    prompt, output = _sides(block, cache, reasoning or 0)
     if prompt is None and output is None:
         return None
-    cached = _first(inputs.get("cached_tokens"), block.get("prompt_cache_hit_tokens"), block.get("cached_tokens"))
     # Parts of the prompt cannot be more than the prompt, whatever a host says (Azure's Grok: 347 tokens, 403 of them cached).
-    cached = _within(cached, prompt)
-    written = _within(count(inputs.get("cache_write_tokens")), less(prompt, cached))
+    cached = _within(cache.read, prompt)
+    written = _within(cache.written, less(prompt, cached))
+    hour = _within(cache.hour, written) or None
     audio_in = _within(count(inputs.get("audio_tokens")), less(prompt, cached, written))
     image_in = _within(count(inputs.get("image_tokens")), less(prompt, cached, written, audio_in))
     audio_out = _within(count(outputs.get("audio_tokens")), output)
@@ -63,8 +128,9 @@ def decode_usage(block: Any, service_tier: str | None = None, web_searches: int 
         input_tokens=less(prompt, cached, written, audio_in, image_in),
         output_tokens=less(output, audio_out, image_out),
         cache_read_tokens=cached,
-        cache_write_tokens=written,
-        reasoning_tokens=_first(outputs.get("reasoning_tokens"), block.get("reasoning_tokens")),
+        cache_write_tokens=less(written, hour),
+        cache_write_1h_tokens=hour,
+        reasoning_tokens=reasoning,
         audio_input_tokens=audio_in,
         audio_output_tokens=audio_out,
         image_input_tokens=image_in,
@@ -72,6 +138,22 @@ def decode_usage(block: Any, service_tier: str | None = None, web_searches: int 
         web_searches=searches,
         service_tier=service_tier,
     )
+
+
+def _sides(block: Mapping[str, Any], cache: _Cache, reasoning: int) -> tuple[int | None, int | None]:
+    """All tokens that went in and all that came out. What a total holds beyond both is cached prompt where the cache explains it, and
+    output else: xAI's completion_tokens leave out reasoning while total_tokens hold it."""
+    prompt = _prompt(block)
+    output = _first(block.get("completion_tokens"), block.get("output_tokens"))
+    total = count(block.get("total_tokens"))
+    if prompt is None:
+        return None, output
+    surplus = None if total is None else total - prompt - (output or 0)
+    beside = _beside(prompt, surplus, reasoning, cache, "prompt_tokens" not in block)
+    rest = (surplus or 0) - beside
+    if rest > 0:
+        output = (output or 0) + rest
+    return prompt + beside, output
 
 
 def _details(**values: int | None) -> dict[str, int]:

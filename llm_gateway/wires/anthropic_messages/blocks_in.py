@@ -120,13 +120,13 @@ def _document(block: dict[str, Any], path: str) -> Part | None:
 
 def _thinking(block: dict[str, Any], path: str) -> Part:
     known = _typed.convert(block, ThinkingIn, path)
-    token, wire, item = unpack(known.signature)
-    return Thinking(text=known.thinking, signature=token, wire=wire, id=item)
+    token, wire, item, issuer = unpack(known.signature)
+    return Thinking(text=known.thinking, signature=token, wire=wire, issuer=issuer, id=item)
 
 
 def _redacted(block: dict[str, Any], path: str) -> Part:
-    data, wire, item = unpack(_typed.convert(block, RedactedIn, path).data)
-    return Thinking(redacted=data, wire=wire, id=item)
+    data, wire, item, issuer = unpack(_typed.convert(block, RedactedIn, path).data)
+    return Thinking(redacted=data, wire=wire, issuer=issuer, id=item)
 
 
 def _call(block: dict[str, Any], path: str) -> Part | None:

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from llm_gateway.core import json
-from llm_gateway.core.errors import Failure, FailureClass, GatewayError, UnsupportedParameter
+from llm_gateway.core.errors import Failure, FailureClass, GatewayError, UnsupportedParameter, UpstreamError
 from llm_gateway.core.redact import redact
 from llm_gateway.core.retry_after import retry_after_s
+from llm_gateway.wires import _context
 from llm_gateway.wires._fields import in_callers_words
 from llm_gateway.wires._status import kind_of_status, plain_text
 
@@ -42,7 +43,6 @@ _TYPE_OF_STATUS = {status: name for name, status in _STATUS_OF_TYPE.items()} | {
 # The status is 400 for all of these; only the text tells them apart.
 _BY_TEXT = (
     (re.compile(r"credit balance|billing|specified api usage limits|purchase credits", re.I), _K.QUOTA),
-    (re.compile(r"(?:prompt|input) is too long|exceed(?:s)? context limit|context window|maximum context length", re.I), _K.CONTEXT_LENGTH),
     (re.compile(r"content filtering policy|content_filter", re.I), _K.CONTENT_FILTER),
     (
         re.compile(
@@ -95,6 +95,8 @@ def from_object(error: Any, status: int | None = None) -> Failure:
         kind = _K.QUOTA
     elif known in (400, 403, 422):
         kind = next((found for pattern, found in _BY_TEXT if pattern.search(text) and (known != 403 or found is _K.QUOTA)), kind)
+        if known != 403 and kind is not _K.QUOTA and _context.overflows(text, code):
+            kind = _K.CONTEXT_LENGTH
     field = _FIELD.match(text)
     return Failure(kind=kind, message=redact(text), status=known, code=code or None, param=field[1] if field else None)
 
@@ -118,6 +120,9 @@ def shape(error: GatewayError, request_id: str) -> dict[str, Any]:
     message, param = in_callers_words(error, FIELD_NAMES)
     if param:
         details["param"] = param
+    if isinstance(error, UpstreamError) and error.failure.kind is _K.CONTEXT_LENGTH:
+        # Agents of this format make their history shorter when they read these words, and loop on any other.
+        message = _context.as_anthropic_says(error.failure.message, error.failure.prompt_tokens, error.failure.window)
     if isinstance(error, ThreadRefused):
         details |= {"error_code": "thread_unsupported_request", "unsupported": ["gateway"]}
     if error.details:

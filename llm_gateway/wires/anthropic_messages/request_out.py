@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from llm_gateway.core import json
 from llm_gateway.core.chat import ChatRequest, Message, Opaque, ResponseFormat, Text, Tool, ToolChoice
 from llm_gateway.core.errors import UnsupportedParameter
 from llm_gateway.wires import _capabilities as capabilities
 from llm_gateway.wires._base import ModelFacts
+from llm_gateway.wires._fitting import fit
+from llm_gateway.wires._schemas import is_open
 
 from . import thinking_out
 from .blocks_out import blocks_of, cache_control
+from .limits import LIMITS
 from .names import NAME
 
 _CHOICE = {"auto": "auto", "none": "none", "required": "any", "tool": "tool"}
-_TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 _JSON_IN_WORDS = "Answer with one JSON object and nothing else: no words around it and no code fence."
 _NOTHING_TO_SAY = {"type": "object", "properties": {}}
 _FREE_TEXT = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
@@ -24,13 +27,13 @@ def encode(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
     """Raises :class:`UnsupportedParameter` naming the field."""
     own = chat.origin == NAME
     _refuse(chat, facts)
+    chat = fit(chat, LIMITS, facts.issuer, "messages[{}].content")
     asked = chat.max_tokens
     if asked is not None and facts.max_output_tokens is not None:
         asked = min(asked, facts.max_output_tokens)
     thought = thinking_out.encode(chat.reasoning, facts, asked, own=own)
     system, messages = _conversation(chat, own)
-    if chat.response_format and chat.response_format.kind != "text" and chat.response_format.schema is None:
-        system = _also(system, _JSON_IN_WORDS)
+    system = _also(system, _in_words(chat.response_format, own))
     _check_end(messages, chat, facts, own)
     limit = min(thought.max_tokens, facts.max_output_tokens or thought.max_tokens)
     body: dict[str, Any] = {"model": facts.upstream_id, "max_tokens": limit}
@@ -58,8 +61,8 @@ def encode(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
         body["stop_sequences"] = list(chat.stop)
     if chat.user:
         body["metadata"] = {"user_id": chat.user}
-    if tier := _TIERS.get(chat.service_tier or ""):
-        body["service_tier"] = tier
+    if chat.service_tier:
+        body["service_tier"] = chat.service_tier
     if chat.stream:
         body["stream"] = True
     if own:
@@ -67,6 +70,16 @@ def encode(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
         if not facts.drop_hints:
             _put_back(body, chat.hints)
     return body
+
+
+def will_not_think(chat: ChatRequest, facts: ModelFacts) -> bool:
+    """Whether a wish to think is given up for the rest of the request: a forced tool, a tool loop that other models began, a limit below
+    the least budget, sampling figures."""
+    try:
+        body = encode(chat, facts)
+    except UnsupportedParameter:
+        return False
+    return facts.thinking in ("budget", "adaptive") and "thinking" not in body
 
 
 def encode_count(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
@@ -112,9 +125,22 @@ def _conversation(chat: ChatRequest, own: bool) -> tuple[str | list[dict[str, An
     return system, messages
 
 
+def _in_words(wanted: ResponseFormat | None, own: bool) -> str:
+    """A wish for JSON that the format has no field for: without a schema, or with one that it cannot express."""
+    if wanted is None or wanted.kind == "text":
+        return ""
+    if wanted.schema is None:
+        return _JSON_IN_WORDS
+    if own or not is_open(wanted.schema, LIMITS):
+        return ""
+    return f"{_JSON_IN_WORDS} It follows this JSON Schema: {json.dumps(wanted.schema).decode()}"
+
+
 def _also(system: str | list[dict[str, Any]], text: str) -> str | list[dict[str, Any]]:
+    if not text:
+        return system
     if isinstance(system, str):
-        return f"{system}\n\n{text}"
+        return f"{system}\n\n{text}" if system else text
     return [*system, {"type": "text", "text": text}]
 
 
@@ -209,19 +235,9 @@ def _choice(choice: ToolChoice, parallel: bool | None) -> dict[str, Any]:
 def _format(wanted: ResponseFormat | None, own: bool) -> dict[str, Any] | None:
     if wanted is None or wanted.schema is None:
         return None
-    return {"type": "json_schema", "schema": wanted.schema if own else closed(wanted.schema)}
-
-
-def closed(schema: Any) -> Any:
-    """Every object of a schema says ``additionalProperties: false``, without which the format refuses it."""
-    if isinstance(schema, list):
-        return [closed(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    inner = {name: value if name in ("enum", "const", "default", "examples") else closed(value) for name, value in schema.items()}
-    if "properties" in inner and isinstance(inner["properties"], dict) and inner.get("type", "object") == "object":
-        inner.setdefault("additionalProperties", False)
-    return inner
+    if not own and is_open(wanted.schema, LIMITS):
+        return None
+    return {"type": "json_schema", "schema": wanted.schema}
 
 
 def _put_back(body: dict[str, Any], fields: dict[str, Any]) -> None:

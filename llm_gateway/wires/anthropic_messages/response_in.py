@@ -146,8 +146,8 @@ class Reader:
             case "thinking":
                 return (ThinkingDelta(block.thinking),) if block.thinking else ()
             case "redacted_thinking":
-                data, wire, item = unpack(block.data or "")
-                return (ThinkingMark(redacted=data, wire=wire, id=item),)
+                data, wire, item, issuer = unpack(block.data or "")
+                return (ThinkingMark(redacted=data, wire=wire, id=item, issuer=issuer),)
             case "tool_use":
                 at.call, self._calls = self._calls, self._calls + 1
                 # Compatible hosts leave the id out; the caller needs one to answer the call.
@@ -179,8 +179,8 @@ class Reader:
         if at.type == "thinking":
             if not at.signature:
                 return ()
-            token, wire, item = unpack(at.signature)
-            return (ThinkingMark(signature=token, wire=wire, id=item),) if token or wire or item else ()
+            token, wire, item, issuer = unpack(at.signature)
+            return (ThinkingMark(signature=token, wire=wire, id=item, issuer=issuer),) if token or wire or item else ()
         if at.type == "tool_use" and not at.pieces:
             whole = msgspec.json.format(at.input, indent=-1).decode()
             return (ToolDelta(at.call, "{}" if whole in ("null", '""') else whole),)

@@ -29,7 +29,7 @@ def encode(response: ChatResponse, reply: Reply) -> bytes:
         "content": _content(choice, wants_thinking(reply.chat)),
         "stop_reason": reason,
         "stop_sequence": choice.stop_sequence,
-        "usage": usage.encode(response.usage),
+        "usage": usage.encode(response.usage, reply.prompt_tokens),
     }
     if refusal:
         message["stop_details"] = refusal_details(refusal)
@@ -40,13 +40,13 @@ def _content(choice: Choice, thinking: bool) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
     for part in _call_signatures.shown(choice.parts):
         match part:
-            case Text(text=text) if text:
+            case Text(text=text) | Refusal(text=text) if text:
                 blocks.append({"type": "text", "text": text})
             case Thinking(redacted=None) if thinking:
-                signature = pack(part.signature, part.wire, part.id)
+                signature = pack(part.signature, part.wire, part.id, part.issuer)
                 blocks.append({"type": "thinking", "thinking": part.text, "signature": signature})
             case Thinking(redacted=str(data)) if thinking:
-                blocks.append({"type": "redacted_thinking", "data": pack(data, part.wire, part.id)})
+                blocks.append({"type": "redacted_thinking", "data": pack(data, part.wire, part.id, part.issuer)})
             case ToolCall():
                 blocks.append({"type": "tool_use", "id": part.id, "name": part.name, "input": as_object(part.arguments, part.custom)})
             case Opaque(wire=wire, raw=raw) if wire == NAME:

@@ -11,9 +11,9 @@ from llm_gateway.core.errors import Failure, UnsupportedParameter
 from llm_gateway.core.usage import count
 from llm_gateway.wires._base import Edits, ModelFacts, StreamDecoder
 
-from . import dialect, errors, request_out, response_in
+from . import dialect, errors, own_thinking, request_out, response_in
 from .names import NAME
-from .signatures import MARK_IN_JSON, is_foreign
+from .signatures import MARK_IN_JSON
 from .stream_in import Decoder
 
 _PATHS = {"chat": "/v1/messages", "count_tokens": "/v1/messages/count_tokens", "models": "/v1/models"}
@@ -37,14 +37,16 @@ class AnthropicMessages:
 
     def edit_request(self, body: bytes, edits: Edits) -> bytes:
         changes: dict[str, Any] = {"model": edits.facts.upstream_id}
-        fields = json.lenient(body) if MARK_IN_JSON in body else None
-        if isinstance(fields, dict) and isinstance(fields.get("messages"), list):
-            changes["messages"] = _own_thinking(fields["messages"])
+        drop = edits.drop
+        if MARK_IN_JSON in body or (edits.foreign and b'thinking"' in body):
+            kept, dropped = own_thinking.edited(body, edits.foreign)
+            changes |= kept
+            drop += dropped
         if edits.stream or b'"stream"' in body:
             changes["stream"] = edits.stream
         if edits.max_tokens is not None:
             changes["max_tokens"] = edits.max_tokens
-        return json.edit_object(body, changes, edits.drop)
+        return json.edit_object(body, changes, drop)
 
     def decode_response(self, body: bytes) -> ChatResponse:
         return response_in.decode(body)
@@ -54,28 +56,6 @@ class AnthropicMessages:
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
         return errors.decode(status, headers, body)
-
-
-def _own_thinking(messages: list[Any]) -> list[Any]:
-    """Without the thinking that another provider did earlier in the conversation (see signatures.py)."""
-    kept = []
-    for message in messages:
-        content = message.get("content") if isinstance(message, dict) else None
-        if isinstance(content, list):
-            own = [block for block in content if not _foreign_thinking(block)]
-            if own or not content:
-                kept.append({**message, "content": own})
-        else:
-            kept.append(message)
-    return kept
-
-
-def _foreign_thinking(block: Any) -> bool:
-    if not isinstance(block, dict):
-        return False
-    mark = {"thinking": "signature", "redacted_thinking": "data"}.get(block.get("type", ""))
-    text = block.get(mark) if mark else None
-    return isinstance(text, str) and is_foreign(text)
 
 
 def encode_count(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from llm_gateway.wires import counters, dialects, embedders, meters, wires
 
+from . import elsewhere as elsewhere
 from .dialect import GeminiDialect, encode_count
 from .embeddings import GeminiEmbedder, usage_of
 from .names import NAME

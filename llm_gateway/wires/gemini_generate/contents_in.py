@@ -85,7 +85,10 @@ class _Reader:
     def _call(self, call: CallIn, signature: str | None, place: str) -> Part:
         name = call.id or f"call_{place}_{call.name}"
         self._open.append((call.name, name))
-        return ToolCall(id=name, name=call.name, arguments=json.dumps(call.args or {}).decode(), signature=unpack(signature).signature)
+        found = unpack(signature)
+        own = found.signature if found.wire == NAME else None
+        arguments = json.dumps(call.args or {}).decode()
+        return ToolCall(id=name, name=call.name, arguments=arguments, signature=own, issuer=found.issuer)
 
     def _result(self, result: ResultIn, path: str) -> Part:
         answered = result.id or next((made for name, made in self._open if name == result.name), f"call_{result.name}")
@@ -103,12 +106,12 @@ class _Reader:
 def _text(part: PartIn) -> Iterator[Part]:
     found = unpack(part.thought_signature)
     if part.thought:
-        yield Thinking(text=part.text or "", signature=found.signature, redacted=found.redacted, wire=found.wire, id=found.id)
+        yield Thinking(text=part.text or "", **found._asdict())
         return
     if part.text:
         yield Text(text=part.text)
     if any(found):
-        yield Thinking(signature=found.signature, redacted=found.redacted, wire=found.wire, id=found.id)
+        yield Thinking(**found._asdict())
 
 
 def _said(response: dict[str, Any]) -> tuple[str, bool]:

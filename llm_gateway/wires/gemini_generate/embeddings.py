@@ -127,7 +127,8 @@ def decode_response(body: bytes) -> tuple[list[list[float]], Usage | None]:
     if answer.error is not None:
         raise AttemptFailed(errors.from_object(answer.error))
     vectors = answer.embeddings if answer.embeddings is not None else [answer.embedding] if answer.embedding else []
-    return [vector.values for vector in vectors], usage.decode(answer.usage_metadata) if answer.usage_metadata else None
+    used = usage.decode(answer.usage_metadata) if answer.usage_metadata else None
+    return [vector.values for vector in vectors], used.without_output() if used else None
 
 
 def usage_of(body: bytes) -> Usage | None:

@@ -13,6 +13,7 @@ from llm_gateway.core import json
 from llm_gateway.core.errors import Failure, FailureClass, GatewayError
 from llm_gateway.core.redact import redact
 from llm_gateway.core.retry_after import retry_after_s
+from llm_gateway.wires import _context
 from llm_gateway.wires._fields import in_callers_words
 from llm_gateway.wires._status import kind_of_status, plain_text
 
@@ -58,7 +59,6 @@ _KEY_REASONS = frozenset(("API_KEY_INVALID", "API_KEY_EXPIRED"))
 _MONEY_REASONS = frozenset(("BILLING_DISABLED", "CONSUMER_SUSPENDED", "BILLING_NOT_ACTIVE"))
 _KEY_TEXT = re.compile(r"api key (?:not valid|expired|not found)|reported as leaked|unregistered callers", re.I)
 _MONEY_TEXT = re.compile(r"billing (?:account|is|has)|enable billing|free tier is not available|credits? (?:are|is) depleted|prepay", re.I)
-_CONTEXT_TEXT = re.compile(r"token count[^.]*exceeds|exceeds the maximum number of tokens|input context is too long", re.I)
 _PARAMETER_TEXT = re.compile(r"unknown name|is not supported|does not support|not enabled for|unsupported|cannot find field", re.I)
 _NO_QUOTA_TEXT = re.compile(r"\blimit: 0\b(?!\.\d)")
 _RETRY_TEXT = re.compile(r"retry in ([0-9.]+)\s*s", re.I)
@@ -114,7 +114,7 @@ def _classify(status: int, code: str | None, text: str, details: list[dict[str, 
         kind = _K.QUOTA
     elif code == "FAILED_PRECONDITION" and "location" in text:
         kind = _K.FORBIDDEN
-    elif status == 400 and _CONTEXT_TEXT.search(text):
+    elif status == 400 and _context.overflows(text):
         kind = _K.CONTEXT_LENGTH
     elif status in (400, 422) and _PARAMETER_TEXT.search(text):
         kind = _K.UNSUPPORTED_PARAMETER

@@ -10,6 +10,19 @@ from llm_gateway.core.chat import Audio, Document, Image, Part
 from llm_gateway.core.errors import UnsupportedParameter
 
 _FORMAT_OF_SOUND = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav"}
+_TYPES = {
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "png": "image/png",
+    "webp": "image/webp",
+    "heic": "image/heic",
+    "heif": "image/heif",
+    "pdf": "application/pdf",
+    "txt": "text/plain",
+    "md": "text/markdown",
+    "csv": "text/csv",
+    "html": "text/html",
+}
 _URL_ALPHABET = str.maketrans("-_", "+/")
 _KINDS_OF_IMAGE = {"/9j/": "image/jpeg", "iVBOR": "image/png", "R0lGOD": "image/gif", "UklGR": "image/webp"}
 
@@ -64,15 +77,22 @@ def write(part: Part, path: str, *, own: bool) -> dict[str, Any]:
             kind = next((kind for head, kind in _KINDS_OF_IMAGE.items() if part.data.startswith(head)), "image/png")
             return _inline(part.media_type or kind, part.data)
         case Document() if part.text is not None:
-            return {"text": part.text}
+            return {"text": f"{part.name}:\n{part.text}" if part.name and not own else part.text}
         case Document() if part.data is not None:
             return _inline(part.media_type or "application/pdf", part.data)
         case Image() | Document() if own:
             known = {"mimeType": part.media_type} if part.media_type else {}
             return {"fileData": {**known, "fileUri": part.file_id or part.url}}
         case Image() | Document() if part.url is not None:
-            raise UnsupportedParameter("This provider fetches no addresses; send the content as base64.", param=path)
+            # Google fetches it; the gateway never does. https://ai.google.dev/gemini-api/docs/file-input-methods
+            return {"fileData": {"mimeType": part.media_type or _type_by_name(part), "fileUri": part.url}}
     raise UnsupportedParameter("A file id is known only to the service that gave it; send the file's content.", param=path)
+
+
+def _type_by_name(part: Image | Document) -> str:
+    """What an address ends in says what is there; else the commonest of its kind."""
+    ending = (part.url or "").partition("?")[0].partition("#")[0].rpartition(".")[2].lower()
+    return _TYPES.get(ending, "image/jpeg" if isinstance(part, Image) else "application/pdf")
 
 
 def _inline(kind: str, data: str) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def part_of(part: Part, calls: Calls, thoughts: bool) -> dict[str, Any] | None:
         case Text(text=text) | Refusal(text=text):
             return {"text": text} if text else None
         case Thinking():
-            return thought(part.text, pack(part.signature, part.redacted, part.wire, part.id), thoughts)
+            return thought(part.text, pack(part.signature, part.redacted, part.wire, part.id, part.issuer), thoughts)
         case ToolCall():
             return calls.part(part)
         case Image(data=str()) | Audio():

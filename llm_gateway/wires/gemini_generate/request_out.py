@@ -8,12 +8,13 @@ from llm_gateway.core.chat import ChatRequest, ResponseFormat, Tool, ToolChoice
 from llm_gateway.core.errors import UnsupportedParameter
 from llm_gateway.wires import _capabilities as capabilities
 from llm_gateway.wires._base import ModelFacts
+from llm_gateway.wires._fitting import fit
 
 from . import contents_out, thinking_out
+from .limits import LIMITS
 from .names import NAME
 
 _FREE_TEXT = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
-_TIERS = frozenset(("standard", "flex", "priority"))
 
 
 def encode(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
@@ -24,6 +25,7 @@ def encode(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
     own = chat.origin == NAME
     capabilities.check(chat, facts)
     capabilities.refuse_extras(chat, NAME)
+    chat = fit(chat, LIMITS, facts.issuer)
     system, contents = contents_out.encode(chat, facts)
     body: dict[str, Any] = {"contents": contents}
     if system:
@@ -36,7 +38,7 @@ def encode(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
             body["toolConfig"] = {"functionCallingConfig": _calling(choice)}
     if config := _config(chat, facts, own):
         body["generationConfig"] = config
-    if chat.service_tier in _TIERS:
+    if chat.service_tier:
         body["serviceTier"] = chat.service_tier
     if own:
         _put_back(body, chat.extras)
@@ -103,7 +105,7 @@ def _config(chat: ChatRequest, facts: ModelFacts, own: bool) -> dict[str, Any]:
         "presencePenalty": chat.presence_penalty,
         "frequencyPenalty": chat.frequency_penalty,
         "seed": chat.seed,
-        "thinkingConfig": thinking_out.encode(chat.reasoning, facts, own=own) or None,
+        "thinkingConfig": thinking_out.encode(chat.reasoning, facts, own=own, shown=chat.origin not in (NAME, "native")) or None,
         **_format(chat.response_format),
     }
     return {name: value for name, value in values.items() if value is not None}

@@ -147,7 +147,7 @@ class Reader:
             events.append(ThinkingDelta(part.text, at) if part.thought else TextDelta(part.text, at))
         found = unpack(part.thought_signature)
         if any(found):
-            events.append(ThinkingMark(found.signature, found.redacted, found.wire, found.id, at))
+            events.append(ThinkingMark(found.signature, found.redacted, found.wire, found.id, at, found.issuer))
 
     def _made_id(self, at: int, index: int, name: str, arguments: str) -> str:
         """Older models give calls no id; the answer to a call needs one, and it must not repeat over a conversation."""

@@ -9,6 +9,8 @@ import base64
 import binascii
 from typing import NamedTuple
 
+from llm_gateway.wires._issuers import address, parted
+
 from .names import NAME, NO_SIGNATURES
 
 _MARK = "cogo:1"  # six bytes, so that every base64 of it begins alike
@@ -21,16 +23,17 @@ class Origin(NamedTuple):
     redacted: str | None = None
     wire: str | None = None
     id: str | None = None
+    issuer: str | None = None
 
 
-def pack(signature: str | None, redacted: str | None, wire: str | None, item: str | None) -> str | None:
+def pack(signature: str | None, redacted: str | None, wire: str | None, item: str | None, issuer: str | None = None) -> str | None:
     """The signature to show to a caller; ``None`` where there is nothing to carry."""
     if wire == NAME and signature is not None and redacted is None and item is None:
         return signature
     if not (signature or redacted or item):
         return None
     kind, token = ("r", redacted) if redacted is not None else ("s", signature or "")
-    return base64.b64encode(f"{_MARK}:{kind}:{wire or ''}:{item or ''}:{token}".encode()).decode()
+    return base64.b64encode(f"{_MARK}:{kind}:{address(wire, issuer)}:{item or ''}:{token}".encode()).decode()
 
 
 def unpack(text: str | None) -> Origin:
@@ -43,10 +46,11 @@ def unpack(text: str | None) -> Origin:
     except (binascii.Error, UnicodeDecodeError):
         return Origin()
     kind, _, rest = whole.removeprefix(_MARK + ":").partition(":")
-    wire, _, rest = rest.partition(":")
+    maker, _, rest = rest.partition(":")
     item, _, token = rest.partition(":")
+    wire, issuer = parted(maker)
     signature, redacted = (None, token) if kind == "r" else (token or None, None)
-    return Origin(signature, redacted, wire or None, item or None)
+    return Origin(signature, redacted, wire, item or None, issuer)
 
 
 def is_foreign(text: str) -> bool:

@@ -92,7 +92,7 @@ class Encoder:
                 self._done()
 
     def _mark(self, mark: ThinkingMark) -> None:
-        part = thought("", pack(mark.signature, mark.redacted, mark.wire, mark.id), self._thoughts)
+        part = thought("", pack(mark.signature, mark.redacted, mark.wire, mark.id, mark.issuer), self._thoughts)
         if part and self._thoughts and mark.choice in self._thinking:
             part["thought"] = True
         self._part(part, mark.choice)
@@ -107,7 +107,14 @@ class Encoder:
     def _flush(self, choice: int) -> None:
         parts = [
             self._calls.part(
-                ToolCall(id=start.id, name=start.name, arguments="".join(text), custom=start.custom, signature=start.signature)
+                ToolCall(
+                    id=start.id,
+                    name=start.name,
+                    arguments="".join(text),
+                    custom=start.custom,
+                    signature=start.signature,
+                    issuer=start.issuer,
+                )
             )
             for start, text in self._open.pop(choice, {}).values()
         ]

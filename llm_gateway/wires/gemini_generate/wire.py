@@ -16,7 +16,8 @@ from llm_gateway.wires._base import Edits, ModelFacts, StreamDecoder
 
 from . import dialect, errors, request_out, response_in
 from .names import NAME
-from .signatures import PREFIX_IN_JSON, is_foreign
+from .own_thoughts import own_thoughts
+from .signatures import PREFIX_IN_JSON
 from .stream_in import Decoder
 
 _METHODS = {"chat": "generateContent", "count_tokens": "countTokens", "embeddings": "batchEmbedContents", "embedding": "embedContent"}
@@ -43,8 +44,11 @@ class GeminiGenerate:
         if edits.max_tokens is not None:
             changes |= _limited(fields, edits.max_tokens)
         changes |= _renamed(fields, f"models/{edits.facts.upstream_id.removeprefix('models/')}")
-        if PREFIX_IN_JSON in body and "contents" in fields:
-            changes["contents"] = _own_thoughts(json.lenient(bytes(fields["contents"])))
+        if "contents" in fields and (PREFIX_IN_JSON in body or (edits.foreign and b"hought" in body)):
+            contents = json.lenient(bytes(fields["contents"]))
+            own = own_thoughts(contents, edits.foreign)
+            if own != contents:
+                changes["contents"] = own
         return json.edit_object(body, changes, edits.drop) if changes or edits.drop else body
 
     def decode_response(self, body: bytes) -> ChatResponse:
@@ -74,29 +78,6 @@ def _renamed(fields: dict[str, msgspec.Raw], model: str) -> dict[str, Any]:
     if "requests" in fields and isinstance(several := json.lenient(bytes(fields["requests"])), list):
         changes["requests"] = [{**one, "model": model} if isinstance(one, dict) else one for one in several]
     return changes
-
-
-def _own_thoughts(contents: Any) -> Any:
-    """Without the thinking that another provider did earlier in the conversation (see signatures.py)."""
-    if not isinstance(contents, list):
-        return contents
-    kept = []
-    for content in contents:
-        parts = content.get("parts") if isinstance(content, dict) else None
-        if isinstance(parts, list):
-            own = [part for part in parts if not _foreign_thought(part)]
-            if own:
-                kept.append({**content, "parts": own})
-        else:
-            kept.append(content)
-    return kept
-
-
-def _foreign_thought(part: Any) -> bool:
-    if not isinstance(part, dict):
-        return False
-    signature = part.get("thoughtSignature", part.get("thought_signature"))
-    return isinstance(signature, str) and is_foreign(signature)
 
 
 def encode_count(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:

@@ -1,14 +1,16 @@
 """OpenAI chat completions, and the many hosts that speak it."""
 
-from llm_gateway.wires import dialects, embedders, meters, wires
+from llm_gateway.wires import dialects, embedders, menders, meters, wires
 
 from .dialect import DIALECT
 from .embeddings import ChatEmbedder, model_ids, usage_of
+from .mend import mended
 from .wire import WIRE
 
 wires.add(WIRE.name, WIRE)
 dialects.add(DIALECT.name, DIALECT)
 meters.add(WIRE.name, usage_of)
+menders.add(WIRE.name, mended)
 embedders.add(WIRE.name, ChatEmbedder())
 # A host of OpenAI's Responses has the same endpoint beside it.
 meters.add("openai_responses", usage_of)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-import msgspec
-
 from llm_gateway.core.chat import FinishReason, Image
 from llm_gateway.core.events import (
     Event,
@@ -17,78 +15,33 @@ from llm_gateway.core.events import (
     TextDelta,
     ThinkingDelta,
     ToolDelta,
-    ToolStart,
     UsageReport,
 )
-from llm_gateway.core.json import dumps
-from llm_gateway.wires._openai.ids import call_id
+from llm_gateway.wires import _halves
 from llm_gateway.wires._openai.inbound import split_data_url
 from llm_gateway.wires._openai.usage import decode_usage
 
-from .decode_messages import signature_of
-
-
-class FunctionDelta(msgspec.Struct, gc=False):
-    name: str | None = None
-    arguments: str | dict[str, Any] | None = None
-
-
-class CustomDelta(msgspec.Struct, gc=False):
-    name: str | None = None
-    input: str | None = None
-
-
-class CallDelta(msgspec.Struct, gc=False):
-    index: int | None = None
-    id: str | None = None
-    function: FunctionDelta | None = None
-    custom: CustomDelta | None = None
-    extra_content: Any = None
-
-
-class Delta(msgspec.Struct, gc=False):
-    content: str | list[Any] | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    refusal: str | None = None
-    tool_calls: list[CallDelta] | None = None
-    function_call: FunctionDelta | None = None
-    audio: Any = None
-    images: Any = None
-
-
-class ChunkChoice(msgspec.Struct, gc=False):
-    index: int | None = None
-    delta: Delta | None = None
-    message: Delta | None = None
-    text: str | None = None
-    finish_reason: str | None = None
-    stop_reason: str | int | None = None
-    error: Any = None
-
-
-class Chunk(msgspec.Struct, gc=False):
-    id: str | None = None
-    model: str | None = None
-    created: int | float | None = None
-    choices: list[ChunkChoice] | None = None
-    usage: dict[str, Any] | None = None
-    service_tier: str | None = None
-    x_groq: dict[str, Any] | None = None
-    error: Any = None
-
+from .calls import Calls, Repair
+from .chunks import CallDelta, Chunk, ChunkChoice, Delta
 
 _FINISH: Final = {
     "stop": FinishReason.STOP,
-    "eos": FinishReason.STOP,
+    "eos": FinishReason.STOP,  # Together
     "eos_token": FinishReason.STOP,
     "end_turn": FinishReason.STOP,
+    "complete": FinishReason.STOP,
+    "1": FinishReason.STOP,  # Google's numbers
+    "2": FinishReason.LENGTH,
+    "3": FinishReason.CONTENT_FILTER,
     "stop_sequence": FinishReason.STOP_SEQUENCE,
     "length": FinishReason.LENGTH,
     "max_tokens": FinishReason.LENGTH,
+    "max_output_tokens": FinishReason.LENGTH,
+    "max_length": FinishReason.LENGTH,
     "model_length": FinishReason.LENGTH,
     "tool_calls": FinishReason.TOOL_CALLS,
     "tool_use": FinishReason.TOOL_CALLS,
+    "tool_call": FinishReason.TOOL_CALLS,
     "function_call": FinishReason.TOOL_CALLS,
     "content_filter": FinishReason.CONTENT_FILTER,
     "safety": FinishReason.CONTENT_FILTER,
@@ -101,145 +54,155 @@ _FINISH: Final = {
 }
 
 
-class _Call:
-    __slots__ = ("custom", "id", "index", "name", "signature", "started")
+class _Answer:
+    """One of the answers. ``finish``: the last one told."""
 
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self.id = ""
-        self.name = ""
-        self.custom = False
-        self.signature: str | None = None
-        self.started = False
+    __slots__ = ("calls", "finish", "refused")
 
-
-class _Choice:
-    __slots__ = ("by_key", "calls", "finished", "refused")
-
-    def __init__(self) -> None:
-        self.calls: list[_Call] = []
-        self.by_key: dict[int, _Call] = {}
+    def __init__(self, calls: Calls) -> None:
+        self.calls = calls
         self.refused = False
-        self.finished = False
+        self.finish: Finish | None = None
 
 
 class Reader:
-    """Turns chunks into events; keeps what binds them (which call a delta belongs to, who has finished)."""
+    """Turns chunks into events; keeps what binds them (which call a delta belongs to, who has finished).
 
-    __slots__ = ("_choices", "_id", "_started")
+    Of the last chunk, for strict readers of its own format: ``first`` are the places of choices that began with it, ``repairs`` what its
+    calls lack, by place of the choice and place of the call.
+    """
+
+    __slots__ = ("_answers", "_halves", "_seed", "_started", "first", "repairs")
 
     def __init__(self) -> None:
-        self._choices: dict[int, _Choice] = {}
+        self._answers: dict[int, _Answer] = {}
+        self._halves = _halves.Halves()
         self._started = False
-        self._id = ""
+        self._seed = ""
+        self.first: tuple[int, ...] = ()
+        self.repairs: dict[tuple[int, int], Repair] = {}
 
     @property
     def complete(self) -> bool:
         """Every answer that began has its finish reason, and there is one."""
-        return bool(self._choices) and all(choice.finished for choice in self._choices.values())
+        return bool(self._answers) and all(answer.finish for answer in self._answers.values())
 
     def read(self, chunk: Chunk) -> list[Event]:
         events: list[Event] = []
+        self.first = ()
+        if self.repairs:
+            self.repairs = {}
         if not self._started and (chunk.id or chunk.choices):
             self._started = True
-            self._id = chunk.id or ""
-            events.append(Start(self._id, chunk.model or "", int(chunk.created) if chunk.created is not None else None))
+            self._seed = f"{chunk.id or ''}:{chunk.created or ''}" if chunk.created else chunk.id or ""
+            events.append(Start(chunk.id or "", chunk.model or "", int(chunk.created) if chunk.created is not None else None))
         for position, choice in enumerate(chunk.choices or ()):
             index = position if choice.index is None else choice.index
-            state = self._choices.get(index)
-            if state is None:
-                state = self._choices[index] = _Choice()
+            at = self._answers.get(index)
+            if at is None:
+                at = self._answers[index] = _Answer(Calls(self._seed, index))
+                self.first += (position,)
             if choice.delta is not None:
-                self._delta(choice.delta, index, state, events)
+                self._delta(choice.delta, index, at, events, position)
             elif choice.message is not None:
-                self._delta(choice.message, index, state, events, whole=True)
+                self._delta(choice.message, index, at, events, position, whole=True)
             elif choice.text:
-                events.append(TextDelta(choice.text, index))
-            if choice.finish_reason and not state.finished:
-                self._finish(choice, choice.finish_reason, index, state, events)
+                self._say(TextDelta, choice.text, index, at, events)
+            if choice.finish_reason:
+                self._finish(choice, _word(choice.finish_reason), index, at, events)
         usage = chunk.usage or (chunk.x_groq and chunk.x_groq.get("usage"))
         if usage and (known := decode_usage(usage, chunk.service_tier)):
             events.append(UsageReport(known))
         return events
 
-    def _delta(self, delta: Delta, at: int, state: _Choice, events: list[Event], whole: bool = False) -> None:
+    def end(self) -> list[Event]:
+        """At the end mark: what still waits, and the finish of an answer that called tools and was never finished by its host."""
+        events: list[Event] = []
+        for index, at in self._answers.items():
+            if at.finish is None and any(call.name for call in at.calls.all):
+                self._finish(ChunkChoice(), "", index, at, events)
+            elif at.finish is None:
+                self._lonely(index, events)
+        return events
+
+    def _say(self, kind: type[TextDelta | ThinkingDelta | RefusalDelta], text: str, at: int, answer: _Answer, events: list[Event]) -> None:
+        if answer.calls.all:
+            events.extend(answer.calls.begin())
+        if self._halves.held or not text.isascii():
+            text = self._halves.join((at, kind), text)
+        if text:
+            events.append(kind(text, at))
+
+    def _delta(self, delta: Delta, index: int, at: _Answer, events: list[Event], place: int, whole: bool = False) -> None:
         if thought := delta.reasoning_content or delta.reasoning:
-            events.append(ThinkingDelta(thought, at))
+            self._say(ThinkingDelta, thought, index, at, events)
         content = delta.content
         if content:
             if isinstance(content, str):
-                events.append(TextDelta(content, at))
+                self._say(TextDelta, content, index, at, events)
             else:
-                events.extend(_pieces(content, at))
+                events.extend(_pieces(content, index))
         if delta.refusal:
-            state.refused = True
-            events.append(RefusalDelta(delta.refusal, at))
-        if delta.tool_calls:
-            for call in delta.tool_calls:
-                self._call(call, at, state, events, whole)
+            at.refused = True
+            self._say(RefusalDelta, delta.refusal, index, at, events)
+        for position, call in enumerate(delta.tool_calls or ()):
+            more, repair = at.calls.read(call, whole)
+            events.extend(self._joined(more, index))
+            if repair is not None:
+                self.repairs[place, position] = repair
         if delta.function_call:
-            self._call(CallDelta(index=0, function=delta.function_call), at, state, events)
+            events.extend(self._joined(at.calls.read(CallDelta(index=0, function=delta.function_call))[0], index))
         if delta.audio is not None or delta.images is not None:
-            events.extend(_media(delta, at))
+            events.extend(_media(delta, index))
 
-    def _call(self, delta: CallDelta, at: int, state: _Choice, events: list[Event], whole: bool = False) -> None:
-        call = self._new(delta, state) if whole else self._bind(delta, state)
-        piece = delta.function or delta.custom
-        name = piece.name if piece else None
-        arguments = delta.custom.input if delta.custom else delta.function.arguments if delta.function else None
-        if not isinstance(arguments, str):
-            # Ollama and others give arguments as an object.
-            arguments = dumps(arguments).decode() if arguments is not None else ""
-        if not call.started:
-            call.id = delta.id or call.id
-            call.name = name or call.name
-            call.custom = delta.custom is not None
-            call.signature = signature_of(delta.extra_content)
-            if call.name or arguments:
-                call.started = True
-                call.id = call.id or call_id(self._id, at, call.index)
-                events.append(ToolStart(call.index, call.id, call.name, call.custom, call.signature, at))
-        if arguments:
-            events.append(ToolDelta(call.index, arguments, at))
+    def _joined(self, events: list[Event], index: int) -> Iterator[Event]:
+        for event in events:
+            if isinstance(event, ToolDelta) and (self._halves.held or not event.arguments.isascii()):
+                if joined := self._halves.join((index, event.index), event.arguments):
+                    yield ToolDelta(event.index, joined, index)
+            else:
+                yield event
 
-    @staticmethod
-    def _new(delta: CallDelta, state: _Choice) -> _Call:
-        call = _Call(len(state.calls))
-        state.calls.append(call)
-        if delta.index is not None:
-            state.by_key[delta.index] = call
-        return call
-
-    def _bind(self, delta: CallDelta, state: _Choice) -> _Call:
-        """The call a delta belongs to: by index where the host sends one, else by id, else the last. A new id under an old index
-        is a new call (hosts that number every call 0)."""
-        named = bool(delta.function and delta.function.name)
-        if delta.index is not None:
-            known = state.by_key.get(delta.index)
-            if known and known.started and named and delta.id and delta.id != known.id:
-                known = None
-        elif delta.id:
-            known = next((call for call in state.calls if call.id == delta.id), None)
-        else:
-            known = state.calls[-1] if state.calls else None
-            if known and known.started and named:
-                known = None
-        return known or self._new(delta, state)
-
-    @staticmethod
-    def _finish(choice: ChunkChoice, raw: str, at: int, state: _Choice, events: list[Event]) -> None:
+    def _finish(self, choice: ChunkChoice, raw: str, index: int, at: _Answer, events: list[Event]) -> None:
+        """Some hosts finish twice and go on in between; the last finish counts."""
+        events.extend(at.calls.begin())
+        self._lonely(index, events)
         reason = _FINISH.get(raw.lower(), FinishReason.STOP)
         sequence = choice.stop_reason if isinstance(choice.stop_reason, str) else None
         if reason is FinishReason.STOP:
             # A forced tool call and a refusal both end with "stop" at OpenAI.
-            if any(call.started for call in state.calls):
+            if any(call.begun for call in at.calls.all):
                 reason = FinishReason.TOOL_CALLS
-            elif state.refused:
+            elif at.refused:
                 reason = FinishReason.REFUSAL
             elif sequence:
                 reason = FinishReason.STOP_SEQUENCE
-        state.finished = True
-        events.append(Finish(reason, raw, sequence, at))
+        told = Finish(reason, raw or None, sequence, index)
+        if at.finish is None or (at.finish.reason, at.finish.stop_sequence) != (reason, sequence):
+            at.finish = told
+            events.append(told)
+
+    def _lonely(self, index: int, events: list[Event]) -> None:
+        """Halves of characters whose other half never came."""
+        for (choice, kind), half in list(self._halves.held.items()):
+            if choice == index:
+                del self._halves.held[choice, kind]
+                events.append(_half_told(kind, _halves.whole(half), index))
+
+
+def _half_told(kind: Any, text: str, index: int) -> Event:
+    event: Event = ToolDelta(kind, text, index) if isinstance(kind, int) else kind(text, index)
+    return event
+
+
+def _word(finish: str | float) -> str:
+    """A finish reason as a word; some hosts send the number of an enumeration."""
+    return finish if isinstance(finish, str) else "stop" if isinstance(finish, bool) else str(int(finish))
+
+
+def finish_of(word: str | float) -> FinishReason:
+    """What a host's finish reason means by itself."""
+    return _FINISH.get(_word(word).lower(), FinishReason.STOP)
 
 
 def _pieces(content: list[Any], at: int) -> Iterator[Event]:
@@ -269,68 +232,3 @@ def _media(delta: Delta, at: int) -> Iterator[Event]:
             case {"image_url": {"url": str(url)}}:
                 split = split_data_url(url)
                 yield PartAdded(Image(media_type=split[0], data=split[1]) if split else Image(url=url), at)
-
-
-def coerce(value: dict[str, Any]) -> Chunk:
-    """A chunk out of an object whose fields have other types than OpenAI's."""
-    created = value.get("created")
-    usage, x_groq = value.get("usage"), value.get("x_groq")
-    choices = value.get("choices")
-    return Chunk(
-        id=_text(value.get("id")),
-        model=_text(value.get("model")),
-        created=created if isinstance(created, int | float) else None,
-        choices=[_coerce_choice(choice) for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else None,
-        usage=usage if isinstance(usage, dict) else None,
-        service_tier=_text(value.get("service_tier")),
-        x_groq=x_groq if isinstance(x_groq, dict) else None,
-        error=value.get("error"),
-    )
-
-
-def _coerce_choice(value: dict[str, Any]) -> ChunkChoice:
-    index, delta, message = value.get("index"), value.get("delta"), value.get("message")
-    return ChunkChoice(
-        index=index if isinstance(index, int) else None,
-        delta=_coerce_delta(delta) if isinstance(delta, dict) else None,
-        message=_coerce_delta(message) if isinstance(message, dict) else None,
-        text=_text(value.get("text")),
-        finish_reason=_text(value.get("finish_reason")),
-        stop_reason=_text(value.get("stop_reason")),
-        error=value.get("error"),
-    )
-
-
-def _coerce_delta(value: dict[str, Any]) -> Delta:
-    content, calls, legacy = value.get("content"), value.get("tool_calls"), value.get("function_call")
-    return Delta(
-        content=[content] if isinstance(content, dict) else content if isinstance(content, str | list) else None,
-        reasoning_content=_text(value.get("reasoning_content")),
-        reasoning=_text(value.get("reasoning")),
-        refusal=_text(value.get("refusal")),
-        tool_calls=[_coerce_call(call) for call in calls if isinstance(call, dict)] if isinstance(calls, list) else None,
-        function_call=_coerce_function(legacy) if isinstance(legacy, dict) else None,
-        audio=value.get("audio"),
-        images=value.get("images"),
-    )
-
-
-def _coerce_call(value: dict[str, Any]) -> CallDelta:
-    index, call_id, function = value.get("index"), value.get("id"), value.get("function")
-    return CallDelta(
-        index=index if isinstance(index, int) else None,
-        id=str(call_id) if isinstance(call_id, str | int) else None,
-        function=_coerce_function(function) if isinstance(function, dict) else None,
-        extra_content=value.get("extra_content"),
-    )
-
-
-def _coerce_function(value: dict[str, Any]) -> FunctionDelta:
-    arguments = value.get("arguments")
-    if isinstance(arguments, list):
-        arguments = dumps(arguments).decode()
-    return FunctionDelta(name=_text(value.get("name")), arguments=arguments if isinstance(arguments, str | dict) else None)
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None

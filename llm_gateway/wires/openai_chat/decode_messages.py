@@ -10,9 +10,11 @@ import msgspec
 from llm_gateway.core.chat import Audio, Document, Image, Message, Part, Refusal, Text, Thinking, Tool, ToolCall, ToolChoice, ToolResult
 from llm_gateway.core.errors import InvalidRequest, UnsupportedParameter
 from llm_gateway.core.json import dumps
+from llm_gateway.wires._issuers import unwrapped
 from llm_gateway.wires._openai import inbound
 
 from . import schema
+from .calls import signature_of
 
 
 def tools_of(tools: list[schema.InTool] | None, raw: Mapping[str, msgspec.Raw]) -> tuple[Tool, ...]:
@@ -124,21 +126,14 @@ def _call(call: schema.Call, at: str) -> ToolCall:
     if not call.function:
         raise InvalidRequest(f"{at}.function is missing.", param=f"{at}.function")
     arguments = call.function.arguments
+    signature, issuer = unwrapped(signature_of(call.extra_content) or "")
     return ToolCall(
         id=call.id or "",
         name=call.function.name,
         arguments=arguments if isinstance(arguments, str) else dumps(arguments or {}).decode(),
-        signature=signature_of(call.extra_content),
+        signature=signature or None,
+        issuer=issuer,
     )
-
-
-def signature_of(extra: Any) -> str | None:
-    """Google's OpenAI-compatible API carries a thought signature in the call's ``extra_content``; clients echo it."""
-    match extra:
-        case {"google": {"thought_signature": str(signature)}}:
-            return signature
-        case _:
-            return None
 
 
 def _parts(content: str | list[schema.ContentPart] | None, at: str) -> Iterator[Part]:

@@ -7,10 +7,12 @@ from typing import Any, Final
 from llm_gateway.core.chat import ChatRequest, Reasoning, ResponseFormat, Tool, ToolChoice
 from llm_gateway.wires import _capabilities
 from llm_gateway.wires._base import ModelFacts
+from llm_gateway.wires._fitting import fit
 from llm_gateway.wires._openai import facts as can
 from llm_gateway.wires._openai import inbound
 
 from .encode_messages import messages_to
+from .limits import LIMITS
 
 NAME: Final = "openai_chat"
 _TARGET = "OpenAI's chat format"
@@ -20,6 +22,7 @@ _SHARED_HINTS = ("prompt_cache_key", "prompt_cache_retention", "prompt_cache_opt
 
 def encode_request(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
     _capabilities.check(chat, facts)
+    chat = fit(chat, LIMITS, facts.issuer)
     body: dict[str, Any] = {"model": facts.upstream_id, "messages": messages_to(chat, facts)}
     tools, choice = can.offered(chat, NAME)
     if tools:

@@ -24,10 +24,12 @@ from llm_gateway.core.events import (
 from llm_gateway.core.json import dumps
 from llm_gateway.core.usage import Usage
 from llm_gateway.wires._base import Reply
+from llm_gateway.wires._issuers import wrapped
 from llm_gateway.wires._openai.ids import call_id
 from llm_gateway.wires._openai.inbound import data_url
 from llm_gateway.wires._openai.reply import error_object
 from llm_gateway.wires._openai.usage import encode_chat_usage
+from llm_gateway.wires._tiers import answered
 
 DONE: Final = b"data: [DONE]\n\n"
 
@@ -39,7 +41,7 @@ _FINISH: Final = {
     FinishReason.CONTENT_FILTER: "content_filter",
     FinishReason.REFUSAL: "content_filter",
     FinishReason.PAUSE: "stop",
-    FinishReason.MODEL_FAULT: "error",
+    FinishReason.MODEL_FAULT: "length",
 }
 
 
@@ -64,8 +66,8 @@ def encode_response(response: ChatResponse, reply: Reply) -> bytes:
     }
     if response.usage:
         body["usage"] = encode_chat_usage(response.usage)
-        if response.usage.service_tier is not None:
-            body["service_tier"] = response.usage.service_tier
+        if (tier := answered("openai_chat", response.usage.service_tier)) is not None:
+            body["service_tier"] = tier
     return dumps(body)
 
 
@@ -96,11 +98,11 @@ def _call(call: ToolCall, position: int, choice: int, reply: Reply) -> dict[str,
     if call.custom:
         return head | {"type": "custom", "custom": {"name": call.name, "input": call.arguments}}
     body = head | {"type": "function", "function": {"name": call.name, "arguments": call.arguments or "{}"}}
-    return body | _signature(call.signature)
+    return body | _signature(call.signature, call.issuer)
 
 
-def _signature(signature: str | None) -> dict[str, Any]:
-    return {"extra_content": {"google": {"thought_signature": signature}}} if signature else {}
+def _signature(signature: str | None, issuer: str | None) -> dict[str, Any]:
+    return {"extra_content": {"google": {"thought_signature": wrapped(signature, issuer)}}} if signature else {}
 
 
 def _image(image: Image) -> dict[str, Any]:
@@ -204,7 +206,7 @@ class ChatStreamEncoder:
         if event.custom:
             head |= {"type": "custom", "custom": {"name": event.name, "input": ""}}
         else:
-            head |= {"type": "function", "function": {"name": event.name, "arguments": ""}} | _signature(event.signature)
+            head |= {"type": "function", "function": {"name": event.name, "arguments": ""}} | _signature(event.signature, event.issuer)
             state.empty = event.index
         state.open[event.index] = event.custom
         self._delta(event.choice, dumps({"tool_calls": [head]}), out)
@@ -235,6 +237,7 @@ class ChatStreamEncoder:
     def _done(self, out: list[bytes]) -> None:
         self._ended = True
         if self._reply.include_usage and self._usage:
-            tier = b',"service_tier":' + dumps(self._usage.service_tier) if self._usage.service_tier is not None else b""
+            word = answered("openai_chat", self._usage.service_tier)
+            tier = b',"service_tier":' + dumps(word) if word is not None else b""
             out.append(self._head + b'],"usage":' + dumps(encode_chat_usage(self._usage)) + tier + b"}\n\n")
         out.append(DONE)

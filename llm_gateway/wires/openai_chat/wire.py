@@ -14,6 +14,7 @@ from llm_gateway.wires._base import Edits, ModelFacts, StreamDecoder
 from llm_gateway.wires._openai import errors
 
 from . import encode, schema, stream_in
+from .own_signatures import own_signatures
 
 # The chat format has no count of its own; OpenAI's host counts by the other one.
 _PATHS: Final = {
@@ -64,6 +65,8 @@ class ChatWire:
                 changes["stream"] = False
             drop.add("stream_options")
         changes |= _limit(now, edits, drop)
+        if b'"thought_signature"' in body and (messages := own_signatures(body, edits.foreign)) is not None:
+            changes["messages"] = messages
         if facts.drop_hints:
             drop |= schema.HINTS - {"stream_options"}
             if now.service_tier in schema.PLAIN_TIERS:

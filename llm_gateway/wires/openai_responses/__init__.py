@@ -1,6 +1,7 @@
 """OpenAI Responses, the format of Codex and of OpenAI's newer models."""
 
-from llm_gateway.wires import counters, describers, dialects, wires
+from llm_gateway.core.chat import Text
+from llm_gateway.wires import counters, dialects, elsewhere, wires
 
 from .dialect import DIALECT
 from .plain import plain_words
@@ -8,7 +9,7 @@ from .wire import WIRE, ResponsesCounter, decode_count
 
 wires.add(WIRE.name, WIRE)
 dialects.add(DIALECT.name, DIALECT)
-describers.add(WIRE.name, plain_words)
+elsewhere.add(WIRE.name, lambda item, _: (Text(text=plain_words(item)),))
 counters.add(WIRE.name, ResponsesCounter())
 # OpenAI's host counts for its chat models, too; whether a host does, its service says.
 counters.add("openai_chat", ResponsesCounter())

@@ -71,10 +71,10 @@ def reasoning(item_id: str, text: str, token: str | None) -> dict[str, Any]:
     return item
 
 
-def token_of(signature: str | None, redacted: str | None, wire: str | None) -> str | None:
+def token_of(signature: str | None, redacted: str | None, wire: str | None, issuer: str | None = None) -> str | None:
     if redacted is not None:
-        return pack(redacted, wire, redacted=True)
-    return pack(signature, wire, redacted=False) if signature is not None else None
+        return pack(redacted, wire, redacted=True, issuer=issuer)
+    return pack(signature, wire, redacted=False, issuer=issuer) if signature is not None else None
 
 
 def call_item(names: Names, call: ToolCall, item_id: str, call_id: str, status: str) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def items(names: Names, parts: tuple[Part, ...]) -> list[dict[str, Any]]:
         content = None
         if isinstance(part, Thinking):
             own = part.id if part.id and part.wire == NAME else names.item("rs", at)
-            found.append(reasoning(own, part.text, token_of(part.signature, part.redacted, part.wire)))
+            found.append(reasoning(own, part.text, token_of(part.signature, part.redacted, part.wire, part.issuer)))
         elif isinstance(part, ToolCall):
             whole = part if part.arguments or part.custom else msgspec.structs.replace(part, arguments="{}")
             found.append(call_item(names, whole, names.item("ctc" if part.custom else "fc", at), names.call(part.id, calls), "completed"))

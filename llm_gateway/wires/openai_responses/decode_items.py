@@ -126,10 +126,10 @@ def _thinking(item: schema.Item) -> Thinking:
     own = item.id if isinstance(item.id, str) else None
     if not isinstance(item.encrypted_content, str):
         return Thinking(text=text, wire=NAME, id=own)
-    token, wire, redacted = unpack(item.encrypted_content)
+    token, wire, redacted, issuer = unpack(item.encrypted_content)
     if redacted:
-        return Thinking(text=text, redacted=token, wire=wire, id=own)
-    return Thinking(text=text, signature=token or None, wire=wire, id=own)
+        return Thinking(text=text, redacted=token, wire=wire, issuer=issuer, id=own)
+    return Thinking(text=text, signature=token or None, wire=wire, issuer=issuer, id=own)
 
 
 def _output(output: Any, at: str) -> Iterator[Part]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
+
+from llm_gateway.wires._issuers import address, parted
 
 NAME: Final = "openai_responses"
 
@@ -87,19 +90,41 @@ def summary_of(item: object) -> str | None:
             return None
 
 
+def own_items(items: list[Any], foreign: Callable[[str], bool] | None) -> list[Any]:
+    """The items without the reasoning that somebody else did. What followed such an item loses its id: OpenAI knows the pair and refuses
+    one without the other."""
+    kept: list[Any] = []
+    dropped = False
+    for item in items:
+        reasoning = isinstance(item, dict) and item.get("type") == "reasoning"
+        if is_ours(item) or (reasoning and foreign is not None and _is_foreign(item, foreign)):
+            dropped = dropped or not is_ours(item)
+        elif dropped and isinstance(item, dict) and str(item.get("id", "")).startswith(("fc_", "msg_", "ctc_")):
+            kept.append({name: value for name, value in item.items() if name != "id"})
+        else:
+            kept.append(item)
+    return kept
+
+
+def _is_foreign(item: dict[str, Any], foreign: Callable[[str], bool]) -> bool:
+    token = item.get("encrypted_content")
+    return foreign(token if isinstance(token, str) else str(item.get("id", "")))
+
+
 # Either of these bytes is in a body that has such an item.
 OURS_IN_JSON: Final = (b'"cogo:', b'"rs_cogo_')
 
 
-def pack(token: str, wire: str | None, redacted: bool) -> str:
+def pack(token: str, wire: str | None, redacted: bool, issuer: str | None = None) -> str:
     """Another format's thinking token as ``encrypted_content``; callers send it back unread."""
-    return token if wire == NAME and not redacted else f"{_MARK}{'r' if redacted else 's'}:{wire or ''}:{token}"
+    return token if wire == NAME and not redacted else f"{_MARK}{'r' if redacted else 's'}:{address(wire, issuer)}:{token}"
 
 
-def unpack(content: str) -> tuple[str, str | None, bool]:
-    """Token, the wire it belongs to, and whether it is a redacted block."""
+def unpack(content: str) -> tuple[str, str | None, bool, str | None]:
+    """Token, the wire it belongs to, whether it is a redacted block, and who made it."""
     if not content.startswith(_MARK):
-        return content, NAME, False
+        return content, NAME, False, None
     kind, _, rest = content.removeprefix(_MARK).partition(":")
-    wire, _, token = rest.partition(":")
-    return token, wire or None, kind == "r"
+    maker, _, token = rest.partition(":")
+    wire, issuer = parted(maker)
+    return token, wire, kind == "r", issuer

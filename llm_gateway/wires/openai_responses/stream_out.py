@@ -199,7 +199,7 @@ class ResponsesStreamEncoder:
         item = self._open
         if item is None or item.kind != "reasoning":
             item = self._open_reasoning()
-        self._close_reasoning(item, out.token_of(mark.signature, mark.redacted, mark.wire))
+        self._close_reasoning(item, out.token_of(mark.signature, mark.redacted, mark.wire, mark.issuer))
 
     def _close_reasoning(self, item: _Open, token: str | None) -> None:
         text = "".join(item.text)

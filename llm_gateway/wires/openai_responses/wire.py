@@ -61,10 +61,10 @@ class ResponsesWire:
             drop |= names.DROPPABLE
             if now.service_tier in names.PLAIN_TIERS:
                 drop.add("service_tier")
-        if any(mark in body for mark in names.OURS_IN_JSON):
+        if any(mark in body for mark in names.OURS_IN_JSON) or (edits.foreign and b'"reasoning"' in body):
             document = msgspec.json.decode(body)
             if isinstance(document.get("input"), list):
-                changes["input"] = [_theirs(item) for item in document["input"] if not names.is_ours(item)]
+                changes["input"] = [_theirs(item) for item in names.own_items(document["input"], edits.foreign)]
         return json.edit_object(body, {name: value for name, value in changes.items() if name not in drop}, tuple(drop))
 
     def decode_response(self, body: bytes) -> ChatResponse:

@@ -1,0 +1,229 @@
+"""Redis as a cache that nothing depends on: one that is away, silent or poisoned is a cache that knows nothing.
+
+What comes out of it is read as data and never as code, and only where we wrote it, under this very name: whoever may write to that Redis
+can neither run anything here nor put words into our mouth. After a fault it is left alone for some seconds, so that a Redis that hangs
+costs one short wait and not one at every look.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.core.cache.backends.redis import RedisCache, RedisCacheClient
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+from redis.retry import Retry
+from typing_extensions import override
+
+log = logging.getLogger("cogo.cache")
+
+TIMEOUT_S = 0.5
+LEFT_ALONE_S = 5.0
+
+
+_SEAL = hashlib.sha256().digest_size
+
+
+class NotOurs(ValueError):
+    """A value that this gateway did not write under this name."""
+
+
+def seal(name: str, value: Any) -> int | bytes:
+    """``value`` for Redis. Whole numbers stay bare, as Redis counts with them. Raises TypeError for what is no plain data."""
+    if type(value) is int:
+        return value
+    text = json.dumps(_marked(value), separators=(",", ":")).encode()
+    return _mark(name, text) + text
+
+
+def unseal(name: str, data: bytes) -> Any:
+    """Raises :class:`NotOurs`."""
+    mark, text = data[:_SEAL], data[_SEAL:]
+    if text and hmac.compare_digest(mark, _mark(name, text)):
+        return _unmarked(json.loads(text))
+    try:
+        return int(data)
+    except ValueError:
+        raise NotOurs(name) from None
+
+
+def _mark(name: str, text: bytes) -> bytes:
+    return hmac.digest(f"cache\0{settings.SECRET_KEY}".encode(), name.encode() + b"\0" + text, "sha256")
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "date": date.fromisoformat,
+    "datetime": datetime.fromisoformat,
+    "decimal": Decimal,
+    "uuid": UUID,
+    "bytes": bytes.fromhex,
+    "tuple": lambda items: tuple(_unmarked(item) for item in items),
+    "set": lambda items: {_unmarked(item) for item in items},
+    "dict": lambda pairs: {_unmarked(key): _unmarked(value) for key, value in pairs},
+}
+
+
+def _marked(value: Any) -> Any:
+    match value:
+        case None | bool() | int() | float() | str():
+            return value
+        case list():
+            return [_marked(item) for item in value]
+        case tuple():
+            return {"tuple": [_marked(item) for item in value]}
+        case set() | frozenset():
+            return {"set": [_marked(item) for item in value]}
+        case dict():
+            return {"dict": [[_marked(key), _marked(item)] for key, item in value.items()]}
+        case datetime():
+            return {"datetime": value.isoformat()}
+        case date():
+            return {"date": value.isoformat()}
+        case Decimal():
+            return {"decimal": str(value)}
+        case UUID():
+            return {"uuid": str(value)}
+        case bytes():
+            return {"bytes": value.hex()}
+    raise TypeError(f"the cache keeps plain data, not {type(value).__name__}")
+
+
+def _unmarked(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_unmarked(item) for item in value]
+    if isinstance(value, dict):
+        ((kind, inner),) = value.items()
+        return _READERS[kind](inner)
+    return value
+
+
+class _Client(RedisCacheClient):
+    def add(self, key: str, value: Any, timeout: int | None) -> bool:
+        return bool(super().add(key, _Sealed(seal(key, value)), timeout))
+
+    def get(self, key: str, default: Any) -> Any:
+        data = self.get_client(key).get(key)
+        return default if data is None else unseal(key, data)
+
+    def set(self, key: str, value: Any, timeout: int | None) -> None:
+        super().set(key, _Sealed(seal(key, value)), timeout)
+
+    def set_many(self, data: Mapping[str, Any], timeout: int | None) -> None:
+        super().set_many({key: _Sealed(seal(key, value)) for key, value in data.items()}, timeout)
+
+
+class _Sealed:
+    """What Django's client must hand on as it is."""
+
+    def __init__(self, data: int | bytes) -> None:
+        self.data = data
+
+
+class _HandOn:
+    def dumps(self, value: _Sealed) -> int | bytes:
+        return value.data
+
+    def loads(self, data: bytes) -> Any:
+        raise NotOurs("read without its name")
+
+
+class DependableCache(RedisCache):
+    """Never raises for what Redis does or does not do; ``trouble`` says what was wrong last, and is empty while it works."""
+
+    def __init__(self, server: str, params: dict[str, Any]) -> None:
+        options = {
+            "socket_timeout": TIMEOUT_S,
+            "socket_connect_timeout": TIMEOUT_S,
+            "retry": Retry(NoBackoff(), 0),
+            "serializer": _HandOn(),
+            **params.get("OPTIONS", {}),
+        }
+        super().__init__(server, {**params, "OPTIONS": options})
+        self._class = _Client
+        self.trouble = ""
+        self._left_alone_until = 0.0
+
+    def _try(self, otherwise: Any, work: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        if time.monotonic() < self._left_alone_until:
+            return otherwise
+        try:
+            found = work(*args, **options)
+        except (RedisError, OSError) as error:
+            if isinstance(error, ResponseError) and str(error).startswith(("WRONGTYPE", "value is not an integer")):
+                return otherwise  # somebody else's value
+            if not self.trouble:
+                log.warning("the cache cannot be used; it is left out until it answers", extra={"reason": type(error).__name__})
+            self.trouble = type(error).__name__
+            self._left_alone_until = time.monotonic() + LEFT_ALONE_S
+            return otherwise
+        except ValueError:
+            return otherwise  # somebody else's value
+        self.trouble = ""
+        return found
+
+    def works(self) -> bool:
+        """Asks it now, with a short wait. Raises ValueError when its address is none."""
+        self._cache.get_client()
+        self._left_alone_until = 0.0
+        self._try(None, super().get, "cogo")
+        return not self.trouble
+
+    @override
+    def add(self, key: Any, value: Any, *args: Any, **options: Any) -> Any:
+        return self._try(False, super().add, key, value, *args, **options)
+
+    @override
+    def get(self, key: Any, default: Any = None, version: Any = None) -> Any:
+        return self._try(default, super().get, key, default, version=version)
+
+    @override
+    def set(self, key: Any, value: Any, *args: Any, **options: Any) -> Any:
+        return self._try(None, super().set, key, value, *args, **options)
+
+    @override
+    def touch(self, key: Any, *args: Any, **options: Any) -> Any:
+        return self._try(False, super().touch, key, *args, **options)
+
+    @override
+    def delete(self, key: Any, version: Any = None) -> Any:
+        return self._try(False, super().delete, key, version=version)
+
+    @override
+    def get_many(self, keys: Any, version: Any = None) -> dict[Any, Any]:
+        missing = object()
+        found = {key: self.get(key, missing, version=version) for key in keys}
+        return {key: value for key, value in found.items() if value is not missing}
+
+    @override
+    def has_key(self, key: Any, version: Any = None) -> Any:
+        return self._try(False, super().has_key, key, version=version)
+
+    @override
+    def incr(self, key: Any, delta: int = 1, version: Any = None) -> Any:
+        """Raises ValueError when the key is not there, as every cache does; one that is away has no key."""
+        found = self._try(None, super().incr, key, delta, version=version)
+        if found is None:
+            raise ValueError(f"Key {key!r} not found")
+        return found
+
+    @override
+    def set_many(self, data: Any, *args: Any, **options: Any) -> Any:
+        return self._try(list(data), super().set_many, data, *args, **options)
+
+    @override
+    def delete_many(self, keys: Any, version: Any = None) -> Any:
+        return self._try(None, super().delete_many, keys, version=version)
+
+    @override
+    def clear(self) -> Any:
+        return self._try(False, super().clear)

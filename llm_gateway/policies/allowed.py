@@ -1,0 +1,51 @@
+"""Which names a client key's list of models lets through. Pure.
+
+An entry is what a caller may write: a model's name, an alias, ``PROVIDER/ID``, or one of these with ``*`` for any characters and ``?`` for
+one; also ``auto`` and ``strategy:NAME``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from functools import lru_cache
+
+AUTO = "auto"
+STRATEGY = "strategy:"
+
+
+def is_pattern(entry: str) -> bool:
+    return "*" in entry or "?" in entry
+
+
+@lru_cache(maxsize=4096)
+def _compiled(entry: str) -> re.Pattern[str]:
+    parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in entry)
+    return re.compile("".join(parts), re.DOTALL)
+
+
+@lru_cache(maxsize=4096)
+def patterns(entries: frozenset[str]) -> tuple[str, ...]:
+    """The patterns among ``entries``."""
+    return tuple(sorted(entry for entry in entries if is_pattern(entry)))
+
+
+def fits(pattern: str, names: Iterable[str]) -> bool:
+    """Whether ``pattern`` lets one of ``names`` through."""
+    match = _compiled(pattern).fullmatch
+    return any(match(name) is not None for name in names)
+
+
+def opens(entries: Collection[str], strategy: str) -> bool:
+    """Whether a request that names no model may go wherever a strategy sends it, whatever else is listed. Only a word that is about
+    strategies says so: ``a*`` is about models."""
+    words = {f"{STRATEGY}{strategy}"}
+    return AUTO in entries or any(
+        entry in words or (is_pattern(entry) and fits(entry, words)) for entry in entries if entry.startswith(STRATEGY)
+    )
+
+
+def covered(entry: str, entries: Collection[str]) -> bool:
+    """Whether everything that ``entry`` lets through is let through by one of ``entries``, as far as their letters show."""
+    # A "*" absorbs whatever stands for a wildcard of the other side; a "?" would not.
+    return entry in entries or any("*" in other and "?" not in other and fits(other, (entry,)) for other in entries)
