@@ -5,47 +5,77 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from llm_gateway.core.errors import BodyTimeout, BodyTooLarge, ShuttingDown
+from llm_gateway.core.errors import BodyTimeout, BodyTooLarge, GatewayError, ShuttingDown
 from llm_gateway.engine.tasks import TaskOwner
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
+Upload = Callable[[], AbstractContextManager[None]]
+Unpack = Callable[[bytes, int], Awaitable[bytes]]
+
+# A body that takes longer to come than this is an upload.
+GRACE_S = 0.05
 # A call that lasts longer than this is worth a task that watches whether its caller is still there.
 WATCH_AFTER_S = 0.2
 
 
 class Body:
     """A request body: counted while it comes, against the cap and the clock. ``declared``: its length as the caller announces it, which
-    may be enough to read nothing. ``complete`` once all of it was read."""
+    may be enough to read nothing. ``complete`` once all of it was read.
 
-    __slots__ = ("_cap", "_declared", "_receive", "_scope", "_seconds", "_stopped", "complete")
+    ``upload`` is entered around the wait for a body that does not come within :data:`GRACE_S`; what it raises ends the reading. ``unpack``
+    turns the bytes that came into those that are meant."""
 
-    def __init__(self, receive: Receive, cap: int, seconds: float, declared: str = "") -> None:
+    __slots__ = (
+        "_cap", "_declared", "_failed", "_parts", "_read", "_receive", "_scope", "_seconds", "_size", "_stopped", "_unpack", "_upload",
+        "complete",
+    )  # fmt: skip
+
+    def __init__(
+        self, receive: Receive, cap: int, seconds: float, declared: str = "", *, upload: Upload = nullcontext, unpack: Unpack | None = None
+    ) -> None:
         self._receive = receive
         self._declared = int(declared) if declared.isdecimal() else 0
         self._cap = cap
         self._seconds = seconds
+        self._upload = upload
+        self._unpack = unpack
         self._scope: asyncio.Timeout | None = None
         self._stopped = False
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._read: bytes | None = None
+        self._failed: GatewayError | ConnectionError | None = None
         self.complete = False
 
     async def read(self) -> bytes:
-        """Raises :class:`BodyTooLarge`, :class:`BodyTimeout`, :class:`ShuttingDown`, or ConnectionResetError when the caller left."""
+        """The same bytes, or the same error, however often it is called. Raises :class:`BodyTooLarge`, :class:`BodyTimeout`,
+        :class:`ShuttingDown`, what ``upload`` and ``unpack`` raise, or ConnectionResetError when the caller left."""
+        if self._failed is not None:
+            raise self._failed
+        if self._read is None:
+            try:
+                self._read = await self._whole()
+            except (GatewayError, ConnectionError) as error:
+                self._failed = error
+                raise
+        return self._read
+
+    async def _whole(self) -> bytes:
         self._check(self._declared)
-        try:
-            async with asyncio.timeout(self._seconds) as self._scope:
-                body = await self._all()
-        except TimeoutError:
-            if self._stopped:
-                raise ShuttingDown("The gateway is shutting down; send the request again.", retry_after_s=2) from None
-            raise BodyTimeout(f"The request's body did not arrive within {self._seconds:g} s.") from None
-        finally:
-            self._scope = None
+        grace = min(GRACE_S, self._seconds)
+        if not await self._within(grace):
+            with self._upload():
+                if not await self._within(self._seconds - grace):
+                    raise BodyTimeout(f"The request's body did not arrive within {self._seconds:g} s.")
         self.complete = True
-        return body
+        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        self._parts = []
+        return body if self._unpack is None else await self._unpack(body, self._cap)
 
     def stop(self) -> None:
         """Whoever reads is told that the gateway shuts down."""
@@ -53,32 +83,39 @@ class Body:
         if self._scope is not None:
             self._scope.reschedule(asyncio.get_running_loop().time())
 
-    async def _all(self) -> bytes:
-        message = await self._next()
-        body: bytes = message.get("body", b"")
-        if not message.get("more_body"):
-            self._check(len(body))
-            return body
-        parts = [body]
-        size = len(body)
-        while message.get("more_body"):
-            self._check(size)
-            message = await self._next()
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-        self._check(size)
-        return b"".join(parts)
+    async def _within(self, seconds: float) -> bool:
+        """Whether the body was complete in time; what has come stays."""
+        try:
+            async with asyncio.timeout(0 if self._stopped else seconds) as self._scope:
+                await self._collect()
+        except TimeoutError:
+            if self._stopped:
+                raise ShuttingDown("The gateway is shutting down; send the request again.", retry_after_s=2) from None
+            return False
+        finally:
+            self._scope = None
+        return True
+
+    async def _collect(self) -> None:
+        while True:
+            self._check(self._size)
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ConnectionResetError("the caller left while sending")
+            part: bytes = message.get("body", b"")
+            self._size += len(part)
+            self._parts.append(part)
+            if not message.get("more_body"):
+                self._check(self._size)
+                return
 
     def _check(self, size: int) -> None:
         if size > self._cap:
-            shown = f"{self._cap >> 20} MB" if self._cap >= 1 << 20 else f"{self._cap} bytes"
-            raise BodyTooLarge(f"The request's body is larger than {shown}.")
+            raise BodyTooLarge(f"The request's body is larger than {shown_size(self._cap)}.")
 
-    async def _next(self) -> dict[str, Any]:
-        message = await self._receive()
-        if message["type"] == "http.disconnect":
-            raise ConnectionResetError("the caller left while sending")
-        return message
+
+def shown_size(size: int) -> str:
+    return f"{size >> 20} MB" if size >= 1 << 20 else f"{size} bytes"
 
 
 class Watch:

@@ -1,8 +1,8 @@
 """Secrets of an installation that brings none: made once, kept in ``var/secrets`` readable by the owner alone.
 
 A deployment sets them in its environment (or ``*_FILE``); then nothing is written. SECRET_KEY signs sessions and task payloads,
-COGO_ENCRYPTION_KEYS encrypts provider keys and texts, COGO_KEY_PEPPER keys the digests of client keys: three values, so that losing or
-rotating one leaves the others alone.
+COGO_ENCRYPTION_KEYS encrypts provider keys and texts, COGO_KEY_PEPPER keys the digests of client keys, COGO_METRICS_TOKEN opens
+``/metrics``: four values, so that losing or rotating one leaves the others alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cogo.environment import Environment, EnvironmentTrouble
 
-NAMES = ("SECRET_KEY", "COGO_ENCRYPTION_KEYS", "COGO_KEY_PEPPER")
+NAMES = ("SECRET_KEY", "COGO_ENCRYPTION_KEYS", "COGO_KEY_PEPPER", "COGO_METRICS_TOKEN")
 
 
 def folder(var: Path) -> Path:

@@ -20,6 +20,11 @@ class Places:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self.inside = 0
 
+    @property
+    def full(self) -> bool:
+        """Whether whoever came now would have to wait."""
+        return self.inside >= self._limit
+
     async def take(self) -> None:
         """Raises :class:`Overloaded`."""
         match admission.verdict(self.inside, len(self._waiting), self._limit):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,26 @@ def _number(name: str, default: int, low: int, high: int) -> int:
     return value
 
 
+def _networks(name: str, value: str) -> list[str]:
+    """Addresses and networks, separated by commas or blanks."""
+    found = []
+    for text in value.replace(",", " ").split():
+        try:
+            found.append(str(ip_network(text.strip("'\""), strict=False)))
+        except ValueError:
+            raise SettingsError(f"{name} has {text!r}, which is no address and no network; write 10.0.0.7 or 10.0.0.0/8") from None
+    return found
+
+
 def _secret(name: str) -> str:
-    value = env.str(name, default="")
+    value = _optional_secret(name, env.str(name, default=""))
+    if not value:
+        raise SettingsError(f"{name} is not set; set it in the environment (or {name}_FILE), or run 'make run' once to have one made")
+    return value
+
+
+def _optional_secret(name: str, value: str) -> str:
+    """``value``, else what ``make run`` has made and kept."""
     path = VAR_DIR / "secrets" / name.lower()
     if not value and path.exists():
         try:
@@ -84,8 +103,6 @@ def _secret(name: str) -> str:
             raise SettingsError(
                 f"{path} cannot be read ({error.__class__.__name__}); make it readable for this user or set {name}"
             ) from None
-    if not value:
-        raise SettingsError(f"{name} is not set; set it in the environment (or {name}_FILE), or run 'make run' once to have one made")
     return value
 
 
@@ -144,6 +161,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "llm_gateway.api.staff.staff_middleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -199,10 +217,27 @@ if REDIS_URL:
         import redis  # noqa: F401
     except ImportError:
         raise SettingsError("REDIS_URL is set, but the Redis client is not installed; run 'make install-redis', then try again") from None
-    CACHES = {"default": {"BACKEND": "cogo.cache.DependableCache", "LOCATION": REDIS_URL}}
+    _password = env.str("REDIS_PASSWORD")
+    CACHES = {
+        "default": {
+            "BACKEND": "cogo.cache.DependableCache",
+            "LOCATION": REDIS_URL,
+            **({"OPTIONS": {"password": _password}} if _password else {}),
+        }
+    }
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
+# The first has the form of Django's default; the others only verify what was stored elsewhere.
+PASSWORD_HASHERS = [
+    "cogo.hashing.QueuedHasher",
+    "django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher",
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.BCryptSHA256PasswordHasher",
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+]
+# The guard counts tries and refuses before a password is hashed.
+AUTHENTICATION_BACKENDS = ["llm_gateway.actions.sign_in.Guard", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
@@ -237,6 +272,10 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024
+# The door has the body in memory and under a cap already; Django would write it to a disk on the event loop.
+FILE_UPLOAD_MAX_MEMORY_SIZE = 33 * 1024 * 1024
+# The console's largest form, fifty rows that are edited in their list, has a third of it.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -256,6 +295,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Generate and analyse code through any configured provider.",
     "VERSION": "0.1.0",
     "OAS_VERSION": "3.1.1",
+    "SERVERS": [{"url": BASE_PATH}] if BASE_PATH else [],
     "POSTPROCESSING_HOOKS": [
         "llm_gateway.api.native.openapi.without_closing_slash",
         "llm_gateway.api.compat._described.with_compatible",
@@ -306,12 +346,17 @@ COGO = {
     "max_in_flight": (_CALLS := footing.calls(_number("COGO_MAX_IN_FLIGHT", 512, 1, 100_000), footing.descriptors())),
     "max_detached": _number("COGO_MAX_DETACHED", 256, 0, 100_000),
     "max_connections": footing.connections(footing.descriptors(), _CALLS),
+    "connections_per_address": _number("COGO_CONNECTIONS_PER_ADDRESS", 256, 1, 1_000_000),
+    "uploads_per_key": _number("COGO_UPLOADS_PER_KEY", 32, 1, 100_000),
+    "uploads_per_address": _number("COGO_UPLOADS_PER_ADDRESS", 64, 1, 100_000),
+    "trusted_proxies": _networks("COGO_TRUSTED_PROXIES", env.str("COGO_TRUSTED_PROXIES", default="")),
     "lease_s": _number("COGO_LEASE_S", 30, 5, 3600),
     "unpriced": env.str("COGO_UNPRICED", default="block"),
     "unpriced_ceiling_usd_per_million": env.str("COGO_UNPRICED_CEILING_USD", default="100"),
     "heartbeat_s": _number("COGO_HEARTBEAT_S", 15, 1, 600),
     "retention_days": (_KEPT := _number("COGO_RETENTION_DAYS", 400, 1, 36500)),
     "text_retention_days": min(_KEPT, _number("COGO_TEXT_RETENTION_DAYS", _KEPT, 1, 36500)),
+    "audit_retention_days": _number("COGO_AUDIT_RETENTION_DAYS", 1100, 30, 36500),
     "responses_ttl_h": _number("COGO_RESPONSES_TTL_HOURS", 72, 0, 8760),
     "idempotency_h": _number("COGO_IDEMPOTENCY_HOURS", 24, 24, 8760),
     "mail": bool(env.str("COGO_EMAIL_URL", default="")),
@@ -323,7 +368,8 @@ COGO = {
     "superuser_name": env.str("DJANGO_SUPERUSER_USERNAME", default="operator"),
     "superuser_password": env.str("DJANGO_SUPERUSER_PASSWORD", default=""),
     "superuser_email": env.str("DJANGO_SUPERUSER_EMAIL", default=""),
-    "metrics_token": env.str("COGO_METRICS_TOKEN", default=""),
+    "metrics_token": _optional_secret("COGO_METRICS_TOKEN", env.str("COGO_METRICS_TOKEN", default="")),
+    "metrics_open": _flag("COGO_METRICS_OPEN", False),
     "metrics_folder": env.str("PROMETHEUS_MULTIPROC_DIR", default=""),
     # Whether others than this machine's own users are meant to reach it; serve adds what it listens on.
     "exposed": weakness.exposed(https=COGO_HTTPS or COGO_TRUST_PROXY, hosts=ALLOWED_HOSTS),
@@ -362,6 +408,8 @@ try:
     vars().update(environ.Env.email_url_config(env.str("COGO_EMAIL_URL", default="consolemail://")))
 except (ValueError, KeyError, environ.ImproperlyConfigured):
     raise SettingsError("COGO_EMAIL_URL cannot be read; use smtp://user:password@host:587") from None
+# For each step of a delivery; llm_gateway.actions.send_alerts bounds the whole.
+EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("COGO_EMAIL_FROM", default="cogo@localhost")
 
 # Provider keys and model names by the environment's names; the bootstrap command turns them into rows.

@@ -20,11 +20,12 @@ GRACE_AFTER_DRAIN_S = 5
 
 def config(*, grace_s: int | None = None) -> uvicorn.Config:
     """How the gateway is served, in every way of starting it."""
+    from cogo.connections import bounded
     from cogo.settings import COGO
 
     return uvicorn.Config(
         "cogo.asgi:application",
-        http="httptools",
+        http=bounded(COGO),
         loop="uvloop" if os.name != "nt" else "auto",
         ws="none",
         lifespan="on",

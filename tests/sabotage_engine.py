@@ -7,8 +7,8 @@ ENGINE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "send before the row",
         "llm_gateway/engine/pipeline.py",
-        "await self.journal.open(run.opening)",
-        "self.owner.start(self.journal.open(run.opening), 'x')",
+        "                await self.journal.open(run.opening)\n            except",
+        "                self.owner.start(self.journal.open(run.opening), 'x')\n            except",
         ("tests/engine/test_order_of_effects.py::test_the_row_is_committed_before_a_byte_goes_out",),
     ),
     (
@@ -136,20 +136,26 @@ ENGINE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     # T3
     (
         "no drain",
-        "cogo/door.py",
-        '        asyncio.get_running_loop().call_later(float(self._settings["drain_s"]), self._end_streams)',
+        "cogo/door/drain.py",
+        "        asyncio.get_running_loop().call_later(self._drain_s, self._end_streams)",
         "        pass",
         ("tests/door/test_drain.py",),
     ),
     (
         "die by the signal",
-        "cogo/door.py",
+        "cogo/door/drain.py",
         "                    server.should_exit = True",
         "                    before(got, frame)",
         ("tests/door/test_drain.py",),
     ),
-    ("bodies hold the drain", "cogo/door.py", "            reader.stop()", "            pass", ("tests/door/test_drain.py",)),
-    ("stuck reader holds the drain", "cogo/door.py", "            watch.give_up()", "            pass", ("tests/door/test_drain.py",)),
+    ("bodies hold the drain", "cogo/door/arrivals.py", "            reader.stop()", "            pass", ("tests/door/test_drain.py",)),
+    (
+        "stuck reader holds the drain",
+        "cogo/door/drain.py",
+        "            watch.give_up()",
+        "            pass",
+        ("tests/door/test_drain.py",),
+    ),
     # T4
     (
         "fallback after content",
@@ -330,7 +336,7 @@ ENGINE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "cogo/places.py",
         "        self.inside -= 1",
         "        pass",
-        ("tests/door/test_admission.py::test_a_half_sent_body_takes_a_place_and_gives_it_back",),
+        ("tests/door/test_admission.py::test_a_place_that_comes_free_goes_to_who_waits",),
     ),
     (
         "a place in hand is dropped",
@@ -356,7 +362,7 @@ ENGINE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     # T18
     (
         "gzip without bound",
-        "llm_gateway/engine/transport.py",
+        "llm_gateway/engine/inflating.py",
         "self._out > self.MAX_RATIO * self._in",
         "self._out > 10**6 * self._in",
         ("tests/faults/test_bombs.py",),

@@ -207,14 +207,14 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "the task cluster has a pool",
-        "cogo/settings.py",
-        "        if _FORKS or pool == 0:",
-        "        if pool == 0:",
+        "cogo/databases.py",
+        "    if forks or pool == 0:",
+        "    if pool == 0:",
         (_CONNECTING, "-k", "of_the_task_cluster"),
     ),
     (
         "the pool doubles its pauses",
-        "cogo/settings.py",
+        "cogo/databases.py",
         '"timeout": 5, "reconnect_timeout": 1.0}',
         '"timeout": 5, "reconnect_timeout": 300.0}',
         (_CONNECTING, "-k", "double_its_pauses"),

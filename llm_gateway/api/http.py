@@ -10,12 +10,13 @@ import msgspec
 from llm_gateway.core.catalog import Identity
 from llm_gateway.core.errors import GatewayError, RateLimited
 from llm_gateway.core.money import format_usd
+from llm_gateway.core.redact import without_keys
 from llm_gateway.engine.calls import StreamAnswer, Summary
 
 
 class HttpCall(msgspec.Struct, frozen=True, kw_only=True):
-    """An authenticated request. ``headers`` have lower-case names; ``path`` is what the route matched; ``body`` reads at most the
-    door's cap and raises :class:`BodyTooLarge` or :class:`BodyTimeout`."""
+    """An authenticated request. ``headers`` have lower-case names; ``path`` is what the route matched; ``address`` is the caller's, empty
+    where it is not known; ``body`` reads at most the door's cap and raises :class:`BodyTooLarge` or :class:`BodyTimeout`."""
 
     id: UUID
     method: str
@@ -23,6 +24,7 @@ class HttpCall(msgspec.Struct, frozen=True, kw_only=True):
     query: Mapping[str, str]
     headers: Mapping[str, str]
     identity: Identity
+    address: str = ""
     body: Callable[[], Awaitable[bytes]]
 
 
@@ -133,4 +135,4 @@ def retired_warning(model: str) -> bytes:
 
 
 def ascii_header(text: str) -> bytes:
-    return "".join(c if " " <= c <= "~" else "?" for c in text).encode()
+    return "".join(c if " " <= c <= "~" else "?" for c in without_keys(text)).encode()

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from .host_facts import NOTHING, FactRow, HostFacts
 from .keys import KeyState
 from .money import Rate
 from .secret import Secret
@@ -25,7 +26,7 @@ class Lifecycle(StrEnum):
 
 class ProviderInfo(msgspec.Struct, frozen=True, kw_only=True):
     """``service`` names the provider file, ``wire`` the format it is spoken to in. ``priority``: lower is tried first. Times in
-    milliseconds, ``None``: the gateway's default."""
+    milliseconds, ``None``: the gateway's default. ``habits``: what its preset knows of the host; ``facts``: the operator's own, over it."""
 
     id: int
     slug: str
@@ -42,6 +43,8 @@ class ProviderInfo(msgspec.Struct, frozen=True, kw_only=True):
     first_event_timeout_ms: int | None = None
     idle_timeout_ms: int | None = None
     total_timeout_ms: int | None = None
+    habits: tuple[FactRow, ...] = ()
+    facts: HostFacts = NOTHING
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +77,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     pattern: bool = False
     auto: bool = True
     position: int = 100
+    facts: HostFacts = NOTHING
 
 
 class AliasInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +115,8 @@ class BodyLogging(StrEnum):
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """Who calls. ``models`` empty: all; ``budgets`` are ids that every request of this key is held against. ``client_key_id`` is
-    ``None`` for staff in the browser, whose ``team_id`` is the gateway's own team."""
+    ``None`` for staff in the browser, whose ``team_id`` is the gateway's own team. ``addresses``: the networks that the key may be used
+    from; empty: any."""
 
     client_key_id: int | None
     public_id: str
@@ -129,6 +134,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     allow_unpriced: bool = False
     expires_at: datetime | None = None
     revoked: bool = False
+    addresses: tuple[str, ...] = ()
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):

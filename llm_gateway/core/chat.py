@@ -186,6 +186,8 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     hints: dict[str, Any] = {}
     origin: str = "native"
     session: str = ""
+    # The caller speaks of functions as chat completions did before tools, and is answered so.
+    functions: bool = False
 
 
 class FinishReason(StrEnum):

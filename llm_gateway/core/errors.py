@@ -4,6 +4,7 @@ GatewayError
 ├── InvalidRequest 400 invalid_request
 │   ├── InvalidJsonBody 400 invalid_json
 │   ├── UnsupportedParameter 400 unsupported_parameter
+│   ├── UnsupportedEncoding 415 unsupported_encoding
 │   └── PromptTooLong 400 context_length_exceeded
 ├── Unauthenticated 401 invalid_api_key
 │   └── KeyRevoked 401 key_revoked
@@ -15,6 +16,9 @@ GatewayError
 ├── CallerLeft 499 client_cancelled (in the log; nobody is told)
 ├── Conflict 409 conflict
 ├── BodyTooLarge 413 request_too_large
+├── TargetTooLong 414 uri_too_long
+├── UpgradeRequired 426 upgrade_required
+├── HeadTooLarge 431 head_too_large
 ├── RequestExceedsBudget 402 request_exceeds_budget
 ├── BudgetExhausted 429 insufficient_quota
 ├── BudgetInFlight 429 budget_in_flight
@@ -44,6 +48,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from .redact import without_keys
+
 
 class GatewayError(Exception):
     """Base of everything a caller can be told. ``retry_after_s`` is in seconds, ``details`` JSON-able."""
@@ -56,11 +62,13 @@ class GatewayError(Exception):
     def __init__(
         self, message: str = "", *, retry_after_s: float | None = None, details: Mapping[str, Any] | None = None, param: str | None = None
     ) -> None:
+        # What a caller typed is often repeated to it, and logged: not so a key that stands where a name belongs.
+        message = without_keys(message)
         super().__init__(message)
         self.message = message
         self.retry_after_s = retry_after_s
         self.details = details
-        self.param = param
+        self.param = param and without_keys(param)
 
 
 class InvalidRequest(GatewayError):
@@ -75,6 +83,10 @@ class UnsupportedParameter(InvalidRequest):
     """``param`` names the field that the chosen target cannot do."""
 
     code = "unsupported_parameter"
+
+
+class UnsupportedEncoding(InvalidRequest):
+    status, code = 415, "unsupported_encoding"
 
 
 class PromptTooLong(InvalidRequest):
@@ -135,6 +147,20 @@ class IdempotencyMismatch(InvalidRequest):
 
 class BodyTooLarge(GatewayError):
     status, code, type = 413, "request_too_large", "invalid_request_error"
+
+
+class UpgradeRequired(GatewayError):
+    """A WebSocket was asked for: agents that see this status go on over HTTP at once."""
+
+    status, code, type = 426, "upgrade_required", "invalid_request_error"
+
+
+class TargetTooLong(GatewayError):
+    status, code, type = 414, "uri_too_long", "invalid_request_error"
+
+
+class HeadTooLarge(GatewayError):
+    status, code, type = 431, "head_too_large", "invalid_request_error"
 
 
 class RequestExceedsBudget(GatewayError):

@@ -7,6 +7,7 @@ a parser that disagrees with the provider's about a duplicate key or NaN would r
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,13 +15,25 @@ import msgspec
 
 MAX_DEPTH = 64
 MAX_DIGITS = 40
-# Each costs the garbage collector more than the parser: a megabyte of empty lists holds the loop for a fifth of a second.
+# What a document may consist of, so that none of 32 MB takes a parser longer than its bytes alone. A conversation of thousands of turns
+# has a tenth of it; an embeddings request with as many tokens as OpenAI takes has 300,000 elements.
 MAX_CONTAINERS = 50_000
+MAX_KEYS = 60_000
+MAX_MEMBERS = 350_000
+MAX_ESCAPES = 2_000_000
+MAX_OUTSIDE_STRINGS = 8 << 20
 
+# Read in pieces, so that another thread gets its turn between them: a call into C holds the interpreter's lock to its end.
+_PIECE = 256 << 10
+_SMALL = 32 << 10
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS = bytes(b for b in range(256) if b not in b"[]{}")
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER = b"0" * (MAX_DIGITS + 1)
+# Two bytes of it may lie in the next piece, so they are not asked for.
+_SURROGATE = re.compile(rb"\\u(?:[dD]|\Z)")
+_HALF = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]")
+_HALF_A_PAIR = r"half of a surrogate pair (one of \ud800 to \udfff without its other half) is no character"
 
 _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
@@ -32,14 +45,11 @@ class InvalidJson(ValueError):
 
 
 def loads(body: bytes) -> Any:
-    """Decode strict JSON. Raises :class:`InvalidJson`."""
-    if not body.strip():
+    """Decode strict JSON. Raises :class:`InvalidJson`. A large body takes a while: call it where nobody waits for the event loop."""
+    bare, surrogates = _outside_strings(body)
+    if not bare and not body.strip():
         raise InvalidJson("the body is empty; send a JSON object")
-    bare = _without_strings(body)
-    containers = bare.count(b"[") + bare.count(b"{")
-    if containers > MAX_CONTAINERS:
-        raise InvalidJson(f"more than {MAX_CONTAINERS} lists and objects")
-    if containers > MAX_DEPTH:
+    if bare.count(b"[") + bare.count(b"{") > MAX_DEPTH:
         # Every pass takes the innermost level away.
         brackets = bare.translate(_BRACKETS, _NOT_BRACKETS)
         for _ in range(MAX_DEPTH):
@@ -50,11 +60,14 @@ def loads(body: bytes) -> Any:
         raise InvalidJson(f"a number has more than {MAX_DIGITS} digits")
     try:
         value = _decoder.decode(body)
-        # Every key has one colon outside the strings. A key given twice is one key once it is decoded and encoded again.
-        if _without_strings(_encoder.encode(value)).count(b":") != bare.count(b":"):
-            raise InvalidJson("an object has the same key twice")
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, UnicodeEncodeError) as error:
-        raise InvalidJson(_plain(error)) from None
+        if surrogates:
+            _encoder.encode(value)
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        half = isinstance(error, UnicodeEncodeError) or (surrogates and _HALF.search(body))
+        raise InvalidJson(_HALF_A_PAIR if half else _plain(error)) from None
+    # Every key has one colon outside the strings; of a key given twice, one is left once it is decoded.
+    if _keys_of(value) != bare.count(b":"):
+        raise InvalidJson("an object has the same key twice")
     return value
 
 
@@ -63,11 +76,68 @@ def check(body: bytes) -> None:
     loads(body)
 
 
-def _without_strings(body: bytes) -> bytes:
-    """What stands between the strings; of text that is no JSON, something of no meaning, in linear time."""
-    if b"\\" in body:
-        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
-    return b"".join(body.split(b'"')[::2])
+def _outside_strings(body: bytes) -> tuple[bytes, bool]:
+    """What stands between the strings, and whether one of them may hold half of a surrogate pair; of text that is no JSON, something of no
+    meaning, in linear time. Raises :class:`InvalidJson` as soon as there is more of anything than a document may have."""
+    outside: list[bytes] = []
+    # A small document cannot have too much of anything.
+    counts = _Counts() if len(body) > _SMALL else None
+    inside = surrogates = False
+    at = 0
+    while at < len(body):
+        piece = body[at : at + _PIECE]
+        if (len(piece) - len(piece.rstrip(b"\\"))) % 2:
+            # An escape is not cut in two.
+            piece += body[at + len(piece) : at + len(piece) + 1]
+        at += len(piece)
+        if b"\\" in piece:
+            if counts:
+                counts.escapes += piece.count(b"\\")
+            surrogates = surrogates or _SURROGATE.search(piece) is not None
+            piece = piece.replace(b"\\\\", b"").replace(b'\\"', b"")
+        parts = piece.split(b'"')
+        found = b"".join(parts[inside::2])
+        inside ^= len(parts) % 2 == 0
+        if counts:
+            counts.add(found)
+        outside.append(found)
+    return (outside[0] if len(outside) == 1 else b"".join(outside)), surrogates
+
+
+class _Counts:
+    """What a document consists of, so far."""
+
+    def __init__(self) -> None:
+        self.containers = self.keys = self.members = self.size = self.escapes = 0
+
+    def add(self, outside: bytes) -> None:
+        keys = outside.count(b":")
+        self.containers += outside.count(b"[") + outside.count(b"{")
+        self.keys += keys
+        self.members += outside.count(b",")
+        self.size += len(outside)
+        for have, most, what in (
+            (self.containers, MAX_CONTAINERS, "lists and objects"),
+            (self.keys, MAX_KEYS, "keys"),
+            (self.members, MAX_MEMBERS, "elements"),
+            (self.size, MAX_OUTSIDE_STRINGS, "bytes outside its strings"),
+            (self.escapes, MAX_ESCAPES, "escaped characters; write them as UTF-8"),
+        ):
+            if have > most:
+                raise InvalidJson(f"more than {most} {what}")
+
+
+def _keys_of(value: Any) -> int:
+    keys = 0
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if type(one) is dict:
+            keys += len(one)
+            waiting += [inner for inner in one.values() if type(inner) is dict or type(inner) is list]
+        elif type(one) is list:
+            waiting += [inner for inner in one if type(inner) is dict or type(inner) is list]
+    return keys
 
 
 def _plain(error: Exception) -> str:

@@ -43,6 +43,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     metadata: Mapping[str, Any] | None = None
     tag: str = ""
     user_id: int | None = None
+    address: str = ""
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):

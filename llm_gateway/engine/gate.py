@@ -38,6 +38,14 @@ class KeyGate:
             self._running[key] = self._running.get(key, 0) + 1
         self.in_flight += 1
 
+    def look(self, identity: Identity, *, arriving: int = 0) -> None:
+        """Raises what :meth:`enter` would, and takes nothing. ``arriving``: requests of the key whose bodies are still on their way."""
+        key = identity.client_key_id
+        if key is not None:
+            self._check_running(key, identity, arriving)
+            if identity.requests_per_minute is not None:
+                self._take(key, identity.requests_per_minute)
+
     def leave(self, identity: Identity) -> None:
         self.in_flight -= 1
         key = identity.client_key_id
@@ -47,17 +55,23 @@ class KeyGate:
                 del self._running[key]
 
     def _check(self, key: int, identity: Identity) -> None:
-        most = identity.max_concurrency
-        if most is not None:
-            most = max(1, most // self._processes)
-            if self._running.get(key, 0) >= most:
-                raise RateLimited(f"This key may have {identity.max_concurrency} requests at once; wait for one to end.", retry_after_s=1)
+        self._check_running(key, identity, 0)
         per_minute = identity.requests_per_minute
         if per_minute is not None:
-            verdict, self._buckets[key] = limits.take(self._buckets.get(key), per_minute, time.monotonic(), processes=self._processes)
-            if not verdict.allowed:
-                raise RateLimited(
-                    f"This key may send {per_minute} requests a minute.",
-                    retry_after_s=verdict.retry_after_s,
-                    details={"limit": verdict.limit, "remaining": verdict.remaining, "reset_s": round(verdict.reset_s, 3)},
-                )
+            self._buckets[key] = self._take(key, per_minute)
+
+    def _check_running(self, key: int, identity: Identity, arriving: int) -> None:
+        most = identity.max_concurrency
+        if most is not None and self._running.get(key, 0) + arriving >= max(1, most // self._processes):
+            raise RateLimited(f"This key may have {most} requests at once; wait for one to end.", retry_after_s=1)
+
+    def _take(self, key: int, per_minute: int) -> Bucket:
+        """The key's bucket with one request less. Raises :class:`RateLimited`."""
+        verdict, left = limits.take(self._buckets.get(key), per_minute, time.monotonic(), processes=self._processes)
+        if not verdict.allowed:
+            raise RateLimited(
+                f"This key may send {per_minute} requests a minute.",
+                retry_after_s=verdict.retry_after_s,
+                details={"limit": verdict.limit, "remaining": verdict.remaining, "reset_s": round(verdict.reset_s, 3)},
+            )
+        return left

@@ -108,11 +108,11 @@ class Hedging:
                 continue  # stays among those that remain, and is looked at again when its turn comes
             try:
                 refused = await trying.reserve(run, target)
+                if refused is None:
+                    attempt = await trying.attempt(run, target, force_stream=False)
                 if first.task.done():
                     trying.health.released(target)
                     return None
-                if refused is None:
-                    attempt = trying.attempt(run, target, force_stream=False)
             except UnsupportedParameter as error:
                 refused = f"cannot take {error.param or 'a parameter'}"
             except BaseException:

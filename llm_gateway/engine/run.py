@@ -11,15 +11,17 @@ from typing import Any
 import msgspec
 
 from llm_gateway.core.catalog import BodyLogging, Target
+from llm_gateway.core.chat import Message, Text
 from llm_gateway.core.errors import DeadlineExceeded, Failure, FailureClass, GatewayError, ShuttingDown, UpstreamError, from_failure
 from llm_gateway.core.usage import Usage, UsageSource
 from llm_gateway.policies.hold import DEFAULT_MAX_TOKENS, BillingRule, billing, charge, final_usage
 from llm_gateway.providers import services
 
-from .attempt import Attempt, model_facts
+from .attempt import Attempt
 from .calls import AttemptRecord, Call, Summary
 from .plan import Plan
 from .ports import Opening, Settlement
+from .prepare import model_facts
 
 _TEXT_LIMIT = 1 << 20
 _MAX_WAIT_S = 60.0
@@ -297,7 +299,22 @@ class Run:
         body = self.call.inbound.body
         if body:
             return body[:_TEXT_LIMIT].decode("utf-8", "replace")
-        return msgspec.json.encode(self.call.inbound.chat().messages).decode()[:_TEXT_LIMIT]
+        shown = []
+        room = _TEXT_LIMIT
+        for message in self.call.inbound.chat().messages:
+            shown.append(msgspec.json.encode(_cut(message)).decode())
+            room -= len(shown[-1])
+            if room < 0:
+                break
+        return f"[{','.join(shown)}]"[:_TEXT_LIMIT]
+
+
+def _cut(message: Message) -> Message:
+    """As much of a message as the log can keep; the rest would only cost the event loop its encoding."""
+    if all(not isinstance(part, Text) or len(part.text) <= _TEXT_LIMIT for part in message.parts):
+        return message
+    parts = [msgspec.structs.replace(one, text=one.text[:_TEXT_LIMIT]) if isinstance(one, Text) else one for one in message.parts]
+    return msgspec.structs.replace(message, parts=tuple(parts))
 
 
 _NO_USAGE: Mapping[str, Any] = {}

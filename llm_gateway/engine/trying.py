@@ -25,13 +25,15 @@ from llm_gateway.policies.retry import RetryBudget, Step
 from llm_gateway.policies.thinking import refuses_thinking
 from llm_gateway.wires import issuer_of
 
-from .attempt import Attempt, prepare
+from .attempt import Attempt
 from .gate import KeyGate, revoked
 from .health import DeploymentHealth
+from .heavy import away
 from .hedging import Hedging, Tries
 from .issuers import Issuers
 from .plan import Plan, not_served
 from .ports import Catalog, Journal
+from .prepare import prepare
 from .run import Run
 from .tasks import TaskOwner
 from .transport import Upstream
@@ -108,7 +110,7 @@ class Trying:
             if (told := self._unwanted(run)) is not None:
                 raise told
             try:
-                attempt = self.attempt(run, target, *form)
+                attempt = await self.attempt(run, target, *form)
             except UnsupportedParameter as error:
                 self.release(run)
                 run.plan.skip(target, f"cannot take {error.param or 'a parameter'}")
@@ -151,10 +153,13 @@ class Trying:
         assert last is not None
         raise run.final_error(last)
 
-    def attempt(self, run: Run, target: Target, force_stream: bool, bare: bool = False) -> Attempt:
+    async def attempt(self, run: Run, target: Target, force_stream: bool, bare: bool = False) -> Attempt:
         """Ready to begin. ``bare``: without the thinking of the history. Raises :class:`UnsupportedParameter`."""
         issuer = issuer_of(target.provider.slug, target.upstream_id)
-        prepared = prepare(run.call, target, run.ceiling(target), force_stream, self.issuers.strangers(issuer), bare)
+        strangers = self.issuers.strangers(issuer)
+        inbound = run.call.inbound
+        size = len(inbound.body) or inbound.size
+        prepared = await away(size, prepare, run.call, target, run.ceiling(target), force_stream, strangers, bare)
         clocks = clocks_for(target.provider, run.remaining_s, self.defaults, streamed=prepared.streamed)
         attempt = Attempt(target, prepared, clocks, run.keep_text, self.health.lengths(target))
         if prepared.passthrough:

@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Thresholds belong to a limit: a new one is told of anew."""
 
-    dependencies = [("llm_gateway", "0001_initial")]
+    dependencies = [("llm_gateway", "0002_audit_run")]
 
     operations = [
         migrations.RemoveConstraint(model_name="alert", name="alert_once"),

@@ -10,7 +10,21 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from llm_gateway.core.json import MAX_DEPTH, InvalidJson, check, dumps, edit_object, lenient, loads
+from llm_gateway.core.json import (
+    _PIECE,
+    MAX_CONTAINERS,
+    MAX_DEPTH,
+    MAX_ESCAPES,
+    MAX_KEYS,
+    MAX_MEMBERS,
+    MAX_OUTSIDE_STRINGS,
+    InvalidJson,
+    check,
+    dumps,
+    edit_object,
+    lenient,
+    loads,
+)
 from tests.support.clock import Stopwatch
 
 NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
@@ -116,6 +130,51 @@ def test_hostile_bodies_are_refused_fast(body: bytes) -> None:
         loads(body)
     assert watch.took_s < 0.5
     assert len(str(caught.value)) <= 200
+
+
+TOO_MUCH = {
+    "keys": (b"{" + b",".join(b'"k%d":0' % n for n in range(MAX_KEYS)) + b"}", b"{", b'{"":0,', "keys"),
+    "keys of many objects": (b"[" + b'{"a":0,"b":0},' * (MAX_KEYS // 2) + b"0]", b"[", b'[{"a":0},', "keys"),
+    "elements": (b"[" + b"0," * MAX_MEMBERS + b"0]", b"[", b"[0,", "elements"),
+    "strings": (b"[" + b'"",' * MAX_MEMBERS + b'""]', b"[", b'["",', "elements"),
+    "lists": (b"[" + b"[]," * (MAX_CONTAINERS - 2) + b"[]]", b"[", b"[{},", "lists"),
+    "escapes": (b'["' + b"\\n" * MAX_ESCAPES + b'"]', b'["', b'["\\u00e9', "escaped"),
+    "escapes of backslashes": (b'["' + b"\\\\" * (MAX_ESCAPES // 2) + b'"]', b'["', b'["\\\\', "escaped"),
+    "blanks": (b"[" + b" " * (MAX_OUTSIDE_STRINGS - 2) + b"]", b"[", b"[ ", "outside"),
+}
+
+
+@pytest.mark.parametrize("what", TOO_MUCH)
+def test_a_document_may_have_so_much_of_each_and_no_more(what: str) -> None:
+    most, head, more, says = TOO_MUCH[what]
+    if what != "keys of many objects":
+        loads(most)
+    with pytest.raises(InvalidJson, match=says):
+        loads(more + most.removeprefix(head))
+
+
+def test_a_large_picture_and_a_long_text_pass() -> None:
+    for text in ("iVBORw0KGgo" * 2_000_000, "日本語" * 2_000_000, "a: {b}, [c] " * 1_000_000):
+        assert loads(dumps({"messages": [{"role": "user", "content": text}]}))["messages"][0]["content"] == text
+
+
+@pytest.mark.parametrize("filling", ["x", "\\", '"', '\\"', "\\\\", "日", "\U0001f600"])
+@pytest.mark.parametrize("shift", range(-4, 5))
+def test_pieces_are_read_as_if_they_were_one(filling: str, shift: int) -> None:
+    """Wherever a piece ends: in an escape, between two of them, in a character."""
+    for ascii_only in (True, False):
+        written = stdlib.dumps(filling, ensure_ascii=ascii_only)[1:-1].encode()
+        text = b"x" * (_PIECE - 6 + shift - len(written) * 4) + written * 8
+        loads(b'{"a":"' + text + b'","b":"[[:,{","c":1}')
+        with pytest.raises(InvalidJson, match="twice"):
+            loads(b'{"c":"' + text + b'","b":"[[:,{","c":1}')
+
+
+@pytest.mark.parametrize("shift", range(-8, 9))
+def test_half_a_surrogate_pair_is_found_wherever_it_stands(shift: int) -> None:
+    for half in (b"\\ud83d", b"\\uDE00", b"\\ude00\\ud83d"):
+        with pytest.raises(InvalidJson, match="surrogate"):
+            loads(b'{"a":"' + b"x" * (_PIECE - 6 + shift) + half + b'"}')
 
 
 @given(OBJECTS, VALUES, st.data())

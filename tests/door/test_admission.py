@@ -10,12 +10,13 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from cogo.door import SMALL_BYTES
+from cogo.door.refusals import SMALL_BYTES
 from llm_gateway.policies import admission
 from tests.support.clock import Stopwatch
 from tests.support.gateway import GatewayServer
 from tests.support.raw import connected, generation, status_of, until
 from tests.support.speaking import Answer
+from tests.support.waiting import until as wait_for
 
 MOST = 8
 GATEWAY = {"max_in_flight": MOST}
@@ -75,7 +76,7 @@ def test_who_finds_it_full_keeps_the_connection_for_the_next_try(gateway: Gatewa
     large = generation(dialect, gateway.rows.key, "chat/x", prompt="x" * SMALL_BYTES)
     gateway.door.places.inside += 10 * MOST
     try:
-        with connected(gateway.port, large) as peer:
+        with connected(gateway.port, large[:-5]) as peer:
             assert b"connection: close" in until(peer, b"\r\n\r\n").lower()
     finally:
         gateway.door.places.inside -= 10 * MOST
@@ -112,19 +113,25 @@ def test_a_place_that_comes_free_goes_to_who_waits(gateway: GatewayServer) -> No
             assert watch.took_s < 2
 
 
-def test_a_half_sent_body_takes_a_place_and_gives_it_back(gateway: GatewayServer) -> None:
-    data = generation("openai_chat", gateway.rows.key, "chat/x")
-    with connected(gateway.port, data[:-5]):
-        watch = Stopwatch()
-        while gateway.door.places.inside != 1:
-            assert watch.took_s < 2
-    while gateway.door.places.inside:
-        assert watch.took_s < 2
-        time.sleep(0.01)
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_half_sent_body_takes_no_place(gateway: GatewayServer, dialect: str) -> None:
+    data = generation(dialect, gateway.rows.key, "chat/x")
+    with ExitStack() as stack:
+        for _ in range(2 * MOST):
+            stack.enter_context(connected(gateway.port, data[:-5]))
+        wait_for(lambda: gateway.door.arrivals.uploads.under_way == 2 * MOST)
+        assert gateway.door.places.inside == 0
+        assert gateway.ask(dialect, "chat/x").status == 200
+        with connected(gateway.port, data[:-5]) as late:
+            wait_for(lambda: gateway.door.arrivals.uploads.under_way == 2 * MOST + 1)
+            late.sendall(data[-5:])
+            assert status_of(answered(late)) == 200, "a slow body is served when it is complete"
+    wait_for(lambda: gateway.door.arrivals.uploads.under_way == 0)
+    assert gateway.door.places.inside == 0
 
 
 def test_a_refusal_keeps_no_connection_waiting(gateway: GatewayServer) -> None:
-    gateway.door.draining = True
+    gateway.door.arrivals.draining = True
     try:
         for dialect in DIALECTS:
             answer = gateway.ask(dialect, "chat/x")
@@ -134,7 +141,7 @@ def test_a_refusal_keeps_no_connection_waiting(gateway: GatewayServer) -> None:
         assert gateway.http.get("/readyz").status_code == 503
         assert gateway.http.get("/healthz").status_code == 200
     finally:
-        gateway.door.draining = False
+        gateway.door.arrivals.draining = False
     assert gateway.http.get("/readyz").status_code == 200
 
 

@@ -69,7 +69,9 @@ def readiness(gateway: Served) -> dict:
 
 
 def figures(gateway: Served) -> dict[str, float]:
-    text = httpx.get(f"{gateway.url}/metrics", timeout=10, trust_env=False).text
+    token = next(gateway.folder.rglob("secrets/cogo_metrics_token")).read_text().strip()
+    headers = {"authorization": f"Bearer {token}"}
+    text = httpx.get(f"{gateway.url}/metrics", headers=headers, timeout=10, trust_env=False).text
     pairs = (line.rpartition(" ") for line in text.splitlines() if line.startswith(("cogo_process_", "cogo_part_")))
     return {name: float(value) for name, _, value in pairs}
 

@@ -186,15 +186,21 @@ def test_whichever_worker_is_asked_tells_the_figures_of_all(tmp_path):
         eventually(lambda: keys_status(gateway) == "all_valid")
         asked = 12
         assert [ask(gateway).status_code for _ in range(asked)] == [200] * asked
-        told = [httpx.get(f"{gateway.url}/metrics").text for _ in range(8)]
+        told = [metrics(gateway) for _ in range(8)]
         answered = [sum(figures(page, "cogo_requests_total{", 'kind="generate"')) for page in told]
         assert answered == [asked] * len(told)
         os.kill(gateway.pid_of("cogo.web"), signal.SIGKILL)
         eventually(lambda: any("ended unexpectedly" in line for line in gateway.lines))
         eventually(lambda: len([line for line in gateway.processes().values() if "cogo.web" in line]) == 2)
-        page = httpx.get(f"{gateway.url}/metrics").text
+        page = metrics(gateway)
         assert sum(figures(page, "cogo_requests_total{", 'kind="generate"')) == asked
         assert figures(page, "cogo_requests_in_flight ") == [0.0]
+
+
+def metrics(gateway):
+    assert httpx.get(f"{gateway.url}/metrics").status_code == 401, "not even this machine without the token"
+    token = next(gateway.folder.rglob("secrets/cogo_metrics_token")).read_text().strip()
+    return httpx.get(f"{gateway.url}/metrics", headers={"authorization": f"Bearer {token}"}).text
 
 
 def figures(page, *words):

@@ -11,8 +11,8 @@ import pytest
 
 from llm_gateway.core.errors import Failure, FailureClass, GatewayError
 from llm_gateway.core.money import Rate
-from llm_gateway.engine.attempt import prepare
 from llm_gateway.engine.plan import plan
+from llm_gateway.engine.prepare import prepare
 from llm_gateway.engine.run import Run
 
 from .fakes import IDENTITY, STREAM, WHOLE, Rig, Script, cut

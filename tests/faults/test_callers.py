@@ -122,7 +122,7 @@ def test_c3_an_estimate_is_near_what_the_provider_bills(gateway: GatewayServer, 
 
 @pytest.mark.parametrize("dialect", ["openai_chat", "anthropic_messages"])
 def test_c4_a_reader_that_stalls_is_cut_off(gateway: GatewayServer, dialect: str) -> None:
-    gateway.door._stall_s = 0.4
+    gateway.door.compat.stall_s = 0.4
     try:
         data = generation(dialect, gateway.rows.key, f"{OWN[dialect]}/fault:hugebody:24", stream=True)
         with connected(gateway.port, data, receive_buffer=4096) as peer:
@@ -134,7 +134,7 @@ def test_c4_a_reader_that_stalls_is_cut_off(gateway: GatewayServer, dialect: str
         assert (row.state, row.error_code) == ("partial", "client_stalled")
         assert 0 < row.cost_nusd <= row.hold_nusd
     finally:
-        gateway.door._stall_s = 60.0
+        gateway.door.compat.stall_s = 60.0
 
 
 @pytest.mark.parametrize("dialect", ALL)

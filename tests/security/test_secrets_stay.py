@@ -132,6 +132,7 @@ def search(gateway: GatewayServer, canaries: Canaries, lines: Lines, client: Any
     found: list[tuple[str, str]] = [*database(), *(pages(client) if client else ())]
     found += [("log", line) for line in lines.lines]
     found += [("mail", f"{message.subject} {message.body}") for message in getattr(mail, "outbox", ())]
+    token = {"authorization": f"Bearer {settings.COGO['metrics_token']}"}
     for path in (
         "/metrics",
         "/readyz",
@@ -141,7 +142,7 @@ def search(gateway: GatewayServer, canaries: Canaries, lines: Lines, client: Any
         "/api/ai-models/reports/cost",
         "/api/ai-models",
     ):
-        answer = gateway.http.get(path, headers={**key, "accept": "application/json"} if path != "/metrics" else {})
+        answer = gateway.http.get(path, headers={**(key if path != "/metrics" else token), "accept": "application/json"})
         found.append((path, f"{answer.headers} {answer.text}"))
     found += files(Path(str(settings.VAR_DIR)), without=("secrets/", "test.sqlite3", "db.sqlite3"))
     assert len(found) > 100

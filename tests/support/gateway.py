@@ -37,12 +37,14 @@ class GatewayServer:
         from django.conf import settings
 
         from cogo.asgi import django_app
+        from cogo.connections import HEAD_S, bounded
         from cogo.door import Door
         from cogo.static import static_app
 
         self.simulator = simulator
         self.rows = rows
         self.door = Door(django_app, static_app(), {**settings.COGO, **overrides})
+        self.protocol = bounded({**settings.COGO, **overrides}, head_s=overrides.get("head_s", HEAD_S))
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -70,7 +72,7 @@ class GatewayServer:
         import uvloop
 
         config = uvicorn.Config(
-            self.door, http="httptools", ws="none", lifespan="on", access_log=False, log_config=None, server_header=False,
+            self.door, http=self.protocol, ws="none", lifespan="on", access_log=False, log_config=None, server_header=False,
             timeout_graceful_shutdown=3,
         )  # fmt: skip
         self._server = uvicorn.Server(config)

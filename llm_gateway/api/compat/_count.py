@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from llm_gateway.api.http import JSON, HttpCall, HttpReply, id_headers, summary_headers
 from llm_gateway.core.errors import CallerLeft, GatewayError, ModelNotFound, UpstreamError
 from llm_gateway.engine.calls import Call, WholeAnswer
+from llm_gateway.engine.heavy import away
 from llm_gateway.engine.tokens import count_chat
 from llm_gateway.wires import Dialect, counters
 from llm_gateway.wiring import gateway
 
-from ._generate import Keeper, refuse
+from ._generate import Keeper, read, refuse
 
 _ESTIMATED = (b"x-cogo-usage-source", b"estimated")
 _REPORTED = (b"x-cogo-usage-source", b"reported")
@@ -22,9 +23,8 @@ async def count(http: HttpCall, dialect: Dialect, path: Mapping[str, str], keepe
     found = gateway()
     model = ""
     try:
-        inbound = dialect.decode_request(await http.body(), path)
-        if keeper is not None:
-            inbound = keeper.complete(inbound)
+        body = await http.body()
+        inbound = await away(len(body), read, body, dialect, path, keeper)
         model = inbound.model
     except (GatewayError, ConnectionError) as raised:
         error = raised if isinstance(raised, GatewayError) else CallerLeft("The caller left before its request was complete.")
@@ -37,7 +37,7 @@ async def count(http: HttpCall, dialect: Dialect, path: Mapping[str, str], keepe
             reply = await _asked(dialect, call)
             if reply is not None:
                 return reply
-        tokens = count_chat(inbound)
+        tokens = await away(inbound.size, count_chat, inbound)
         if not asked:
             await found.pipeline.note(call)
     except GatewayError as error:

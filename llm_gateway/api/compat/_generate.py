@@ -26,8 +26,9 @@ from llm_gateway.core.chat import ChatRequest
 from llm_gateway.core.errors import AttemptFailed, CallerLeft, GatewayError, PermissionDenied, from_failure
 from llm_gateway.core.events import Done
 from llm_gateway.core.sse import HEARTBEAT
-from llm_gateway.engine.attempt import model_facts
 from llm_gateway.engine.calls import Call, StreamAnswer, WholeAnswer
+from llm_gateway.engine.heavy import LARGE_BYTES, away
+from llm_gateway.engine.prepare import model_facts
 from llm_gateway.policies.deadline import DEADLINE_HEADER, parse_deadline
 from llm_gateway.policies.hold import estimate_tokens
 from llm_gateway.policies.idempotency import HEADER
@@ -51,9 +52,7 @@ async def generate(
     model = ""
     try:
         body = await http.body()
-        inbound = dialect.decode_request(body, path)
-        if keeper is not None:
-            inbound = keeper.complete(inbound)
+        inbound = await away(len(body), read, body, dialect, path, keeper)
         model = inbound.model
         if scope not in http.identity.scopes:
             raise PermissionDenied(f"This key lacks the scope `{scope.value}`; ask the gateway's operator for one that has it.")
@@ -78,6 +77,16 @@ async def generate(
     if HEADER in http.headers:
         return await reply_once(http, call, body, partial(_answer, http, dialect, call, found, keeper), partial(refuse, dialect, http=http))
     return await _answer(http, dialect, call, found, keeper)
+
+
+def read(body: bytes, dialect: Dialect, path: Mapping[str, str], keeper: Keeper | None) -> Inbound:
+    """Raises the caller's own errors. Of a large body, everything that its answer needs is read now, away from the event loop."""
+    inbound = dialect.decode_request(body, path)
+    if keeper is not None:
+        inbound = keeper.complete(inbound)
+    if inbound.kind == "chat" and len(body) >= LARGE_BYTES:
+        _chat(inbound)
+    return inbound
 
 
 def _subject(http: HttpCall, inbound: Inbound) -> dict[str, str] | None:

@@ -12,6 +12,7 @@ import msgspec
 from llm_gateway.core import json
 from llm_gateway.core.catalog import Identity
 from llm_gateway.core.errors import InvalidJsonBody, InvalidRequest
+from llm_gateway.engine.heavy import away
 from llm_gateway.stores.responses import ResponseStore
 from llm_gateway.wires.openai_responses.names import made_for
 
@@ -30,8 +31,7 @@ _items = msgspec.json.Decoder(list[msgspec.Raw])
 async def resolve(body: bytes, identity: Identity, store: ResponseStore) -> bytes:
     """The body with our items in place of references to them. Raises the caller's own errors; what cannot be read stays as it is."""
     try:
-        json.check(body)
-        items = _items.decode(_asked.decode(body).input)
+        items = await away(len(body), _checked, body)
     except json.InvalidJson as error:
         raise InvalidJsonBody(f"The body cannot be read: {error}") from None
     except msgspec.DecodeError:
@@ -55,7 +55,12 @@ async def resolve(body: bytes, identity: Identity, store: ResponseStore) -> byte
             )
         if (shown := shown_again(known[item_id])) is not None:
             whole.append(shown)
-    return json.edit_object(body, {"input": whole})
+    return await away(len(body), json.edit_object, body, {"input": whole})
+
+
+def _checked(body: bytes) -> list[msgspec.Raw]:
+    json.check(body)
+    return _items.decode(_asked.decode(body).input)
 
 
 def _referred(raw: msgspec.Raw) -> str | None:

@@ -13,6 +13,7 @@ from llm_gateway.core.catalog import Target
 from llm_gateway.core.chat import ChatRequest
 from llm_gateway.core.errors import InvalidJsonBody, InvalidRequest, NotFound, UnsupportedParameter
 from llm_gateway.core.sse import SseDecoder
+from llm_gateway.engine.heavy import away
 from llm_gateway.stores.responses import LARGEST, Kept
 from llm_gateway.wires import Inbound
 from llm_gateway.wires.openai_responses.names import INSTRUCTIONS
@@ -80,8 +81,7 @@ class Turn:
         if b'"previous_response_id"' not in body:
             return body
         try:
-            json.check(body)
-            asked = _asked.decode(body)
+            asked = await away(len(body), _checked, body)
         except json.InvalidJson as error:
             raise InvalidJsonBody(f"The body cannot be read: {error}") from None
         except msgspec.DecodeError:
@@ -97,7 +97,10 @@ class Turn:
                 f"Previous response with id '{previous[:100]}' not found; it expired, was not stored, or belongs to another key.",
                 param="previous_response_id",
             )
-        self._before = [*_items.decode(self._previous.input), *_said(self._previous.response)]
+        return await away(len(body) + len(self._previous.input), self._joined, body, asked, self._previous)
+
+    def _joined(self, body: bytes, asked: _Asked, previous: Kept) -> bytes:
+        self._before = [*_items.decode(previous.input), *_said(previous.response)]
         return json.edit_object(body, {"input": [*self._before, *items_of(asked.input)]}, ("previous_response_id",))
 
     # Keeper.
@@ -158,6 +161,11 @@ class Turn:
             credential_id=target.credential.id if own and target is not None else None,
         )
         self._store.save(self._identity, kept, self._http.id)
+
+
+def _checked(body: bytes) -> _Asked:
+    json.check(body)
+    return _asked.decode(body)
 
 
 def items_of(raw: msgspec.Raw) -> list[msgspec.Raw]:

@@ -16,6 +16,7 @@ from llm_gateway.core.catalog import ModelInfo
 from llm_gateway.core.chat import ChatRequest
 from llm_gateway.core.errors import GatewayError, InvalidRequest, NoHealthyDeployment, OutputInvalid, UnsupportedParameter, UpstreamError
 from llm_gateway.engine.calls import Call, StreamAnswer, Summary, WholeAnswer
+from llm_gateway.engine.heavy import away
 from llm_gateway.engine.resolve import resolve
 
 from . import analysis_prompt as prompt
@@ -54,7 +55,7 @@ class AnalyzeView(GeneratingView):
 
     @documented("analyze", "Analyse code", body=AnalyzeRequest, answer=Analyzed, streams=(Analyzed,), example=example, costs=True)
     async def post(self, request: Request) -> HttpResponseBase:
-        asked = self.read(AnalyzeRequest)
+        asked = await self.read(AnalyzeRequest)
         self.asked = asked.model or ""
         if not asked.code.strip():
             raise InvalidRequest("`code` is blank; send the code to analyse.", param="code")
@@ -72,21 +73,24 @@ class AnalyzeView(GeneratingView):
         resolution = resolve(gateway().catalog.snapshot(), self.identity, asked.model or "", self.strategy(asked.strategy))
         return [target.model for target in resolution.targets]
 
+    async def _chat(self, asked: AnalyzeRequest, structured: bool, room: int) -> tuple[ChatRequest, int]:
+        return await away(self.size, prompt.chat_of, asked, structured=structured, room=room)
+
     async def _ask(self, asked: AnalyzeRequest, way: Way) -> tuple[WholeAnswer, Way]:
         try:
-            return await self.whole(self._call(asked, way, *prompt.chat_of(asked, structured=way.structured, room=way.room))), way
+            return await self.whole(self._call(asked, way, *await self._chat(asked, way.structured, way.room))), way
         except GatewayError as error:
             plain = _without(way, error)
-        again = self._call(asked, plain, *prompt.chat_of(asked, structured=False, room=way.room), call_id=another_id())
+        again = self._call(asked, plain, *await self._chat(asked, False, way.room), call_id=another_id())
         return await self.whole(again), plain
 
     async def _open(self, asked: AnalyzeRequest, way: Way) -> tuple[sse.Opened, Way]:
         answer: StreamAnswer
         try:
-            answer = await self.stream(self._call(asked, way, *prompt.chat_of(asked, structured=way.structured, room=way.room)))
+            answer = await self.stream(self._call(asked, way, *await self._chat(asked, way.structured, way.room)))
         except GatewayError as error:
             way = _without(way, error)
-            again = self._call(asked, way, *prompt.chat_of(asked, structured=False, room=way.room), call_id=another_id())
+            again = self._call(asked, way, *await self._chat(asked, False, way.room), call_id=another_id())
             answer = await self.stream(again)
         return sse.Opened(answer), way
 
@@ -123,7 +127,7 @@ class AnalyzeView(GeneratingView):
     async def _repair(self, asked: AnalyzeRequest, way: Way, text: str, fault: str) -> WholeAnswer | None:
         """``None`` when the attempt itself fails: then the first answer stands as far as it can be read."""
         quiet = replace(asked, stream=False)
-        chat, size = prompt.repair_of(quiet, text, fault, structured=way.structured, room=way.room)
+        chat, size = await away(self.size, prompt.repair_of, quiet, text, fault, structured=way.structured, room=way.room)
         try:
             return await self.whole(self._call(quiet, way, chat, size, call_id=another_id(), tag="repair"))
         except GatewayError:

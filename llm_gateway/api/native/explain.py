@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from llm_gateway.core.errors import GatewayError
 from llm_gateway.core.money import format_usd
 from llm_gateway.engine.explain import Considered, Explanation
+from llm_gateway.engine.heavy import away
 from llm_gateway.stores.holds import Foreseen
 
 from .auth import HasScope
@@ -36,8 +37,8 @@ class ExplainView(GeneratingView):
 
     @documented("explain", "What a request would do now", body=GenerateRequest, answer=Explained, example=example)
     async def post(self, request: Request) -> Explained:
-        asked = self.read(GenerateRequest)
-        chat, size = chat_of(asked)
+        asked = await self.read(GenerateRequest)
+        chat, size = await away(self.size, chat_of, asked)
         call = self.call(
             chat,
             size,

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from llm_gateway.core.errors import InvalidRequest
 from llm_gateway.engine.calls import Call
+from llm_gateway.engine.heavy import away
 
 from . import render, sse
 from .auth import HasScope
@@ -38,11 +39,11 @@ class GenerateView(GeneratingView):
 
     @documented("generate", "Generate code", body=GenerateRequest, answer=Generated, streams=(GeneratedDone,), example=example, costs=True)
     async def post(self, request: Request) -> HttpResponseBase:
-        asked = self.read(GenerateRequest)
+        asked = await self.read(GenerateRequest)
         self.asked = asked.model or ""
         if not asked.prompt.strip():
             raise InvalidRequest("`prompt` is blank; say what to do.", param="prompt")
-        chat, size = chat_of(asked)
+        chat, size = await away(self.size, chat_of, asked)
         call = self.call(
             chat,
             size,

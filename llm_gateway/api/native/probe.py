@@ -56,7 +56,8 @@ class TestView(GeneratingView):
 
     @documented("test", "Test chosen models", body=TestRequest, answer=TestReport, example=example, costs=True)
     async def post(self, request: Request) -> TestReport:
-        return await self._report(list(dict.fromkeys(self.read(TestRequest).models)), None)
+        asked = await self.read(TestRequest)
+        return await self._report(list(dict.fromkeys(asked.models)), None)
 
     async def _report(self, names: Sequence[str], note: str | None) -> TestReport:
         self.deadline_s()  # a wrong header is refused before anything is spent

@@ -11,6 +11,7 @@ from llm_gateway.api.http import retired_warning
 from llm_gateway.core.catalog import Target
 from llm_gateway.core.chat import ChatResponse, Choice, Refusal, Text
 from llm_gateway.core.money import format_usd
+from llm_gateway.core.redact import without_keys
 from llm_gateway.core.usage import Usage
 from llm_gateway.engine.calls import AttemptRecord, StreamAnswer, Summary
 
@@ -116,4 +117,4 @@ def _known(*parts: int | None) -> int | None:
 
 
 def _ascii(text: str) -> str:
-    return text.encode("ascii", "replace").decode()
+    return without_keys(text).encode("ascii", "replace").decode()

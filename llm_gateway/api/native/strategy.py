@@ -57,7 +57,7 @@ class SetStrategyView(AsyncAPIView):
 
     @documented("strategy_set", "Switch the strategy", body=SetStrategyRequest, answer=StrategySet, example=example)
     async def post(self, request: Request) -> StrategySet:
-        asked = self.read(SetStrategyRequest)
+        asked = await self.read(SetStrategyRequest)
         snapshot = gateway().catalog.snapshot()
         name = _named(asked.strategy, snapshot.strategies)
         if name is None:

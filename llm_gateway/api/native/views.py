@@ -27,6 +27,7 @@ from typing_extensions import override
 
 from llm_gateway.core import json
 from llm_gateway.core.catalog import Identity
+from llm_gateway.engine.heavy import away
 
 from . import contract
 from .auth import ClientKeyAuthentication, identity_of, presented_key
@@ -88,12 +89,17 @@ class AsyncAPIView(APIView):
         user = self.request.user
         return user.pk if isinstance(getattr(user, "pk", None), int) else None
 
-    def read(self, into: type[B]) -> B:
+    @property
+    def size(self) -> int:
+        """Of the body, in bytes; the door has counted them."""
+        return int(self.request._request.headers.get("content-length") or 0)
+
+    async def read(self, into: type[B]) -> B:
         """The request's body as ``into``; an HTML form only from a session."""
         request: HttpRequest = self.request._request
         if is_form(request) and self.identity.client_key_id is None:
             return fit(contract.settled(form_object(self.request.data)), into, lax=True)
-        return fit(contract.settled(json_object(request)), into)
+        return await away(self.size, _read, request, into)
 
     @override
     def get_renderers(self) -> list[BaseRenderer]:
@@ -159,6 +165,10 @@ class AsyncAPIView(APIView):
             )
         except Exception:  # the caller is told its own error first
             log.warning("a refused request could not be logged", extra={"request_id": str(request_id(self.request))}, exc_info=True)
+
+
+def _read(request: HttpRequest, into: type[B]) -> B:
+    return fit(contract.settled(json_object(request)), into)
 
 
 def _rendered(response: HttpResponseBase) -> HttpResponseBase:

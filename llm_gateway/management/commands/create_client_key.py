@@ -13,7 +13,7 @@ from llm_gateway.actions.create_client_key import DEFAULT_SCOPES, create_client_
 from llm_gateway.models import Budget
 
 from ._base import Command as Base
-from ._base import flat, names, usd
+from ._base import flat, moment, names, usd
 
 
 class Command(Base):
@@ -34,6 +34,12 @@ class Command(Base):
         parser.add_argument("--max-tokens", type=int, metavar="N", help="ceiling for the answer of one request")
         parser.add_argument("--requests-per-minute", type=int, metavar="N")
         parser.add_argument("--max-concurrency", type=int, metavar="N")
+        parser.add_argument(
+            "--expires",
+            type=moment,
+            metavar="WHEN",
+            help="the last day it works (2027-01-31, UTC), a moment, or a time from now (30d, 12h)",
+        )
         parser.add_argument("--allow-unpriced", action="store_true", help="may use models whose price is unknown, at the ceiling price")
         parser.add_argument(
             "--generate-only", action="store_true", help="print a well-formed key for COGO_BOOTSTRAP_CLIENT_KEY, store nothing"
@@ -58,9 +64,11 @@ class Command(Base):
             options["strategy"],
             budget_usd=options["budget_usd"],
             period=options["period"],
+            expires_at=options["expires"],
             allow_unpriced=options["allow_unpriced"],
             **ceilings,
         )
         # The key alone on standard output, so that a script can take it.
-        self.stderr.write(f"{row.name} of {row.team.name}, scopes {', '.join(row.scopes)}; shown only now:")
+        until = f", works until {row.expires_at:%Y-%m-%d %H:%M} UTC" if row.expires_at else ""
+        self.stderr.write(f"{row.name} of {row.team.name}, scopes {', '.join(row.scopes)}{until}; shown only now:")
         self.say(plain)

@@ -1,0 +1,157 @@
+"""The compatible APIs: bare ASGI endpoints, hosted here. Every error becomes the dialect's own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from cogo.caller import Body, Receive, Send, Watch, hang_up
+from llm_gateway.api.compat import Route, routes
+from llm_gateway.api.http import Endpoint, HttpCall, HttpReply, request_id
+from llm_gateway.core.errors import GatewayError, InternalError, MethodNotAllowed, NotFound, Overloaded, UpgradeRequired
+from llm_gateway.engine.tasks import TaskOwner
+from llm_gateway.stores.outage import outage
+from llm_gateway.wiring import Gateway
+
+from . import headers as head
+from .arrivals import Arrivals, Who
+from .callers import Callers
+from .drain import Drain
+from .refusals import compatible, dialect_of, send_reply, stays
+
+log = logging.getLogger("cogo.door")
+
+Scope = dict[str, Any]
+WRITE_STALL_S = 60.0
+
+
+class Compat:
+    """``stall_s``: how long a caller may leave unread what it is sent."""
+
+    def __init__(self, arrivals: Arrivals, callers: Callers, drain: Drain, owner: TaskOwner, settings: Mapping[str, Any]) -> None:
+        self._arrivals = arrivals
+        self._callers = callers
+        self._drain = drain
+        self._owner = owner
+        self._heartbeat_s = float(settings["heartbeat_s"])
+        self.stall_s = float(settings.get("write_stall_s", WRITE_STALL_S))
+
+    async def answer(self, scope: Scope, path: str, receive: Receive, send: Send) -> None:
+        """``path``: the request's own, as the routes spell it."""
+        method: str = scope["method"]
+        headers = head.names_and_values(scope)
+        route, fitting = routes.find(method, path, headers)
+        dialect = fitting[0].dialect if fitting else dialect_of(path, headers)
+        call_id = Gateway.new_id()
+        try:
+            head.check_single(scope)
+            if route is None:
+                raise _no_route(fitting, scope["path"], headers)
+            who = self._callers.keyed(scope, headers)
+            self._arrivals.check_open()
+        except GatewayError as error:
+            await send_reply(send, compatible(error, dialect, call_id), close=method == "POST")
+            return
+        with self._arrivals.body(receive, headers, who) as reader:
+            try:
+                placed = await self._let_in(method, headers, reader)
+            except GatewayError as error:
+                close = method == "POST" and not reader.complete and not stays(error, headers)
+                await send_reply(send, compatible(error, dialect, call_id), close=close)
+                return
+            try:
+                await self._serve(_call(scope, path, headers, who, call_id, reader), route, reader, receive, send)
+            finally:
+                if placed:
+                    self._arrivals.places.leave()
+
+    async def _let_in(self, method: str, headers: Mapping[str, str], reader: Body) -> bool:
+        """Whether the request now has a place. It needs none where its body is at fault: the endpoint then only logs that. Raises
+        :class:`Overloaded`."""
+        if method == "POST":
+            try:
+                await reader.read()
+            except Overloaded:
+                raise
+            except (GatewayError, ConnectionError):
+                return False
+        else:
+            # Nothing reads the body of such a request; without one the connection stays.
+            reader.complete = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+        await self._arrivals.places.take()
+        return True
+
+    async def _serve(self, call: HttpCall, route: Route, reader: Body, receive: Receive, send: Send) -> None:
+        watch = Watch(receive, send, reader, self._owner, heartbeat_s=self._heartbeat_s, stall_s=self.stall_s)
+        self._drain.watches.add(watch)
+        reply: HttpReply | None = None
+        try:
+            reply = await _answered(call, route.endpoint, route.dialect)
+            if reply.chunks is None:
+                await send_reply(send, reply, close=not reader.complete)
+                return
+            watch.heartbeat = reply.heartbeat
+            watch.start()
+            await send({"type": "http.response.start", "status": reply.status, "headers": list(reply.headers)})
+            async for chunk in reply.chunks:
+                watch.sending = time.monotonic()
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                watch.sent()
+            watch.stop()
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except ConnectionError:
+            return  # the caller left while it was sending
+        except asyncio.CancelledError:
+            if not watch.gone:
+                raise
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()
+        finally:
+            watch.stop()
+            self._drain.watches.discard(watch)
+            if reply is not None and reply.close is not None:
+                await reply.close(watch.stalled)
+            if watch.stalled:
+                hang_up(send)
+
+
+def _no_route(fitting: list[Route], path: str, headers: Mapping[str, str]) -> GatewayError:
+    """Why this method is not answered at this path."""
+    if not fitting:
+        return NotFound(f"There is nothing at {path[:200]}; see /api/docs/ and docs/clients.md for the paths.")
+    if headers.get("upgrade", "").lower() == "websocket":
+        return UpgradeRequired("The gateway answers over HTTP, not over a WebSocket; send the request as a POST.")
+    allowed = sorted({one.method for one in fitting})
+    return MethodNotAllowed(f"Use {' or '.join(allowed)} here.", details={"allow": allowed})
+
+
+def _call(scope: Scope, path: str, headers: Mapping[str, str], who: Who, call_id: Any, reader: Body) -> HttpCall:
+    assert who.identity is not None
+    return HttpCall(
+        id=call_id,
+        method=scope["method"],
+        path=path,
+        query=dict(parse_qsl(scope["query_string"].decode("ascii", "replace"))),
+        headers=headers,
+        identity=who.identity,
+        address=who.address,
+        body=reader.read,
+    )
+
+
+async def _answered(call: HttpCall, endpoint: Endpoint, dialect: str) -> HttpReply:
+    try:
+        return await endpoint(call)
+    except GatewayError as error:
+        found = error
+    except ConnectionError:
+        raise
+    except Exception as error:
+        log.exception("an endpoint failed", extra={"request_id": request_id(call.id)})
+        found = outage(error) or InternalError("The gateway failed; its operator finds the reason under this request id.")
+    return compatible(found, dialect, call.id)

@@ -1,0 +1,35 @@
+"""Where a client key may be used from. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+
+def normalized(text: str) -> str:
+    """An address or a network as it is stored. Raises ValueError with a sentence."""
+    try:
+        network = ip_network(text.strip(), strict=False)
+    except ValueError:
+        raise ValueError(
+            f"“{text.strip()[:60]}” is no address and no network; write 203.0.113.7, 203.0.113.0/24 or 2001:db8::/32."
+        ) from None
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    if mapped is not None and network.prefixlen >= 96:
+        network = ip_network((mapped, network.prefixlen - 96))
+    return str(network)
+
+
+def admits(networks: Sequence[str], address: str) -> bool:
+    """Whether ``address`` lies in one of ``networks``; one that is not known lies in none."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    return any(found in network for network in _parsed(tuple(networks)))
+
+
+@lru_cache(maxsize=1024)
+def _parsed(networks: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ip_network(one) for one in networks)
