@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 
 from llm_gateway.api.compat import routes
 from llm_gateway.api.http import Endpoint, HttpCall, HttpReply, error_headers, request_id
+from llm_gateway.api.limits import with_limits
 from llm_gateway.core import json
 from llm_gateway.core.catalog import Identity
 from llm_gateway.core.errors import (
@@ -200,7 +201,7 @@ class Door:
         self._watches.add(watch)
         reply: HttpReply | None = None
         try:
-            reply = await self._answer(call, endpoint, dialect)
+            reply = with_limits(await self._answer(call, endpoint, dialect), dialect.name, call.identity)
             if reply.chunks is None:
                 await _reply(send, reply, close=not reader.complete)
                 return

@@ -55,7 +55,7 @@ def audit(now: datetime | None = None, strict: bool = False) -> list[Finding]:
     """Every invariant with its figures, in a fixed order. Sees one moment of a running gateway and keeps no writer waiting."""
     now = now or timezone.now()
     with _one_moment():
-        findings = [*_budgets(), *_ledger(), *_requests(now)]
+        findings = [*_budgets(now), *_ledger(), *_requests(now)]
         return [*findings, *_strict()] if strict else findings
 
 
@@ -78,7 +78,7 @@ def _one_moment() -> Iterator[None]:
             cursor.execute("ROLLBACK")
 
 
-def _budgets() -> list[Finding]:
+def _budgets(now: datetime) -> list[Finding]:
     sums = {
         (row["budget_id"], row["period_id"], row["state"]): row
         for row in LedgerEntry.objects.exclude(budget=None)
@@ -100,11 +100,11 @@ def _budgets() -> list[Finding]:
         overrun = mine["posted"].get("over") or 0
         # ``excess``: what was above a limit when it was lowered, beside overruns and corrections; nothing that was let in later.
         above = max(overrun, budget.excess_nusd)
-        over_limit += budget.hard and budget.posted_nusd + budget.held_nusd > budget.limit_nusd
-        if budget.hard and budget.posted_nusd + budget.held_nusd > budget.limit_nusd + above:
+        over_limit += budget.hard and budget.posted_nusd + budget.held_nusd > budget.limit_at(now)
+        if budget.hard and budget.posted_nusd + budget.held_nusd > budget.limit_nusd + budget.extra_nusd + above:
             limit.append(
                 f"budget {budget.pk} “{budget.name}”: posted {_usd(budget.posted_nusd)} + held {_usd(budget.held_nusd)} "
-                f"> limit {_usd(budget.limit_nusd)} + {_usd(above)} above it by overruns or a lowered limit"
+                f"> limit {_usd(budget.limit_nusd + budget.extra_nusd)} + {_usd(above)} above it by overruns or a lowered limit"
             )
     findings = [
         _finding("M2a", "every budget's posted sum is that of its ledger entries", len(rows), posted, f"posted {_usd(total_posted)}"),

@@ -53,6 +53,7 @@ class Run:
         "plan",
         "price_id",
         "records",
+        "reserved_tokens",
         "served",
         "served_model",
         "settled",
@@ -83,6 +84,7 @@ class Run:
         self.records: list[AttemptRecord] = []
         self.current: Attempt | None = None
         self.left = False
+        self.reserved_tokens = 0
         self.settled = False
         self.flags: list[str] = []
         self.usage: Usage | None = None
@@ -97,6 +99,11 @@ class Run:
     @property
     def remaining_s(self) -> float | None:
         return None if self._deadline is None else self._deadline - time.monotonic()
+
+    @property
+    def tokens(self) -> int:
+        """What the answer came to, as far as it is known."""
+        return 0 if self.usage is None else self.usage.prompt_tokens + self.usage.completion_tokens
 
     @property
     def unspent_nusd(self) -> int:
