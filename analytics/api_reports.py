@@ -221,14 +221,14 @@ def _forecast(identity: Identity, asked: dict[str, str]) -> ForecastReport:
 
 def _budget(one: BudgetOutlook, now: datetime) -> BudgetBody:
     row = one.budget
-    _, until = period_bounds(row.period, row.timezone, now)
+    _, until = period_bounds(row.period, row.timezone, now, row.reset)
     assert until is not None
     return BudgetBody(
         name=row.name,
         period=one.period_id,
         timezone=row.timezone,
         until=until,
-        limit=_usd(row.limit_nusd),
+        limit=_usd(row.limit_at(now)),
         spent=_usd(one.spent),
         expected=None if one.expected is None else _usd(one.expected),
         used_up=one.used_up,

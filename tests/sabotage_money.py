@@ -49,6 +49,34 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        if True:",
         ("tests/money/test_nothing_more.py", "-k", "free_ones_are_left"),
     ),
+    (
+        "a raise never ends",
+        "llm_gateway/stores/holds.py",
+        "        raised = until is not None and now < until",
+        "        raised = until is not None",
+        (_BUDGETS, "-k", "raise_lets_more"),
+    ),
+    (
+        "every period begins at midnight",
+        "llm_gateway/stores/holds.py",
+        "period_id(row.period, row.timezone, self._now, row.reset)",
+        "period_id(row.period, row.timezone, self._now)",
+        (_BUDGETS, "-k", "its_own_hour"),
+    ),
+    (
+        "tokens are never corrected",
+        "llm_gateway/engine/pipeline.py",
+        "            self.gate.leave(run.call.identity, run.reserved_tokens, run.tokens)",
+        "            self.gate.leave(run.call.identity)",
+        ("tests/api/test_limits.py", "-k", "gives_its_tokens_back"),
+    ),
+    (
+        "tokens are not reserved",
+        "llm_gateway/engine/gate.py",
+        "            reserved = min(tokens, limits.share(per_minute, self._processes))",
+        "            reserved = 0",
+        ("tests/api/test_limits.py", "-k", "reserve_before"),
+    ),
     # Names
     (
         "a pattern reaches any host",
@@ -152,7 +180,7 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a lowered limit fails the audit",
         "llm_gateway/actions/audit.py",
-        "(above if spent <= budget.limit_nusd + budget.excess_nusd else limit)",
+        "(above if spent <= most + budget.excess_nusd else limit)",
         "(limit)",
         (_AUDIT, "-k", "a_note"),
     ),

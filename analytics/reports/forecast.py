@@ -135,13 +135,13 @@ def _budget(row: Budget, now: datetime) -> BudgetOutlook:
     )
     per_day = _recent(now, owner)
     mean = fmean(per_day) if per_day else 0.0
-    current = period_id(row.period, row.timezone, now)
-    _, end = period_bounds(row.period, row.timezone, now)
+    current = period_id(row.period, row.timezone, now, row.reset)
+    _, end = period_bounds(row.period, row.timezone, now, row.reset)
     assert end is not None
     # The journal rolls a budget over with its next request; until then its figures are those of the period before.
     posted, held = (row.posted_nusd, row.held_nusd) if row.period_id == current else (0, 0)
     whole = project(posted, per_day, (end - now) / DAY)
-    left = row.limit_nusd - posted - held
+    left = row.limit_at(now) - posted - held
     runs_out = now + timedelta(days=min(left / mean, 400)) if left > 0 and mean > 0 else None
     return BudgetOutlook(
         budget=row,

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from cogo.caller import Body, Receive, Send, Watch, hang_up
 from llm_gateway.api.compat import Route, routes
 from llm_gateway.api.http import Endpoint, HttpCall, HttpReply, request_id
+from llm_gateway.api.limits import with_limits
 from llm_gateway.core.errors import GatewayError, InternalError, MethodNotAllowed, NotFound, Overloaded, UpgradeRequired
 from llm_gateway.engine.tasks import TaskOwner
 from llm_gateway.stores.outage import outage
@@ -61,7 +62,8 @@ class Compat:
                 placed = await self._let_in(method, headers, reader)
             except GatewayError as error:
                 close = method == "POST" and not reader.complete and not stays(error, headers)
-                await send_reply(send, compatible(error, dialect, call_id), close=close)
+                reply = compatible(error, dialect, call_id)
+                await send_reply(send, with_limits(reply, dialect, who.identity) if who.identity else reply, close=close)
                 return
             try:
                 await self._serve(_call(scope, path, headers, who, call_id, reader), route, reader, receive, send)
@@ -90,7 +92,7 @@ class Compat:
         self._drain.watches.add(watch)
         reply: HttpReply | None = None
         try:
-            reply = await _answered(call, route.endpoint, route.dialect)
+            reply = with_limits(await _answered(call, route.endpoint, route.dialect), route.dialect, call.identity)
             if reply.chunks is None:
                 await send_reply(send, reply, close=not reader.complete)
                 return

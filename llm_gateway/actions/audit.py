@@ -64,7 +64,7 @@ def audit(now: datetime | None = None, strict: bool = False, open_only: bool = F
     with _one_moment():
         if open_only:
             return _open(now)
-        findings = [*_budgets(), *_ledger(), *_requests(now)]
+        findings = [*_budgets(now), *_ledger(), *_requests(now)]
         return [*findings, *_strict()] if strict else findings
 
 
@@ -87,7 +87,7 @@ def _one_moment() -> Iterator[None]:
             cursor.execute("ROLLBACK")
 
 
-def _budgets() -> list[Finding]:
+def _budgets(now: datetime) -> list[Finding]:
     sums = {
         (row["budget_id"], row["period_id"], row["state"]): row
         for row in LedgerEntry.objects.exclude(budget=None)
@@ -107,14 +107,15 @@ def _budgets() -> list[Finding]:
         if budget.held_nusd != reserved:
             held.append(f"budget {budget.pk} “{budget.name}”: held {_usd(budget.held_nusd)}, ledger {_usd(reserved)}")
         overrun = mine["posted"].get("over") or 0
-        spent = budget.posted_nusd + budget.held_nusd
-        if budget.hard and spent > budget.limit_nusd + overrun:
+        # ``extra_nusd``: a raise for a limited time.
+        spent, most = budget.posted_nusd + budget.held_nusd, budget.limit_nusd + budget.extra_nusd
+        if budget.hard and spent > most + overrun:
             found = (
                 f"budget {budget.pk} “{budget.name}”: posted {_usd(budget.posted_nusd)} + held {_usd(budget.held_nusd)} "
-                f"> limit {_usd(budget.limit_nusd)} + overruns {_usd(overrun)}"
+                f"> limit {_usd(most)} + overruns {_usd(overrun)}"
             )
             # Whoever lowers a limit below what is spent leaves that as it is: ``excess_nusd`` says by how much.
-            (above if spent <= budget.limit_nusd + budget.excess_nusd else limit).append(found)
+            (above if spent <= most + budget.excess_nusd else limit).append(found)
     findings = [
         _finding("M2a", "every budget's posted sum is that of its ledger entries", len(rows), posted, f"posted {_usd(total_posted)}"),
         _finding("M2b", "every budget's held sum is that of its ledger entries", len(rows), held, f"held {_usd(total_held)}"),

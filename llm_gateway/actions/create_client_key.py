@@ -25,10 +25,10 @@ from . import ActionError
 from ._rights import beyond_rights
 
 DEFAULT_SCOPES = (Scope.GENERATE, Scope.ANALYZE, Scope.READ)
-_CEILINGS = ("max_tokens", "max_concurrency", "requests_per_minute", "expires_at")
+_CEILINGS = ("max_tokens", "max_concurrency", "requests_per_minute", "tokens_per_minute", "expires_at")
 _THRESHOLDS = [50, 80, 100]
 _FORMS = "A list may hold models, aliases, PROVIDER/ID, patterns such as PROVIDER/* or claude-*, auto and strategy:NAME."
-_MOST_USD = Decimal(1_000_000_000)
+MOST_USD = Decimal(1_000_000_000)
 
 
 def generate_client_key() -> str:
@@ -62,6 +62,7 @@ def create_client_key(
     max_tokens: int | None = None,
     max_concurrency: int | None = None,
     requests_per_minute: int | None = None,
+    tokens_per_minute: int | None = None,
     expires_at: datetime | None = None,
     allow_unpriced: bool = False,
     preset: str = "",
@@ -83,6 +84,7 @@ def create_client_key(
         max_tokens=max_tokens,
         max_concurrency=max_concurrency,
         requests_per_minute=requests_per_minute,
+        tokens_per_minute=tokens_per_minute,
         expires_at=expires_at,
         allow_unpriced=allow_unpriced,
     )
@@ -213,7 +215,7 @@ def _limit(usd: Decimal | None, period: str) -> int | None:
         return None
     if period not in Budget.Period.values:
         raise ActionError(f"A budget's period is one of {', '.join(Budget.Period.values)}.")
-    if not usd.is_finite() or usd <= 0 or usd > _MOST_USD or to_nusd(usd) == 0:
+    if not usd.is_finite() or usd <= 0 or usd > MOST_USD or to_nusd(usd) == 0:
         raise ActionError("A budget is an amount in USD above 0 and at most 1,000,000,000.")
     return to_nusd(usd)
 

@@ -24,6 +24,7 @@ from django.utils import timezone
 from llm_gateway.core.money import format_usd
 from llm_gateway.core.redact import redact
 from llm_gateway.models import Alert
+from llm_gateway.policies.periods import shown
 
 from ._channels import Channel, Letter, Mail, Post, Webhook
 
@@ -68,7 +69,7 @@ def text_of(alert: Alert) -> str:
     what = _WORDS[Alert.Kind(alert.kind)].format(threshold=alert.threshold)
     return (
         f"The budget “{alert.budget_name}” {what}: {format_usd(alert.spent_nusd)} of {format_usd(alert.limit_nusd)} USD "
-        f"in the period {alert.period_id or 'total'}."
+        f"in the period {shown(alert.period_id)}."
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
 
-from llm_gateway.models import ClientKey, DeploymentHealth, Heartbeat, ProviderKey, Strategy, StrategyActivation
+from llm_gateway.models import Budget, ClientKey, DeploymentHealth, Heartbeat, ProviderKey, Strategy, StrategyActivation
 
 FRESH = timedelta(minutes=3)
 # Under which the task cluster reports every minute (llm_gateway.tasks).
@@ -51,6 +52,13 @@ def check_keys(ids: list[int], trigger: str) -> bool:
 
     check(ids, trigger=trigger)
     return True
+
+
+def raise_budget(row: Budget, usd: Decimal, until: datetime | None) -> None:
+    """A raise for a limited time, unsaved; 0 ends one. Raises ``ActionError``."""
+    from llm_gateway.actions.set_budget import raise_budget as raise_
+
+    raise_(row, usd, until)
 
 
 def checked_models(names: list[str]) -> list[str]:

@@ -82,6 +82,7 @@ class ClientKeyForm(forms.ModelForm):  # type: ignore[type-arg]
             "max_tokens",
             "max_concurrency",
             "requests_per_minute",
+            "tokens_per_minute",
             "allow_unpriced",
             "expires_at",
         )
@@ -149,7 +150,10 @@ class ClientKeyAdmin(GatewayAdmin):
     fieldsets = (
         (None, {"fields": ("name", "team", "scopes")}),
         ("Routing", {"fields": ("models_allowed", "strategy")}),
-        ("Limits", {"fields": ("requests_per_minute", "max_concurrency", "max_tokens", "allow_unpriced", "expires_at")}),
+        (
+            "Limits",
+            {"fields": ("requests_per_minute", "tokens_per_minute", "max_concurrency", "max_tokens", "allow_unpriced", "expires_at")},
+        ),
     )
 
     @override

@@ -10,14 +10,17 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from typing_extensions import override
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
 
+from llm_gateway.actions import ActionError
 from llm_gateway.core.money import format_usd, to_nusd
 from llm_gateway.models import Budget, LedgerEntry
 
+from . import _verbs
 from ._base import GatewayAdmin
 from ._keyset import KeysetAdmin
 from ._period import spent_and_held
@@ -51,16 +54,31 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
     limit_usd = forms.DecimalField(
         label="Limit in USD", min_value=Decimal(0), max_value=MAX_USD, max_digits=19, decimal_places=9, widget=UnfoldAdminDecimalFieldWidget
     )
+    extra_usd = forms.DecimalField(
+        label="Raise in USD",
+        required=False,
+        min_value=Decimal(0),
+        max_value=MAX_USD,
+        max_digits=19,
+        decimal_places=9,
+        widget=UnfoldAdminDecimalFieldWidget,
+        help_text="On top of the limit until the moment beside it; then the limit is in force again.",
+    )
     thresholds = PercentagesField(required=False, initial=[50, 80, 100], help_text="Percentages of the limit that alert once per period.")
 
     class Meta:
         model = Budget
-        fields = ("name", "team", "client_key", "provider", "model", "period", "timezone", "hard", "enabled", "thresholds")
+        fields = (
+            "name", "team", "client_key", "provider", "model", "period", "timezone", "reset_hour", "reset_weekday", "reset_monthday",
+            "extra_until", "hard", "enabled", "thresholds",
+        )  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.pk and "limit_usd" in self.fields:
             self.initial["limit_usd"] = format_usd(self.instance.limit_nusd)
+        if self.instance.extra_nusd and "extra_usd" in self.fields:
+            self.initial["extra_usd"] = format_usd(self.instance.extra_nusd)
 
     def clean_timezone(self) -> str:
         name: str = self.cleaned_data["timezone"]
@@ -76,7 +94,17 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
             raise forms.ValidationError("A budget binds one thing: a team, a client key, or a provider or model. Leave the others empty.")
         if "limit_usd" in cleaned:
             self.instance.limit_nusd = to_nusd(cleaned["limit_usd"])
+        if "extra_usd" in cleaned and {"extra_usd", "extra_until"} & set(self.changed_data):
+            self._raise(cleaned)
         return cleaned
+
+    def _raise(self, cleaned: dict[str, Any]) -> None:
+        try:
+            _verbs.raise_budget(self.instance, cleaned["extra_usd"] or Decimal(0), cleaned.get("extra_until"))
+        except ActionError as error:
+            self.add_error("extra_until", str(error))
+        # What the verb decided is what the form saves.
+        cleaned["extra_until"] = self.instance.extra_until
 
 
 @admin.register(Budget)
@@ -91,6 +119,14 @@ class BudgetAdmin(GatewayAdmin):
     readonly_fields = ("bar",)
     fieldsets = (
         (None, {"fields": ("name", "limit_usd", "period", "timezone", "hard", "enabled", "bar")}),
+        (
+            "When its periods begin",
+            {
+                "fields": ("reset_hour", "reset_weekday", "reset_monthday"),
+                "description": "By the clocks of its time zone. A change begins a new period, with nothing spent.",
+            },
+        ),
+        ("Raise for a limited time", {"fields": ("extra_usd", "extra_until")}),
         (
             "What it binds",
             {
@@ -123,6 +159,10 @@ class BudgetAdmin(GatewayAdmin):
 
     @admin.display(description="limit", ordering="limit_nusd")
     def limit_shown(self, row: Budget) -> str:
+        raised = row.limit_at(timezone.now()) - row.limit_nusd
+        if raised and row.extra_until is not None:
+            note = f"+ {usd(raised)} until {row.extra_until:%Y-%m-%d %H:%M} UTC"
+            return format_html('<span class="cogo-num">{}</span><span class="cogo-sub">{}</span>', usd(row.limit_nusd), note)
         return format_html('<span class="cogo-num">{}</span>', usd(row.limit_nusd))
 
     @admin.display(description="kind", ordering="hard")
@@ -132,7 +172,7 @@ class BudgetAdmin(GatewayAdmin):
     @admin.display(description="spent and held")
     def bar(self, row: Budget) -> str:
         posted, held = spent_and_held(row)
-        limit = row.limit_nusd
+        limit = row.limit_at(timezone.now())
         left = limit - posted - held
         share = (lambda part: min(100.0, 100 * part / limit)) if limit else (lambda part: 100.0 if part else 0.0)
         return format_html(

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from llm_gateway.core.catalog import Identity
-from llm_gateway.core.errors import GatewayError, RateLimited
+from llm_gateway.core.errors import GatewayError
 from llm_gateway.core.money import format_usd
 from llm_gateway.core.redact import without_keys
 from llm_gateway.engine.calls import StreamAnswer, Summary
@@ -78,20 +78,7 @@ def error_headers(error: GatewayError, call_id: UUID) -> tuple[tuple[bytes, byte
         seconds = max(0.0, error.retry_after_s)
         headers.append((b"retry-after", str(-int(-seconds // 1)).encode()))
         headers.append((b"retry-after-ms", str(round(seconds * 1000)).encode()))
-    headers += [(name.encode(), value.encode()) for name, value in limit_headers(error).items()]
     return tuple(headers)
-
-
-def limit_headers(error: GatewayError) -> dict[str, str]:
-    """``x-ratelimit-*`` as OpenAI writes them, of a refusal that a limit per minute made."""
-    told = error.details or {}
-    if not isinstance(error, RateLimited) or "reset_s" not in told:
-        return {}
-    return {
-        "x-ratelimit-limit-requests": str(told["limit"]),
-        "x-ratelimit-remaining-requests": str(told["remaining"]),
-        "x-ratelimit-reset-requests": f"{told['reset_s']:g}s",
-    }
 
 
 def summary_headers(summary: Summary) -> tuple[tuple[bytes, bytes], ...]:

@@ -129,6 +129,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: int | None = None
     max_concurrency: int | None = None
     requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
     budgets: tuple[int, ...] = ()
     bodies: BodyLogging = BodyLogging.METADATA
     allow_unpriced: bool = False

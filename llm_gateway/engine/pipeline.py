@@ -23,6 +23,7 @@ from llm_gateway.core.errors import (
 )
 from llm_gateway.core.events import collect
 from llm_gateway.policies.deadline import DEFAULT_CLOCKS, Clocks
+from llm_gateway.policies.hold import estimate_tokens, output_limit
 from llm_gateway.providers import services
 
 from .calls import Call, StreamAnswer, Summary, WholeAnswer
@@ -158,7 +159,7 @@ class Pipeline:
     async def _enter(self, call: Call) -> Run:
         """Checks, the plan, and the hold: after this the log row is open."""
         try:
-            self.gate.enter(call.identity)
+            reserved = self.gate.enter(call.identity, _demand(call))
         except GatewayError as error:
             await self.reject(call, error)
             raise
@@ -169,13 +170,14 @@ class Pipeline:
             try:
                 await self.journal.open(run.opening)
             except (RequestExceedsBudget, BudgetExhausted, BudgetInFlight) as error:
-                run = self._free_instead(run, error)
-                await self.journal.open(run.opening)
+                free = run = self._free_instead(run, error)
+                await self.journal.open(free.opening)
+            run.reserved_tokens = reserved
             return run
         except BaseException as error:
             if run is not None:
                 self.trying.release(run)
-            self.gate.leave(call.identity)
+            self.gate.leave(call.identity, reserved)
             if isinstance(error, GatewayError):
                 await self.reject(call, error, state="failed" if isinstance(error, NoHealthyDeployment) else "rejected")
             raise
@@ -249,10 +251,19 @@ class Pipeline:
             self.trying.live.pop(run.current, None)
         if not run.left:
             run.left = True
-            self.gate.leave(run.call.identity)
+            self.gate.leave(run.call.identity, run.reserved_tokens, run.tokens)
 
     async def _broke(self, run: Run) -> InternalError:
         log.exception("the pipeline failed", extra={"request_id": str(run.call.id)})
         error = InternalError(_FAILED)
         await self.end_failed(run, error)
         return error
+
+
+def _demand(call: Call) -> int:
+    """The tokens a request may come to, as far as they are known before it is routed."""
+    inbound = call.inbound
+    if inbound.kind == "count_tokens":
+        return 0
+    answer = 0 if inbound.kind == "embeddings" else output_limit(inbound.max_tokens, None, call.identity.max_tokens) * max(inbound.n, 1)
+    return estimate_tokens(inbound.size) + answer

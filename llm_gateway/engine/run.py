@@ -55,6 +55,7 @@ class Run:
         "plan",
         "price_id",
         "records",
+        "reserved_tokens",
         "served",
         "served_model",
         "settled",
@@ -85,6 +86,7 @@ class Run:
         self.records: list[AttemptRecord] = []
         self.current: Attempt | None = None
         self.left = False
+        self.reserved_tokens = 0
         self.settled = False
         self.flags: list[str] = []
         self.usage: Usage | None = None
@@ -99,6 +101,11 @@ class Run:
     @property
     def remaining_s(self) -> float | None:
         return None if self._deadline is None else self._deadline - time.monotonic()
+
+    @property
+    def tokens(self) -> int:
+        """What the answer came to, as far as it is known."""
+        return 0 if self.usage is None else self.usage.prompt_tokens + self.usage.completion_tokens
 
     @property
     def unspent_nusd(self) -> int:

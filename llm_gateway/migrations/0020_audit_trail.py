@@ -64,7 +64,7 @@ def permit_updates(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("llm_gateway", "0010_alerts_per_limit"),
+        ("llm_gateway", "0012_budget_resets_and_raises"),
         ("admin", "0003_logentry_add_action_flag_choices"),
         ("contenttypes", "0002_remove_content_type_name"),
     ]

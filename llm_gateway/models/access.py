@@ -48,11 +48,14 @@ class ClientKey(CatalogueModel):
     public_id = models.CharField(max_length=12, unique=True, editable=False)
     digest = models.BinaryField(max_length=32, editable=False)
     scopes = models.JSONField(default=list, help_text="generate, analyze, read, manage")
-    models_allowed = models.JSONField(default=list, blank=True, help_text="Model names or aliases; empty: all.")
+    models_allowed = models.JSONField(default=list, blank=True, help_text="Models, aliases, PROVIDER/ID or patterns; empty: all.")
     strategy = models.ForeignKey("Strategy", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     max_tokens = models.PositiveIntegerField(null=True, blank=True, help_text="Ceiling for the answer of one request.")
     max_concurrency = models.PositiveIntegerField(null=True, blank=True)
     requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    tokens_per_minute = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Of prompts and answers together; a request is counted by its estimate until it ends."
+    )
     allow_unpriced = models.BooleanField(default=False, help_text="May use models whose price is unknown, at the gateway's ceiling price.")
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -8,20 +8,28 @@ After that it never changes; corrections are new entries of kind ``adjustment``.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, ClassVar
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Greatest
+from django.utils import timezone
 from typing_extensions import override
+
+from llm_gateway.policies.periods import Reset
 
 from .access import ClientKey, Team
 from .catalogue_version import CatalogueModel
 from .providers import LanguageModel, Provider
 
+_LIMIT = frozenset({"limit_nusd", "extra_nusd", "extra_until"})
+
 
 class Budget(CatalogueModel):
-    """A limit on spending in a period. With no owner it binds the whole gateway."""
+    """A limit on spending in a period. With no owner it binds the whole gateway. ``extra_nusd`` comes on top of it until ``extra_until``;
+    the journal ends a raise whose time is over with the next request."""
 
     volatile_fields = frozenset({"period_id", "posted_nusd", "held_nusd", "excess_nusd", "alerted"})
 
@@ -31,6 +39,15 @@ class Budget(CatalogueModel):
         MONTH = "month"
         TOTAL = "total"
 
+    class Weekday(models.IntegerChoices):
+        MONDAY = 1
+        TUESDAY = 2
+        WEDNESDAY = 3
+        THURSDAY = 4
+        FRIDAY = 5
+        SATURDAY = 6
+        SUNDAY = 7
+
     name = models.CharField(max_length=100)
     client_key = models.ForeignKey(ClientKey, null=True, blank=True, on_delete=models.CASCADE, related_name="budgets")
     team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.CASCADE, related_name="budgets")
@@ -39,6 +56,18 @@ class Budget(CatalogueModel):
     limit_nusd = models.BigIntegerField("limit (nano-USD)")
     period = models.CharField(max_length=10, choices=Period.choices, default=Period.MONTH)
     timezone = models.CharField(max_length=60, default="UTC")
+    reset_hour = models.PositiveSmallIntegerField(
+        "begins at hour", default=0, validators=[MaxValueValidator(23)], help_text="0 to 23, by the clocks of its time zone."
+    )
+    reset_weekday = models.PositiveSmallIntegerField("a week begins on", default=Weekday.MONDAY, choices=Weekday.choices)
+    reset_monthday = models.PositiveSmallIntegerField(
+        "a month begins on day",
+        default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(31)],
+        help_text="In a shorter month its last day.",
+    )
+    extra_nusd = models.BigIntegerField("raise (nano-USD)", default=0)
+    extra_until = models.DateTimeField("raised until", null=True, blank=True)
     hard = models.BooleanField(default=True, help_text="A hard budget refuses what would pass it; a soft one only alerts.")
     enabled = models.BooleanField(default=True)
     thresholds = models.JSONField(default=list, blank=True, help_text="Percentages that alert once per period, for example [50, 80, 100].")
@@ -56,8 +85,13 @@ class Budget(CatalogueModel):
             models.CheckConstraint(condition=Q(held_nusd__gte=0), name="budget_held_not_negative"),
             models.CheckConstraint(condition=Q(limit_nusd__gte=0), name="budget_limit_not_negative"),
             models.CheckConstraint(condition=Q(excess_nusd__gte=0), name="budget_excess_not_negative"),
+            models.CheckConstraint(condition=Q(extra_nusd__gte=0), name="budget_extra_not_negative"),
             models.CheckConstraint(
-                condition=Q(hard=False) | Q(posted_nusd__lte=F("limit_nusd") + F("excess_nusd") - F("held_nusd")),
+                condition=Q(reset_hour__lte=23, reset_weekday__gte=1, reset_weekday__lte=7, reset_monthday__gte=1, reset_monthday__lte=31),
+                name="budget_reset_exists",
+            ),
+            models.CheckConstraint(
+                condition=Q(hard=False) | Q(posted_nusd__lte=F("limit_nusd") + F("extra_nusd") + F("excess_nusd") - F("held_nusd")),
                 name="budget_within_limit",
             ),
             models.CheckConstraint(
@@ -73,19 +107,28 @@ class Budget(CatalogueModel):
         """Counters belong to the journal: a form that was open for a minute must not write back what it read. A limit below what is spent
         already leaves that as it is."""
         if self._state.adding:
-            self.excess_nusd = max(self.excess_nusd, self.posted_nusd + self.held_nusd - self.limit_nusd)
+            self.excess_nusd = max(self.excess_nusd, self.posted_nusd + self.held_nusd - self.limit_at(timezone.now()))
             return super().save(*args, **kwargs)
         if kwargs.get("update_fields") is None:
             kwargs["update_fields"] = [
                 f.name for f in self._meta.concrete_fields if not f.primary_key and f.name not in self.volatile_fields
             ]
-        if "limit_nusd" in kwargs["update_fields"]:
+        if _LIMIT.intersection(kwargs["update_fields"]):
             kwargs["update_fields"] = [*kwargs["update_fields"], "excess_nusd"]
-            self.excess_nusd = Greatest(F("posted_nusd") + F("held_nusd") - self.limit_nusd, 0)  # type: ignore[assignment]  # summed where it is stored
+            self.excess_nusd = Greatest(F("posted_nusd") + F("held_nusd") - self.limit_at(timezone.now()), 0)  # type: ignore[assignment]  # summed where it is stored
             super().save(*args, **kwargs)
             del self.excess_nusd  # read again when somebody asks
             return None
         return super().save(*args, **kwargs)
+
+    def limit_at(self, now: datetime) -> int:
+        """What may be spent in the period of ``now``: the limit, and a raise that still lasts."""
+        raised = self.extra_until is not None and now < self.extra_until
+        return self.limit_nusd + (self.extra_nusd if raised else 0)
+
+    @property
+    def reset(self) -> Reset:
+        return Reset(hour=self.reset_hour, weekday=self.reset_weekday, monthday=self.reset_monthday)
 
     @override
     def __str__(self) -> str:

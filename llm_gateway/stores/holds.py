@@ -19,15 +19,17 @@ from django.db.models import Sum
 from llm_gateway.core.errors import BudgetExhausted, BudgetInFlight, GatewayError, RequestExceedsBudget
 from llm_gateway.core.money import format_usd
 from llm_gateway.models import Alert, Budget, LedgerEntry
-from llm_gateway.policies.periods import period_bounds, period_id
+from llm_gateway.policies.periods import Reset, period_bounds, period_id
 
 _TABLE = Budget._meta.db_table
 _COLUMNS = (
     "id, name, hard, enabled, limit_nusd, period, timezone, thresholds, period_id, posted_nusd, held_nusd, alerted, provider_id, model_id, "
-    "excess_nusd"
+    "excess_nusd, reset_hour, reset_weekday, reset_monthday, extra_nusd, extra_until"
 )
 _SELECT = f'SELECT {_COLUMNS} FROM "{_TABLE}" WHERE id IN ({{}}) ORDER BY id'  # noqa: S608  # our own names
 _UPDATE = f'UPDATE "{_TABLE}" SET period_id = %s, posted_nusd = %s, held_nusd = %s, excess_nusd = %s, alerted = %s WHERE id = %s'  # noqa: S608  # our own names
+# Once what is above the limit stands as excess: the raise no longer has to account for it.
+_END_RAISE = f'UPDATE "{_TABLE}" SET extra_nusd = 0, extra_until = NULL WHERE id = %s'  # noqa: S608  # our own names
 # The refusal that lasts longest is the one to tell.
 _SEVERITY: dict[type[GatewayError], int] = {RequestExceedsBudget: 2, BudgetExhausted: 1, BudgetInFlight: 0}
 IN_FLIGHT_WAIT_S = 2.0
@@ -47,18 +49,23 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Budget:
-    """What of a row is read and counted."""
+    """What of a row is read and counted. ``limit_nusd`` holds a raise that lasts; ``raise_over``: one has ended that the row still has."""
 
     __slots__ = (
         "alerted", "enabled", "excess_nusd", "hard", "held_nusd", "id", "limit_nusd", "model_id", "name", "period", "period_id",
-        "posted_nusd", "provider_id", "thresholds", "timezone",
+        "posted_nusd", "provider_id", "raise_over", "reset", "thresholds", "timezone",
     )  # fmt: skip
 
-    def __init__(self, row: tuple[Any, ...]) -> None:
+    def __init__(self, row: tuple[Any, ...], now: datetime) -> None:
         self.id, self.name, self.hard, self.enabled, self.limit_nusd, self.period, self.timezone = row[:7]
         self.thresholds, self.alerted = _list(row[7]), _list(row[11])
         self.period_id, self.posted_nusd, self.held_nusd = row[8:11]
         self.provider_id, self.model_id, self.excess_nusd = row[12:15]
+        self.reset = Reset(hour=row[15], weekday=row[16], monthday=row[17])
+        extra, until = row[18], _moment(row[19])
+        raised = until is not None and now < until
+        self.limit_nusd += extra if raised else 0
+        self.raise_over = not raised and (extra > 0 or until is not None)
 
     def word(self, kind: str) -> str:
         """How ``alerted`` remembers an alert that is about this limit as a whole."""
@@ -84,10 +91,13 @@ class BudgetBook:
     def __init__(self, ids: Iterable[int], now: datetime) -> None:
         wanted = sorted(set(ids))
         self._now = now
-        self._rows = _read(wanted, lock=True)
+        self._rows = _read(wanted, now, lock=True)
         self._dirty: set[int] = set()
         self._alerts: list[Alert] = []
         for row in self._rows.values():
+            if row.raise_over:
+                row.excess_nusd = max(row.excess_nusd, row.above_nusd)
+                self._dirty.add(row.id)
             self._roll(row)
 
     def hold(self, ids: Iterable[int], amount: int) -> list[tuple[int, str]]:
@@ -145,6 +155,8 @@ class BudgetBook:
             with connection.cursor() as cursor:
                 values = [(r.period_id, r.posted_nusd, r.held_nusd, r.excess_nusd, json.dumps(r.alerted), r.id) for r in rows]
                 cursor.executemany(_UPDATE, values)
+                if over := [(r.id,) for r in rows if r.raise_over]:
+                    cursor.executemany(_END_RAISE, over)
         if self._alerts:
             Alert.objects.bulk_create(self._alerts, ignore_conflicts=True)
 
@@ -178,7 +190,7 @@ class BudgetBook:
     def _roll(self, row: _Budget) -> None:
         """Enter the period that the clock names. Its figures are the ledger's: none for a new one, what they were for one that a jumping
         clock or an edited budget returns to. Nothing is reset twice and nothing is lost."""
-        current = period_id(row.period, row.timezone, self._now)
+        current = period_id(row.period, row.timezone, self._now, row.reset)
         if row.period_id == current:
             return
         entries = LedgerEntry.objects.filter(budget_id=row.id, period_id=current).order_by().values_list("state")
@@ -194,7 +206,7 @@ class BudgetBook:
             return None  # nothing more is no more, whatever was spent
         if row.posted_nusd + row.held_nusd + amount <= limit:
             return None
-        _, end = period_bounds(row.period, row.timezone, self._now)
+        _, end = period_bounds(row.period, row.timezone, self._now, row.reset)
         reset_at = end.astimezone(UTC).isoformat() if end else None
         details = {"budget": row.name, "limit_usd": format_usd(limit), "spent_usd": format_usd(row.posted_nusd), "reset_at": reset_at}
         if amount > limit:
@@ -222,7 +234,7 @@ def foresee(ids: Iterable[int], amount: int, now: datetime) -> list[Foreseen]:
     """What a hold of ``amount`` would meet now, in the order of ``ids``. Locks and writes nothing."""
     book = BudgetBook((), now)
     wanted = list(dict.fromkeys(ids))
-    rows = _read(sorted(wanted), lock=False)
+    rows = _read(sorted(wanted), now, lock=False)
     found = []
     for row in (rows[number] for number in wanted if number in rows and rows[number].enabled):
         book._roll(row)
@@ -241,16 +253,22 @@ def foresee(ids: Iterable[int], amount: int, now: datetime) -> list[Foreseen]:
     return found
 
 
-def _read(ids: Sequence[int], *, lock: bool) -> dict[int, _Budget]:
+def _read(ids: Sequence[int], now: datetime, *, lock: bool) -> dict[int, _Budget]:
     """Budgets by id, in the order of their ids; on PostgreSQL locked, where asked."""
     if not ids:
         return {}
     sql = _SELECT.format(", ".join(["%s"] * len(ids)))
     with connection.cursor() as cursor:
         cursor.execute(f"{sql} FOR NO KEY UPDATE" if lock and connection.vendor != "sqlite" else sql, ids)
-        return {row[0]: _Budget(row) for row in cursor.fetchall()}
+        return {row[0]: _Budget(row, now) for row in cursor.fetchall()}
 
 
 def _list(value: Any) -> list[Any]:
     found = json.loads(value) if isinstance(value, str) else value
     return found if isinstance(found, list) else []
+
+
+def _moment(value: Any) -> datetime | None:
+    """As the driver gives it: SQLite's is a text without its zone, UTC."""
+    found = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return found.replace(tzinfo=UTC) if found is not None and found.tzinfo is None else found

@@ -60,3 +60,30 @@ def test_counters_cannot_be_typed(boss: Client) -> None:
     post(boss, ADD, name="b", limit_usd="1", posted_nusd="5", held_nusd="5", limit_nusd="99", period_id="x")
     row = Budget.objects.get()
     assert (row.posted_nusd, row.held_nusd, row.limit_nusd, row.period_id) == (0, 0, 10**9, "")
+
+
+def test_a_reset_and_a_raise_are_typed_shown_and_ended(boss: Client) -> None:
+    post(boss, ADD, name="b", limit_usd="10", reset_hour="6", reset_weekday="5", reset_monthday="31")
+    row = Budget.objects.get()
+    assert (row.reset_hour, row.reset_weekday, row.reset_monthday, row.extra_nusd, row.extra_until) == (6, 5, 31, 0, None)
+    page = reverse("admin:llm_gateway_budget_change", args=[row.pk])
+    for changes, said in (
+        ({"extra_usd": "5"}, "needs a moment in the future"),
+        ({"extra_usd": "5", "extra_until_0": "2020-01-01", "extra_until_1": "00:00:00"}, "needs a moment in the future"),
+        ({"reset_hour": "24"}, "less than or equal to 23"),
+        ({"reset_monthday": "0"}, "greater than or equal to 1"),
+    ):
+        assert said in post(boss, page, **changes).content.decode(), changes
+    post(boss, page, extra_usd="5", extra_until_0="2099-12-31", extra_until_1="18:00:00")
+    row.refresh_from_db()
+    assert row.extra_nusd == 5 * 10**9
+    assert row.limit_at(timezone.now()) == 15 * 10**9
+    html = boss.get("/admin/llm_gateway/budget/").content.decode()
+    assert "until 2099-12-31 18:00 UTC" in html
+    assert "$15.00 left" in html
+    post(boss, page, name="c")
+    row.refresh_from_db()
+    assert (row.name, row.extra_nusd) == ("c", 5 * 10**9), "left alone by a change of something else"
+    post(boss, page, extra_usd="0")
+    row.refresh_from_db()
+    assert (row.extra_nusd, row.extra_until) == (0, None)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_gateway.policies.limits import Bucket, header_seconds, take
+from llm_gateway.policies.limits import Bucket, corrected, header_seconds, take
 
 
 def test_a_minutes_worth_passes_at_once_and_the_next_one_waits_exactly_its_turn() -> None:
@@ -57,3 +57,23 @@ def test_coming_back_when_told_always_works_and_no_minute_sees_twice_the_limit(l
 def test_a_rounding_error_does_not_refuse_who_comes_back_when_told() -> None:
     verdict, bucket = take(Bucket(0.0, 1000.1), 2, 1000.103)
     assert take(bucket, 2, 1000.103 + verdict.retry_after_s)[0].allowed
+
+
+def test_what_was_used_above_what_was_reserved_has_to_come_back_first() -> None:
+    verdict, bucket = take(None, 600, 0, cost=100)
+    assert verdict.remaining == 500
+    bucket = corrected(bucket, 600, reserved=100, used=900)
+    refused, _ = take(bucket, 600, 0, cost=100)
+    assert (refused.allowed, refused.remaining, round(refused.retry_after_s, 6)) == (False, 0, 40)
+    assert take(bucket, 600, refused.retry_after_s, cost=100)[0].allowed
+
+
+def test_what_is_given_back_never_makes_more_than_a_minutes_worth() -> None:
+    _, bucket = take(None, 600, 0, cost=100)
+    assert corrected(bucket, 600, reserved=500, used=0).level == 600
+
+
+def test_looking_takes_nothing() -> None:
+    _, bucket = take(None, 60, 0)
+    verdict, looked = take(bucket, 60, 0, cost=0)
+    assert (verdict.allowed, verdict.remaining, looked.level) == (True, 59, bucket.level)

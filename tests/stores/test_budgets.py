@@ -447,3 +447,68 @@ def test_a_providers_budget_is_charged_for_its_own_attempts_only(bench: Bench) -
     answered = msgspec.structs.replace(attempt, number=2, provider_id=other.pk, model_id=second.pk, cost_nusd=60)
     bench.run(bench.journal.settle(bench.settlement(opened, 100, attempts=(broke, answered))))
     assert [bench.figures(b) for b in (whole, first_only, second_only)] == [(100, 0), (40, 0), (60, 0)]
+
+
+def raised(budget: Any, extra: int, until: datetime) -> None:
+    row = Budget.objects.get(pk=budget.pk)
+    row.extra_nusd, row.extra_until = extra, until
+    row.save()
+
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+def test_a_raise_lets_more_through_until_its_end_and_what_was_spent_then_stays(bench: Bench) -> None:
+    budget = bench.budget(limit=100, period="month", thresholds=[50, 100])
+    with time_machine.travel(NOON, tick=True):
+        spend(bench, 100, budget)
+        assert isinstance(refused(bench, bench.opening(1, (budget,))), BudgetExhausted)
+        raised(budget, 100, NOON + timedelta(hours=1))
+        spend(bench, 60, budget)
+        running = bench.opening(40, (budget,))
+        bench.run(bench.journal.open(running))
+        assert isinstance(refused(bench, bench.opening(1, (budget,))), BudgetInFlight | BudgetExhausted)
+    with time_machine.travel(NOON + timedelta(hours=1), tick=True):
+        # What runs is settled, nothing more is let in, what is free passes.
+        error = refused(bench, bench.opening(1, (budget,)))
+        assert isinstance(error, BudgetExhausted)
+        assert error.details is not None
+        assert error.details["limit_usd"] == "0.0000001"
+        bench.run(bench.journal.open(free := bench.opening(0, (budget,))))
+        bench.run(bench.journal.settle(bench.settlement(running, 40)))
+        bench.run(bench.journal.settle(bench.settlement(free, 0)))
+        bench.sound()
+    budget.refresh_from_db()
+    assert (budget.posted_nusd, budget.held_nusd, budget.extra_nusd, budget.extra_until, budget.excess_nusd) == (200, 0, 0, None, 100)
+    with time_machine.travel(NOON + timedelta(days=31), tick=True):
+        spend(bench, 100, budget)
+        assert isinstance(refused(bench, bench.opening(1, (budget,))), BudgetExhausted)
+        bench.sound()
+
+
+def test_a_raise_that_nobody_used_ends_without_a_trace(bench: Bench) -> None:
+    budget = bench.budget(limit=100, period="day")
+    with time_machine.travel(NOON, tick=True):
+        raised(budget, 50, NOON + timedelta(minutes=5))
+        spend(bench, 30, budget)
+    with time_machine.travel(NOON + timedelta(minutes=5), tick=True):
+        spend(bench, 70, budget)
+        assert isinstance(refused(bench, bench.opening(1, (budget,))), BudgetExhausted)
+    budget.refresh_from_db()
+    assert (budget.extra_nusd, budget.excess_nusd) == (0, 0)
+
+
+def test_a_budget_begins_anew_at_its_own_hour(bench: Bench) -> None:
+    budget = bench.budget(limit=100, period="day", timezone="Europe/Berlin", reset_hour=9)
+    with time_machine.travel(datetime(2026, 7, 1, 6, 59, 30, tzinfo=UTC), tick=False) as clock:
+        spend(bench, 100, budget)
+        error = refused(bench, bench.opening(1, (budget,)))
+        assert isinstance(error, BudgetExhausted)
+        assert error.retry_after_s == 30
+        assert error.details is not None
+        assert error.details["reset_at"] == "2026-07-01T07:00:00+00:00"
+        clock.shift(30)
+        spend(bench, 100, budget)
+    budget.refresh_from_db()
+    assert budget.period_id == "d20260701T09"
+    bench.sound()

@@ -17,7 +17,6 @@ from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from llm_gateway.api.http import limit_headers
 from llm_gateway.core import errors
 from llm_gateway.core.ids import uuid7
 from llm_gateway.stores.outage import outage
@@ -62,7 +61,7 @@ _FALLBACK = {"internal_error": "The gateway failed; the operator finds the reaso
 
 def headers_of(error: errors.GatewayError, id_: object) -> dict[str, str]:
     """``retry-after`` in whole seconds; ``x-should-retry: false`` keeps SDKs from multiplying our own retries."""
-    headers = {"x-request-id": str(id_), **limit_headers(error)}
+    headers = {"x-request-id": str(id_)}
     wait = error.retry_after_s
     if error.retryable:
         headers["retry-after"] = str(max(1, math.ceil(1 if wait is None else wait)))

@@ -25,6 +25,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from typing_extensions import override
 
+from llm_gateway.api.limits import limit_headers
 from llm_gateway.core import json
 from llm_gateway.core.catalog import Identity
 from llm_gateway.engine.heavy import away
@@ -125,6 +126,9 @@ class AsyncAPIView(APIView):
             answer = Response(msgspec.to_builtins(answer))
         response = self.finalize_response(self.request, answer, *args, **kwargs)
         response.headers.setdefault("x-request-id", str(request_id(request)))
+        caller = getattr(request, "cogo_identity", None)
+        for name, value in limit_headers("native", caller) if caller is not None else ():
+            response.headers[name] = value
         plain = _rendered(response)
         plain._has_been_logged = True  # what a caller did wrong is a row, not a warning of Django's
         return plain

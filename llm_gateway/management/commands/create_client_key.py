@@ -33,6 +33,7 @@ class Command(Base):
         parser.add_argument("--period", choices=Budget.Period.values, default=Budget.Period.MONTH.value, help="the budget's period (month)")
         parser.add_argument("--max-tokens", type=int, metavar="N", help="ceiling for the answer of one request")
         parser.add_argument("--requests-per-minute", type=int, metavar="N")
+        parser.add_argument("--tokens-per-minute", type=int, metavar="N", help="prompts and answers together")
         parser.add_argument("--max-concurrency", type=int, metavar="N")
         parser.add_argument(
             "--expires",
@@ -52,7 +53,7 @@ class Command(Base):
             return
         if not options["name"]:
             raise CommandError("Give the key a name: manage.py create_client_key NAME")
-        ceilings = {name: options[name] for name in ("max_tokens", "requests_per_minute", "max_concurrency")}
+        ceilings = {name: options[name] for name in ("max_tokens", "requests_per_minute", "tokens_per_minute", "max_concurrency")}
         for name, value in ceilings.items():
             if value is not None and not 1 <= value <= 2_000_000_000:
                 raise CommandError(f"--{name.replace('_', '-')} is a number from 1 on")
