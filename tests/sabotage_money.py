@@ -215,8 +215,8 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "the pool doubles its pauses",
         "cogo/databases.py",
-        '"timeout": 5, "reconnect_timeout": 1.0}',
-        '"timeout": 5, "reconnect_timeout": 300.0}',
+        '"timeout": 5, "reconnect_timeout": 5}',
+        '"timeout": 5, "reconnect_timeout": 300}',
         (_CONNECTING, "-k", "double_its_pauses"),
     ),
     (
@@ -336,5 +336,12 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "            output_tokens=0,",
         "            output_tokens=None,",
         (_EMBEDDINGS, "-k", "cost_what_their_host_reports"),
+    ),
+    (
+        "pictures out of the cache are billed twice",
+        "llm_gateway/wires/gemini_generate/usage.py",
+        'image_in = _within(_entered(block, "IMAGE"), less(entered, cached, audio_in))',
+        'image_in = _entered(block, "IMAGE")',
+        ("tests/wires/test_words_of_each_format.py", "-k", "billed_once"),
     ),
 )

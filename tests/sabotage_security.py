@@ -189,7 +189,7 @@ SECURITY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "llm_gateway/actions/check_keys.py",
         "    if not state.routable and verdict.state in _SILENT and _silent_since(key) <= now - SILENCE:",
         "    if False:",
-        ("tests/actions/test_check_keys.py", "-k", "may_be_tried_again"),
+        ("tests/actions/test_check_keys_way_back.py", "-k", "may_be_tried_again"),
     ),
     (
         "site-local is public",

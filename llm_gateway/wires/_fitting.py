@@ -167,7 +167,7 @@ class _History:
         try:
             return parts_elsewhere(part.wire, part.raw, asked)
         except UnsupportedParameter as error:
-            raise UnsupportedParameter(error.message, param=where) from None
+            raise UnsupportedParameter(error.message, param=where or "messages") from None
 
     def _call(self, call: ToolCall) -> ToolCall:
         wanted = unique = fitting_id(call.id, self._held)

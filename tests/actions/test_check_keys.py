@@ -137,44 +137,6 @@ def test_silence_never_brings_back_a_refused_key(key: ProviderKey, refused: str,
     assert CatalogueVersion.current() == version
 
 
-@pytest.mark.parametrize("refused", ["invalid", "no_permission", "out_of_credit"])
-@pytest.mark.parametrize(
-    ("silent", "back"),
-    [
-        (fault(FailureClass.TLS), "unreachable"), (fault(), "unreachable"), (Answer(500, b"oops"), "unreachable"),
-        (Answer(404, b"{}"), "unchecked"),
-    ],
-    ids=["tls", "dns", "500", "404"],
-)  # fmt: skip
-def test_a_refused_key_of_which_no_check_can_tell_may_be_tried_again(key: ProviderKey, refused: str, silent: Any, back: str) -> None:
-    now = timezone.now()
-    KeyCheck.objects.create(provider_key=key, at=now - timedelta(minutes=21), state=refused, trigger="traffic")
-    ProviderKey.objects.update(state=refused, checked_at=now - timedelta(minutes=21))
-    for ago in (None, 14):
-        if ago is not None:
-            KeyCheck.objects.filter(state__in=("unreachable", "unchecked")).update(at=now - timedelta(minutes=ago))
-            ProviderKey.objects.update(checked_at=now - timedelta(minutes=ago))
-        (result,) = check_keys(probe=Network(silent))
-        assert (result.state, ProviderKey.objects.get().state) == (refused, refused)
-    KeyCheck.objects.filter(state__in=("unreachable", "unchecked")).update(at=now - timedelta(minutes=16))
-    ProviderKey.objects.update(checked_at=now - timedelta(minutes=16))
-    DeploymentHealth.objects.create(provider_key=key, upstream_id="m", state="off", since=now)
-    (result,) = check_keys(probe=Network(silent))
-    assert (result.state, ProviderKey.objects.get().state) == (back, back)
-    assert result.state.routable
-    assert "a request may try it" in result.reason
-    assert not DeploymentHealth.objects.exists()
-
-
-def test_a_key_that_is_refused_again_rests_again(key: ProviderKey) -> None:
-    now = timezone.now()
-    for minutes, state in ((40, "unreachable"), (20, "unreachable"), (1, "invalid")):
-        KeyCheck.objects.create(provider_key=key, at=now - timedelta(minutes=minutes), state=state, trigger="traffic")
-    ProviderKey.objects.update(state="invalid", checked_at=now - timedelta(minutes=1))
-    (result,) = check_keys(probe=Network(fault()))
-    assert result.state == "invalid"
-
-
 def test_a_key_that_traffic_found_out_of_credit_rests_before_a_model_list_brings_it_back(key: ProviderKey) -> None:
     ProviderKey.objects.update(state="out_of_credit", checked_at=timezone.now() - timedelta(minutes=5))
     KeyCheck.objects.create(provider_key=key, at=timezone.now() - timedelta(minutes=5), state="out_of_credit", trigger="traffic")

@@ -17,7 +17,7 @@ from llm_gateway.actions.load_catalogue import load_catalogue
 from llm_gateway.actions.store_provider_key import store_provider_key
 from llm_gateway.actions.sync_schedules import JOBS
 from llm_gateway.core.keys import public_id_of
-from llm_gateway.models import Budget, ClientKey, LanguageModel, LedgerEntry, Price, Provider, ProviderKey, Strategy, Team
+from llm_gateway.models import Budget, ClientKey, Heartbeat, LanguageModel, LedgerEntry, Price, Provider, ProviderKey, Strategy, Team
 from llm_gateway.simulator.threaded import ThreadedSimulator
 
 pytestmark = pytest.mark.django_db
@@ -299,14 +299,15 @@ def test_encryption_keys_are_made_and_rotated(host: Provider, settings: Any) -> 
 
 
 def test_the_audit_fails_when_an_invariant_does(host: Provider) -> None:
+    Heartbeat.objects.create(name="tasks", at=timezone.now())
     code, out, _ = run("audit", "--strict")
-    assert (code, out.splitlines()[-1]) == (0, "all 17 invariants hold")
+    assert (code, out.splitlines()[-1]) == (0, "all 26 invariants hold")
     Budget.objects.create(name="b", limit_nusd=10, posted_nusd=4, period_id="2026-11")
     code, out, _ = run("audit")
     assert code == 1
     assert "FAIL M2a" in out
     assert "posted 0.000000004 USD, ledger 0.00 USD" in out
-    assert "1 of 11 invariants fail: M2a" in out
+    assert "1 of 20 invariants fail: M2a" in out
 
 
 @pytest.mark.django_db(transaction=True)

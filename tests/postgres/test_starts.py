@@ -11,12 +11,12 @@ from tests.e2e.serving import Served
 
 from .server import Server
 
-pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.timeout(280)]
 
 
 def test_two_gateways_started_at_once_on_an_empty_database_both_serve(template: Server, tmp_path: Path) -> None:
     url = template.create("empty")
-    both = [Served(tmp_path / name, "--simulate", DATABASE_URL=url) for name in ("one", "two")]
+    both = [Served(tmp_path / name, "--simulate", patience_s=170, DATABASE_URL=url) for name in ("one", "two")]
     for one in both:
         one.folder.mkdir()
     try:

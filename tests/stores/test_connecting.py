@@ -61,7 +61,7 @@ def test_the_processes_of_the_task_cluster_have_no_pool_and_keep_their_connectio
 
 def test_a_web_process_does_not_double_its_pauses_nor_wait_for_a_host_that_is_gone() -> None:
     found = settings_of("serve")
-    assert found["OPTIONS"]["pool"]["reconnect_timeout"] <= 2
+    assert found["OPTIONS"]["pool"]["reconnect_timeout"] <= found["OPTIONS"]["pool"]["timeout"] <= 5
     assert found["OPTIONS"]["connect_timeout"] <= 5
     assert found["OPTIONS"]["tcp_user_timeout"] <= 15_000
     assert not found["DISABLE_SERVER_SIDE_CURSORS"]
