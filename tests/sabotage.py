@@ -36,6 +36,34 @@ _IDEMPOTENCY = "tests/api/test_idempotency.py"
 _STRATEGIES = "tests/strategies/test_through_the_gateway.py"
 
 SABOTAGES = (
+    Sabotage(
+        "a successor answers in silence",
+        "llm_gateway/engine/resolve.py",
+        "stands_in_for=gone,",
+        "stands_in_for=None,",
+        ("tests/clients/test_stand_ins.py", "-k", "original_name_answers"),
+    ),
+    Sabotage(
+        "arguments in the done event are lost",
+        "llm_gateway/wires/openai_responses/answer.py",
+        "return self.arguments(key, self._item(key, kind, None).rest(ARGUMENTS, whole), kind)",
+        "return []",
+        ("tests/wires/test_openai_responses_sources.py", "-k", "one_source_leaves_out"),
+    ),
+    Sabotage(
+        "text behind a stop sequence goes on",
+        "llm_gateway/wires/_stop_cut.py",
+        "            self._ended[event.choice] = found[1]",
+        "            pass",
+        ("tests/wires/test_stop_cut.py", "-k", "cut_at_the_first"),
+    ),
+    Sabotage(
+        "an unpriced model is offered",
+        "llm_gateway/engine/resolve.py",
+        "    return priced and any(",
+        "    return any(",
+        ("tests/clients/test_model_lists.py", "-k", "only_names"),
+    ),
     # T15
     Sabotage(
         "twins are both sent",
