@@ -34,6 +34,13 @@ class Command(Base):
         parser.add_argument("--max-tokens", type=int, metavar="N", help="ceiling for the answer of one request")
         parser.add_argument("--requests-per-minute", type=int, metavar="N")
         parser.add_argument("--max-concurrency", type=int, metavar="N")
+        parser.add_argument(
+            "--allow-address",
+            action="append",
+            type=names,
+            metavar="ADDRESS",
+            help="where it may be used from: addresses and networks such as 203.0.113.0/24 (anywhere)",
+        )
         parser.add_argument("--allow-unpriced", action="store_true", help="may use models whose price is unknown, at the ceiling price")
         parser.add_argument(
             "--generate-only", action="store_true", help="print a well-formed key for COGO_BOOTSTRAP_CLIENT_KEY, store nothing"
@@ -59,6 +66,7 @@ class Command(Base):
             budget_usd=options["budget_usd"],
             period=options["period"],
             allow_unpriced=options["allow_unpriced"],
+            addresses=flat(options["allow_address"]),
             **ceilings,
         )
         # The key alone on standard output, so that a script can take it.
