@@ -15,6 +15,7 @@ from llm_gateway.api.native.shapes import Cost, Shape
 from llm_gateway.api.native.views import AsyncAPIView
 from llm_gateway.core.catalog import Identity
 from llm_gateway.core.money import format_usd, to_nusd
+from llm_gateway.core.roles import READS_REPORTS
 
 from .api_asking import BETWEEN, SELECTING, between, filters, read
 from .performance import Compared, Metrics, performance_comparison, performance_metrics
@@ -102,7 +103,7 @@ class PerformanceComparisonBody(Shape, frozen=True, kw_only=True):
 class PerformanceMetrics(AsyncAPIView):
     """Requests, success rate, latency, tokens and cost. A client key sees its own team's figures only; staff see all."""
 
-    permission_classes = (HasScope("read"),)
+    permission_classes = (HasScope("read", staff=READS_REPORTS),)
 
     @documented("performance_metrics", "Performance figures", answer=PerformanceMetricsBody, parameters=_PARAMETERS)
     async def get(self, request: Request) -> PerformanceMetricsBody:
@@ -112,7 +113,7 @@ class PerformanceMetrics(AsyncAPIView):
 class PerformanceComparison(AsyncAPIView):
     """Models side by side, with confidence intervals. A client key sees its own team's figures only; staff see all."""
 
-    permission_classes = (HasScope("read"),)
+    permission_classes = (HasScope("read", staff=READS_REPORTS),)
 
     @documented("performance_comparison", "Models compared", answer=PerformanceComparisonBody, parameters=_PARAMETERS)
     async def get(self, request: Request) -> PerformanceComparisonBody:

@@ -21,6 +21,7 @@ from llm_gateway.api.native.views import AsyncAPIView
 from llm_gateway.core.catalog import Identity
 from llm_gateway.core.errors import InvalidRequest
 from llm_gateway.core.money import format_usd
+from llm_gateway.core.roles import READS_REPORTS
 from llm_gateway.policies.periods import period_bounds
 
 from .api_asking import BETWEEN, SELECTING, between, filters, read
@@ -148,7 +149,7 @@ def _parameters(known: Mapping[str, str]) -> list[OpenApiParameter]:
 class CostReportView(AsyncAPIView):
     """Who spent what: by day, model, provider, team, client, strategy, kind or tag. A client key sees its own team only; staff see all."""
 
-    permission_classes = (HasScope("read"),)
+    permission_classes = (HasScope("read", staff=READS_REPORTS),)
 
     @documented("report_cost", "Cost report", answer=CostReport, parameters=_parameters(COST))
     async def get(self, request: Request) -> CostReport:
@@ -158,7 +159,7 @@ class CostReportView(AsyncAPIView):
 class SavingsReportView(AsyncAPIView):
     """What was paid against one baseline model at its prices of the time. A client key sees its own team only; staff see all."""
 
-    permission_classes = (HasScope("read"),)
+    permission_classes = (HasScope("read", staff=READS_REPORTS),)
 
     @documented("report_savings", "Savings report", answer=SavingsReport, parameters=_parameters(SAVINGS))
     async def get(self, request: Request) -> SavingsReport:
@@ -168,7 +169,7 @@ class SavingsReportView(AsyncAPIView):
 class ForecastReportView(AsyncAPIView):
     """Where the month, week or day ends, and which budgets will not last. A client key sees its own team only; staff see all."""
 
-    permission_classes = (HasScope("read"),)
+    permission_classes = (HasScope("read", staff=READS_REPORTS),)
 
     @documented("report_forecast", "Forecast", answer=ForecastReport, parameters=_parameters(FORECAST))
     async def get(self, request: Request) -> ForecastReport:

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from llm_gateway.core.keys import KeyState
+from llm_gateway.core.roles import READS_REPORTS
 from llm_gateway.models import (
     Attempt,
     AuditRun,
@@ -33,7 +34,6 @@ from .measures import Measures
 from .reports import Asked
 from .reports._money import money
 from .reports.cost import daily_cost
-from .views import MAY_READ
 
 DAYS = 30
 # The task cluster reports under this name every minute (llm_gateway.tasks).
@@ -57,7 +57,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Unfold's dashboard callback. Shows each reader what their role may see elsewhere."""
     now = timezone.now()
     user = request.user
-    reads = user.has_perm(MAY_READ)
+    reads = user.has_perm(READS_REPORTS)
     parts: dict[str, Any] = {"steps": _steps(user), "banners": _banners(user, now), "busy": RequestLog.objects.exists()}
     kpis: list[Kpi] = []
     if reads:
@@ -241,7 +241,12 @@ def _steps(user: Any) -> list[dict[str, Any]]:
             reverse("admin:llm_gateway_clientkey_add"),
             ClientKey.objects.exists(),
         ),
-        ("Send a request", "Any OpenAI, Anthropic or Gemini SDK pointed here will do.", "/api/docs/", RequestLog.objects.exists()),
+        (
+            "Send a request",
+            "Any OpenAI, Anthropic or Gemini SDK pointed here will do.",
+            reverse("native-docs"),
+            RequestLog.objects.exists(),
+        ),
     ]
     if all(done for *_, done in steps):
         return []

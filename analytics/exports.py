@@ -9,16 +9,11 @@ from typing import Any
 
 from analytics.reports import Column, Sheet
 from llm_gateway.core.money import format_usd, to_usd
+from llm_gateway.core.spreadsheet import BOM, defused
 
 BLOCK = 1 << 16
 # The format ends at 2**20 lines.
 MOST_LINES = (1 << 20) - 1
-_DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
-
-
-def defused(text: str) -> str:
-    """OWASP's rule for CSV: an apostrophe before what begins like a formula."""
-    return f"'{text}" if text.startswith(_DANGEROUS) else text
 
 
 def plain(column: Column, value: Any) -> str:
@@ -41,7 +36,7 @@ def plain(column: Column, value: Any) -> str:
 def csv_lines(sheet: Sheet) -> Iterator[str]:
     """One line at a time, every field quoted."""
     writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
-    yield writer.writerow([defused(column.title) for column in sheet.columns])
+    yield BOM + writer.writerow([defused(column.title) for column in sheet.columns])
     for row in _body(sheet):
         yield writer.writerow([plain(column, value) for column, value in zip(sheet.columns, row, strict=True)])
 

@@ -16,7 +16,8 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from llm_gateway.core.money import to_usd
-from llm_gateway.models import ClientKey, Team
+from llm_gateway.core.roles import READS_REPORTS
+from llm_gateway.models import ClientKey, Team, trail
 
 from . import asking, exports, queries
 from .charts import rendered
@@ -24,7 +25,6 @@ from .reports import Column, Sheet, reports
 from .reports._names import TITLES
 from .streaming import streamed
 
-MAY_READ = "analytics.view_dailyrollup"
 MOST_ROWS = 500
 XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -33,12 +33,14 @@ XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 def report(request: HttpRequest, name: str) -> HttpResponse | StreamingHttpResponse:
     if name not in reports:
         raise Http404
-    if not request.user.has_perm(MAY_READ):
+    if not request.user.has_perm(READS_REPORTS):
         raise PermissionDenied
     chosen = reports.get(name)
     found = asking.read(chosen, request.GET, timezone.now())
     sheet = chosen.build(found.asked)
     file = f"{name}-{found.first_day:%Y%m%d}-{found.last_day:%Y%m%d}"
+    if request.GET.get("format") in ("csv", "xlsx"):
+        trail.record("exported", name=f"{chosen.title} report", detail=_query(request)[:300])
     match request.GET.get("format"):
         case "csv":
             return _attachment(streamed(request, exports.csv_lines(sheet), "text/csv; charset=utf-8"), f"{file}.csv")

@@ -8,7 +8,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cogo.settings")
 
 from django.core.asgi import get_asgi_application
 
+from cogo.base_path import at, below
 from cogo.csp import with_policy
+from cogo.few import Few
 
 django_app = with_policy(get_asgi_application())
 
@@ -21,4 +23,4 @@ from cogo.static import static_app
 # Now, not in the first request: the views and all they import take a third of a second, in which the event loop would stand still.
 get_resolver().url_patterns  # noqa: B018  # reading it imports them
 
-application = Door(django_app, static_app(), settings.COGO)
+application = below(Door(Few(at(django_app, settings.BASE_PATH)), static_app(), settings.COGO), settings.BASE_PATH)

@@ -96,6 +96,6 @@ def with_options(found: dict[str, Any], *, full_sync: bool, pool: int, forks: bo
     if forks or pool == 0:
         # A process of the task cluster is one thread, which keeps one connection; a pool's threads do not survive the cluster's forks.
         return {**found, "CONN_MAX_AGE": 60 if forks else 0, "CONN_HEALTH_CHECKS": True}
-    # The pool doubles its pauses between tries to connect until ``reconnect_timeout``; then the next caller tries at once.
-    options["pool"] = {"min_size": 1, "max_size": pool, "timeout": 5, "reconnect_timeout": 1.0}
+    # The pool doubles its pauses between tries to connect (1, 2, 4 … s). Giving up with its callers' patience, it never reaches 4.
+    options["pool"] = {"min_size": 1, "max_size": pool, "timeout": 5, "reconnect_timeout": 5}
     return found

@@ -60,7 +60,7 @@ class Plan:
     @property
     def url(self) -> str:
         host = f"[{self.reachable_host}]" if ":" in self.reachable_host else self.reachable_host
-        return f"http://{host}:{self.port}"
+        return f"http://{host}:{self.port}{settings.BASE_PATH}"
 
 
 def serve(plan: Plan, say: Say) -> int:

@@ -161,6 +161,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "llm_gateway.api.staff.staff_middleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -216,10 +217,27 @@ if REDIS_URL:
         import redis  # noqa: F401
     except ImportError:
         raise SettingsError("REDIS_URL is set, but the Redis client is not installed; run 'make install-redis', then try again") from None
-    CACHES = {"default": {"BACKEND": "cogo.cache.DependableCache", "LOCATION": REDIS_URL}}
+    _password = env.str("REDIS_PASSWORD")
+    CACHES = {
+        "default": {
+            "BACKEND": "cogo.cache.DependableCache",
+            "LOCATION": REDIS_URL,
+            **({"OPTIONS": {"password": _password}} if _password else {}),
+        }
+    }
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
+# The first has the form of Django's default; the others only verify what was stored elsewhere.
+PASSWORD_HASHERS = [
+    "cogo.hashing.QueuedHasher",
+    "django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher",
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.BCryptSHA256PasswordHasher",
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+]
+# The guard counts tries and refuses before a password is hashed.
+AUTHENTICATION_BACKENDS = ["llm_gateway.actions.sign_in.Guard", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
@@ -256,6 +274,8 @@ X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024
 # The door has the body in memory and under a cap already; Django would write it to a disk on the event loop.
 FILE_UPLOAD_MAX_MEMORY_SIZE = 33 * 1024 * 1024
+# The console's largest form, fifty rows that are edited in their list, has a third of it.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -275,7 +295,11 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Generate and analyse code through any configured provider.",
     "VERSION": "0.1.0",
     "OAS_VERSION": "3.1.1",
-    "POSTPROCESSING_HOOKS": ["llm_gateway.api.native.openapi.without_closing_slash"],
+    "SERVERS": [{"url": BASE_PATH}] if BASE_PATH else [],
+    "POSTPROCESSING_HOOKS": [
+        "llm_gateway.api.native.openapi.without_closing_slash",
+        "llm_gateway.api.compat._described.with_compatible",
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -332,6 +356,7 @@ COGO = {
     "heartbeat_s": _number("COGO_HEARTBEAT_S", 15, 1, 600),
     "retention_days": (_KEPT := _number("COGO_RETENTION_DAYS", 400, 1, 36500)),
     "text_retention_days": min(_KEPT, _number("COGO_TEXT_RETENTION_DAYS", _KEPT, 1, 36500)),
+    "audit_retention_days": _number("COGO_AUDIT_RETENTION_DAYS", 1100, 30, 36500),
     "responses_ttl_h": _number("COGO_RESPONSES_TTL_HOURS", 72, 0, 8760),
     "idempotency_h": _number("COGO_IDEMPOTENCY_HOURS", 24, 24, 8760),
     "mail": bool(env.str("COGO_EMAIL_URL", default="")),
@@ -383,6 +408,8 @@ try:
     vars().update(environ.Env.email_url_config(env.str("COGO_EMAIL_URL", default="consolemail://")))
 except (ValueError, KeyError, environ.ImproperlyConfigured):
     raise SettingsError("COGO_EMAIL_URL cannot be read; use smtp://user:password@host:587") from None
+# For each step of a delivery; llm_gateway.actions.send_alerts bounds the whole.
+EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("COGO_EMAIL_FROM", default="cogo@localhost")
 
 # Provider keys and model names by the environment's names; the bootstrap command turns them into rows.

@@ -15,12 +15,14 @@ _PACKAGES = ("django", "django-unfold", "djangorestframework", "drf-spectacular-
 
 
 def static_app(inner: Callable[..., Any] | None = None) -> Callable[..., Any]:
-    """An ASGI application for paths under STATIC_URL; what is not a collected file goes to ``inner`` (without one: 404)."""
+    """An ASGI application for paths under STATIC_URL, as the door sees them; what is no collected file goes to ``inner`` (else: 404)."""
     from servestatic import ServeStaticASGI
 
     root = Path(settings.STATIC_ROOT)
     root.mkdir(parents=True, exist_ok=True)
-    served: Callable[..., Any] = ServeStaticASGI(inner, root=root, prefix=settings.STATIC_URL, max_age=3600, allow_all_origins=False)
+    served: Callable[..., Any] = ServeStaticASGI(
+        inner, root=root, prefix=settings.STATIC_URL.removeprefix(settings.BASE_PATH), max_age=3600, allow_all_origins=False
+    )
     return served
 
 

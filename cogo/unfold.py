@@ -7,6 +7,8 @@ from typing import Any
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
+from llm_gateway.core.roles import READS_REPORTS
+
 _EXPLAIN = "admin:llm_gateway_strategy_explain"
 
 
@@ -34,7 +36,7 @@ def _report(title: str, icon: str, slug: str) -> dict[str, Any]:
         "title": title,
         "icon": icon,
         "link": reverse_lazy("reports:report", args=[slug]),
-        "permission": _may("analytics.view_dailyrollup"),
+        "permission": _may(READS_REPORTS),
     }
 
 
@@ -45,6 +47,7 @@ UNFOLD = {
     "SITE_SYMBOL": "hub",
     "SITE_URL": None,
     "SHOW_VIEW_ON_SITE": False,
+    "LOGIN": {"form": "llm_gateway.api.sign_in.SignInForm"},
     "DASHBOARD_CALLBACK": "analytics.dashboard.dashboard",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("llm_gateway/favicon.svg")}],
     "STYLES": [lambda request: static("llm_gateway/admin.css")],
@@ -134,6 +137,7 @@ UNFOLD = {
                     _page("Finished jobs", "task_alt", "success", "django_q"),
                     _page("Failed jobs", "error", "failure", "django_q"),
                     _page("Queue", "stacks", "ormq", "django_q"),
+                    _page("Audit trail", "policy", "auditentry"),
                     _page("Users", "person", "user", "auth"),
                     _page("Roles", "shield_person", "group", "auth"),
                 ],

@@ -15,11 +15,14 @@ class LlmGatewayConfig(AppConfig):
     @override
     def ready(self) -> None:
         from . import checks  # noqa: F401  # importing registers them
-        from .models import catalogue_version
+        from .actions import sign_in
+        from .models import catalogue_version, trail
         from .stores.connecting import watch_forks
 
         watch_forks()
         catalogue_version.connect()
+        trail.connect()
+        sign_in.connect()
         post_migrate.connect(_roles, dispatch_uid="cogo-roles")
 
 

@@ -24,6 +24,7 @@ from llm_gateway.core.catalog import Identity, Scope, Snapshot, Target
 from llm_gateway.core.errors import CallerLeft, Failure, FailureClass, GatewayError, KeyRevoked, StoreUnavailable, Unauthenticated
 from llm_gateway.core.ids import uuid7
 from llm_gateway.core.keys import public_id_of
+from llm_gateway.core.roles import scopes_of
 from llm_gateway.engine.calls import Call
 from llm_gateway.engine.explain import Explanation, explain
 from llm_gateway.engine.gate import KeyGate
@@ -38,6 +39,7 @@ from llm_gateway.stores.catalog import SnapshotCatalog
 from llm_gateway.stores.holds import Foreseen, foresee
 from llm_gateway.stores.idempotency import IdempotencyStore
 from llm_gateway.stores.journal import DatabaseJournal
+from llm_gateway.stores.network import network
 from llm_gateway.stores.responses import ResponseStore
 from llm_gateway.telemetry import metrics
 from llm_gateway.telemetry.loop_watch import LoopWatch
@@ -52,6 +54,7 @@ REFRESH_S = 1.0
 AUDITS_S = 10.0
 KNOWN_KEYS = 10_000
 GATEWAY_TEAM = "gateway"
+SPENDING = frozenset({Scope.GENERATE, Scope.ANALYZE})
 
 _current: Gateway | None = None
 
@@ -81,6 +84,14 @@ async def shutdown(drain_s: float = 0.0) -> None:
         await found.stop(drain_s)
 
 
+class _OwnTeam(msgspec.Struct, frozen=True):
+    """The team that pays for what staff send from the browser."""
+
+    id: int = 0
+    enabled: bool = True
+    budgets: tuple[int, ...] = ()
+
+
 class Gateway:
     """One process's catalogue, journal, health and pipeline."""
 
@@ -92,7 +103,7 @@ class Gateway:
         self.catalog = SnapshotCatalog(self._on_snapshot)
         self.journal = DatabaseJournal(worker=self.worker, spool_folder=Path(settings.VAR_DIR) / "spool", lease_s=settings.COGO["lease_s"])
         self.gate = KeyGate(settings.COGO_WORKERS)
-        self.upstream = HttpUpstream()
+        self.upstream = HttpUpstream(network())
         self.pipeline = Pipeline(
             catalog=self.catalog,
             journal=self.journal,
@@ -111,7 +122,7 @@ class Gateway:
         self._refreshing: asyncio.Task[Any] | None = None
         self._stopped = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._team_id: int | None = None
+        self._team = _OwnTeam()
         self._audited = audits.Audited()
         self._look_at_audits = 0.0
         self._known_rests: list[tuple[tuple[int, str], str, str, int | None]] = []
@@ -159,23 +170,19 @@ class Gateway:
         return known
 
     def staff_identity(self, user: Any) -> Identity:
-        """The identity of a signed-in member of staff, on the gateway's own team. Who may not see the request log in the console has no
-        scope here either."""
-        scopes = set()
-        if user.has_perm("llm_gateway.view_requestlog"):
-            scopes |= {Scope.GENERATE, Scope.ANALYZE, Scope.READ}
-        if user.is_superuser or user.has_perm("llm_gateway.change_strategy"):
-            scopes.add(Scope.MANAGE)
-        snapshot = self.catalog.snapshot()
-        team_id = self._team_id or 0
+        """The identity of a signed-in member of staff: scopes as the table of roles gives them, on the gateway's own team, whose budgets
+        bind what the browser spends. A team that is switched off spends nothing."""
+        scopes = scopes_of(user.has_perm)
+        if not self._team.enabled:
+            scopes -= SPENDING
         return Identity(
             client_key_id=None,
             public_id="",
             name=str(user.get_username()),
-            team_id=team_id,
+            team_id=self._team.id,
             team=GATEWAY_TEAM,
-            scopes=frozenset(scopes),
-            budgets=snapshot.gateway_budgets,
+            scopes=scopes,
+            budgets=(*self._team.budgets, *self.catalog.snapshot().gateway_budgets),
         )
 
     async def reject(
@@ -265,13 +272,15 @@ class Gateway:
 
     def _on_snapshot(self, snapshot: Snapshot) -> None:
         """Called in the refreshing thread; what the event loop reads is changed on the event loop."""
-        from llm_gateway.models import Team
+        from llm_gateway.models import Budget, Team
 
         team, _ = Team.objects.get_or_create(slug=GATEWAY_TEAM, defaults={"name": "Gateway"})
+        budgets = tuple(Budget.objects.filter(enabled=True, team=team).order_by("id").values_list("pk", flat=True))
+        own = _OwnTeam(id=team.pk, enabled=team.enabled, budgets=budgets)
         routable = [c.id for keys in snapshot.credentials.values() for c in keys if c.state.routable]
 
         def apply() -> None:
-            self._team_id = team.pk
+            self._team = own
             self._identities = {}
             self.health.keys_now_routable(routable)
 

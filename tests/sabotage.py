@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.sabotage_engine import ENGINE
+from tests.sabotage_hosts import HOSTS
 from tests.sabotage_money import MONEY
 from tests.sabotage_security import SECURITY
 
@@ -137,7 +138,7 @@ SABOTAGES = (
     ),
 )
 
-SABOTAGES += tuple(Sabotage(*fields) for fields in (*ENGINE, *MONEY, *SECURITY))
+SABOTAGES += tuple(Sabotage(*fields) for fields in (*ENGINE, *HOSTS, *MONEY, *SECURITY))
 
 
 def survives(one: Sabotage) -> bool:

@@ -7,8 +7,8 @@ ENGINE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "send before the row",
         "llm_gateway/engine/pipeline.py",
-        "await self.journal.open(run.opening)",
-        "self.owner.start(self.journal.open(run.opening), 'x')",
+        "                await self.journal.open(run.opening)\n            except",
+        "                self.owner.start(self.journal.open(run.opening), 'x')\n            except",
         ("tests/engine/test_order_of_effects.py::test_the_row_is_committed_before_a_byte_goes_out",),
     ),
     (
@@ -362,9 +362,38 @@ ENGINE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     # T18
     (
         "gzip without bound",
-        "llm_gateway/engine/transport.py",
+        "llm_gateway/engine/inflating.py",
         "self._out > self.MAX_RATIO * self._in",
         "self._out > 10**6 * self._in",
         ("tests/faults/test_bombs.py",),
+    ),
+    # Thinking belongs to its issuer
+    (
+        "thinking goes to strangers on another wire",
+        "llm_gateway/wires/_fitting.py",
+        "if part.wire == self._held.wire and part.issuer is not None and part.issuer != self._issuer:",
+        "if part.wire is None:",
+        ("tests/clients/test_thinking.py", "-k", "there_and_back and claude-1-claude-2"),
+    ),
+    (
+        "thinking goes to strangers on its own wire",
+        "llm_gateway/engine/issuers.py",
+        "        return lambda token: known.get(_digest(token), own) != own\n",
+        "        return None\n",
+        ("tests/clients/test_thinking.py", "-k", "there_and_back and claude-1-claude-2"),
+    ),
+    (
+        "refused thinking ends the session",
+        "llm_gateway/engine/trying.py",
+        "        if refuses_thinking(failure) and not self.bare",
+        "        if self.streamed and refuses_thinking(failure) and not self.bare",
+        ("tests/clients/test_thinking.py", "-k", "one_more_try"),
+    ),
+    (
+        "what a wire adds to a low limit is not held",
+        "llm_gateway/engine/plan.py",
+        "        limit = max(limit, limits.get(target.provider.wire).least_output)",
+        "        pass",
+        ("tests/engine/test_holds.py", "-k", "no_limit_that_low"),
     ),
 )

@@ -7,6 +7,7 @@ _BUDGETS = "tests/stores/test_budgets.py"
 _LEASES = "tests/stores/test_leases.py"
 _AUDIT = "tests/actions/test_audit.py"
 _WATCH = "tests/actions/test_watch.py"
+_CONNECTING = "tests/stores/test_connecting.py"
 _OUTAGES = "tests/stores/test_outages.py"
 _USAGE = "tests/wires/test_openai_usage.py"
 _EMBEDDINGS = "tests/money/test_embedding_bills.py"
@@ -197,6 +198,34 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "    for past in (True,):",
         ("tests/core/test_money.py", "-k", "first_one_is_in_force"),
     ),
+    (
+        "forked processes share connections",
+        "llm_gateway/stores/connecting.py",
+        "        os.register_at_fork(after_in_child=forget_inherited)",
+        "        pass",
+        (_CONNECTING, "-k", "forked_process"),
+    ),
+    (
+        "the task cluster has a pool",
+        "cogo/databases.py",
+        "    if forks or pool == 0:",
+        "    if pool == 0:",
+        (_CONNECTING, "-k", "of_the_task_cluster"),
+    ),
+    (
+        "the pool doubles its pauses",
+        "cogo/databases.py",
+        '"timeout": 5, "reconnect_timeout": 5}',
+        '"timeout": 5, "reconnect_timeout": 300}',
+        (_CONNECTING, "-k", "double_its_pauses"),
+    ),
+    (
+        "two processes migrate at once",
+        "cogo/migrating.py",
+        "        while not take():",
+        "        while take() and False:",
+        ("tests/cogo/test_migrating.py", "-k", "comes_second"),
+    ),
     # T14
     (
         "two clusters both purge",
@@ -307,5 +336,12 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "            output_tokens=0,",
         "            output_tokens=None,",
         (_EMBEDDINGS, "-k", "cost_what_their_host_reports"),
+    ),
+    (
+        "pictures out of the cache are billed twice",
+        "llm_gateway/wires/gemini_generate/usage.py",
+        'image_in = _within(_entered(block, "IMAGE"), less(entered, cached, audio_in))',
+        'image_in = _entered(block, "IMAGE")',
+        ("tests/wires/test_words_of_each_format.py", "-k", "billed_once"),
     ),
 )

@@ -70,8 +70,10 @@ def models() -> dict[str, tuple[ModelRow, ...]]:
 
 
 @cache
-def aliases() -> dict[str, str]:
-    return msgspec.convert(_read(FOLDER / "_aliases.toml")["alias"], dict[str, str])
+def aliases() -> dict[str, tuple[str, ...]]:
+    """Names of the models that answer for an alias, first to last."""
+    read = msgspec.convert(_read(FOLDER / "_aliases.toml")["alias"], dict[str, str | tuple[str, ...]])
+    return {name: (targets,) if isinstance(targets, str) else targets for name, targets in read.items()}
 
 
 @cache

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from llm_gateway.models import Alias, LanguageModel, Price, Provider, ProviderKey
 from llm_gateway.policies.addresses import AddressRefused, BaseUrl, check_addresses, read_base_url
+from llm_gateway.providers.presets import Preset, presets
 from llm_gateway.wires import wires
 
 from . import ActionError
@@ -68,10 +69,12 @@ def add_provider(
     ignore_health: bool = False,
     priority: int | None = None,
     title: str = "",
+    preset: str = "",
     resolver: Resolve = resolve,
 ) -> tuple[Provider, ProviderKey]:
     """The provider and the key to check. Run again it updates: models are added, never taken away; a changed price begins now.
 
+    ``preset``: the known host whose habits apply (``""``: those that apply already).
     ``key`` is the secret, ``None``: keep the stored one, or none where the host takes none. Prices are USD per 1,000,000 tokens for all
     named models; without them a host at an admitted private address is free, any other unpriced. Raises :class:`ActionError`.
     """
@@ -79,6 +82,8 @@ def add_provider(
         raise ActionError("A provider's name has lower-case letters, digits, - and _, at most 60, and begins with a letter or digit.")
     if wire not in wires:
         raise ActionError(f"There is no wire {wire}; choose from {', '.join(wires)}.")
+    if preset:
+        known_preset(preset)
     _check_ids(models)
     _check_prices(price_in, price_out)
     text = checked_base_url(base_url, allow_private=allow_private, resolver=resolver)
@@ -93,6 +98,7 @@ def add_provider(
             )
         provider.service, provider.wire, provider.base_url = CUSTOM, wire, text
         provider.allow_private, provider.ignore_health = allow_private, ignore_health
+        provider.preset = preset or provider.preset
         provider.title = title or provider.title
         provider.priority = priority if priority is not None else provider.priority
         provider.save()
@@ -107,6 +113,14 @@ def add_provider(
                 if not row.prices.exists():
                     set_price(row, Decimal(0), Decimal(0), source=OWN_HOST)
     return provider, credential
+
+
+def known_preset(name: str) -> Preset:
+    """Raises :class:`ActionError` that names the presets there are."""
+    found = presets().get(name)
+    if found is None:
+        raise ActionError(f"There is no preset {name}; choose from {', '.join(sorted(presets()))}.")
+    return found
 
 
 def set_price(model: LanguageModel, price_in: Decimal, price_out: Decimal, *, source: str) -> bool:

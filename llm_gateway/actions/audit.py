@@ -22,8 +22,8 @@ from llm_gateway.stores.leases import SIGN
 
 # An expired open row is closed by the next sweep of any worker.
 SWEEP = timedelta(seconds=30)
-# No lease is longer (COGO_LEASE_S ends at an hour): one that ends later than that from now was written by a clock that ran ahead.
-LONGEST_LEASE = timedelta(hours=1)
+# No lease is as long (COGO_LEASE_S ends at an hour): one that ends later than that from now was written by a clock that ran ahead.
+LONGEST_LEASE = timedelta(hours=2)
 # A worker that lives is heard of every five seconds.
 UNHEARD = timedelta(minutes=2)
 SHOWN = 10

@@ -14,6 +14,8 @@ from typing import Any
 import msgspec
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from llm_gateway.core.catalog import Lifecycle, Scope
@@ -130,9 +132,22 @@ def _operator(options: Mapping[str, Any], notes: list[str]) -> tuple[str, str | 
         notes.append(f"There is no active superuser, and the name {name} is taken; run: manage.py createsuperuser")
         return name, None
     given = str(options["superuser_password"])
+    if given and (why := _weak(given, name)):
+        if options.get("exposed"):
+            raise ActionError(f"DJANGO_SUPERUSER_PASSWORD is too easy to guess ({why}); set another one, or unset it to have one made")
+        notes.append(f"DJANGO_SUPERUSER_PASSWORD is too easy to guess ({why}); change it before others can reach the console.")
     password = given or secrets.token_urlsafe(15)
     users.objects.create_superuser(name, str(options["superuser_email"]), password)
     return name, None if given else password
+
+
+def _weak(password: str, name: str) -> str:
+    """What the rules for passwords say against it."""
+    try:
+        validate_password(password, get_user_model()(**{get_user_model().USERNAME_FIELD: name}))
+    except ValidationError as error:
+        return str(error.messages[0]).rstrip(".")
+    return ""
 
 
 def _client_key(options: Mapping[str, Any], memory: dict[str, Any], notes: list[str]) -> str | None:

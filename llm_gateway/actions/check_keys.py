@@ -2,7 +2,8 @@
 
 A verdict is written only where the key and its state are still what they were when it was claimed, so that a key replaced or refused in the
 meantime is not put right by an old answer. An answer that says nothing of the key (the provider cannot be reached, or has no model list)
-never brings back a key that was refused.
+does not bring back a key that was refused; but one of which nothing else was heard for a quarter of an hour may be tried by a request,
+which will tell: a check that cannot be made must not keep a key out for ever.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import asyncio
 import random
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -45,6 +47,8 @@ _REFUSED = tuple(state.value for state in KeyState if not state.routable)
 _SILENT = (KeyState.UNREACHABLE, KeyState.UNCHECKED)
 # No unbilled call shows the credit: what real requests were told holds for this long against a mere list of models.
 CREDIT_MEMORY = timedelta(minutes=10)
+# How long checks may say nothing of a refused key before a request may try it.
+SILENCE = timedelta(minutes=15)
 
 _F = FailureClass
 _FAULTS = {
@@ -52,7 +56,7 @@ _FAULTS = {
     _F.CONNECT_REFUSED: "it refused the connection",
     _F.CONNECT_TIMEOUT: "it did not accept a connection in time",
     _F.TTFB_TIMEOUT: "it did not answer in time",
-    _F.TLS: "no trusted TLS connection is possible",
+    _F.TLS: "no trusted TLS connection is possible; for a certificate of your own set COGO_CA_BUNDLE",
     _F.REDIRECT: "it redirects; correct its base URL",
 }
 
@@ -122,8 +126,9 @@ async def acheck_keys(
 
 def _transport() -> ProbeCall:
     from llm_gateway.engine.transport import probe
+    from llm_gateway.stores.network import network
 
-    return probe
+    return partial(probe, network=network())
 
 
 def _claim(keys: Iterable[ProviderKey | int] | None, trigger: str, now: datetime) -> list[_Job]:
@@ -218,6 +223,8 @@ def _store(job: _Job, verdict: KeyVerdict, latency_ms: int | None, *, trigger: s
     before = KeyState(key.state)
     secret = job.secret.reveal()
     state, reason = _settled(before, verdict, trigger)
+    if not state.routable and verdict.state in _SILENT and _silent_since(key) <= now - SILENCE:
+        state, reason = verdict.state, f"It was refused, and no check has told anything since; a request may try it. {verdict.reason}"
     if (
         before is KeyState.OUT_OF_CREDIT
         and state is KeyState.VALID
@@ -267,6 +274,17 @@ def _settled(before: KeyState, verdict: KeyVerdict, trigger: str) -> tuple[KeySt
     if verdict.state is KeyState.UNCHECKED and trigger != "schedule":
         return verdict.state, verdict.reason
     return before, f"Still {before.value.replace('_', ' ')} as far as known. {verdict.reason}"
+
+
+def _silent_since(key: ProviderKey) -> datetime:
+    """The first of the checks in a row that said nothing of the key; far in the future when the last one said something."""
+    found = datetime.max.replace(tzinfo=UTC)
+    rows = KeyCheck.objects.filter(provider_key_id=key.pk).order_by("-at", "-pk").values_list("at", "state")
+    for at, state in rows[:200]:
+        if state not in _SILENT:
+            break
+        found = at
+    return found
 
 
 def _refused_payment(key: ProviderKey, since: datetime) -> bool:

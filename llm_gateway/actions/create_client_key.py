@@ -23,6 +23,7 @@ from llm_gateway.policies.callers import normalized, within
 from llm_gateway.stores import vault
 
 from . import ActionError
+from ._rights import beyond_rights
 
 DEFAULT_SCOPES = (Scope.GENERATE, Scope.ANALYZE, Scope.READ)
 _CEILINGS = ("max_tokens", "max_concurrency", "requests_per_minute", "expires_at")
@@ -72,7 +73,7 @@ def create_client_key(
     """The row and, once, the key's text.
 
     ``preset`` brings the text along (it must have our form); ``by`` is the staff member who asked, ``creator`` the client key that did:
-    then nothing may exceed what that key has. ``budget_usd`` makes a hard budget for the key. Raises :class:`ActionError`, or
+    nothing may exceed what that person or key has. ``budget_usd`` makes a hard budget for the key. Raises :class:`ActionError`, or
     :class:`PermissionDenied` for more than the creator has.
     """
     row = ClientKey(
@@ -112,6 +113,8 @@ def issue_client_key(
         raise ActionError("The key would have expired already; choose a later day.")
     if creator is not None:
         _within(row, creator, limit, period)
+    if beyond := beyond_rights(row, by, limited=limit is not None):
+        raise PermissionDenied(beyond[1])
     plain, public_id = _text(preset)
     row.public_id, row.digest = public_id, vault.digest(plain)
     row.created_by = by if getattr(by, "pk", None) else None

@@ -134,30 +134,36 @@ class _Load:
     def _aliases(self) -> tuple[int, int]:
         known = {alias.name: alias for alias in Alias.objects.prefetch_related("targets")}
         by_name = {model.name: model for model in LanguageModel.objects.all()}
-        fresh, updated = [], 0
-        for name, target in aliases().items():
-            model = by_name.get(target)
-            if model is None or name in by_name:
+        fresh: list[tuple[Alias, list[LanguageModel]]] = []
+        updated = 0
+        for name, targets in aliases().items():
+            wanted = [by_name[target] for target in targets if target in by_name]
+            # A model's own name may be an alias only for that model and who stands in for it.
+            if not wanted or (name in by_name and (targets[0] != name or by_name[name].source != SOURCE)):
                 continue
             alias = known.get(name)
             if alias is None:
                 if not self._was_deleted("aliases", name):
-                    fresh.append((Alias(name=name, source=SOURCE), model))
+                    fresh.append((Alias(name=name, source=SOURCE), wanted))
                 continue
             self._seen["aliases"].add(name)
             present = [entry.model_id for entry in alias.targets.all()]
-            if present == [model.pk]:
+            if present == [model.pk for model in wanted]:
                 continue
             if present and _own(alias):
                 self._kept.append(name)
                 continue
             alias.targets.all().delete()
-            AliasTarget.objects.create(alias=alias, model=model)
+            AliasTarget.objects.bulk_create(_targets(alias, wanted))
             updated += 1
         if fresh:
             Alias.objects.bulk_create([alias for alias, _ in fresh])
-            AliasTarget.objects.bulk_create([AliasTarget(alias=alias, model=model) for alias, model in fresh])
+            AliasTarget.objects.bulk_create([target for alias, wanted in fresh for target in _targets(alias, wanted)])
         return len(fresh), updated
+
+
+def _targets(alias: Alias, models: list[LanguageModel]) -> list[AliasTarget]:
+    return [AliasTarget(alias=alias, model=model, position=position) for position, model in enumerate(models)]
 
 
 def _own(row: LanguageModel | Alias) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils import timezone
 
-from llm_gateway.models import ClientKey
+from llm_gateway.models import ClientKey, trail
 
 
 def revoke_client_key(key: ClientKey) -> bool:
@@ -13,4 +13,5 @@ def revoke_client_key(key: ClientKey) -> bool:
     revoked = ClientKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now)
     if revoked:
         key.revoked_at = now
+        trail.record("changed", key, changes={"revoked_at": [None, f"{now:%Y-%m-%d %H:%M:%S} UTC"]})
     return bool(revoked)

@@ -1,41 +1,47 @@
 """Tell people of alerts: e-mail to the team and the operator, a signed webhook. At least once; a channel that took it is not asked again.
 
+Each channel has a thread and a turn of its own, so that one which is silent holds up no other; each delivery has a clock, each run an end
+well before that of its task, and each try its end in the alert's row. A failed try is repeated after a pause that doubles, twelve times.
+
 The webhook's body is the same size whatever happens, signed as ``x-cogo-signature: t=<unix seconds>,v1=<HMAC-SHA256 of "t.body">``.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import hmac
 import logging
-from collections.abc import Awaitable, Callable
+import queue
+import threading
+import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from django.conf import settings
-from django.core.mail import send_mail
 from django.db.models import Q
 from django.utils import timezone
 
-from llm_gateway.core.errors import AttemptFailed
 from llm_gateway.core.money import format_usd
-from llm_gateway.engine.transport import HttpUpstream
+from llm_gateway.core.redact import redact
 from llm_gateway.models import Alert
+
+from ._channels import Channel, Letter, Mail, Post, Webhook
 
 log = logging.getLogger("cogo.alerts")
 
 AT_ONCE = 50
 MAX_TRIES = 12
-TIMEOUT_S = 10.0
+# One delivery; all of a run. The task is killed after 120 s.
+CLOCK_S = 12.0
+RUN_S = 50.0
+_LONGEST_PAUSE_S = 3600
+_OPEN = "a try began at {at} UTC and has not ended yet"
+_DEAD = "not tried: it gave no answer to an alert before this one"
 _WORDS = {
     Alert.Kind.THRESHOLD: "has reached {threshold} % of its limit",
     Alert.Kind.EXHAUSTED: "is used up; requests are refused",
     Alert.Kind.OVERRUN: "was passed: a provider billed more than was held",
 }
-Post = Callable[[str, bytes, dict[str, str]], Awaitable[int]]
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,16 +50,16 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     given_up: int = 0
 
 
-def send_alerts(now: datetime | None = None, post: Post | None = None) -> Sent:
+def send_alerts(now: datetime | None = None, post: Post | None = None, *, clock_s: float = CLOCK_S, run_s: float = RUN_S) -> Sent:
     """Deliver what is due. Each alert is claimed first, so that two clusters do not both send it."""
     now = now or timezone.now()
+    claimed = _claim(now)
+    letters = {alert.pk: _letter(alert, now) for alert in claimed}
+    channels: tuple[Channel, ...] = (Mail(), Webhook(post, clock_s * 0.8))
+    found = _Delivery(channels, claimed, letters, clock_s).run(run_s)
     counts = {"sent": 0, "waiting": 0, "given_up": 0}
-    due = Alert.objects.filter(Q(next_try_at=None) | Q(next_try_at__lte=now), sent_at=None).select_related("budget__team")
-    for alert in due.order_by("pk")[:AT_ONCE]:
-        claim = now + timedelta(seconds=min(3600, 60 * 2**alert.tries))
-        mine = Alert.objects.filter(pk=alert.pk, tries=alert.tries, sent_at=None)
-        if mine.update(tries=alert.tries + 1, next_try_at=claim):
-            counts[_deliver(alert, now, post or _post)] += 1
+    for alert in claimed:
+        counts[_write_end(alert, found[alert.pk], now)] += 1
     return Sent(**counts)
 
 
@@ -66,52 +72,138 @@ def text_of(alert: Alert) -> str:
     )
 
 
-def _deliver(alert: Alert, now: datetime, post: Post) -> str:
-    delivered, problems = list(alert.delivered), []
-    for name, send in (("email", _email), ("webhook", _webhook)):
-        if name in delivered:
-            continue
-        try:
-            if send(alert, now, post):
-                delivered.append(name)
-        except (OSError, AttemptFailed, TimeoutError, ValueError) as error:
-            problems.append(f"{name}: {type(error).__name__} {error}"[:95])
-    gave_up = bool(problems) and alert.tries + 1 >= MAX_TRIES
-    done = not problems or gave_up
-    Alert.objects.filter(pk=alert.pk).update(delivered=delivered, error="; ".join(problems)[:200], sent_at=now if done else None)
-    if problems:
-        log.warning("an alert was not delivered", extra={"alert": alert.pk, "reason": "; ".join(problems)})
+class _Ends(msgspec.Struct):
+    """What came of one alert: channels that took it, problems by channel."""
+
+    delivered: list[str]
+    problems: dict[str, str]
+
+
+class _Delivery:
+    """One run. The channels' threads call outside and report; this thread keeps the clocks. Nothing here touches the database."""
+
+    def __init__(self, channels: Sequence[Channel], alerts: Sequence[Alert], letters: dict[int, Letter], clock_s: float) -> None:
+        self._clock_s = clock_s
+        self._reports: queue.SimpleQueue[tuple[str, int, str, str]] = queue.SimpleQueue()
+        self._stopped = threading.Event()
+        self._found = {alert.pk: _Ends(delivered=list(alert.delivered), problems={}) for alert in alerts}
+        self._channels = {channel.name: channel for channel in channels}
+        self._left = {
+            channel.name: [letters[a.pk] for a in alerts if channel.name not in a.delivered and channel.has_work(letters[a.pk])]
+            for channel in channels
+        }
+        # When the delivery that a channel is at began.
+        self._began: dict[str, float] = {}
+
+    def run(self, run_s: float) -> dict[int, _Ends]:
+        until = time.monotonic() + run_s
+        for name, letters in self._left.items():
+            if letters:
+                self._began[name] = time.monotonic()
+                threading.Thread(target=self._walk, args=(name, tuple(letters)), name=f"alerts by {name}", daemon=True).start()
+        while self._began:
+            clock = min(min(self._began.values()) + self._clock_s, until)
+            try:
+                self._take(*self._reports.get(timeout=max(0.0, clock - time.monotonic())))
+            except queue.Empty:
+                self._give_up(time.monotonic(), over=time.monotonic() >= until)
+        self._stopped.set()
+        return self._found
+
+    def _walk(self, name: str, letters: Sequence[Letter]) -> None:
+        """The channel's own thread."""
+        for letter in letters:
+            if self._stopped.is_set():
+                return
+            self._reports.put((name, letter.alert, "begun", ""))
+            began = time.monotonic()
+            try:
+                self._channels[name].send(letter)
+            except Exception as error:  # whatever a channel raises is the end of a try, to be written down
+                # Libraries give a time-out many names; who took this long to fail would take it again.
+                slow = time.monotonic() - began > self._clock_s / 4
+                self._reports.put((name, letter.alert, "silent" if slow else "failed", _said(error)))
+                if slow:
+                    return
+            else:
+                self._reports.put((name, letter.alert, "delivered", ""))
+
+    def _take(self, name: str, alert: int, what: str, said: str) -> None:
+        if name not in self._began:
+            return  # given up before
+        if what == "begun":
+            self._began[name] = time.monotonic()
+            return
+        self._left[name] = [letter for letter in self._left[name] if letter.alert != alert]
+        if what == "delivered":
+            self._found[alert].delivered.append(name)
+        else:
+            self._found[alert].problems[name] = said
+        if what == "silent":
+            self._abandon(name, _DEAD)
+        elif not self._left[name]:
+            del self._began[name]
+
+    def _give_up(self, now: float, *, over: bool) -> None:
+        for name, began in list(self._began.items()):
+            if over or now >= began + self._clock_s:
+                current = self._left[name][0]
+                self._found[current.alert].problems[name] = f"gave no answer within {now - began:.0f} s"
+                del self._left[name][0]
+                self._channels[name].hang_up()
+                self._abandon(name, "its turn did not come in this run" if over else _DEAD)
+
+    def _abandon(self, name: str, why: str) -> None:
+        for letter in self._left.pop(name):
+            self._found[letter.alert].problems[name] = why
+        del self._began[name]
+
+
+def _claim(now: datetime) -> list[Alert]:
+    """Those that are due and that nobody else has taken, marked as begun: a run that is killed leaves that word in the row."""
+    due = Alert.objects.filter(Q(next_try_at=None) | Q(next_try_at__lte=now), sent_at=None).select_related(
+        "budget__team", "budget__client_key__team"
+    )
+    claimed = []
+    for alert in due.order_by("pk")[:AT_ONCE]:
+        again = now + timedelta(seconds=min(_LONGEST_PAUSE_S, 60 * 2 ** min(alert.tries, 6)))
+        mine = Alert.objects.filter(pk=alert.pk, tries=alert.tries, sent_at=None)
+        if alert.tries >= MAX_TRIES:
+            # The runs of all its tries were killed before they could write their end.
+            mine.update(sent_at=now, error=f"given up: {alert.error}"[:200])
+        elif mine.update(tries=alert.tries + 1, next_try_at=again, error=_OPEN.format(at=f"{now:%Y-%m-%d %H:%M:%S}")):
+            claimed.append(alert)
+    return claimed
+
+
+def _write_end(alert: Alert, ends: _Ends, now: datetime) -> str:
+    gave_up = bool(ends.problems) and alert.tries + 1 >= MAX_TRIES
+    done = not ends.problems or gave_up
+    error = "; ".join(f"{name}: {said}"[:95] for name, said in ends.problems.items())
+    Alert.objects.filter(pk=alert.pk).update(delivered=ends.delivered, error=error[:200], sent_at=now if done else None)
+    if error:
+        log.warning("an alert was not delivered", extra={"alert": alert.pk, "reason": error, "given_up": gave_up})
     return "given_up" if gave_up else "sent" if done else "waiting"
 
 
-def _email(alert: Alert, _: datetime, __: Post) -> bool:
-    """Whether there was a way to write, and anybody to write to."""
-    if not settings.COGO["mail"]:
-        return False
+def _said(error: Exception) -> str:
+    return redact(
+        f"{type(error).__name__} {error}", getattr(settings, "EMAIL_HOST_PASSWORD", "") or "", settings.COGO["alert_webhook_secret"]
+    )
+
+
+def _letter(alert: Alert, now: datetime) -> Letter:
     budget = alert.budget
     team = (budget.team or (budget.client_key.team if budget.client_key else None)) if budget else None
     to = dict.fromkeys(filter(None, (team.alert_email if team else "", settings.COGO["alert_email"])))
-    if not to:
-        return False
-    send_mail(f"[COGO] {alert.budget_name.replace(chr(10), ' ')}: {alert.kind}", text_of(alert), None, list(to))
-    return True
-
-
-def _webhook(alert: Alert, now: datetime, post: Post) -> bool:
-    url, secret = settings.COGO["alert_webhook_url"], settings.COGO["alert_webhook_secret"]
-    # Without a secret a receiver could not tell our word from anybody's: the feature is off.
-    if not url or not secret:
-        return False
-    if urlsplit(url).scheme != "https" and not settings.COGO["alert_webhook_private"]:
-        raise ValueError("COGO_ALERT_WEBHOOK_URL must begin with https")
-    body = msgspec.json.encode(_body(alert))
-    stamp = str(int(now.timestamp()))
-    digest = hmac.digest(secret.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hex()
-    headers = {"content-type": "application/json", "x-cogo-signature": f"t={stamp},v1={digest}"}
-    status = asyncio.run(_within(post(url, body, headers)))
-    if not 200 <= status < 300:
-        raise ValueError(f"it answered {status}")
-    return True
+    return Letter(
+        alert=alert.pk,
+        subject=f"[COGO] {' '.join(alert.budget_name.split())}: {alert.kind}",
+        text=text_of(alert),
+        to=tuple(to),
+        body=msgspec.json.encode(_body(alert)),
+        stamp=str(int(now.timestamp())),
+    )
 
 
 def _body(alert: Alert) -> dict[str, Any]:
@@ -126,20 +218,3 @@ def _body(alert: Alert) -> dict[str, Any]:
         "spent_usd": format_usd(alert.spent_nusd),
         "at": alert.created_at.isoformat(),
     }
-
-
-async def _within(call: Awaitable[int]) -> int:
-    async with asyncio.timeout(TIMEOUT_S):
-        return await call
-
-
-async def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
-    """Through the one door: no redirects, no proxy, no private address unless the operator admits them."""
-    upstream = HttpUpstream()
-    try:
-        private = settings.COGO["alert_webhook_private"]
-        response = await upstream.send("POST", url, headers, body, connect_s=5.0, allow_private=private)
-        response.close()
-        return response.status
-    finally:
-        await upstream.close()

@@ -8,13 +8,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import msgspec
+from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 from django_q.models import Failure, Success
 
-from llm_gateway.models import Heartbeat, IdempotencyRecord, KeyCheck, RequestBody, StoredResponse, Team
+from llm_gateway.models import AuditEntry, Heartbeat, IdempotencyRecord, KeyCheck, RequestBody, StoredResponse, Team
 
 from .purge import text_days
+from .sign_in import forget_old_tries
 
 CHUNK = 500
 KEY_CHECKS_KEPT = timedelta(days=30)
@@ -26,15 +28,20 @@ class Trimmed(msgspec.Struct, frozen=True, kw_only=True):
     key_checks: int = 0
     bodies: int = 0
     heartbeats: int = 0
+    sign_in_tries: int = 0
+    audit_entries: int = 0
 
 
 def trim_history(now: datetime | None = None) -> Trimmed:
-    """Old key checks, texts beyond their team's retention, signs of life of workers long gone. Idempotent."""
+    """Old key checks, texts beyond their team's retention, signs of life of workers long gone, tries to sign in, audit entries past
+    their time. Idempotent."""
     now = now or timezone.now()
     return Trimmed(
         key_checks=_delete(KeyCheck.objects.filter(at__lt=now - KEY_CHECKS_KEPT)),
         bodies=sum(_delete(RequestBody.objects.filter(request__team=team, created_at__lt=edge)) for team, edge in _edges(now)),
         heartbeats=_delete(Heartbeat.objects.filter(Q(name__startswith="worker:") & Q(at__lt=now - HEARTBEATS_KEPT))),
+        sign_in_tries=forget_old_tries(now),
+        audit_entries=AuditEntry.objects.forget_before(now - timedelta(days=settings.COGO["audit_retention_days"])),
     )
 
 

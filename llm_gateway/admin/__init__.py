@@ -13,4 +13,5 @@ from . import (  # noqa: F401  # imported for what they register
     providers,
     requests,
     strategies,
+    trail,
 )

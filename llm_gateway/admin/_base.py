@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.admin.options import BaseModelAdmin
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.db import DataError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -15,8 +17,24 @@ from django.views.decorators.debug import sensitive_post_parameters
 from typing_extensions import override
 from unfold.admin import ModelAdmin, TabularInline
 
+from llm_gateway.models import AuditEntry, trail
 
-class GatewayAdmin(ModelAdmin):
+from ._forging import MOST_ROWS, guarded, refuse_forged_sizes
+from ._show import changes
+
+# The one button whose use is a look, not a change.
+READ_TEXTS = "Read prompt and answer."
+
+
+class GuardedFields(BaseModelAdmin):
+    """Select boxes that answer forged values with an error in the form."""
+
+    @override
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        return guarded(super().formfield_for_dbfield(db_field, request, **kwargs))
+
+
+class GatewayAdmin(GuardedFields, ModelAdmin):
     """Wide lists with filters, compact forms. ``empty_title`` and ``empty_hint`` say what to do while there is nothing to list."""
 
     list_fullwidth = True
@@ -26,15 +44,35 @@ class GatewayAdmin(ModelAdmin):
     list_per_page = 50
     empty_title = "Nothing here yet"
     empty_hint = ""
+    object_history_template = "admin/llm_gateway/history.html"
+    history_per_page = 100
 
     @method_decorator(sensitive_post_parameters())
     @override
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        refuse_forged_sizes(request)
         return super().changeform_view(request, *args, **kwargs)
+
+    @override
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """From the audit trail, which knows values and outlives accounts. Who may see the row may see who changed it."""
+        rows = AuditEntry.objects.filter(noun=self.opts.label_lower, object_id=unquote(object_id)).order_by("-pk")
+        page = Paginator(rows, self.history_per_page).get_page(request.GET.get("p"))
+        lines = [(entry, changes(entry.changes, entry.detail)) for entry in page]
+        context = {"history": page, "history_lines": lines, "action_list": [], **(extra_context or {})}
+        return super().history_view(request, object_id, context)
+
+    @override
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """What a button did is recorded in its own words; what a form changed the trail has seen itself."""
+        if isinstance(message, str) and message:
+            trail.record("read texts" if message == READ_TEXTS else "did", obj, detail=message)
+        return super().log_change(request, obj, message)
 
     @override
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """A filter by a number that no column can hold is answered as Django answers any other wrong filter."""
+        refuse_forged_sizes(request)
         try:
             return super().changelist_view(request, extra_context)
         except (OverflowError, DataError):
@@ -81,8 +119,15 @@ class ReadOnlyAdmin(ReadOnly, GatewayAdmin):
     warn_unsaved_form = False
 
 
-class RowsInline(TabularInline):
-    """A table whose rows carry no heading each."""
+class RowsInline(GuardedFields, TabularInline):
+    """A table whose rows carry no heading each, and which has an end."""
+
+    max_num = MOST_ROWS
+
+    @override
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        kwargs.setdefault("absolute_max", MOST_ROWS)
+        return super().get_formset(request, obj, **kwargs)
 
 
 # Unfold 0.91, the last for Python 3.11, calls the switch hide_title; later ones call it show_title and warn of the old name.

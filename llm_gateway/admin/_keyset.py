@@ -63,6 +63,7 @@ class KeysetChangeList(ChangeList):
         request.GET = asked
         model = args[0] if args else kwargs["model"]
         self._before, self._after = _key(model, before), _key(model, after)
+        self._request = request
         super().__init__(request, *args, **kwargs)
 
     @override
@@ -74,7 +75,8 @@ class KeysetChangeList(ChangeList):
         self.show_admin_actions = False
         self.can_show_all = False
         self.multi_page = bool(self.older or self.newer)
-        self.paginator = self.model_admin.get_paginator(request, self.queryset, self.list_per_page)
+        # Only here: a row's history and the search of its select boxes count what they show.
+        self.paginator = KeysetPaginator(self.queryset, self.list_per_page)
 
     def _cut(self, queryset: QuerySet[Any]) -> tuple[list[Any], str | None, str | None]:
         size, up = self.list_per_page, self._after is not None
@@ -89,7 +91,7 @@ class KeysetChangeList(ChangeList):
         rows = found[:size][::-1] if up else found[:size]
         full = len(found) > size
         if edge is not None and not full:
-            self.looked_at, self.looked_to = f"{STRETCH:,}", moment_of(edge)
+            self.looked_at, self.looked_to = f"{STRETCH:,}", self.model_admin.moment_of_key(edge)
         first, last = (rows[0].pk, rows[-1].pk) if rows else (start, start)
         further = edge is not None and not full  # nothing more here, but perhaps beyond
         if up:
@@ -103,7 +105,11 @@ class KeysetChangeList(ChangeList):
 
     def _indexed(self) -> bool:
         """Nothing but what an index answers in the order of the list."""
+        if self.query and not getattr(self._request, "cogo_search_is_indexed", False):
+            return False
         given = [name for name in self.get_filters_params() if name not in self.model_admin.windows]
+        if self.query:
+            return not given
         if len(given) != 1:
             return not given
         return given[0] in self.model_admin.indexed and (given[0], self.params_of(given[0])) not in self.model_admin.scanned
@@ -135,9 +141,18 @@ class KeysetAdmin(ReadOnlyAdmin):
     indexed: frozenset[str] = frozenset()
     windows: frozenset[str] = frozenset()
     scanned: frozenset[tuple[str, str]] = frozenset()
-    paginator = KeysetPaginator
+    # Where the key is a plain number.
+    moment_field = "created_at"
+    whole_hint = "look further back for the rest"
     show_full_result_count = False
     sortable_by = ()
+
+    def moment_of_key(self, key: Any) -> datetime | None:
+        """When the row with this key was written."""
+        if isinstance(key, uuid.UUID):
+            return moment_of(key)
+        found: datetime | None = self.model._default_manager.filter(pk=key).values_list(self.moment_field, flat=True).first()
+        return found
 
     @override
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:

@@ -74,6 +74,13 @@ def create_client_key(row: ClientKey, user: Any) -> tuple[ClientKey, str]:
     return issue_client_key(row, user)
 
 
+def beyond_rights(row: ClientKey, user: Any, scopes: list[str]) -> tuple[str, str] | None:
+    """``(field, sentence)`` for what this user may not give to a key."""
+    from llm_gateway.actions._rights import beyond_rights as beyond
+
+    return beyond(row, user, scopes=scopes)
+
+
 def revoke_client_key(row: ClientKey) -> None:
     from llm_gateway.actions.revoke_client_key import revoke_client_key as revoke
 

@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, get_script_prefix, path, reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 from typing_extensions import override
@@ -93,6 +93,21 @@ class ClientKeyForm(forms.ModelForm):  # type: ignore[type-arg]
             "expires_at",
         )
 
+    # Set by the admin class: whoever fills the form in.
+    by: Any = None
+
+    @override
+    def clean(self) -> dict[str, Any]:
+        """What is new in the key has to be within the rights of whoever gives it."""
+        cleaned = super().clean() or {}
+        before = set(self.initial.get("scopes") or ()) if self.instance.pk else set()
+        new = [scope for scope in cleaned.get("scopes") or () if scope not in before]
+        row = ClientKey(pk=self.instance.pk, team=cleaned.get("team") or getattr(self.instance, "team", None))
+        row.allow_unpriced = bool(cleaned.get("allow_unpriced")) and not (self.instance.pk and self.initial.get("allow_unpriced"))
+        if beyond := _verbs.beyond_rights(row, self.by, new):
+            self.add_error(*beyond)
+        return cleaned
+
     def clean_models_allowed(self) -> list[str]:
         try:
             return _verbs.checked_models(self.cleaned_data["models_allowed"])
@@ -157,6 +172,12 @@ class ClientKeyAdmin(GatewayAdmin):
         return super().get_queryset(request).annotate(last_used=Subquery(newest))
 
     @override
+    def get_form(self, request: HttpRequest, obj: ClientKey | None = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        form.by = request.user
+        return form
+
+    @override
     def get_readonly_fields(self, request: HttpRequest, obj: ClientKey | None = None) -> tuple[str, ...]:
         return ("team",) if obj else ()
 
@@ -198,7 +219,7 @@ class ClientKeyAdmin(GatewayAdmin):
             "client_key": obj,
             "key": key,
             "done_url": self.change_url(obj.pk),
-            "base_url": request.build_absolute_uri("/")[:-1],
+            "base_url": request.build_absolute_uri(get_script_prefix())[:-1],
         }
         response = TemplateResponse(request, "admin/llm_gateway/client_key_created.html", context)
         response["Cache-Control"] = "no-store"

@@ -12,16 +12,33 @@ from django.http import HttpRequest
 from typing_extensions import override
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from llm_gateway.core.roles import ROLES
+
 from ._base import GatewayAdmin
 from ._show import ago, badge, badges
-from .groups import ROLES
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
 
 
+class ForSuperusers(GatewayAdmin):
+    """Whoever may change accounts or roles may give themselves any right, so only superusers do, whatever a group says."""
+
+    @override
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_superuser) and super().has_add_permission(request)
+
+    @override
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.is_superuser) and super().has_change_permission(request, obj)
+
+    @override
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.is_superuser) and super().has_delete_permission(request, obj)
+
+
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, GatewayAdmin):  # type: ignore[type-arg,misc]
+class UserAdmin(DjangoUserAdmin, ForSuperusers):  # type: ignore[type-arg,misc]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -34,13 +51,21 @@ class UserAdmin(DjangoUserAdmin, GatewayAdmin):  # type: ignore[type-arg,misc]
             "What they may do",
             {
                 "fields": ("is_active", "is_staff", "is_superuser", "groups"),
-                "description": "Staff may sign in here; a role (viewer, operator, finance) says what they see. Superusers do everything.",
+                "description": "Staff may sign in here; a role says what they see. Superusers do everything.",
             },
         ),
         ("Single permissions", {"fields": ("user_permissions",), "classes": ("collapse",)}),
         ("Dates", {"fields": ("last_login", "date_joined"), "classes": ("collapse",)}),
     )
     readonly_fields = ("last_login", "date_joined")
+
+    @override
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Who only looks is not shown how the password is stored."""
+        sets = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return sets
+        return [(title, {**of, "fields": tuple(f for f in of["fields"] if f != "password")}) for title, of in sets]
 
     @override
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -58,8 +83,8 @@ class UserAdmin(DjangoUserAdmin, GatewayAdmin):  # type: ignore[type-arg,misc]
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, GatewayAdmin):
-    """The three roles belong to the code: a migration run writes their permissions again. Other groups are free."""
+class GroupAdmin(DjangoGroupAdmin, ForSuperusers):
+    """The roles of the table belong to the code: a migration run writes their permissions again. Other groups are free."""
 
     @override
     def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:

@@ -17,6 +17,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from llm_gateway.models import Alias, AliasTarget, LanguageModel, Price
 
 from ._base import GatewayAdmin, RowsInline
+from ._facts import HostFactsField
 from ._show import LIFECYCLE_TONE, NONE, badge, count, price
 from .prices import PriceInline
 
@@ -43,6 +44,7 @@ class LanguageModelForm(forms.ModelForm):  # type: ignore[type-arg]
     capabilities = WordListField(
         required=False, help_text="For example: tools, images, json_schema. Empty: unknown, nothing is refused for it."
     )
+    facts = HostFactsField(label="Own habits")
 
     class Meta:
         model = LanguageModel
@@ -94,6 +96,7 @@ class LanguageModelAdmin(GatewayAdmin):
         (None, {"fields": ("name", "title", "provider", "upstream_id", "enabled", "auto", "position")}),
         ("Lifecycle", {"fields": ("lifecycle", "retires_on", "successor", "note")}),
         ("Limits", {"fields": ("context_window", "max_output_tokens", "capabilities")}),
+        ("Habits", {"fields": ("facts",), "classes": ("collapse",)}),
         ("Origin", {"fields": ("origin", "created_at", "updated_at"), "classes": ("collapse",)}),
     )
 

@@ -209,6 +209,7 @@ class ProviderKeyAdmin(GatewayAdmin):
 
 @admin.register(KeyCheck)
 class KeyCheckAdmin(KeysetAdmin):
+    moment_field = "at"
     list_display = ("when", "key", "state_badge", "reason", "evidence_short", "took", "trigger")
     list_filter = (("provider_key__provider", RelatedDropdownFilter), "state", "trigger")
     list_select_related = ("provider_key__provider",)

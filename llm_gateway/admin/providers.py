@@ -16,9 +16,11 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from llm_gateway.core.keys import KeyState
 from llm_gateway.models import Provider, ProviderKey
+from llm_gateway.providers.presets import presets
 
 from . import _verbs
 from ._base import GatewayAdmin, RowsInline
+from ._facts import HostFactsField
 from ._show import ago, badge, key_badge, link, mono
 from .provider_keys import ProviderKeyForm, after_save
 
@@ -28,8 +30,10 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
         label="Base URL",
         max_length=300,
         widget=UnfoldAdminTextInputWidget,
-        help_text="Without a trailing slash; for OpenAI-compatible hosts with its /v1.",
+        required=False,
+        help_text="Without a trailing slash; for OpenAI-compatible hosts with its /v1. Empty: the preset's.",
     )
+    facts = HostFactsField(label="Own habits")
 
     class Meta:
         model = Provider
@@ -47,6 +51,20 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
                 self.fields[name] = forms.ChoiceField(
                     label=label, choices=choices, initial=initial, widget=UnfoldAdminSelectWidget, help_text=text
                 )
+
+        if "preset" in self.fields:
+            known = [("", "none"), *((one.name, one.title) for one in presets().values())]
+            self.fields["preset"] = forms.ChoiceField(
+                label="Known host", choices=known, required=False, widget=UnfoldAdminSelectWidget,
+                help_text="What is known of this host applies: what it takes in a history, its limits, its fields.",
+            )  # fmt: skip
+
+    def clean_base_url(self) -> str:
+        given: str = self.cleaned_data["base_url"]
+        chosen = presets().get(str(self.data.get(self.add_prefix("preset"), "")))
+        if not given and not (chosen and chosen.base_url):
+            raise forms.ValidationError("Enter the host's address, or choose a known host that has one.")
+        return given or (chosen.base_url if chosen else "")
 
     @override
     def clean(self) -> dict[str, Any]:
@@ -105,7 +123,8 @@ class ProviderAdmin(GatewayAdmin):
     empty_hint = "Add the service you buy from, paste its key on the same page, and it is checked when you save."
     fieldsets = (
         (None, {"fields": ("title", "slug", "enabled", "priority", "weight")}),
-        ("Connection", {"fields": ("service", "wire", "base_url", "allow_private", "ignore_health")}),
+        ("Connection", {"fields": ("preset", "service", "wire", "base_url", "allow_private", "ignore_health")}),
+        ("Habits", {"fields": ("facts",), "classes": ("collapse",)}),
         (
             "Timeouts",
             {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -15,15 +15,14 @@ from django.utils.html import format_html
 from typing_extensions import override
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter, RelatedDropdownFilter
 
+from llm_gateway.core.roles import READS_TEXTS
 from llm_gateway.core.usage import COMPLETION, PROMPT
 from llm_gateway.models import Attempt, Price, RequestBody, RequestLog
 
-from . import _decision
-from ._base import ReadOnlyInline
+from . import _decision, _searching
+from ._base import READ_TEXTS, ReadOnlyInline
 from ._keyset import KeysetAdmin, first_id_at
 from ._show import NONE, REQUEST_TONE, ago, badge, count, link, milliseconds, mono, price, usd
-
-BODY = "llm_gateway.view_requestbody"
 
 _CLASSES = (
     *("input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning"),
@@ -175,6 +174,21 @@ class RequestLogAdmin(KeysetAdmin):
     scanned = frozenset({("state__exact", "open")})
     windows = frozenset({WhenFilter.parameter_name, DayFilter.parameter_name})
     HEAVY = ("decision", "metadata")
+    whole_hint = "a filter on client, model or state alone, an id or a tag finds everything at once"
+    search_fields = ("id",)  # the box; what it finds is decided below
+    search_help_text = _searching.HELP
+
+    @override
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> tuple[QuerySet[Any], bool]:
+        term = search_term.replace("\x00", "").strip()[: _searching.LONGEST]
+        if not term:
+            return queryset, False
+        if len(term) < _searching.SHORTEST:
+            messages.info(request, f"Search for at least {_searching.SHORTEST} characters.")
+            return queryset.none(), False
+        found = _searching.by_index(term)
+        request.cogo_search_is_indexed = found is not None  # type: ignore[attr-defined]
+        return (queryset.filter(found) if found is not None else _searching.by_words(queryset, term)), False
 
     @override
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -201,7 +215,7 @@ class RequestLogAdmin(KeysetAdmin):
             }
             context["decision"] = _decision.readable(row.decision)
             context["has_body"] = RequestBody.objects.filter(pk=row.pk).exists()
-            context["may_read"] = request.user.has_perm(BODY)
+            context["may_read"] = request.user.has_perm(READS_TEXTS)
         return super().changeform_view(request, object_id, form_url, context)
 
     @override
@@ -212,11 +226,11 @@ class RequestLogAdmin(KeysetAdmin):
     def body_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Prompt and answer as plain text. A right of its own, and every look is written down."""
         row = self.get_object(request, object_id)
-        if row is None or not self.has_view_permission(request, row) or not request.user.has_perm(BODY):
+        if row is None or not self.has_view_permission(request, row) or not request.user.has_perm(READS_TEXTS):
             return HttpResponse("You may not read prompts.", status=403, content_type="text/plain; charset=utf-8")
         body = RequestBody.objects.filter(pk=row.pk).first()
         prompt, answer = _decision.texts(body) if body else ("", "")
-        self.log_change(request, row, "Read prompt and answer.")
+        self.log_change(request, row, READ_TEXTS)
         context = {
             **self.admin_site.each_context(request),
             "title": f"Texts of request {str(row.pk)[-12:]}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import path, re_path
+from django.urls import get_script_prefix, path, re_path
 from django.views.decorators.http import require_safe
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.request import Request
@@ -15,9 +15,8 @@ from typing_extensions import override
 @require_safe
 def landing(request: HttpRequest) -> HttpResponse:
     """``/``: where to go from here."""
-    return render(
-        request, "landing.html", {"base": request.build_absolute_uri("/").rstrip("/"), "browsable": settings.COGO["browsable_api"]}
-    )
+    base = request.build_absolute_uri(get_script_prefix()).rstrip("/")
+    return render(request, "landing.html", {"base": base, "browsable": settings.COGO["browsable_api"]})
 
 
 class SchemaView(SpectacularAPIView):

@@ -10,6 +10,7 @@ import msgspec
 from llm_gateway.core.catalog import Identity
 from llm_gateway.core.errors import GatewayError, RateLimited
 from llm_gateway.core.money import format_usd
+from llm_gateway.core.redact import without_keys
 from llm_gateway.engine.calls import StreamAnswer, Summary
 
 
@@ -107,6 +108,8 @@ def summary_headers(summary: Summary) -> tuple[tuple[bytes, bytes], ...]:
             headers.append((b"x-cogo-simulated", b"true"))
     if "empty" in summary.flags:
         headers.append((b"x-cogo-warning", b"empty"))
+    if target is not None and summary.decision.get("stands_in_for"):
+        headers.append((b"x-cogo-warning", retired_warning(target.model.name)))
     return tuple(headers)
 
 
@@ -121,8 +124,15 @@ def stream_headers(answer: StreamAnswer) -> tuple[tuple[bytes, bytes], ...]:
     ]
     if provider.simulated:
         headers.append((b"x-cogo-simulated", b"true"))
+    if answer.stands_in_for:
+        headers.append((b"x-cogo-warning", retired_warning(answer.target.model.name)))
     return tuple(headers)
 
 
+def retired_warning(model: str) -> bytes:
+    """Says that ``model`` stands in for the retired one that was asked for."""
+    return b"retired; successor=" + ascii_header(model)
+
+
 def ascii_header(text: str) -> bytes:
-    return "".join(c if " " <= c <= "~" else "?" for c in text).encode()
+    return "".join(c if " " <= c <= "~" else "?" for c in without_keys(text)).encode()

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from .host_facts import NOTHING, FactRow, HostFacts
 from .keys import KeyState
 from .money import Rate
 from .secret import Secret
@@ -25,7 +26,7 @@ class Lifecycle(StrEnum):
 
 class ProviderInfo(msgspec.Struct, frozen=True, kw_only=True):
     """``service`` names the provider file, ``wire`` the format it is spoken to in. ``priority``: lower is tried first. Times in
-    milliseconds, ``None``: the gateway's default."""
+    milliseconds, ``None``: the gateway's default. ``habits``: what its preset knows of the host; ``facts``: the operator's own, over it."""
 
     id: int
     slug: str
@@ -42,6 +43,8 @@ class ProviderInfo(msgspec.Struct, frozen=True, kw_only=True):
     first_event_timeout_ms: int | None = None
     idle_timeout_ms: int | None = None
     total_timeout_ms: int | None = None
+    habits: tuple[FactRow, ...] = ()
+    facts: HostFacts = NOTHING
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +77,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     pattern: bool = False
     auto: bool = True
     position: int = 100
+    facts: HostFacts = NOTHING
 
 
 class AliasInfo(msgspec.Struct, frozen=True, kw_only=True):

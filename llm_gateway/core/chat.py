@@ -158,7 +158,8 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     ``extras``: fields of the caller's dialect with a meaning this noun does not hold, by wire name; an encoder of another
     wire refuses them with ``unsupported_parameter``. ``hints``: fields without effect on the answer (cache keys, store,
-    client metadata), which another wire leaves out. ``origin``: the dialect they come from.
+    client metadata), which another wire leaves out. ``origin``: the dialect they come from. ``session``: what is the same in every request
+    of one session, for the prompt cache of a provider that wants a key.
     """
 
     model: str
@@ -184,6 +185,9 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     extras: dict[str, Any] = {}
     hints: dict[str, Any] = {}
     origin: str = "native"
+    session: str = ""
+    # The caller speaks of functions as chat completions did before tools, and is answered so.
+    functions: bool = False
 
 
 class FinishReason(StrEnum):

@@ -48,6 +48,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from .redact import without_keys
+
 
 class GatewayError(Exception):
     """Base of everything a caller can be told. ``retry_after_s`` is in seconds, ``details`` JSON-able."""
@@ -60,11 +62,13 @@ class GatewayError(Exception):
     def __init__(
         self, message: str = "", *, retry_after_s: float | None = None, details: Mapping[str, Any] | None = None, param: str | None = None
     ) -> None:
+        # What a caller typed is often repeated to it, and logged: not so a key that stands where a name belongs.
+        message = without_keys(message)
         super().__init__(message)
         self.message = message
         self.retry_after_s = retry_after_s
         self.details = details
-        self.param = param
+        self.param = param and without_keys(param)
 
 
 class InvalidRequest(GatewayError):

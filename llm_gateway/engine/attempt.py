@@ -4,38 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
 
 import msgspec
 
-from llm_gateway.core import json
 from llm_gateway.core.catalog import Target
 from llm_gateway.core.chat import ChatResponse
-from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, GatewayError, Overloaded, UnsupportedParameter
+from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, Overloaded
 from llm_gateway.core.events import Done, Event, Frame, replay
-from llm_gateway.core.redact import redact
+from llm_gateway.core.redact import KeyFilter, redact
 from llm_gateway.policies.deadline import Clocks
 from llm_gateway.policies.lengths import UNKNOWN, Lengths
-from llm_gateway.providers import services
-from llm_gateway.providers._base import join_url
 from llm_gateway.wires import (
-    Edits,
-    Inbound,
-    ModelFacts,
-    Wire,
-    counters,
-    embedders,
-    fitted,
-    issuer_of,
     menders,
     meters,
     wires,
-    without_tokens,
 )  # fmt: skip
 
-from .calls import Call
+from .prepare import Prepared
 from .tally import Tally
 from .transport import Upstream, UpstreamResponse
 
@@ -43,123 +28,12 @@ _K = FailureClass
 _REQUEST_IDS = ("x-request-id", "request-id", "x-goog-request-id", "cf-ray")
 
 
-class Prepared(msgspec.Struct, frozen=True):
-    """A request ready to go. ``passthrough``: the provider's bytes are the caller's format; ``streamed``: the upstream call is a stream."""
-
-    method: str
-    url: str
-    headers: dict[str, str]
-    body: bytes
-    passthrough: bool
-    streamed: bool
-    kind: str = "chat"
-    bare: bool = False
-
-
-def prepare(
-    call: Call,
-    target: Target,
-    ceiling: int | None,
-    force_stream: bool = False,
-    strangers: Callable[[str], bool] | None = None,
-    bare: bool = False,
-) -> Prepared:
-    """Build the provider's request. ``ceiling``: a limit on output tokens to set. ``strangers``: tells thinking tokens of the history that
-    another provider made; ``bare``: leave all of them out. Raises :class:`UnsupportedParameter` when this target
-    cannot do what the caller asks."""
-    provider = target.provider
-    service = services.get(provider.service)
-    wire = wires.get(provider.wire)
-    inbound = call.inbound
-    facts = model_facts(target)
-    limit = inbound.max_tokens if ceiling is None else min(ceiling, inbound.max_tokens or ceiling)
-    cap = service.facts.non_stream_cap
-    chat_like = inbound.kind == "chat"
-    streamed = chat_like and (call.stream or force_stream or (cap is not None and (limit is None or limit > cap)))
-    same = bool(inbound.body) and inbound.dialect == wire.name
-    cut = same and chat_like and not facts.stop and bool(_stops(inbound))
-    passthrough = same and call.raw and not cut and not (call.stream and inbound.stream_form != "sse")
-    if same:
-        sent = inbound.sent if inbound.sent_for == target.credential.id else inbound.body
-        edits = Edits(
-            facts=facts,
-            stream=streamed,
-            include_usage=streamed,
-            max_tokens=ceiling,
-            foreign=_any_token if bare else strangers,
-            drop=("stop",) if cut else (),
-        )
-        body = service.adapt(wire.name, wire.edit_request(sent, edits))
-    elif not chat_like:
-        body = json.dumps(_translated(call, wire, facts))
-    else:
-        chat = fitted(without_tokens(inbound.chat()) if bare else inbound.chat(), wire.name, facts).chat
-        changes: dict[str, Any] = {"stream": streamed, "include_usage": streamed, "model": target.upstream_id}
-        if limit != chat.max_tokens:
-            changes["max_tokens"] = limit
-        body = json.dumps(wire.encode_request(msgspec.structs.replace(chat, **changes), facts))
-    return Prepared(
-        "POST",
-        join_url(provider.base_url, wire.path("embedding" if same and inbound.single else inbound.kind, facts, streamed)),
-        service.headers(wire.name, target.credential.secret, call.headers),
-        body,
-        passthrough,
-        streamed,
-        inbound.kind,
-        bare,
-    )
-
-
-def _any_token(token: str) -> bool:
-    return True
-
-
-def _stops(inbound: Inbound) -> tuple[str, ...]:
-    """The caller's stop sequences; of a body that cannot be read, none: the provider says what is wrong with it."""
-    if b'"stop"' not in inbound.body:
-        return ()
-    try:
-        return inbound.chat().stop
-    except GatewayError:
-        return ()
-
-
-def _translated(call: Call, wire: Wire, facts: ModelFacts) -> dict[str, Any]:
-    """A request without generation for a provider of another format."""
-    inbound = call.inbound
-    if inbound.kind == "embeddings" and inbound.embedding is not None and wire.name in embedders:
-        return embedders.get(wire.name).encode_request(inbound.embedding(), facts)
-    if inbound.kind == "count_tokens" and wire.name in counters:
-        return counters.get(wire.name).encode_request(fitted(inbound.chat(), wire.name, facts).chat, facts)
-    raise UnsupportedParameter(f"The model `{facts.upstream_id}` has no endpoint for {inbound.kind}.", param="model")
-
-
-def model_facts(target: Target) -> ModelFacts:
-    """The service's knowledge of a model with the catalogue's own figures laid over it."""
-    model = target.model
-    facts = _facts(
-        target.provider.service, target.provider.wire, target.upstream_id, model.context_window, model.max_output_tokens, model.capabilities
-    )
-    return msgspec.structs.replace(facts, issuer=issuer_of(target.provider.slug, target.upstream_id))
-
-
-@lru_cache(maxsize=4096)
-def _facts(service: str, wire: str, upstream_id: str, window: int | None, limit: int | None, capabilities: frozenset[str]) -> ModelFacts:
-    facts = services.get(service).model_facts(wire, upstream_id)
-    return msgspec.structs.replace(
-        facts,
-        context_window=window if window is not None else facts.context_window,
-        max_output_tokens=limit if limit is not None else facts.max_output_tokens,
-        capabilities=capabilities | facts.capabilities if capabilities else facts.capabilities,
-    )
-
-
 class Attempt:
     """Use: ``await begin()``; then either :attr:`body` / :attr:`response` hold a whole answer, or :attr:`held` the first frames with
     content and :meth:`more` brings the rest. Every fault is :class:`AttemptFailed`. End with :meth:`finish` or :meth:`abort`."""
 
     __slots__ = (
-        "_chunks", "_decoder", "_last_event", "_marked", "_response", "_scope", "_started", "aborted", "body",
+        "_chunks", "_decoder", "_filter", "_last_event", "_marked", "_response", "_scope", "_started", "aborted", "body",
         "bytes_received", "clocks", "first_event_ms", "held", "lengths", "prepared", "request_sent", "response", "started_at", "status",
         "tally", "target", "unmarked", "upstream_request_id",
     )  # fmt: skip
@@ -186,6 +60,7 @@ class Attempt:
         self._started = self._last_event = asyncio.get_running_loop().time()
         self._response: UpstreamResponse | None = None
         self._scope: asyncio.Timeout | None = None
+        self._filter = KeyFilter(target.credential.secret.reveal())
 
     @property
     def elapsed_ms(self) -> int:
@@ -295,13 +170,15 @@ class Attempt:
                 raise AttemptFailed(self.aborted)
             if data is None:
                 try:
+                    if kept := self._filter.rest():
+                        frames += self._decoder.feed(kept)
                     return frames + self._ended()
                 except AttemptFailed as error:
                     raise AttemptFailed(self.clean(error.failure)) from None
             heard = True
             self.bytes_received += len(data)
             try:
-                new = self._decoder.feed(data)
+                new = self._decoder.feed(self._filter.feed(data))
             except AttemptFailed as error:
                 self._hang_up()
                 raise AttemptFailed(self.clean(error.failure)) from None
@@ -327,6 +204,7 @@ class Attempt:
     async def _whole(self, response: UpstreamResponse, kind: str) -> None:
         body = await response.read()
         self.bytes_received = len(body)
+        body = self._filter.whole(body)
         if "json" not in kind and body.lstrip()[:1] not in (b"{", b"["):
             raise self._no_answer(body)
         self.first_event_ms = self.elapsed_ms

@@ -115,12 +115,13 @@ class StreamAnswer:
     ``frames`` yields batches of frames. Its last batch comes after the settlement is committed, and ``summary`` is set by then. It raises
     :class:`~llm_gateway.core.errors.GatewayError` when the stream fails (settled, too): the face ends with its dialect's error event and
     no end mark. Close it (``aclose``) when the caller leaves, even if nothing was read. ``passthrough``: the frames' raw bytes are the
-    caller's own dialect."""
+    caller's own dialect. ``stands_in_for``: the retired model that was asked for."""
 
-    __slots__ = ("attempts", "frames", "id", "model", "passthrough", "strategy", "summary", "target")
+    __slots__ = ("attempts", "frames", "id", "model", "passthrough", "stands_in_for", "strategy", "summary", "target")
 
     def __init__(self, id: UUID, target: Target, model: str, passthrough: bool, attempts: int, strategy: str = "") -> None:  # noqa: A002
         self.id = id
+        self.stands_in_for: str | None = None
         self.strategy = strategy
         self.target = target
         self.model = model

@@ -104,6 +104,7 @@ class Pipeline:
             attempt = await self.trying.content(run)
             model = attempt.tally.model or attempt.target.upstream_id
             answer = StreamAnswer(call.id, attempt.target, model, attempt.passthrough, len(run.records) + 1, run.plan.strategy)
+            answer.stands_in_for = run.plan.resolution.stands_in_for
             answer.frames = Relay(self, run, attempt, answer)
             return answer
         except BaseException as error:

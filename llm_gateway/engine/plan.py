@@ -12,6 +12,7 @@ from llm_gateway.core.errors import ConfigError, Failure, GatewayError, NotServe
 from llm_gateway.policies.hold import estimate_tokens, hold_nusd, output_limit
 from llm_gateway.policies.retry import Reach, reach
 from llm_gateway.strategies import FLAGS, HEDGE, Candidate, Ranking, RequestFacts, Stats, spread, strategies
+from llm_gateway.wires import limits
 
 from .calls import Call
 from .health import DeploymentHealth
@@ -138,6 +139,8 @@ class Plan:
             "strategy": self.strategy,
             "order": [label(target) for target in self.order],
         }
+        if self.resolution.stands_in_for:
+            shown["stands_in_for"] = self.resolution.stands_in_for
         if self.note:
             shown["note"] = self.note
         if self.hedged is not None:
@@ -227,6 +230,9 @@ def _estimate(call: Call, target: Target, prompt_tokens: int, now: datetime, sna
     if inbound.kind == "count_tokens":
         return 0
     limit = 0 if inbound.kind == "embeddings" else output_limit(inbound.max_tokens, target.model, call.identity.max_tokens)
+    if limit and inbound.dialect != target.provider.wire and target.provider.wire in limits:
+        # A wire may take no limit as low as the caller's; what it can cost then is held.
+        limit = max(limit, limits.get(target.provider.wire).least_output)
     tier = inbound.service_tier or "standard"
     audio = "audio" in inbound.needs
     rates = target.model.rates

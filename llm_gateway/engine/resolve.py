@@ -14,18 +14,21 @@ import msgspec
 from llm_gateway.core.catalog import Identity, Lifecycle, ModelInfo, Snapshot, StrategyInfo, Target
 from llm_gateway.core.errors import ModelNotFound, NotFound
 from llm_gateway.policies.allowed import AUTO, STRATEGY, fits, is_pattern, opens, patterns
+from llm_gateway.providers import services
 
 NAMED = "named"
 
 
 class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     """``strategy`` is ``None`` for a named model, whose ``targets`` are already in order. ``tiers`` numbers each target's place in an
-    alias list; targets of one tier differ only in their key. ``skipped``: (what, why) of what could not even become a target."""
+    alias list; targets of one tier differ only in their key. ``stands_in_for``: the retired model that the alias means first, for which
+    the targets answer. ``skipped``: (what, why) of what could not even become a target."""
 
     targets: tuple[Target, ...]
     tiers: tuple[int, ...] = ()
     strategy: StrategyInfo | None = None
     named: str | None = None
+    stands_in_for: str | None = None
     skipped: tuple[tuple[str, str], ...] = ()
 
 
@@ -51,7 +54,8 @@ def resolve(snapshot: Snapshot, identity: Identity, asked: str, strategy: str | 
         targets += found
         tiers += [tier] * len(found)
         skipped += why
-    return Resolution(targets=tuple(targets), tiers=tuple(tiers), named=name, skipped=tuple(skipped))
+    gone = models[0].name if models[0].lifecycle is Lifecycle.RETIRED else None
+    return Resolution(targets=tuple(targets), tiers=tuple(tiers), named=name, stands_in_for=gone, skipped=tuple(skipped))
 
 
 def described(snapshot: Snapshot, identity: Identity, name: str) -> ModelInfo:
@@ -60,7 +64,22 @@ def described(snapshot: Snapshot, identity: Identity, name: str) -> ModelInfo:
     usable = [model for model in models if model.lifecycle is not Lifecycle.RETIRED and snapshot.credentials.get(model.provider_id)]
     if not usable or not permitted(snapshot, identity, name, models):
         raise unknown(snapshot, identity, name)
-    return usable[0]
+    return _like_known(snapshot, usable[0], name) if usable[0].pattern else usable[0]
+
+
+def _like_known(snapshot: Snapshot, pattern: ModelInfo, name: str) -> ModelInfo:
+    """What a name behind a pattern is, as far as the catalogue knows a model of that id."""
+    upstream_id = _bare(snapshot, pattern, name)
+    known = next((model for model in snapshot.models.values() if not model.pattern and model.upstream_id == upstream_id), None)
+    if known is None:
+        return msgspec.structs.replace(pattern, title=name)
+    return msgspec.structs.replace(
+        pattern,
+        title=known.title,
+        context_window=pattern.context_window if pattern.context_window is not None else known.context_window,
+        max_output_tokens=pattern.max_output_tokens if pattern.max_output_tokens is not None else known.max_output_tokens,
+        capabilities=pattern.capabilities or known.capabilities,
+    )
 
 
 def unknown(snapshot: Snapshot, identity: Identity, name: str) -> ModelNotFound:
@@ -76,30 +95,63 @@ def _choice(snapshot: Snapshot, identity: Identity) -> str:
 
 
 def usable_names(snapshot: Snapshot, identity: Identity) -> Iterable[str]:
-    """Names of models and aliases this key may use and that some key could serve."""
+    """Names that this key may call and that some provider key could serve now. A pattern is no name: in its place stand the models of its
+    service that are known to the catalogue."""
     for model in snapshot.models.values():
-        if _servable(snapshot, [model]) and permitted(snapshot, identity, model.name, [model]):
+        if not _callable(snapshot, identity, model):
+            continue
+        if model.pattern:
+            yield from _behind(snapshot, identity, model)
+        elif permitted(snapshot, identity, model.name, [model]):
             yield model.name
     for alias in snapshot.aliases.values():
         models = [snapshot.models[m] for m in alias.models if m in snapshot.models]
-        if _servable(snapshot, models) and permitted(snapshot, identity, alias.name, models):
+        if any(_callable(snapshot, identity, m) for m in models) and permitted(snapshot, identity, alias.name, models):
             yield alias.name
     # What a list spells out may be known by another name, or be let through by a pattern of the catalogue.
     for entry in identity.models:
         if entry not in snapshot.models and entry not in snapshot.aliases and not is_pattern(entry):
             models = _named(snapshot, entry)
-            if any(model.pattern for model in models) and _servable(snapshot, models) and permitted(snapshot, identity, entry, models):
+            callable_ = any(model.pattern and _callable(snapshot, identity, model) for model in models)
+            if callable_ and permitted(snapshot, identity, entry, models):
                 yield entry
-
-
-def _servable(snapshot: Snapshot, models: Iterable[ModelInfo]) -> bool:
-    return any(m.lifecycle is not Lifecycle.RETIRED and snapshot.credentials.get(m.provider_id) for m in models)
 
 
 def permitted(snapshot: Snapshot, identity: Identity, name: str, models: Iterable[ModelInfo]) -> bool:
     """Whether this key may ask for ``name``, which means ``models``: of several, for all of them."""
     found = list(models)
     return bool(found) and all(_allowed(snapshot, identity, name, model) for model in found)
+
+
+def keyed_names(snapshot: Snapshot, identity: Identity) -> Iterable[str]:
+    """Models this key may use whose provider has a key, even if a call would be refused for another reason: what is worth a test."""
+    for model in snapshot.models.values():
+        keyed = model.lifecycle is not Lifecycle.RETIRED and snapshot.credentials.get(model.provider_id)
+        if keyed and permitted(snapshot, identity, model.name, [model]):
+            yield model.name
+
+
+def _callable(snapshot: Snapshot, identity: Identity, model: ModelInfo) -> bool:
+    """Whether a request for it would get as far as a provider: not retired, a key that is in use, and a price that can be held."""
+    provider = snapshot.providers.get(model.provider_id)
+    if provider is None or model.lifecycle is Lifecycle.RETIRED:
+        return False
+    priced = bool(model.rates) or identity.allow_unpriced or snapshot.settings.get("unpriced") == "ceiling"
+    keys = snapshot.credentials.get(model.provider_id, ())
+    return priced and any(key.state.routable or provider.ignore_health for key in keys)
+
+
+def _behind(snapshot: Snapshot, identity: Identity, pattern: ModelInfo) -> Iterable[str]:
+    own = snapshot.providers[pattern.provider_id]
+    if services.get(own.service).facts.base_url is None:
+        return  # any host at all: what others of its kind have says nothing of it
+    for model in snapshot.models.values():
+        other = snapshot.providers.get(model.provider_id)
+        if other is None or other.id == own.id or other.service != own.service or model.pattern or model.lifecycle is Lifecycle.RETIRED:
+            continue
+        name = f"{own.slug}/{model.upstream_id}"
+        if fnmatchcase(model.upstream_id, pattern.upstream_id) and permitted(snapshot, identity, name, [pattern]):
+            yield name
 
 
 def _by_strategy(snapshot: Snapshot, identity: Identity, name: str) -> Resolution:

@@ -17,10 +17,11 @@ from llm_gateway.core.usage import Usage, UsageSource
 from llm_gateway.policies.hold import DEFAULT_MAX_TOKENS, BillingRule, billing, charge, final_usage
 from llm_gateway.providers import services
 
-from .attempt import Attempt, model_facts
+from .attempt import Attempt
 from .calls import AttemptRecord, Call, Summary
 from .plan import Plan
 from .ports import Opening, Settlement
+from .prepare import model_facts
 
 _TEXT_LIMIT = 1 << 20
 _MAX_WAIT_S = 60.0

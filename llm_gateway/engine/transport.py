@@ -3,8 +3,9 @@
 Upstream calls go through aiohttp, called plainly: it costs a fourteenth of httpx per request (docs/decisions). Key checks, which are few,
 go through httpx. Whatever goes wrong leaves here as :class:`AttemptFailed`; no library's exception does.
 
-Nobody but the operator decides where bytes go: no redirects, no proxy from the environment, no cookies, and every resolved address is
-checked before it is connected to unless the provider row admits private ones.
+Nobody but the operator decides where bytes go: no redirects, no cookies, no proxy but the one in the settings (engine.network), and every
+resolved address is checked before it is connected to unless the provider row admits private ones. Behind a proxy, which looks names up by
+itself, a literal address is judged as ever, and so is a name that this machine can look up, too.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import errno
 import ipaddress
 import socket
 import ssl
-import zlib
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
 from typing import Any, Protocol
@@ -29,13 +30,16 @@ from yarl import URL
 from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, Overloaded
 from llm_gateway.policies.addresses import refusal
 
-MAX_RESPONSE_BYTES = 64 << 20
+from .inflating import MAX_RESPONSE_BYTES, READ_BYTES, Inflater
+from .network import Network, shown
+
 MAX_HEADER_BYTES = 64 << 10
-READ_BYTES = 1 << 16
+# How long a name's addresses are believed.
+LOOKED_UP_S = 30
 USER_AGENT = "cogo-llm-gateway"
 
 _K = FailureClass
-_LACKING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_LACKING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 # Whether the request at hand went out on a connection made for it: only a pooled one may have been closed before it was used.
 _fresh: ContextVar[bool] = ContextVar("fresh", default=False)
 
@@ -66,11 +70,21 @@ class Upstream(Protocol):
 
 
 class HttpUpstream:
-    """Two pools of connections, one of which refuses private addresses. Belongs to one event loop, lives as long as the process."""
+    """Two pools of connections, one of which refuses private addresses, and a third through the proxy. Belongs to one event loop, lives as
+    long as the process."""
 
-    def __init__(self) -> None:
-        self._guarded = _session(_GuardedResolver(allow_private=False))
-        self._open = _session(_GuardedResolver(allow_private=True))
+    def __init__(self, network: Network | None = None) -> None:
+        self._network = network or Network()
+        trust = self._network.trust()
+        self._guarded = _session(_GuardedResolver(allow_private=False), trust)
+        self._open = _session(_GuardedResolver(allow_private=True), trust)
+        # What these connect to is the proxy, whose address the operator gave.
+        self._proxied = {
+            proxy: _session(aiohttp.ThreadedResolver(), trust, proxy)
+            for proxy in {self._network.https_proxy, self._network.http_proxy}
+            if proxy
+        }
+        self._judged: dict[tuple[str, bool], float] = {}
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
         self._urls: dict[tuple[str, bool], URL] = {}
 
@@ -82,18 +96,42 @@ class HttpUpstream:
         if timeout is None:
             timeout = self._timeouts[connect_s] = aiohttp.ClientTimeout(total=None, sock_connect=connect_s)
         session = self._open if allow_private else self._guarded
+        proxy = self._network.proxy_for(target) if self._proxied else ""
+        if proxy:
+            session = self._proxied[proxy]
+            await self._judge(target.host or "", allow_private)
         _fresh.set(False)
         try:
             response = await session.request(method, target, data=body or None, headers=headers, timeout=timeout, allow_redirects=False)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             if _is_ours(error):
                 raise Overloaded("The gateway has no room for another connection; try again shortly.", retry_after_s=1) from None
-            raise AttemptFailed(_failure(error, fresh=_fresh.get())) from None
+            raise AttemptFailed(_failure(error, fresh=_fresh.get(), proxy=proxy)) from None
+        if proxy and response.status == 407:
+            response.close()
+            raise AttemptFailed(_of_proxy(proxy, 407))
         return _AiohttpResponse(response)
 
     async def close(self) -> None:
         await self._guarded.close()
         await self._open.close()
+        for session in self._proxied.values():
+            await session.close()
+
+    async def _judge(self, host: str, allow_private: bool) -> None:
+        """Refuse a name that leads where it must not, as far as this machine can tell; the proxy looks it up again."""
+        now = time.monotonic()
+        if self._judged.get((host, allow_private), 0.0) > now:
+            return
+        try:
+            await _GuardedResolver(allow_private=allow_private).resolve(host, 0, socket.AF_UNSPEC)
+        except _PrivateAddress as error:
+            raise AttemptFailed(_failure(error)) from None
+        except OSError:
+            pass  # only the proxy knows this name
+        if len(self._judged) > 4096:
+            self._judged.clear()
+        self._judged[host, allow_private] = now + LOOKED_UP_S
 
     def _remember(self, url: str, allow_private: bool) -> URL:
         if len(self._urls) > 4096:
@@ -112,7 +150,7 @@ class _AiohttpResponse:
         self.status = response.status
         self.headers = {name.lower(): value for name, value in response.headers.items()}
         encoding = self.headers.get("content-encoding", "identity").strip().lower()
-        self._inflate = None if encoding in ("", "identity") else _Inflater(encoding)
+        self._inflate = None if encoding in ("", "identity") else Inflater(encoding)
 
     async def read(self) -> bytes:
         if self._inflate is None and int(self.headers.get("content-length") or READ_BYTES + 1) <= READ_BYTES:
@@ -144,33 +182,6 @@ class _AiohttpResponse:
 
     def close(self) -> None:
         self._response.close()
-
-
-class _Inflater:
-    """Bounded decompression for hosts that compress although asked not to: a small body must not become gigabytes (reliability.md T8)."""
-
-    MAX_RATIO = 200
-
-    def __init__(self, encoding: str) -> None:
-        if encoding not in ("gzip", "deflate", "x-gzip"):
-            raise AttemptFailed(Failure(kind=_K.BAD_CONTENT_TYPE, message="the answer is compressed in a way that was not asked for"))
-        self._object = zlib.decompressobj(zlib.MAX_WBITS | 32)
-        self._in = self._out = 0
-
-    def feed(self, data: bytes) -> list[bytes]:
-        parts = []
-        self._in += len(data)
-        try:
-            while data:
-                part = self._object.decompress(data, READ_BYTES)
-                data = self._object.unconsumed_tail
-                self._out += len(part)
-                if self._out > MAX_RESPONSE_BYTES or (self._out > 1 << 20 and self._out > self.MAX_RATIO * self._in):
-                    raise AttemptFailed(Failure(kind=_K.TOO_LARGE_RESPONSE, message="the compressed answer is too large"))
-                parts.append(part)
-        except zlib.error:
-            raise AttemptFailed(Failure(kind=_K.BAD_JSON, message="the compressed answer is damaged")) from None
-        return parts
 
 
 class _GuardedResolver(AbstractResolver):
@@ -213,9 +224,10 @@ class _Connector(aiohttp.TCPConnector):
         return await super()._create_connection(*args, **options)
 
 
-def _session(resolver: AbstractResolver | None) -> aiohttp.ClientSession:
+def _session(resolver: AbstractResolver, trust: ssl.SSLContext, proxy: str | None = None) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=_Connector(limit=0, ttl_dns_cache=30, resolver=resolver, keepalive_timeout=30),
+        proxy=proxy,
+        connector=_Connector(limit=0, ttl_dns_cache=LOOKED_UP_S, resolver=resolver, keepalive_timeout=30, ssl=trust),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         trust_env=False,
@@ -239,16 +251,23 @@ def _is_ours(error: BaseException) -> bool:
     return isinstance(cause, OSError) and not isinstance(cause, socket.gaierror) and cause.errno in _LACKING
 
 
-def _failure(error: BaseException, *, reading: bool = False, fresh: bool = False) -> Failure:
-    """The class of a network fault. ``reading``: the head had arrived; ``fresh``: the connection was made for this request."""
+def _failure(error: BaseException, *, reading: bool = False, fresh: bool = False, proxy: str = "") -> Failure:
+    """The class of a network fault. ``reading``: the head had arrived; ``fresh``: the connection was made for this request, through
+    ``proxy`` where there is one."""
     kind: FailureClass
+    if _is_ours(error):
+        return Failure(kind=_K.CONFIG, message="this gateway has no descriptor left; raise its limit of open files")
     match error:
+        case aiohttp.ClientProxyConnectionError():
+            return _of_proxy(proxy)
+        case aiohttp.ClientHttpProxyError():
+            return _of_proxy(proxy, error.status)
         case _PrivateAddress():
             return Failure(kind=_K.CONFIG, message="the provider's address is private; admit it on the provider's page if it is yours")
         case aiohttp.ClientConnectorDNSError() | socket.gaierror():
             kind = _K.DNS
         case aiohttp.ClientSSLError() | ssl.SSLError():
-            kind = _K.TLS
+            return Failure(kind=_K.TLS, message=_tls_reason(error))
         case aiohttp.ConnectionTimeoutError() | aiohttp.ServerTimeoutError():
             kind = _K.CONNECT_TIMEOUT
         case aiohttp.ClientConnectorError():
@@ -272,6 +291,23 @@ def _failure(error: BaseException, *, reading: bool = False, fresh: bool = False
     return Failure(kind=kind, message=type(error).__name__)
 
 
+def _of_proxy(proxy: str, status: int | None = None) -> Failure:
+    """A fault of the proxy, by name. Our side of the matter unless the proxy says that it is the provider who cannot be reached."""
+    name = f"the proxy {shown(proxy)}" if proxy else "the proxy"
+    if status is None:
+        return Failure(kind=_K.CONFIG, message=f"{name} cannot be reached; correct the proxy in the settings")
+    if status >= 500:
+        return Failure(kind=_K.CONNECT_REFUSED, message=f"{name} answered {status}: it does not reach the provider")
+    what = "wants another user and password" if status in (401, 407) else f"answered {status}: it does not let this host through"
+    return Failure(kind=_K.CONFIG, message=f"{name} {what}; correct the proxy in the settings")
+
+
+def _tls_reason(error: BaseException) -> str:
+    inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    said = getattr(getattr(error, "certificate_error", None), "verify_message", "") or getattr(inner, "verify_message", "")
+    return f"certificate: {said}" if said else type(error).__name__
+
+
 class ProbeAnswer(msgspec.Struct, frozen=True):
     """What a key check got. ``headers`` have lower-case names; the body is cut at 64 KiB."""
 
@@ -280,8 +316,13 @@ class ProbeAnswer(msgspec.Struct, frozen=True):
     body: bytes
 
 
-async def probe(method: str, url: str, headers: Mapping[str, str], *, timeout_s: float, allow_private: bool) -> ProbeAnswer:
+async def probe(
+    method: str, url: str, headers: Mapping[str, str], *, timeout_s: float, allow_private: bool, network: Network | None = None
+) -> ProbeAnswer:
     """One unbilled call of the slow lane. Raises :class:`AttemptFailed` for network faults."""
+    way = network or Network()
+    if way.proxy_for(URL(url)):
+        return await _probe_through_proxy(way, method, url, headers, timeout_s, allow_private)
     host = httpx.URL(url).host
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
@@ -290,10 +331,10 @@ async def probe(method: str, url: str, headers: Mapping[str, str], *, timeout_s:
             raise _PrivateAddress(host)
         for one in addresses[:-1]:
             try:
-                return await _probe_at(one, method, url, headers, timeout_s)
+                return await _probe_at(one, method, url, headers, timeout_s, way)
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 continue
-        return await _probe_at(addresses[-1], method, url, headers, timeout_s)
+        return await _probe_at(addresses[-1], method, url, headers, timeout_s, way)
     except socket.gaierror:
         raise AttemptFailed(Failure(kind=_K.DNS)) from None
     except httpx.ConnectTimeout:
@@ -306,11 +347,29 @@ async def probe(method: str, url: str, headers: Mapping[str, str], *, timeout_s:
         raise AttemptFailed(_failure(error)) from None
 
 
-async def _probe_at(address: str, method: str, url: str, headers: Mapping[str, str], timeout_s: float) -> ProbeAnswer:
+async def _probe_through_proxy(
+    way: Network, method: str, url: str, headers: Mapping[str, str], timeout_s: float, allow_private: bool
+) -> ProbeAnswer:
+    """As a call goes, with its guard and its words for what goes wrong."""
+    upstream = HttpUpstream(way)
+    try:
+        async with asyncio.timeout(timeout_s):
+            response = await upstream.send(method, url, headers, b"", connect_s=timeout_s, allow_private=allow_private)
+            body = await response.read()
+        return ProbeAnswer(response.status, response.headers, body[:READ_BYTES])
+    except TimeoutError:
+        raise AttemptFailed(Failure(kind=_K.TTFB_TIMEOUT)) from None
+    finally:
+        await upstream.close()
+
+
+async def _probe_at(address: str, method: str, url: str, headers: Mapping[str, str], timeout_s: float, way: Network) -> ProbeAnswer:
     """At this very address, which was judged: the name is not resolved a second time. Certificate and Host stay the name's."""
     named = httpx.URL(url)
     async with (
-        httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=timeout_s, headers={"user-agent": USER_AGENT}) as client,  # noqa: TID251  # this is the door
+        httpx.AsyncClient(  # noqa: TID251  # this is the door
+            verify=way.trust(), trust_env=False, follow_redirects=False, timeout=timeout_s, headers={"user-agent": USER_AGENT}
+        ) as client,
         client.stream(
             method,
             named.copy_with(host=address),

@@ -25,7 +25,7 @@ from llm_gateway.policies.retry import RetryBudget, Step
 from llm_gateway.policies.thinking import refuses_thinking
 from llm_gateway.wires import issuer_of
 
-from .attempt import Attempt, prepare
+from .attempt import Attempt
 from .gate import KeyGate, revoked
 from .health import DeploymentHealth
 from .heavy import away
@@ -33,6 +33,7 @@ from .hedging import Hedging, Tries
 from .issuers import Issuers
 from .plan import Plan, not_served
 from .ports import Catalog, Journal
+from .prepare import prepare
 from .run import Run
 from .tasks import TaskOwner
 from .transport import Upstream

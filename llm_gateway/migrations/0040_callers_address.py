@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('llm_gateway', '0010_alerts_per_limit'),
+        ('llm_gateway', '0030_host_facts'),
     ]
 
     operations = [

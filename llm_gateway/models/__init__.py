@@ -2,6 +2,7 @@
 
 from .access import ClientKey, Team
 from .alerts import Alert
+from .audit import AuditEntry
 from .audits import AuditRun
 from .catalogue_version import CatalogueVersion
 from .health import DeploymentHealth, Heartbeat, KeyCheck
@@ -11,6 +12,7 @@ from .money import Budget, LedgerEntry
 from .providers import Alias, AliasTarget, LanguageModel, Price, Provider, ProviderKey
 from .responses import StoredResponse
 from .routing import Strategy, StrategyActivation
+from .sign_ins import SignInTries
 from .statements import Statement, StatementClosed
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "Alias",
     "AliasTarget",
     "Attempt",
+    "AuditEntry",
     "AuditRun",
     "Budget",
     "CatalogueVersion",
@@ -33,6 +36,7 @@ __all__ = [
     "ProviderKey",
     "RequestBody",
     "RequestLog",
+    "SignInTries",
     "Statement",
     "StatementClosed",
     "StoredResponse",

@@ -83,6 +83,7 @@ class RequestLog(models.Model):
     class Meta:
         ordering = ["-id"]
         verbose_name = "request"
+        permissions = (("spend_from_browser", "Can send requests that cost money from the browser"),)
         indexes = [
             models.Index(fields=["created_at"], name="request_created"),
             # With the id, which orders by arrival, a page of the list is a piece of the index and nothing is sorted.
@@ -91,6 +92,8 @@ class RequestLog(models.Model):
             models.Index(fields=["lease_until"], name="request_open", condition=Q(state="open")),
             # A request that goes well never enters it. Spelled with OR: SQLite's planner does not see through IN.
             models.Index(fields=["state", "id"], name="request_troubled", condition=_TROUBLED),
+            # The console searches by tag; most requests have none and are not in it.
+            models.Index(fields=["tag", "id"], name="request_of_tag", condition=~Q(tag="")),
         ]
         constraints = [
             models.CheckConstraint(
@@ -135,6 +138,8 @@ class Attempt(models.Model):
     class Meta:
         ordering = ["request", "number"]
         constraints = [models.UniqueConstraint(fields=["request", "number"], name="attempt_number")]
+        # Support of a provider names its own id; the console searches by it.
+        indexes = [models.Index(fields=["upstream_request_id"], name="attempt_upstream_id", condition=~Q(upstream_request_id=""))]
 
     @override
     def __str__(self) -> str:

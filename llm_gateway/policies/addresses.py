@@ -8,13 +8,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 import msgspec
 
-_NAT64 = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
-# Global by the registry, yet no place for a provider: 6to4 relays, AS112, benchmarking leftovers.
-_NOT_PROVIDERS = (ip_network("192.88.99.0/24"), ip_network("192.31.196.0/24"), ip_network("192.175.48.0/24"), ip_network("::/96"))
+# https://www.iana.org/assignments/iana-ipv4-special-registry and …/iana-ipv6-special-registry, as of 2026-11, with what was withdrawn or
+# deprecated. Written out: the tables of Python's own ipaddress differ from release to release. "Global" there or not, no provider is here.
+_SPECIAL_V4 = tuple(
+    map(
+        IPv4Network,
+        (
+            "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24",
+            "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15",
+            "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+        ),
+    )
+)  # fmt: skip
+# All the unicast addresses that were ever given out; whatever is outside is special, reserved, or carries an IPv4 address.
+_UNICAST_V6 = IPv6Network("2000::/3")
+_SPECIAL_V6 = tuple(
+    map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3ffe::/16", "3fff::/20"))
+)  # 2001::/23: Teredo, port control, benchmarking, AMT, AS112, ORCHID, drone tags
+_NAT64 = IPv6Network("64:ff9b::/96")
+_NAT64_LOCAL = IPv6Network("64:ff9b:1::/48")
+_TRANSLATED = IPv6Network("::ffff:0:0:0/96")
+# Reserved by Python's tables, yet somebody's own network may have them: SRv6, discard and dummy prefixes.
+_OWN_USE = tuple(map(IPv6Network, ("5f00::/16", "100::/64", "100:0:0:1::/64", "64:ff9b:1::/48", "::ffff:0:0:0/96")))
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 # What resolvers read as a number, not as a name: 0x7f000001, 2130706433, 127.1, 0177.0.0.1.
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+", re.ASCII)
@@ -44,39 +63,47 @@ class BaseUrl(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether packets to it leave for the Internet. An IPv6 form that carries an IPv4 address is judged by that address too
-    (mapped, 6to4, Teredo, NAT64)."""
-    if any(address in net for net in _NOT_PROVIDERS):
-        return False
-    if isinstance(address, IPv6Address):
-        inner = _carried(address)
-        if inner is not None:
-            return is_public(inner) and not address.is_private
-    return address.is_global and not address.is_multicast
+    """Whether packets to it leave for the Internet. NAT64 is judged by the IPv4 address it carries; no other form that
+    carries one comes out of a name server that means well."""
+    if isinstance(address, IPv4Address):
+        return not any(address in net for net in _SPECIAL_V4)
+    if address in _NAT64:
+        return is_public(_last_32(address))
+    return address in _UNICAST_V6 and not any(address in net for net in _SPECIAL_V6)
 
 
 def refusal(address: IPv4Address | IPv6Address, *, allow_private: bool) -> str | None:
     """Why a provider may not have this address, ``None`` when it may.
 
-    ``allow_private`` admits loopback and private networks, never what no provider can be: link-local (where clouds keep their
-    metadata), multicast, unspecified and reserved addresses, and private ones hidden in an IPv6 form.
+    ``allow_private`` admits loopback, private networks and other ranges of the registries that somebody's own network may use, never what
+    no provider can be: link-local (where clouds keep their metadata), multicast, unspecified and reserved addresses, tunnels, and private
+    ones hidden in an IPv6 form.
     """
     if is_public(address):
         return None
     if not allow_private:
         return "is not on the public Internet; allow private addresses for a host you run yourself"
-    bare = address
-    if isinstance(address, IPv6Address) and (inner := _carried(address)) is not None:
-        if address.ipv4_mapped is None:
-            return "hides a private address"
-        bare = inner
-    if bare.is_unspecified:
-        return "names no host"
-    if bare.is_link_local:
+    if isinstance(address, IPv4Address):
+        return _never(address)
+    if address.ipv4_mapped is not None:
+        return _never(address.ipv4_mapped)
+    if address in _NAT64 or (address in IPv6Network("::/96") and int(address) > 1) or address.sixtofour or address.teredo:
+        return "hides a private address"
+    if address in _TRANSLATED:
+        return _never(_last_32(address))
+    if address in _NAT64_LOCAL and any(inner.is_link_local for inner in _under_48(address)):
         return "is link-local, where machines keep their metadata"
-    if bare.is_multicast:
+    return None if any(address in net for net in _OWN_USE) else _never(address)
+
+
+def _never(address: IPv4Address | IPv6Address) -> str | None:
+    if address.is_unspecified or (isinstance(address, IPv4Address) and address in _SPECIAL_V4[0]):
+        return "names no host"
+    if address.is_link_local:
+        return "is link-local, where machines keep their metadata"
+    if address.is_multicast:
         return "is a multicast address"
-    if (bare.is_reserved and not bare.is_loopback) or bare == IPv4Address("255.255.255.255"):
+    if (address.is_reserved and not address.is_loopback) or (isinstance(address, IPv4Address) and address in _SPECIAL_V4[-1]):
         return "is reserved"
     return None
 
@@ -147,9 +174,11 @@ def _name(host: str) -> str:
     return host
 
 
-def _carried(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address an IPv6 form carries."""
-    inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
-    if inner is None and any(address in net for net in _NAT64):
-        return IPv4Address(int(address) & 0xFFFF_FFFF)
-    return inner
+def _last_32(address: IPv6Address) -> IPv4Address:
+    return IPv4Address(int(address) & 0xFFFF_FFFF)
+
+
+def _under_48(address: IPv6Address) -> tuple[IPv4Address, IPv4Address]:
+    """The IPv4 address that a translator could read in it: where RFC 6052 puts it under a /48, or at the end."""
+    bits = int(address)
+    return IPv4Address((bits >> 64 & 0xFFFF) << 16 | bits >> 40 & 0xFFFF), _last_32(address)

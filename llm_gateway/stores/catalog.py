@@ -27,6 +27,7 @@ from llm_gateway.core.catalog import (
     Snapshot,
     StrategyInfo,
 )
+from llm_gateway.core.host_facts import NOTHING, HostFacts, read_facts
 from llm_gateway.core.keys import KeyState
 from llm_gateway.core.money import Rate, per_token_pusd
 from llm_gateway.core.secret import Secret
@@ -42,8 +43,10 @@ from llm_gateway.models import (
     ProviderKey,
     Strategy,
 )
+from llm_gateway.providers.presets import facts_of
 
 from . import vault
+from .outage import crowded
 
 log = logging.getLogger("cogo.catalog")
 
@@ -96,7 +99,18 @@ def _provider(row: Provider) -> ProviderInfo:
         first_event_timeout_ms=row.first_event_timeout_ms,
         idle_timeout_ms=row.idle_timeout_ms,
         total_timeout_ms=row.total_timeout_ms,
+        habits=facts_of(row.preset, row.service),
+        facts=_own_facts(row.facts, row.slug),
     )
+
+
+def _own_facts(value: Any, name: str) -> HostFacts:
+    """One row with facts that cannot be read must not take the catalogue out of service."""
+    try:
+        return read_facts(value)
+    except ValueError as error:
+        log.error("the facts of a row are left out", extra={"row": name, "reason": str(error)})
+        return NOTHING
 
 
 def _credentials(providers: dict[int, ProviderInfo]) -> dict[int, tuple[Credential, ...]]:
@@ -137,6 +151,7 @@ def _models(providers: dict[int, ProviderInfo]) -> list[ModelInfo]:
             pattern="*" in row.upstream_id,
             auto=row.auto,
             position=row.position,
+            facts=_own_facts(row.facts, row.name),
         )
         for row in rows
     ]
@@ -265,6 +280,7 @@ class SnapshotCatalog:
                 return True
             self.healthy = True
         except DatabaseError as error:
-            self.healthy = False
+            # Readers of the console who took every connection do not end the relay; a database that is away is known by the journal.
+            self.healthy = self.healthy and crowded(error)
             log.warning("the catalogue cannot be read", extra={"reason": type(error).__name__})
         return False

@@ -62,6 +62,11 @@ def busy(error: BaseException) -> bool:
     return code in _BUSY or code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
+def crowded(error: BaseException) -> bool:
+    """Whether this process found no free connection in its own pool in time, which tells nothing of the database."""
+    return type(error.__cause__).__name__ == "PoolTimeout"
+
+
 def store_error(error: BaseException) -> GatewayError:
     """What a caller is told of a database that refused."""
     if busy(error):

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from llm_gateway.core.redact import without_keys
 from llm_gateway.core.usage import MAX_TOKENS
 from llm_gateway.engine.calls import AttemptRecord
 from llm_gateway.engine.ports import Settlement
@@ -33,7 +34,7 @@ def plain(s: Settlement) -> dict[str, Any]:
         # A clock that jumped back while the request ran must not let it end before it began.
         "finished_at": _moment(s.at, began),
         "state": s.state,
-        "served_model": short(s.served_model, 200),
+        "served_model": short(without_keys(s.served_model), 200),
         "attempt_count": min(len(s.attempts), MAX_SMALL),
         "http_status": _whole(s.status, MAX_SMALL),
         "error_code": short(s.error_code, 40),
@@ -88,7 +89,7 @@ def _attempt(a: AttemptRecord, began: float) -> dict[str, Any]:
         "provider_id": a.provider_id,
         "provider_slug": a.provider,
         "provider_key_id": a.credential_id,
-        "upstream_id": short(a.upstream_id, 200),
+        "upstream_id": short(without_keys(a.upstream_id), 200),
         "outcome": a.outcome,
         "error_class": short(a.error_class, 24),
         "http_status": _whole(a.status, MAX_SMALL),
@@ -121,13 +122,14 @@ def short(text: str, limit: int) -> str:
 
 
 def as_json(value: Mapping[str, Any] | None) -> str | None:
-    """JSON that PostgreSQL's jsonb takes, too: no NUL, no lone surrogate, no NaN."""
+    """JSON that PostgreSQL's jsonb takes, too: no NUL, no lone surrogate, no NaN. Keys that a caller put into it are masked."""
     if value is None:
         return None
     try:
         text = msgspec.json.encode(value).decode()
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
         text = _patient(value)
+    text = without_keys(text)
     return _ESCAPED_NUL.sub(r"\1", text) if "\\u0000" in text else text
 
 

@@ -15,6 +15,7 @@ from uuid import UUID
 from django.db import connection, models
 
 from llm_gateway.core.errors import GatewayError
+from llm_gateway.core.redact import without_keys
 from llm_gateway.engine.ports import Opening, Rejection
 from llm_gateway.models import Attempt, LedgerEntry, RequestBody, RequestLog
 
@@ -191,8 +192,8 @@ class Writer:
         return (
             self.uuid(call.id), self.at(o.at), "open", call.kind, call.inbound.dialect,
             identity.team_id, identity.client_key_id, call.user_id,
-            short(call.inbound.model, 200), o.strategy, target.provider.id, target.model.id, target.provider.slug, call.stream,
-            o.simulated, o.hold_nusd, worker, lease, short(call.tag, 60), as_json(call.metadata),
+            _caller_s(call.inbound.model, 200), o.strategy, target.provider.id, target.model.id, target.provider.slug, call.stream,
+            o.simulated, o.hold_nusd, worker, lease, _caller_s(call.tag, 60), as_json(call.metadata),
             call.address[:45] or None,
         )  # fmt: skip
 
@@ -202,8 +203,9 @@ class Writer:
         at = self.at(r.at)
         return (
             self.uuid(call.id), at, at, r.state, call.kind, call.inbound.dialect,
-            identity.team_id, identity.client_key_id, call.user_id, short(call.inbound.model, 200), r.strategy, call.stream,
-            r.error.status if r.error else 200, r.error.code if r.error else "", 0, short(call.tag, 60), as_json(call.metadata), 0,
+            identity.team_id, identity.client_key_id, call.user_id,
+            _caller_s(call.inbound.model, 200), _caller_s(r.strategy, 60), call.stream,
+            r.error.status if r.error else 200, r.error.code if r.error else "", 0, _caller_s(call.tag, 60), as_json(call.metadata), 0,
             call.address[:45] or None,
         )  # fmt: skip
 
@@ -251,6 +253,11 @@ class Writer:
 
 _STARTED = _ATTEMPT.index("started_at")
 _TIER = _SETTLED.index("service_tier")
+
+
+def _caller_s(text: str, limit: int) -> str:
+    """A caller's own words. A key among them is not written."""
+    return short(without_keys(text), limit)
 
 
 def _literal(value: Any, sqlite: bool) -> str:

@@ -15,6 +15,8 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime
 
 # Characters of a trace that are looked through for secrets, and of those the last that are written.
 LONGEST, SHOWN = 40_000, 6000
+# Of one field, which may be a caller's words; and of a list of them.
+FIELD, MEMBERS = 1000, 50
 
 
 class JsonFormatter(logging.Formatter):
@@ -28,7 +30,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": redact(record.getMessage(), limit=2000),
         }
-        line.update({name: value for name, value in record.__dict__.items() if name not in _STANDARD and _plain(value)})
+        line.update({name: _clean(value) for name, value in record.__dict__.items() if name not in _STANDARD and _plain(value)})
         # Django knows a page by its request; who saw its error was told an id.
         if told := getattr(getattr(record, "request", None), "cogo_request_id", None):
             line["request_id"] = str(told)
@@ -40,6 +42,12 @@ class JsonFormatter(logging.Formatter):
 def _end(trace: str) -> str:
     """A trace names what happened in its last line, and where in those before."""
     return trace if len(trace) <= SHOWN else f"… {trace[-SHOWN:]}"
+
+
+def _clean(value: object) -> object:
+    if isinstance(value, str):
+        return redact(value, limit=FIELD)
+    return [_clean(one) for one in value[:MEMBERS]] if isinstance(value, list) else value
 
 
 def _plain(value: object) -> bool:

@@ -10,7 +10,7 @@ from llm_gateway.core.registry import Registry
 from llm_gateway.core.usage import Usage
 
 from ._base import Counter, Dialect, Edits, Embedder, Embedding, Inbound, ModelFacts, Reply, StreamDecoder, StreamEncoder, Wire
-from ._capabilities import left_out
+from ._capabilities import left_out, unthought
 from ._elsewhere import elsewhere
 from ._first_call import FirstCallOnly
 from ._free_text import FreeTextCalls
@@ -34,5 +34,5 @@ menders: Registry[Callable[[bytes], bytes]] = Registry("mender", __name__)
 __all__ = [
     "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "Fitted", "FreeTextCalls", "InTurn", "Inbound", "Limits",
     "ModelFacts", "Reply", "StopCut", "StreamDecoder", "StreamEncoder", "WayBack", "Wire", "counters", "dialects", "elsewhere", "embedders",
-    "fitted", "issuer_of", "left_out", "limits", "menders", "meters", "wires", "without_tokens",
+    "fitted", "issuer_of", "left_out", "limits", "menders", "meters", "unthought", "wires", "without_tokens",
 ]  # fmt: skip

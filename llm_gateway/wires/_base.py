@@ -25,9 +25,10 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     ``sampling``: whether temperature, top_p and top_k may be sent. ``thinking``: ``none``, ``budget``, ``adaptive``, ``level``, ``effort``.
     ``default_max_tokens``: sent where the wire demands a limit and the caller gave none. ``capabilities``: e.g. ``tools``, ``images``,
     ``documents``, ``audio``, ``json_schema``, ``n``. ``drop_hints``: hosts with strict validation, where no hint may be sent.
-    ``extensions``: what an OpenAI-compatible host takes beyond OpenAI's chat format: ``reasoning_content`` (thoughts sent back),
-    ``thought_signature``, ``cache_control``. Apart from capabilities, for it refuses nothing. ``efforts``: the reasoning efforts the model
-    takes; empty: unknown, any is sent. ``issuer``: whose thinking the target takes back (see _issuers.py); empty: nobody knows.
+    ``extensions``: what an OpenAI-compatible host takes beyond what every one of them takes: see
+    :data:`~llm_gateway.core.host_facts.EXTENSIONS`. Apart from capabilities, for it refuses nothing. ``efforts``: the reasoning efforts the
+    model takes; empty: unknown, any is sent. ``user_limit``: characters of ``user``. ``stream_usage``: whether usage may be asked for in a
+    stream (OpenAI chat only). ``issuer``: whose thinking the target takes back (see _issuers.py); empty: nobody knows.
     """
 
     upstream_id: str
@@ -43,6 +44,8 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     extensions: frozenset[str] = frozenset()
     efforts: frozenset[str] = frozenset()
     issuer: str = ""
+    user_limit: int = 64
+    stream_usage: bool = True
 
 
 class Embedding(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,7 +154,8 @@ class Wire(Protocol):
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """What an encoder must know of the answer it writes: our request id, the model that served, Unix seconds ``created``, and the
     caller's wishes. ``stream_form``: how the caller wants a stream, ``sse`` or (Gemini without ``alt=sse``) ``array``. ``now`` reads the
-    clock (Unix seconds), for a format that says when an answer was complete."""
+    clock (Unix seconds), for a format that says when an answer was complete. ``prompt_tokens``: an
+    estimate, for a format that tells the prompt's size before the provider does."""
 
     request_id: str
     model: str
@@ -160,6 +164,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     chat: ChatRequest | None = None
     stream_form: str = "sse"
     now: Callable[[], float] | None = None
+    prompt_tokens: int | None = None
 
 
 class Counter(Protocol):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llm_gateway.core.chat import Audio, ChatRequest, Document, Image, Part, Tool, ToolResult
 from llm_gateway.core.errors import UnsupportedParameter
+from llm_gateway.core.registry import Registry
 from llm_gateway.wires._base import ModelFacts
 from llm_gateway.wires._wishes import fitted
+
+# Of a wire whose models do not think beside everything else: whether they will not in this request, although they were asked to.
+unthought: Registry[Callable[[ChatRequest, ModelFacts], bool]] = Registry("rule of thinking", "llm_gateway.wires")
 
 
 def check(chat: ChatRequest, facts: ModelFacts) -> None:
@@ -55,8 +60,9 @@ def left_out(chat: ChatRequest, facts: ModelFacts, wire: str) -> tuple[str, ...]
     """What is left out of a translated request although it could have changed the answer; the caller is told."""
     names = [f"tools.{tool.builtin}" for tool in chat.tools if tool.builtin and chat.origin != wire]
     wish = chat.reasoning
-    if wish is not None and facts.thinking == "none" and wish.effort != "none" and wish.budget != 0:
-        names.append("reasoning")
+    if wish is not None and wish.effort != "none" and wish.budget != 0:
+        cannot = facts.thinking == "none" or (wire in unthought and unthought.get(wire)(chat, facts))
+        names += ["reasoning"] if cannot else []
     if chat.origin != wire:
         names += [name for name in ("reasoning.context",) if name in chat.hints]
     names += fitted(chat, wire, facts).left_out

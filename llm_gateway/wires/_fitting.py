@@ -27,10 +27,13 @@ from llm_gateway.core.chat import (
 )
 from llm_gateway.core.errors import UnsupportedParameter
 
+from . import _tiers
 from ._elsewhere import parts_elsewhere
 from ._limits import Limits, fitting_id, fitting_name, fitting_user
 from ._media import identified, is_public
 from ._schemas import answer_schema, is_open, tool_parameters
+
+BILLING_MARK = "x-anthropic-billing-header:"
 
 replace = msgspec.structs.replace
 
@@ -54,6 +57,7 @@ def fit(chat: ChatRequest, held: Limits, issuer: str = "", place: str = "message
         max_tokens=None if chat.max_tokens is None else max(chat.max_tokens, held.least_output),
         response_format=wanted,
         user=fitting_user(chat.user, held),
+        service_tier=_tiers.asked(held.wire, chat.service_tier),
     )
 
 
@@ -110,6 +114,8 @@ class _History:
             match message.role:
                 case "system":
                     parts = self._system(message.parts)
+                    if message.parts and not parts:
+                        continue
                 case "user":
                     parts = [*self._user(message.parts, where, asked=at > asked_from)]
                 case "assistant":
@@ -123,7 +129,7 @@ class _History:
 
     def _system(self, parts: tuple[Part, ...]) -> list[Part]:
         known = [one for part in parts for one in self._known(part, "", asked=False)]
-        return [_note(one) if isinstance(one, Image | Document | Audio) else one for one in known]
+        return [_note(one) if isinstance(one, Image | Document | Audio) else one for one in known if not _for_billing(one)]
 
     def _user(self, parts: tuple[Part, ...], where: str, asked: bool) -> list[Part]:
         found: list[Part] = []
@@ -161,7 +167,7 @@ class _History:
         try:
             return parts_elsewhere(part.wire, part.raw, asked)
         except UnsupportedParameter as error:
-            raise UnsupportedParameter(error.message, param=where) from None
+            raise UnsupportedParameter(error.message, param=where or "messages") from None
 
     def _call(self, call: ToolCall) -> ToolCall:
         wanted = unique = fitting_id(call.id, self._held)
@@ -238,6 +244,12 @@ def _refused(part: Image | Document | Audio, held: Limits) -> str | None:
     if part.media_type is None or part.media_type in known:
         return None
     return f"This provider takes {kind}s of type {_listed(known)}, not {part.media_type[:80]}; convert it."
+
+
+def _for_billing(part: Part) -> bool:
+    """Claude Code's note to Anthropic, with a number that changes in every request: in front of a prompt it would spoil every other
+    provider's prompt cache."""
+    return isinstance(part, Text) and part.text.lstrip().startswith(BILLING_MARK)
 
 
 def _listed(words: frozenset[str]) -> str:

@@ -69,6 +69,15 @@ def test_a_given_password_is_used_and_not_told() -> None:
     assert authenticate(username="ada", password="correct horse battery") is not None
 
 
+@pytest.mark.parametrize("password", ["admin", "password123", "1234567890123", "operator-1"])
+def test_a_weak_first_password_is_refused_where_others_reach_the_console_and_told_elsewhere(password: str) -> None:
+    with pytest.raises(ActionError, match="DJANGO_SUPERUSER_PASSWORD is too easy to guess"):
+        bootstrap(superuser_name="operator1", superuser_password=password, exposed=True)
+    report = bootstrap(superuser_name="operator1", superuser_password=password, exposed=False)
+    assert any("too easy to guess" in note and password not in note for note in report.notes)
+    assert bootstrap(superuser_name="operator1", superuser_password=password, exposed=True).notes == ()
+
+
 def test_a_password_is_never_changed_by_a_later_start() -> None:
     bootstrap(superuser_password="correct horse battery")
     bootstrap(superuser_password="another horse entirely")

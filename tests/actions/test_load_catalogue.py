@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from llm_gateway.actions._catalogue_files import aliases, models, prices
+from llm_gateway.actions._memory import recall, remember
 from llm_gateway.actions.load_catalogue import load_catalogue
 from llm_gateway.models import Alias, CatalogueVersion, LanguageModel, Provider
 from llm_gateway.providers import services
@@ -123,31 +124,51 @@ def test_a_dry_run_counts_and_writes_nothing() -> None:
     assert load_catalogue().models_created == result.models_created
 
 
-def test_aliases_point_at_todays_model_of_a_family_and_retired_names_at_themselves() -> None:
+def test_aliases_point_at_todays_model_of_a_family_and_retired_names_at_their_successor_too() -> None:
     load_catalogue()
     targets = {alias.name: [t.model.name for t in alias.targets.all()] for alias in Alias.objects.prefetch_related("targets__model")}
     assert targets["claude"] == ["claude-sonnet-5-5"]
-    assert targets["claude-3.5-sonnet"] == ["claude-3-5-sonnet-20241022"]
-    assert targets["fireworks/qwen3-coder-480b-a35b-instruct"] == ["qwen3-coder-480b"]
+    assert targets["claude-3.5-sonnet"] == ["claude-3-5-sonnet-20241022", "claude-sonnet-5-5"]
+    assert targets["fireworks/qwen3-coder-480b-a35b-instruct"] == ["qwen3-coder-480b", "qwen3p8-max"]
+    assert targets["gemini-1.5-pro"] == ["gemini-1.5-pro", "gemini-3.8-flash"]
+    assert targets["accounts/fireworks/models/qwen3-coder-480b-a35b-instruct"] == ["qwen3-coder-480b"]
     assert targets["openai"] == ["gpt-6.1-sol"]
     assert targets["gemini"] == ["gemini-3.8-flash"]
 
 
-def test_an_edited_alias_keeps_its_fallback_list() -> None:
+@pytest.mark.parametrize("name", ["claude-3.5-sonnet", "gemini-1.5-pro"])
+def test_an_edited_alias_keeps_its_fallback_list(name: str) -> None:
+    """Here without the successor, which the operator took off."""
     load_catalogue()
-    alias = Alias.objects.get(name="claude-3.5-sonnet")
-    alias.targets.create(model=LanguageModel.objects.get(name="claude-sonnet-5-5"), position=1)
+    alias = Alias.objects.get(name=name)
+    alias.targets.filter(position=1).delete()
     Alias.objects.filter(pk=alias.pk).update(edited=True)
-    assert "claude-3.5-sonnet" in load_catalogue().kept
-    assert alias.targets.count() == 2
+    assert name in load_catalogue().kept
+    assert alias.targets.count() == 1
+
+
+def test_an_installation_from_before_gets_the_successors() -> None:
+    load_catalogue()
+    for name in ("claude-3.5-sonnet", "qwen3-coder"):
+        Alias.objects.get(name=name).targets.filter(position=1).delete()
+    Alias.objects.filter(name="gemini-1.5-pro").delete()
+    remembered = recall("catalogue")
+    remembered["aliases"].remove("gemini-1.5-pro")
+    remember("catalogue", remembered)
+    result = load_catalogue()
+    assert (result.aliases_created, result.aliases_updated) == (1, 2)
+    assert [target.model.name for target in Alias.objects.get(name="qwen3-coder").targets.all()] == ["qwen3-coder-480b", "qwen3p8-max"]
 
 
 def test_the_files_name_only_models_that_exist() -> None:
     rows = {row.name: row for group in models().values() for row in group}
     assert len(rows) == sum(len(group) for group in models().values())
     assert {row.successor for row in rows.values() if row.successor} <= set(rows)
-    assert set(aliases().values()) <= set(rows)
-    assert not set(aliases()) & set(rows)
+    assert {target for targets in aliases().values() for target in targets} <= set(rows)
+    for name, targets in aliases().items():
+        first, *others = (rows[target] for target in targets)
+        assert name not in rows or name == first.name, name
+        assert [other.name for other in others] == ([first.successor] if others else []), name
     assert {row.model for row in prices()} <= set(rows)
     for row in rows.values():
         assert (row.lifecycle.value == "active") is (row.retires_on is None), row.name

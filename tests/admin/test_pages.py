@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from django.urls import reverse
@@ -13,7 +14,7 @@ from django.utils import timezone
 from django_q.models import Failure, OrmQ, Schedule, Success, Task
 
 from llm_gateway.actions.close_month import draw_up
-from llm_gateway.models import Alert, AuditRun, Budget, DeploymentHealth, Heartbeat, LedgerEntry, RequestBody, Team
+from llm_gateway.models import Alert, AuditRun, Budget, DeploymentHealth, Heartbeat, LedgerEntry, RequestBody, Team, trail
 from tests.analytics import factories
 
 pytestmark = pytest.mark.django_db
@@ -39,6 +40,8 @@ def fill() -> None:
         Task.objects.create(id=f"t{number}", name=f"task {number}", func="a.b", success=good, result="Trace\nValueError: no", **times)
     row = factories.request(now, key, found["models"]["kimi-k3"])
     RequestBody.objects.create(request=row, created_at=now)
+    trail.record("did", budget, detail="Looked at.")
+    User.objects.get_or_create(username="colleague")
 
 
 def name(model: type, page: str, *args: object) -> str:

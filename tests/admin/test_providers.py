@@ -53,6 +53,38 @@ def test_a_private_host_needs_the_switch_and_may_have_no_dot(boss: Client) -> No
     assert Provider.objects.get().base_url == "http://ollama:11434/v1"
 
 
+def test_a_known_host_brings_its_address(boss: Client) -> None:
+    assert post(boss, ADD, **ROW, preset="deepseek", base_url="").status_code == 302
+    row = Provider.objects.get()
+    assert (row.preset, row.base_url) == ("deepseek", "https://api.deepseek.com")
+
+
+def test_a_host_without_an_address_is_refused_in_words(boss: Client) -> None:
+    for preset in ("", "azure"):
+        answer = post(boss, ADD, **ROW, preset=preset, base_url="")
+        assert "Enter the host&#x27;s address, or choose a known host" in answer.content.decode()
+    assert post(boss, ADD, **ROW, preset="nonesuch", base_url="https://acme.example/v1").status_code == 200
+    assert not Provider.objects.exists()
+
+
+def test_habits_are_checked_before_they_are_kept(boss: Client) -> None:
+    row = factories.provider(base_url="https://api.acme.example/v1")
+    for wrong, said in (
+        ('{"user_limits": 3}', "There is no fact"),
+        ('{"extensions": ["nonsense"]}', "There is no extension"),
+        ('{"user_limit": 0}', "from 1 to 4096"),
+        ("[1]", "Facts are an object"),
+        ("{", "valid JSON"),
+    ):
+        assert said in post(boss, change(row), facts=wrong).content.decode()
+    assert post(boss, change(row), facts='{"user_limit": 32}').status_code == 302
+    row.refresh_from_db()
+    assert row.facts == {"user_limit": 32}
+    assert post(boss, change(row), facts="").status_code == 302
+    row.refresh_from_db()
+    assert row.facts == {}
+
+
 def test_only_what_is_installed_can_be_chosen(boss: Client) -> None:
     url = "https://acme.example/v1"
     assert post(boss, ADD, **ROW | {"service": "os.system"}, base_url=url).status_code == 200

@@ -37,6 +37,14 @@ EXPECTED = {
         "llm_gateway.LedgerEntry": "l", "llm_gateway.Team": "l", "llm_gateway.RequestLog": "l", "llm_gateway.Alert": "l",
         "llm_gateway.Statement": "l", "llm_gateway.AuditRun": "l",
     },
+    "auditor": {
+        "llm_gateway.Provider": "l", "llm_gateway.ProviderKey": "l", "llm_gateway.LanguageModel": "l", "llm_gateway.Alias": "l",
+        "llm_gateway.Price": "l", "llm_gateway.Strategy": "l", "llm_gateway.StrategyActivation": "l", "llm_gateway.Team": "l",
+        "llm_gateway.ClientKey": "l", "llm_gateway.RequestLog": "l", "llm_gateway.KeyCheck": "l", "llm_gateway.DeploymentHealth": "l",
+        "llm_gateway.Heartbeat": "l", "llm_gateway.Budget": "l", "llm_gateway.LedgerEntry": "l", "llm_gateway.Alert": "l",
+        "llm_gateway.Statement": "l", "llm_gateway.AuditEntry": "l", "auth.User": "l", "auth.Group": "l",
+        "django_q.Schedule": "l", "django_q.Success": "l", "django_q.Failure": "l", "django_q.OrmQ": "l",
+    },
 }  # fmt: skip
 
 
@@ -73,6 +81,7 @@ def test_roles_are_written_again_by_a_migration_run() -> None:
     ensure_groups()
     assert viewer.permissions.count() == count > 0
     assert not viewer.permissions.exclude(codename__startswith="view_").exists()
+    assert not Group.objects.get(name="auditor").permissions.exclude(codename__startswith="view_").exists()
     assert not Group.objects.filter(permissions__codename="view_requestbody").exists()
 
 

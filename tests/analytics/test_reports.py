@@ -45,7 +45,7 @@ def rows() -> None:
 def table(client: Client, address: str) -> list[dict[str, str]]:
     answer = client.get(address)
     assert answer.status_code == 200
-    text = b"".join(answer.streaming_content).decode() if answer.streaming else answer.content.decode()
+    text = b"".join(answer.streaming_content).decode("utf-8-sig") if answer.streaming else answer.content.decode()
     return list(csv.DictReader(io.StringIO(text)))
 
 

@@ -72,7 +72,9 @@ HEADS = ("Day", "Model", "Client", "Team", "Tag", "Requests", "Cost (USD)", "Cor
 
 def from_csv(client: Client) -> list[tuple[str, ...]]:
     answer: Any = client.get(f"/admin/reports/cost/?{PAGE}&format=csv")
-    return [tuple(row[head] for head in HEADS) for row in csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode()))]
+    return [
+        tuple(row[head] for head in HEADS) for row in csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode("utf-8-sig")))
+    ]
 
 
 def from_xlsx(client: Client) -> list[tuple[str, ...]]:

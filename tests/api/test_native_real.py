@@ -261,11 +261,12 @@ def test_a_filter_beyond_reason_is_the_callers_mistake(native: Native, query: st
     assert answer.json()["error"]["details"]["param"] == query.partition("=")[0]
 
 
-READ, SPEND, MANAGE = ("performance/results", "reports/cost", "status"), ("explain", "generate"), ("strategy/set",)
+READ, SPEND, MANAGE = ("performance/results", "reports/cost", "status"), ("generate",), ("strategy/set",)
 MAY = {
-    "viewer": {*READ, "keys/status", *SPEND},
-    "operator": {*READ, "keys/status", *SPEND, *MANAGE},
-    "finance": {*READ, *SPEND},
+    "viewer": {*READ, "keys/status", "explain"},
+    "operator": {*READ, "keys/status", "explain", *SPEND, *MANAGE},
+    "finance": {*READ, "explain"},
+    "auditor": {*READ, "keys/status", "explain"},
     "": set(),
 }
 
@@ -302,7 +303,7 @@ def signed_in(gateway: GatewayServer, request: pytest.FixtureRequest) -> Iterato
 def test_staff_may_here_what_their_role_may_in_the_console(signed_in: httpx.Client, role: str) -> None:
     body = {"prompt": "hi", "strategy": "enterprise"}
     answers = {path: signed_in.get(f"/api/ai-models/{path}") for path in (*READ, "keys/status")}
-    answers |= {path: signed_in.post(f"/api/ai-models/{path}", json=body) for path in SPEND}
+    answers |= {path: signed_in.post(f"/api/ai-models/{path}", json=body) for path in ("explain", *SPEND)}
     answers |= {path: signed_in.post(f"/api/ai-models/{path}", json={"strategy": "enterprise"}) for path in MANAGE}
     assert {path for path, answer in answers.items() if answer.status_code == 200} == MAY[role]
     assert {answer.status_code for path, answer in answers.items() if path not in MAY[role]} <= {403}

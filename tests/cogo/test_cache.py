@@ -9,7 +9,7 @@ import socketserver
 import threading
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 
@@ -78,7 +78,8 @@ def cache(values):
 
 VALUES = [
     None, True, 7, -1, 1.5, "Zürich", "7", [], [1, [2]], (1, "two", None), {"a": 1}, {1: date(2026, 1, 2), ("x", 2): []}, {3, 4},
-    datetime(2026, 1, 2, 3, tzinfo=UTC), Decimal("0.10"), uuid4(), b"\x00\xff", [({"hour": datetime(2026, 1, 1, tzinfo=UTC)}, {"n": 2})],
+    datetime(2026, 1, 2, 3, tzinfo=UTC), Decimal("0.10"), UUID(int=7), b"\x00\xff",
+    [({"hour": datetime(2026, 1, 1, tzinfo=UTC)}, {"n": 2})],
 ]  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cogo.databases import DatabaseTrouble, from_url
 from tests.cogo.test_one_line_errors import serve
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,6 +51,62 @@ def test_the_example_names_only_variables_that_exist_and_sets_none():
 )
 def test_an_unsafe_or_meaningless_setting_stops_the_start(tmp_path, environment, said):
     assert said in serve(tmp_path, **environment)
+
+
+POSTGRES = {"POSTGRES_HOST": "db.example", "POSTGRES_USER": "us/er", "POSTGRES_DB": "ledger", "POSTGRES_PORT": "5433"}
+PASSWORDS = ["a/b+c=", "p@ss:w%rd", "#$?&%2F", "$ecret", "with blank", "'quoted\"", "täglich"]
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+def test_a_password_of_separate_variables_is_what_was_written(tmp_path, password):
+    pytest.importorskip("psycopg_pool")
+    show = "import json; from cogo import settings; print(json.dumps(settings.DATABASES['default'], default=str))"
+    (tmp_path / "password").write_text(f"{password}\n")
+    base = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    for one in ({"POSTGRES_PASSWORD": password}, {"POSTGRES_PASSWORD_FILE": str(tmp_path / "password")}):
+        done = subprocess.run(
+            [sys.executable, "-c", show], cwd=ROOT, env={**base, **POSTGRES, **one}, capture_output=True, text=True, check=True, timeout=60
+        )
+        found = json.loads(done.stdout)
+        assert found["PASSWORD"] == password
+        assert (found["HOST"], found["PORT"], found["USER"], found["NAME"]) == ("db.example", 5433, "us/er", "ledger")
+
+
+@pytest.mark.parametrize("password", ["a/b", "12#b", "a?b", "a%zz", "ab#c@d", "x/y@z", "[a]"])
+def test_a_password_that_has_to_be_encoded_is_told_how(password):
+    with pytest.raises(DatabaseTrouble, match="percent-encode") as raised:
+        from_url(f"postgres://cogo:{password}@database:5432/cogo")
+    assert password not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "password"), [("a%2Fb", "a/b"), ("p@ss", "p@ss"), ("a:b", "a:b"), ("a+b=", "a+b="), ("$x", "$x"), ("%24x", "$x")]
+)
+def test_a_url_that_is_encoded_where_it_must_be_is_read(written, password):
+    found = from_url(f"postgres://cogo:{written}@database:5433/cogo")
+    assert (found["PASSWORD"], found["HOST"], found["PORT"], found["USER"]) == (password, "database", 5433, "cogo")
+
+
+def test_two_databases_contradict_each_other(tmp_path):
+    assert "DATABASE_URL and POSTGRES_HOST both name a database" in serve(tmp_path, DATABASE_URL="sqlite:///x.sqlite3", **POSTGRES)
+
+
+def test_compose_hands_over_what_an_operator_sets_and_each_secret_as_a_file_too():
+    text = (ROOT / "deploy" / "compose.yaml").read_text()
+    handed = set(re.findall(r"^      ([A-Z][A-Z_]+): \$\{\1", text, re.MULTILINE))
+    secrets = {"SECRET_KEY", "COGO_ENCRYPTION_KEYS", "COGO_KEY_PEPPER", "DJANGO_SUPERUSER_PASSWORD", "COGO_METRICS_TOKEN", "COGO_EMAIL_URL"}
+    secrets |= {f"{name}_API_KEY" for name in ("FIREWORKS", "ANTHROPIC", "OPENAI", "GEMINI")} | {"COGO_ALERT_WEBHOOK_SECRET"}
+    assert secrets | {f"{name}_FILE" for name in secrets} <= handed
+    assert {name.removesuffix("_FILE") for name in handed} <= read_by_the_code()
+    assert "requirepass" in text
+    assert "postgres://" not in text
+
+
+def test_units_keep_what_they_make_to_themselves():
+    unit = (ROOT / "deploy" / "cogo-gateway.service").read_text().splitlines()
+    for line in ("UMask=0077", "StateDirectoryMode=0700", "NoNewPrivileges=true", "ProtectSystem=strict", "LimitNOFILE=65536"):
+        assert line in unit
+    assert "chmod 0700 /data" in (ROOT / "deploy" / "Dockerfile").read_text()
 
 
 def test_secrets_are_made_in_the_folder_that_the_env_file_names(tmp_path):

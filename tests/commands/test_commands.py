@@ -4,6 +4,7 @@ import io
 import json
 import sys
 import threading
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from llm_gateway.actions.load_catalogue import load_catalogue
 from llm_gateway.actions.store_provider_key import store_provider_key
 from llm_gateway.actions.sync_schedules import JOBS
 from llm_gateway.core.keys import public_id_of
-from llm_gateway.models import Budget, ClientKey, LanguageModel, LedgerEntry, Price, Provider, ProviderKey, Strategy, Team
+from llm_gateway.models import Budget, ClientKey, Heartbeat, LanguageModel, LedgerEntry, Price, Provider, ProviderKey, Strategy, Team
 from llm_gateway.simulator.threaded import ThreadedSimulator
 
 pytestmark = pytest.mark.django_db
@@ -65,6 +66,9 @@ WRONG: list[tuple[str, ...]] = [
     ("add_provider", "x", "--wire", "openai_chat", "--base-url", "https://8.8.8.8", "--price-in", "1"),
     ("add_provider", "x", "--wire", "openai_chat", "--base-url", "https://8.8.8.8", "--key-env", "NO_SUCH_VARIABLE"),
     ("add_provider", "x", "--wire", "openai_chat", "--base-url", "https://8.8.8.8", "--priority", "-1"),
+    ("add_provider", "x", "--preset", "nonesuch"),
+    ("add_provider", "x", "--preset", "azure", "--no-key"),
+    ("add_provider", "x", "--preset", "deepseek", "--key-env", "NO_SUCH_VARIABLE"),
     ("create_client_key",),
     ("create_client_key", "ci", "--scopes", "root"),
     ("create_client_key", "ci", "--models", "nonesuch"),
@@ -136,6 +140,25 @@ def test_a_custom_provider_is_registered_checked_and_shown(monkeypatch: pytest.M
     assert ProviderKey.objects.get().from_environment == "MY_KEY"
 
 
+def test_a_known_host_needs_its_name_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPSEEK_API_KEY", SECRET)
+    with ThreadedSimulator() as simulator:
+        words = ("add_provider", "ds", "--preset", "deepseek", "--base-url", simulator.base_url("custom"), "--allow-private")
+        code, out, err = run(*words, "--model", "deepseek-v4-pro")
+    assert (code, err) == (0, "")
+    provider = Provider.objects.get()
+    assert (provider.preset, provider.wire, provider.title) == ("deepseek", "openai_chat", "DeepSeek")
+    assert "…6789: valid" in out
+    code, _, err = run("add_provider", "local", "--preset", "ollama", "--no-check")
+    assert (code, err) == (0, "")
+    local = Provider.objects.get(slug="local")
+    assert (local.base_url, local.allow_private) == ("http://127.0.0.1:11434/v1", True)
+    # An update without the preset keeps it.
+    run("add_provider", "local", "--wire", "openai_chat", "--base-url", "http://127.0.0.1:11434/v1", "--allow-private", "--no-check")
+    local.refresh_from_db()
+    assert local.preset == "ollama"
+
+
 def test_a_key_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     (tmp_path / "key").write_text(f"{SECRET}\n")
     monkeypatch.setenv("MY_KEY_FILE", str(tmp_path / "key"))
@@ -160,6 +183,38 @@ def test_a_client_key_is_printed_alone_and_once() -> None:
     assert out.strip() not in err
     assert (key.scopes, key.team) == (["generate", "read"], Team.objects.get(name="Blue"))
     assert Budget.objects.get().limit_nusd == 5_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "expires"),
+    [
+        ("2031-01-31", datetime(2031, 2, 1, tzinfo=UTC)),
+        ("2031-01-31T12:30", datetime(2031, 1, 31, 12, 30, tzinfo=UTC)),
+        ("2031-01-31T12:30+02:00", datetime(2031, 1, 31, 10, 30, tzinfo=UTC)),
+        ("30d", timedelta(days=30)),
+        ("12h", timedelta(hours=12)),
+        ("8w", timedelta(weeks=8)),
+    ],
+)
+def test_a_client_key_ends_when_it_is_told_to(text: str, expires: Any) -> None:
+    before = timezone.now()
+    code, _, err = run("create_client_key", "short-lived", "--expires", text)
+    assert code == 0, err
+    row = ClientKey.objects.get(name="short-lived")
+    assert row.expires_at is not None
+    if isinstance(expires, datetime):
+        assert row.expires_at == expires
+    else:
+        assert before + expires <= row.expires_at <= timezone.now() + expires
+    assert f"works until {row.expires_at:%Y-%m-%d}" in err
+
+
+@pytest.mark.parametrize("text", ["", "soon", "30", "30m", "-1d", "2031-13-01", "2031-1-1", "99999999d", "2020-01-01", "0h"])
+def test_a_client_key_that_would_never_work_is_refused_in_one_line(text: str) -> None:
+    code, _, err = run("create_client_key", "short-lived", f"--expires={text}")
+    assert code != 0
+    assert not ClientKey.objects.filter(name="short-lived").exists()
+    assert "Traceback" not in err
 
 
 def test_a_key_can_be_made_without_storing_it() -> None:
@@ -244,14 +299,15 @@ def test_encryption_keys_are_made_and_rotated(host: Provider, settings: Any) -> 
 
 
 def test_the_audit_fails_when_an_invariant_does(host: Provider) -> None:
+    Heartbeat.objects.create(name="tasks", at=timezone.now())
     code, out, _ = run("audit", "--strict")
-    assert (code, out.splitlines()[-1]) == (0, "all 17 invariants hold")
+    assert (code, out.splitlines()[-1]) == (0, "all 26 invariants hold")
     Budget.objects.create(name="b", limit_nusd=10, posted_nusd=4, period_id="2026-11")
     code, out, _ = run("audit")
     assert code == 1
     assert "FAIL M2a" in out
     assert "posted 0.000000004 USD, ledger 0.00 USD" in out
-    assert "1 of 11 invariants fail: M2a" in out
+    assert "1 of 20 invariants fail: M2a" in out
 
 
 @pytest.mark.django_db(transaction=True)

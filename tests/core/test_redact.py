@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import time
+import timeit
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_gateway.core.redact import redact
+from llm_gateway.core.keys import compose_client_key
+from llm_gateway.core.redact import KeyFilter, redact, without_keys
 from llm_gateway.core.secret import Secret, mask
 
 TAIL = "Abc123" * 4
@@ -62,3 +69,83 @@ def test_a_secret_shows_itself_nowhere() -> None:
     assert secret.reveal() == TAIL
     assert mask(TAIL) == "…c123"
     assert mask("short") == "…"
+
+
+ODD = "k+/7" + "9f3b" * 3 + "+/" + "71ce" * 4
+
+
+@pytest.mark.parametrize("lead", ["", "a", "ab", "Bearer ", "user:"])
+@pytest.mark.parametrize("tail", ["", "x", "xy", "xyz"])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_a_secret_in_base64_is_taken_out_wherever_it_begins(lead: str, tail: str, encode: Callable[[bytes], bytes]) -> None:
+    text = encode(f"{lead}{ODD}{tail}".encode()).decode()
+    cleaned = redact(f"sent {text} to us", ODD)
+    inside = text[len(lead) * 4 // 3 + 4 : (len(lead) + len(ODD)) * 4 // 3 - 4]
+    assert not any(inside[at : at + 8] in cleaned for at in range(len(inside) - 7)), cleaned
+    assert "***" in KeyFilter(ODD).whole(text.encode()).decode()
+
+
+@given(st.text(max_size=60), st.text(max_size=60), st.integers(0, 24), st.integers(8, 34))
+def test_no_telling_part_of_a_secret_survives(before: str, after: str, start: int, size: int) -> None:
+    part = ODD[start : start + size]
+    if len(part) >= 8:
+        assert part not in redact(f"{before} {part} {after}", ODD, limit=1000)
+
+
+@pytest.mark.parametrize("text", ["key_revoked", "hf_models", "the model password-reset is unknown", "kimi-k3", "sk-learn and rk-ab"])
+def test_words_of_ours_and_of_others_stay(text: str) -> None:
+    assert without_keys(text) == text
+    if not text.startswith(("hf_", "sk-")):
+        assert redact(text, "password-reset-of-all-things") == text
+
+
+def test_a_caller_s_words_lose_only_whole_keys() -> None:
+    ours, _ = compose_client_key(bytes(range(48)))
+    assert without_keys(f"a {ours} b") == "a *** b"
+    assert without_keys(ours[:60]) == "***"
+    assert without_keys(f"x{ours}") == "x***"
+    for kept in (
+        "claude-sonnet-5-5",
+        "accounts/fireworks/models/kimi-k3",
+        "sk-short",
+        "task-" + "based-routing-of-requests-with-many-words",
+    ):
+        assert without_keys(kept) == kept
+
+
+@given(st.binary(max_size=40).filter(lambda b: b"*" not in b), st.lists(st.integers(1, 20), max_size=12))
+def test_a_key_cut_by_the_pieces_of_a_stream_is_found(around: bytes, cuts: list[int]) -> None:
+    data, one, out = around + ODD.encode() + around, KeyFilter(ODD), b""
+    for size in cuts:
+        out += one.feed(data[:size])
+        data = data[size:]
+    out += one.feed(data) + one.rest()
+    assert out == around + b"***" + around
+
+
+@given(st.lists(st.binary(max_size=30), max_size=8))
+def test_without_the_key_every_byte_passes(pieces: list[bytes]) -> None:
+    one = KeyFilter(ODD)
+    assert b"".join([*map(one.feed, pieces), one.rest()]) == b"".join(pieces)
+
+
+def test_events_are_not_held_back() -> None:
+    one = KeyFilter(ODD)
+    assert one.feed(b"data: {}\n\n") == b"data: {}\n\n"
+    assert one.feed(b"data: k+/") == b"data: "
+    assert one.feed(b"\n\n") == b"k+/\n\n"
+
+
+def test_a_short_secret_leaves_answers_alone() -> None:
+    assert KeyFilter("test").whole(b"a test") == b"a test"
+    assert KeyFilter("").feed(b"x") == b"x"
+
+
+@pytest.mark.slow
+@pytest.mark.alone
+def test_looking_for_the_key_costs_little_of_an_event() -> None:
+    """Beside what any reader of an event does with it: decoding its JSON."""
+    one, event = KeyFilter(ODD), b'data: {"id":"c1","choices":[{"index":0,"delta":{"content":"hello there"},"finish_reason":null}]}\n\n'
+    filtering = timeit.repeat(lambda: one.feed(event), number=5000, repeat=5, timer=time.thread_time)
+    decoding = timeit.repeat(lambda: json.loads(event[6:]), number=5000, repeat=5, timer=time.thread_time)
+    assert min(filtering) < min(decoding)

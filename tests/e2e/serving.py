@@ -23,8 +23,9 @@ CLIENT_KEY = re.compile(r"cogo_[0-9A-Za-z]+_[0-9A-Za-z]+_[0-9A-Za-z]{6}")
 class Served:
     """``with Served(folder, "--simulate") as gateway:`` — entered when it says it runs, left when it and its processes are gone."""
 
-    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, patience_s: float = 60.0, **environment: str) -> None:
         self.folder = folder
+        self._patience_s = patience_s
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.lines: list[str] = []
@@ -43,7 +44,7 @@ class Served:
         threading.Thread(target=self._collect, daemon=True).start()
         while not self._running.wait(0.05):
             assert self.process.poll() is None, self.output
-            assert time.monotonic() - began < 60, self.output
+            assert time.monotonic() - began < self._patience_s, self.output
         self.ready_after_s = time.monotonic() - began
         return self
 

@@ -11,8 +11,8 @@ import pytest
 
 from llm_gateway.core.errors import Failure, FailureClass, GatewayError
 from llm_gateway.core.money import Rate
-from llm_gateway.engine.attempt import prepare
-from llm_gateway.engine.plan import plan
+from llm_gateway.engine.plan import _estimate, plan
+from llm_gateway.engine.prepare import prepare
 from llm_gateway.engine.run import Run
 
 from .fakes import IDENTITY, STREAM, WHOLE, Rig, Script, cut
@@ -39,6 +39,16 @@ async def test_no_answer_may_be_longer_than_what_is_held_for_it(ceiling: int | N
     sent = json.loads(prepare(call, target, run.ceiling(target)).body)
     limit = sent.get("max_completion_tokens", sent.get("max_tokens"))
     assert run.opening.hold_nusd == made.prompt_tokens * 1000 + limit * 2000
+
+
+@pytest.mark.parametrize(("wire", "least"), [("openai_responses", 16), ("anthropic_messages", 1), ("openai_chat", 1)])
+async def test_what_a_wire_with_no_limit_that_low_may_cost_is_held(wire: str, least: int) -> None:
+    rig = Rig()
+    call = rig.call("a")
+    call = msgspec.structs.replace(call, inbound=msgspec.structs.replace(call.inbound, max_tokens=1))
+    target = plan(call, rig.catalog.snapshot(), rig.health, NOW, 0.0).order[0]
+    target = msgspec.structs.replace(target, provider=msgspec.structs.replace(target.provider, wire=wire))
+    assert _estimate(call, target, 10, NOW, rig.catalog.snapshot()) == 10 * 1000 + least * 2000
 
 
 async def test_a_dear_target_that_nothing_was_held_for_is_not_tried() -> None:

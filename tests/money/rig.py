@@ -33,7 +33,8 @@ LEASE_S = 5
 class Processes:
     """``python -m cogo.web`` any number of times on one listening socket."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, database: str = "", **environment: str) -> None:
+        """``database``: another way to the test's database than the test's own."""
         from django.conf import settings
         from django.db import connection
 
@@ -41,7 +42,9 @@ class Processes:
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         name = connection.settings_dict["NAME"]
-        if connection.vendor == "sqlite":
+        if database:
+            pass
+        elif connection.vendor == "sqlite":
             database = f"sqlite:///{name}"
         else:
             given = connection.settings_dict
@@ -53,6 +56,7 @@ class Processes:
             "COGO_LEASE_S": str(LEASE_S),
             "COGO_LOG_LEVEL": "CRITICAL",
             "PYTHONPATH": str(ROOT),
+            **environment,
         }
         self._environment.pop("REDIS_URL", None)
         self._running: list[subprocess.Popen[bytes]] = []
@@ -120,12 +124,12 @@ class Rig:
 
 
 @contextlib.contextmanager
-def rig(processes: int) -> Iterator[Rig]:
+def rig(processes: int, *, database: str = "", **environment: str) -> Iterator[Rig]:
     with ThreadedSimulator(latency_ms=2, chunk_ms=1, seed=1) as simulator:
         rows = Rows(simulator)
         rows.fill()
         # Known beforehand: each row below belongs to this one model and its provider, whatever name is asked for.
-        served = Processes(processes)
+        served = Processes(processes, database=database, **environment)
         try:
             served.wait_ready()
             yield Rig(simulator, rows, served)

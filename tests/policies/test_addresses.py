@@ -28,6 +28,68 @@ NEVER = [
     "2002:c0a8:101::1",
     "2001:0:4136:e378:8000:63bf:5601:5601",
 ]
+# Ranges of the registries (IANA, RFC 6890 and after): an address in each, admitted where the row admits private addresses.
+SPECIAL = [
+    "100.64.0.1",
+    "192.0.0.1",
+    "192.0.0.8",
+    "192.0.0.9",
+    "192.0.0.170",
+    "192.31.196.1",
+    "192.52.193.1",
+    "192.175.48.1",
+    "198.19.255.255",
+    "fec0::1",
+    "feff::1",
+    "::ffff:0:127.0.0.1",
+    "::ffff:0:10.0.0.1",
+    "::ffff:8.8.8.8",
+    "5f00::1",
+    "5f00:ffff::1",
+    "3fff::1",
+    "3fff:fff::1",
+    "64:ff9b:1::1",
+    "64:ff9b:1:ffff::1",
+    "100::1",
+    "100:0:0:1::1",
+    "2001:1::1",
+    "2001:1::2",
+    "2001:1::3",
+    "2001:2::1",
+    "2001:3::1",
+    "2001:4:112::1",
+    "2001:10::1",
+    "2001:20::1",
+    "2001:30::1",
+    "2001:1ff::1",
+    "2001:db8:ffff::1",
+    "2620:4f:8000::1",
+    "3ffe::1",
+    "fdff::1",
+]
+# Never, whatever the row admits.
+SPECIAL_NEVER = [
+    "0.1.2.3",
+    "239.255.255.255",
+    "254.0.0.1",
+    "169.254.0.1",
+    "::ffff:0:169.254.169.254",
+    "::ffff:0:0.0.0.0",
+    "::ffff:0:224.0.0.1",
+    "64:ff9b:1:a9fe:a9:fe00::",
+    "64:ff9b:1::a9fe:a9fe",
+    "2002:808:808::1",
+    "2001::1",
+    "::1.2.3.4",
+    "::2",
+    "febf::1",
+    "ffff::1",
+    "4000::1",
+    "8000::1",
+    "e000::1",
+    "fe00::1",
+    "200::1",
+]
 # Only where the row admits private addresses.
 PRIVATE = [
     "127.0.0.1",
@@ -195,3 +257,28 @@ def test_a_private_host_is_admitted_where_the_row_says_so_in_the_same_strict_for
 def test_tricks_are_refused_there_too(text: str) -> None:
     with pytest.raises(AddressRefused):
         read_base_url(text, allow_private=True)
+
+
+@pytest.mark.parametrize("text", [*SPECIAL, *SPECIAL_NEVER])
+def test_no_special_purpose_address_is_public(text: str) -> None:
+    assert not is_public(ip_address(text))
+    assert "not on the public Internet" in str(refusal(ip_address(text), allow_private=False))
+
+
+@pytest.mark.parametrize("text", SPECIAL)
+def test_a_range_that_a_network_of_ones_own_may_use_is_admitted_where_the_row_says_so(text: str) -> None:
+    assert refusal(ip_address(text), allow_private=True) is None
+
+
+@pytest.mark.parametrize("text", SPECIAL_NEVER)
+def test_what_no_provider_can_be_is_never_admitted(text: str) -> None:
+    assert refusal(ip_address(text), allow_private=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2001:200::1", "2001:db7:ffff::1", "2001:db9::1", "3ffd::1", "3fff:1000::1", "2003::1", "2620:4f:8001::1", "2a00::1", "192.0.1.1",
+     "192.31.197.1", "198.17.255.255", "198.20.0.1", "223.255.255.255", "9.255.255.255", "126.255.255.255", "64:ff9b::101:101"],
+)  # fmt: skip
+def test_the_neighbours_of_special_ranges_are_public(text: str) -> None:
+    assert is_public(ip_address(text))

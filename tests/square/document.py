@@ -40,12 +40,27 @@ _TAIL = """
 - A provider's own tools (web search and the like) where functions stand beside them and nothing forces them: agents offer them to every
   model. The
   response header `x-cogo-left-out` names them. Alone or forced, they are refused.
-- A wish to reason, at a model that cannot (`x-cogo-left-out: reasoning`) or under a token limit that leaves no room for it.
+- A wish to reason, at a model that cannot or, for Claude, beside what its thinking does not go with: a forced tool, a tool loop that
+  another model began, a token limit up to 1024, sampling figures (`x-cogo-left-out: reasoning`).
 - Which earlier thoughts a model sees again (`reasoning.context`), and what an embedded text is for (`taskType`, `title`); named in
   the same header.
 - Of answers: citations, grounding and annotations, logprobs, and calls of a provider's own tools reach only callers of the provider's
   own format.
 - A reasoning effort the model does not take becomes the nearest one it takes (`minimal` is `low` at Fireworks).
+
+## What crosses formats in another shape
+
+- Names, ids and figures fit the target's limits: tool names that are too long or of another alphabet get a digest and come back whole,
+  call ids stay unique, a long `user` becomes a stable hash, `max_output_tokens` is at least 16, service tiers are the format's own words.
+- Schemas: what Claude refuses (`minimum`, `pattern`, `maxItems` …) is told in the description; one that it cannot hold (maps, recursion) is
+  asked for in the system prompt and not checked. Tools always have `type` and `properties`; `anyOf` at the top becomes one object.
+- Pictures and documents are sent as what their bytes are. Of another type than the target reads, they are refused in the newest message
+  and become a note in the history. Gemini fetches public https addresses itself.
+- What only one provider understands (its searches, code runs, MCP calls, files) is told as text to the others.
+- Signed or encrypted thinking goes back only to the provider and model family that made it. A provider that refuses thinking in the
+  history gets the request once more without any.
+- `x-anthropic-billing-header`, which changes with every request of Claude Code, reaches Anthropic's format only; a session becomes
+  OpenAI's `prompt_cache_key`.
 
 ## Beside generation
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from typing import Any
 
 import pytest
@@ -68,3 +69,36 @@ def test_who_blocks_the_loop_stands_in_the_line() -> None:
 
 def test_what_is_no_plain_value_is_left_out() -> None:
     assert {"thing", "things"}.isdisjoint(line_of(thing=object(), things=[object()]))
+
+
+FORGED = '\r\n{"level":"ERROR","message":"forged"}\x1b[31m\u2028\x00'
+
+
+@pytest.mark.parametrize("place", ["message", "field", "list", "exception"])
+def test_a_caller_s_line_breaks_and_keys_make_no_line_of_their_own(place: str) -> None:
+    key = "sk" + "-proj-" + "Ab12" * 8
+    text = f"agent{FORGED}{key}{'x' * 5000}"
+    record = logging.LogRecord("cogo.x", logging.INFO, "f.py", 1, text if place == "message" else "said", None, None)
+    if place == "field":
+        record.user_agent = text
+    elif place == "list":
+        record.names = [text] * 500
+    elif place == "exception":
+        try:
+            raise ValueError(text)
+        except ValueError:
+            record.exc_info = sys.exc_info()
+    line = JsonFormatter().format(record)
+    assert len(line.splitlines()) == 1
+    found = json.loads(line)
+    assert found["level"] == "INFO"
+    assert key not in line
+    assert "Ab12Ab12" not in line
+    assert len(line) < 100_000
+
+
+def test_words_of_ours_stay_in_fields() -> None:
+    record = logging.LogRecord("cogo.x", logging.INFO, "f.py", 1, "said", None, None)
+    record.code, record.count, record.path = "key_revoked", 7, "/v1/models"
+    found = json.loads(JsonFormatter().format(record))
+    assert (found["code"], found["count"], found["path"]) == ("key_revoked", 7, "/v1/models")

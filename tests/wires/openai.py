@@ -22,7 +22,7 @@ FACTS = ModelFacts(
     thinking="effort",
     max_tokens_field="max_completion_tokens",
     capabilities=frozenset({"tools", "images", "documents", "audio", "json_schema", "n"}),
-    extensions=frozenset({"reasoning_content", "thought_signature", "cache_control"}),
+    extensions=frozenset({"reasoning_content", "thought_signature", "cache_control", "system_anywhere", "tool_result_parts"}),
 )
 
 

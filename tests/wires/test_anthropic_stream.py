@@ -322,7 +322,7 @@ def test_parts_the_format_has_no_block_for_are_left_out() -> None:
         (FinishReason.LENGTH, "model_context_window_exceeded", "model_context_window_exceeded"),
         (FinishReason.TOOL_CALLS, "tool_calls", "tool_use"),
         (FinishReason.CONTENT_FILTER, "content_filter", "refusal"),
-        (FinishReason.MODEL_FAULT, "OTHER", "end_turn"),
+        (FinishReason.MODEL_FAULT, "OTHER", "max_tokens"),
         (FinishReason.PAUSE, None, "pause_turn"),
     ],
 )

@@ -252,3 +252,12 @@ def test_chat_request_is_untouched_on_its_own_wire() -> None:
     chat = dialects.get("anthropic_messages").decode_request(messages(("user", [USER[0][0]])), {"kind": "chat"}).chat()
     assert isinstance(chat, ChatRequest)
     assert wires.get("anthropic_messages").encode_request(chat, FACTS)["messages"][0]["content"] == [USER[0][0]]
+
+
+@pytest.mark.parametrize("wire", [name for name in FORMATS if name != "openai_responses"])
+def test_a_reference_without_its_item_is_refused_by_the_items_id(wire: str) -> None:
+    items = [{"role": "user", "content": "hi"}, {"type": "item_reference", "id": "msg_68a"}, {"role": "user", "content": "go on"}]
+    with pytest.raises(UnsupportedParameter) as caught:
+        sent_to(wire, json.dumps({"model": "m", "input": items}), "openai_responses")
+    assert "msg_68a" in caught.value.message
+    assert (caught.value.param or "").startswith("messages")

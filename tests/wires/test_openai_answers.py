@@ -108,7 +108,7 @@ def test_calls_open_with_id_and_name_and_an_empty_one_is_an_empty_object() -> No
         (FinishReason.REFUSAL, False, "content_filter"),
         (FinishReason.REFUSAL, True, "stop"),
         (FinishReason.PAUSE, False, "stop"),
-        (FinishReason.MODEL_FAULT, False, "error"),
+        (FinishReason.MODEL_FAULT, False, "length"),
     ],
 )
 def test_finish_reasons_are_openais_words(reason: FinishReason, refused: bool, word: str) -> None:

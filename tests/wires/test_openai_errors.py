@@ -260,11 +260,9 @@ def test_a_wrong_type_deep_inside_is_named_by_its_path(fields: str, param: str) 
     [
         ([{"role": "robot", "content": "x"}], "messages[0].role"),
         ([{"role": "tool", "content": "x"}], "messages[0].tool_call_id"),
-        ([{"role": "function", "name": "f", "content": "x"}], "messages[0].role"),
         ([{"role": "user", "content": [{"type": "video_url", "video_url": {"url": "u"}}]}], "messages[0].content[0].type"),
         ([{"role": "user", "content": [{"type": "image_url"}]}], "messages[0].content[0].image_url"),
         ([{"role": "assistant", "content": "He", "prefix": True}], "messages[0].prefix"),
-        ([{"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}}], "messages[0].function_call"),
         ([{"role": "assistant", "tool_calls": [{"id": "a", "type": "function"}]}], "messages[0].tool_calls[0].function"),
     ],
 )

@@ -116,7 +116,10 @@ def test_codex_is_understood() -> None:
 def test_codex_reaches_a_chat_host() -> None:
     chat = openai_responses.DIALECT.decode_request(json.dumps(CODEX), {}).chat()
     body = openai_chat.WIRE.encode_request(chat, PLAIN)
-    assert [message["role"] for message in body["messages"]] == ["system", "system", "user", "user", "assistant", "tool", "tool", "tool"]
+    assert [message["role"] for message in body["messages"]] == ["system", "user", "user", "assistant", "tool", "tool", "tool"]
+    several = openai_chat.WIRE.encode_request(chat, o.FACTS)["messages"]
+    assert [message["role"] for message in several] == ["system", "system", "user", "user", "assistant", "tool", "tool", "tool"]
+    assert body["messages"][0]["content"] == "\n\n".join(message["content"] for message in several[:2])
     assert [tool[tool["type"]]["name"] for tool in body["tools"]] == ["shell", "apply_patch", "mcp__docs__search"]
     assert body["tools"][1]["custom"]["format"] == {"type": "grammar", "grammar": {"syntax": "lark", "definition": "x"}}
     assert {"store", "include", "client_metadata", "reasoning", "text"}.isdisjoint(body)

@@ -20,6 +20,7 @@ from llm_gateway.core.chat import (
     Text,
     Thinking,
     Tool,
+    ToolCall,
     ToolChoice,
     ToolResult,
 )
@@ -181,11 +182,15 @@ def test_foreign_parts_become_text_and_foreign_thoughts_are_left_out(wire: Any) 
     assert b"hm" not in json.dumps(body)
 
 
+CALLING = Message(role="assistant", parts=(ToolCall(id="c", name="f", arguments="{}"),))
+
+
 def test_pictures_in_a_tool_result_follow_in_a_user_message() -> None:
     result = ToolResult(call_id="c", content=(Image(url="https://example.com/a.png"),))
     messages = openai_chat.WIRE.encode_request(
         asked(
             messages=(
+                CALLING,
                 Message(
                     role="user",
                     parts=(result, Text(text="see")),
@@ -194,8 +199,8 @@ def test_pictures_in_a_tool_result_follow_in_a_user_message() -> None:
         ),
         PLAIN,
     )["messages"]
-    assert [message["role"] for message in messages] == ["tool", "user"]
-    assert [part["type"] for part in messages[1]["content"]] == ["text", "image_url", "text"]
+    assert [message["role"] for message in messages[1:]] == ["tool", "user"]
+    assert [part["type"] for part in messages[2]["content"]] == ["text", "image_url", "text"]
     items = openai_responses.WIRE.encode_request(asked(messages=(Message(role="user", parts=(result,)),)), PLAIN)["input"]
     assert items == [
         {
@@ -210,7 +215,7 @@ def test_pictures_in_a_tool_result_follow_in_a_user_message() -> None:
 def test_a_failed_result_says_so(text: str, shown: str) -> None:
     content = (Text(text=text),) if text else ()
     result = Message(role="user", parts=(ToolResult(call_id="c", content=content, is_error=True),))
-    assert openai_chat.WIRE.encode_request(asked(messages=(result,)), PLAIN)["messages"][0]["content"] == shown
+    assert openai_chat.WIRE.encode_request(asked(messages=(CALLING, result)), PLAIN)["messages"][1]["content"] == shown
     assert openai_responses.WIRE.encode_request(asked(messages=(result,)), PLAIN)["input"][0]["output"] == shown
 
 

@@ -26,10 +26,11 @@ from llm_gateway.core.chat import ChatRequest
 from llm_gateway.core.errors import AttemptFailed, CallerLeft, GatewayError, PermissionDenied, from_failure
 from llm_gateway.core.events import Done
 from llm_gateway.core.sse import HEARTBEAT
-from llm_gateway.engine.attempt import model_facts
 from llm_gateway.engine.calls import Call, StreamAnswer, WholeAnswer
 from llm_gateway.engine.heavy import LARGE_BYTES, away
+from llm_gateway.engine.prepare import model_facts
 from llm_gateway.policies.deadline import DEADLINE_HEADER, parse_deadline
+from llm_gateway.policies.hold import estimate_tokens
 from llm_gateway.policies.idempotency import HEADER
 from llm_gateway.wires import Dialect, Inbound, Reply, WayBack, embedders, fitted, left_out, wires
 from llm_gateway.wiring import Gateway, gateway
@@ -202,6 +203,7 @@ def _reply(http: HttpCall, model: str, inbound: Inbound) -> Reply:
         chat=_chat(inbound),
         stream_form=inbound.stream_form,
         now=time.time,
+        prompt_tokens=estimate_tokens(inbound.size),
     )
 
 

@@ -101,7 +101,7 @@ class Turn:
 
     def _joined(self, body: bytes, asked: _Asked, previous: Kept) -> bytes:
         self._before = [*_items.decode(previous.input), *_said(previous.response)]
-        return json.edit_object(body, {"input": [*self._before, *_items_of(asked.input)]}, ("previous_response_id",))
+        return json.edit_object(body, {"input": [*self._before, *items_of(asked.input)]}, ("previous_response_id",))
 
     # Keeper.
 
@@ -110,7 +110,7 @@ class Turn:
         if asked.background:
             raise UnsupportedParameter("The gateway answers while it is asked; leave `background` out.", param="background")
         self._keep = asked.store is not False and not self._counting and self._store.keeps(self._identity)
-        self._input = [*self._before, *_items_of(asked.input)]
+        self._input = [*self._before, *items_of(asked.input)]
         hints: dict[str, Any] = {"store": self._keep}
         if isinstance(asked.instructions, str):
             hints[INSTRUCTIONS] = asked.instructions
@@ -168,7 +168,7 @@ def _checked(body: bytes) -> _Asked:
     return _asked.decode(body)
 
 
-def _items_of(raw: msgspec.Raw) -> list[msgspec.Raw]:
+def items_of(raw: msgspec.Raw) -> list[msgspec.Raw]:
     head = bytes(raw).lstrip()[:1]
     if head == b"[":
         return _items.decode(raw)
@@ -198,6 +198,16 @@ async def delete(http: HttpCall) -> HttpReply:
     if not await gateway().responses.delete(http.identity, response_id):
         raise _missing(response_id)
     return _json(http, {"id": response_id, "object": "response", "deleted": True})
+
+
+async def cancel(http: HttpCall) -> HttpReply:
+    """Only a response that runs in the background can be cancelled, and the gateway answers while it is asked."""
+    await _found(http, http.path.removeprefix("/v1/responses/").removesuffix("/cancel"))
+    raise InvalidRequest(
+        "Only a response created with `background` can be cancelled, and this one is complete. To stop an answer while it comes, close "
+        "its connection.",
+        param="response_id",
+    )
 
 
 async def input_items(http: HttpCall) -> HttpReply:

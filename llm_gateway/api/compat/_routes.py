@@ -39,7 +39,7 @@ class Routes:
         self._spelt_out.clear()
 
     def find(self, method: str, path: str, headers: Mapping[str, str]) -> tuple[Route | None, list[Route]]:
-        """The route, and all that match the path whatever the method."""
+        """The route, and all that match the path whatever the method: those of the dialect that the headers name, where they name one."""
         self.load()
         fitting = self._spelt_out.get(path)
         if fitting is None:
@@ -49,7 +49,7 @@ class Routes:
         for route in fitting:
             if route.method == method and (route.when is None or route.when in headers):
                 return route, fitting
-        return None, fitting
+        return None, [route for route in fitting if route.when is None or route.when in headers] or fitting
 
     def load(self) -> None:
         if not self._loaded:

@@ -10,7 +10,7 @@ from llm_gateway.engine.resolve import described, usable_names
 from llm_gateway.wires import dialects
 from llm_gateway.wiring import gateway
 
-from . import _responses
+from . import _compact, _responses
 from ._count import count
 from ._generate import generate, refuse
 from ._routes import routes
@@ -47,7 +47,7 @@ async def models(http: HttpCall) -> HttpReply:
 
 async def model(http: HttpCall) -> HttpReply:
     snapshot = gateway().catalog.snapshot()
-    name = http.path.removeprefix("/v1/models/")
+    name = http.path.partition("/models/")[2]
     try:
         return _json(_model(snapshot, name, described(snapshot, http.identity, name)), http)
     except ModelNotFound as error:
@@ -62,12 +62,16 @@ def _json(value: object, http: HttpCall) -> HttpReply:
     return HttpReply(headers=(JSON, *id_headers(http.id)), body=json.dumps(value))
 
 
-routes.add("POST", r"/v1/chat/completions", CHAT, chat_completions)
+# Google's own OpenAI-compatible prefix has the same endpoints: programs written for Gemini change only the host.
+for prefix in ("/v1", "/v1beta/openai"):
+    routes.add("POST", f"{prefix}/chat/completions", CHAT, chat_completions)
+    routes.add("POST", f"{prefix}/embeddings", CHAT, embeddings)
+    routes.add("GET", f"{prefix}/models", CHAT, models)
+    routes.add("GET", f"{prefix}/models/(?P<id>[^:]+)", CHAT, model)
 routes.add("POST", r"/v1/responses", RESPONSES, responses)
 routes.add("POST", r"/v1/responses/input_tokens", RESPONSES, input_tokens)
-routes.add("GET", r"/v1/responses/(?!input_tokens$)[^/]+", RESPONSES, _responses.retrieve)
-routes.add("DELETE", r"/v1/responses/(?!input_tokens$)[^/]+", RESPONSES, _responses.delete)
+routes.add("POST", r"/v1/responses/compact", RESPONSES, _compact.compact)
+routes.add("GET", r"/v1/responses/(?!(?:input_tokens|compact)$)[^/]+", RESPONSES, _responses.retrieve)
+routes.add("DELETE", r"/v1/responses/(?!(?:input_tokens|compact)$)[^/]+", RESPONSES, _responses.delete)
 routes.add("GET", r"/v1/responses/[^/]+/input_items", RESPONSES, _responses.input_items)
-routes.add("POST", r"/v1/embeddings", CHAT, embeddings)
-routes.add("GET", r"/v1/models", CHAT, models)
-routes.add("GET", r"/v1/models/(?P<id>[^:]+)", CHAT, model)
+routes.add("POST", r"/v1/responses/[^/]+/cancel", RESPONSES, _responses.cancel)

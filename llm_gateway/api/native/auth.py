@@ -134,9 +134,10 @@ class DenyAll(permissions.BasePermission):
 
 
 class ScopePermission(permissions.BasePermission):
-    """Base of what :func:`HasScope` makes: lets in keys and staff that have ``scope``."""
+    """Base of what :func:`HasScope` makes: lets in keys that have ``scope``, and staff that have it and the permission ``staff``."""
 
     scope: Scope
+    staff: str = ""
 
     @property
     def message(self) -> str:
@@ -144,12 +145,16 @@ class ScopePermission(permissions.BasePermission):
 
     @override
     def has_permission(self, request: Request, view: APIView) -> bool:
-        return self.scope in identity_of(request).scopes
+        identity = identity_of(request)
+        if self.scope not in identity.scopes:
+            return False
+        return not self.staff or identity.client_key_id is not None or bool(request.user.has_perm(self.staff))
 
 
 @cache
-def HasScope(scope: str) -> type[ScopePermission]:  # noqa: N802  # used where DRF expects a class
-    """A permission class: the caller has ``scope`` (generate, analyze, read or manage)."""
+def HasScope(scope: str, staff: str = "") -> type[ScopePermission]:  # noqa: N802  # used where DRF expects a class
+    """A permission class: the caller has ``scope`` (generate, analyze, read or manage). ``staff``: what a member of staff must be allowed
+    in the console as well (:mod:`llm_gateway.core.roles`)."""
     wanted = Scope(scope)
-    made: Any = type(f"HasScope_{wanted.value}", (ScopePermission,), {"scope": wanted})
+    made: Any = type(f"HasScope_{wanted.value}", (ScopePermission,), {"scope": wanted, "staff": staff})
     return cast(type[ScopePermission], made)

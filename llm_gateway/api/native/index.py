@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.urls import URLPattern, get_resolver, reverse
+from django.urls import URLPattern, get_resolver, get_script_prefix, reverse
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -43,7 +43,7 @@ class IndexView(AsyncAPIView):
         view = pattern.callback.cls  # type: ignore[attr-defined]  # DRF keeps the class of a view
         path = reverse(str(pattern.name))
         return Link(
-            name=path.removeprefix(f"/{PREFIX}"),
+            name=path.removeprefix(f"{get_script_prefix()}{PREFIX}"),
             methods=[method.upper() for method in ("get", "post") if hasattr(view, method)],
             url=request.build_absolute_uri(path),
             summary=(view.__doc__ or "").strip().partition("\n")[0],
@@ -57,7 +57,7 @@ def _patterns() -> list[URLPattern]:
         for pattern in _flat(get_resolver().url_patterns)
         if pattern.name
         and hasattr(pattern.callback, "cls")
-        and reverse(pattern.name).startswith(f"/{PREFIX}")
+        and reverse(pattern.name).startswith(f"{get_script_prefix()}{PREFIX}")
         and pattern.name != "native-index"
     ]
 

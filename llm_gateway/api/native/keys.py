@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from rest_framework.request import Request
-from rest_framework.views import APIView
-from typing_extensions import override
 
+from llm_gateway.core import roles
 from llm_gateway.core.errors import InvalidRequest
 from llm_gateway.core.keys import KeyState
 from llm_gateway.models import ProviderKey
 
-from .auth import HasScope, identity_of
+from .auth import HasScope
 from .contract import RefreshKeysRequest
 from .openapi import documented
 from .shapes import KeyBody, Keys
@@ -23,20 +22,10 @@ from .views import AsyncAPIView
 MOST_KEYS = 500
 
 
-class MaySeeKeys(HasScope("read")):  # type: ignore[misc]
-    """Staff see here what the console shows them."""
-
-    @override
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        return super().has_permission(request, view) and (
-            identity_of(request).client_key_id is not None or request.user.has_perm("llm_gateway.view_providerkey")
-        )
-
-
 class KeysStatusView(AsyncAPIView):
     """Every provider key: masked, with its state, the reason and the times of its last and next check."""
 
-    permission_classes = (MaySeeKeys,)
+    permission_classes = (HasScope("read", staff=roles.SEES_KEYS),)
 
     @documented("keys_status", "State of the provider keys", answer=Keys)
     async def get(self, request: Request) -> Keys:
@@ -46,7 +35,7 @@ class KeysStatusView(AsyncAPIView):
 class RefreshKeysView(AsyncAPIView):
     """Check provider keys now: all enabled ones, or those you choose. Nothing is billed for it."""
 
-    permission_classes = (HasScope("manage"),)
+    permission_classes = (HasScope("manage", staff=roles.CHECKS_KEYS),)
     body = RefreshKeysRequest
     example = {"providers": ["openai"]}  # noqa: RUF012
 

@@ -33,7 +33,9 @@ def models_of(snapshot: Snapshot, identity: Identity, now: datetime) -> Models:
     aliases = [alias for alias in snapshot.aliases.values() if _may_ask(snapshot, identity, alias)]
     # A key that may use an alias sees the models behind it.
     reachable = {name for alias in aliases for name in alias.models if name in snapshot.models}
-    shown = [m for m in snapshot.models.values() if permitted(snapshot, identity, m.name, [m]) or m.name in reachable]
+    # A pattern lets names through and is none itself.
+    named = [model for model in snapshot.models.values() if not model.pattern]
+    shown = [m for m in named if permitted(snapshot, identity, m.name, [m]) or m.name in reachable]
     return Models(
         models=[_model(snapshot, model, model.name in usable, now) for model in sorted(shown, key=lambda m: (m.position, m.name))],
         aliases=[

@@ -12,6 +12,8 @@ from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import Direction, OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from typing_extensions import override
 
+from llm_gateway.api.schema import completed
+
 from . import shapes
 from .contract import Body
 
@@ -62,26 +64,13 @@ class StructExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-ca
         own: dict[str, Any] = {}
         for name, schema in components.items():
             schema.pop("title", None)
-            _type_enums(schema)
+            completed(schema)
             if name == self.target.__name__:
                 own = schema
                 continue
             component = ResolvedComponent(name=name, type=ResolvedComponent.SCHEMA, object=name, schema=schema)
             auto_schema.registry.register_on_missing(component)
         return own
-
-
-def _type_enums(schema: Any) -> None:
-    """msgspec leaves the type of a choice to its values; generators of clients want it said."""
-    if isinstance(schema, dict):
-        values = schema.get("enum")
-        if isinstance(values, list) and "type" not in schema and all(isinstance(value, str) for value in values):
-            schema["type"] = "string"
-        for inner in schema.values():
-            _type_enums(inner)
-    elif isinstance(schema, list):
-        for inner in schema:
-            _type_enums(inner)
 
 
 class ClientKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from llm_gateway.core.catalog import Identity, Lifecycle, Snapshot
 from llm_gateway.core.chat import ChatRequest, Message, Text
 from llm_gateway.core.errors import GatewayError
-from llm_gateway.engine.resolve import usable_names
+from llm_gateway.engine.resolve import keyed_names
 
 from . import render
 from .auth import HasScope
@@ -103,6 +103,6 @@ class TestView(GeneratingView):
 
 def routable(snapshot: Snapshot, identity: Identity) -> list[str]:
     """Models a strategy may choose for this key, the preferred ones first."""
-    usable = set(usable_names(snapshot, identity))
+    usable = set(keyed_names(snapshot, identity))
     models = [m for m in snapshot.models.values() if m.auto and not m.pattern and m.lifecycle is not Lifecycle.RETIRED and m.name in usable]
     return [m.name for m in sorted(models, key=lambda m: (snapshot.providers[m.provider_id].priority, m.position, m.name))]

@@ -7,9 +7,11 @@ from typing import Any
 
 import msgspec
 
+from llm_gateway.api.http import retired_warning
 from llm_gateway.core.catalog import Target
 from llm_gateway.core.chat import ChatResponse, Choice, Refusal, Text
 from llm_gateway.core.money import format_usd
+from llm_gateway.core.redact import without_keys
 from llm_gateway.core.usage import Usage
 from llm_gateway.engine.calls import AttemptRecord, StreamAnswer, Summary
 
@@ -39,16 +41,19 @@ def headers(summaries: Sequence[Summary]) -> dict[str, str]:
     found = {"x-request-id": str(summaries[0].id), "x-cogo-attempts": str(sum(len(summary.attempts) for summary in summaries))}
     if last.target is not None:
         found |= target_headers(last.target, model_name(last.target, last.served_model))
+        if last.decision.get("stands_in_for"):
+            found["x-cogo-warning"] = retired_warning(last.target.model.name).decode()
     return found | {"x-cogo-cost": format_usd(total(summary.cost_nusd for summary in summaries))}
 
 
 def stream_headers(answer: StreamAnswer) -> dict[str, str]:
     """What is known when a stream begins: its cost is in ``done``."""
-    return {
+    found = {
         "x-request-id": str(answer.id),
         "x-cogo-attempts": str(answer.attempts),
         **target_headers(answer.target, model_name(answer.target, answer.model)),
     }
+    return found | ({"x-cogo-warning": retired_warning(answer.target.model.name).decode()} if answer.stands_in_for else {})
 
 
 def target_headers(target: Target, model: str) -> dict[str, str]:
@@ -112,4 +117,4 @@ def _known(*parts: int | None) -> int | None:
 
 
 def _ascii(text: str) -> str:
-    return text.encode("ascii", "replace").decode()
+    return without_keys(text).encode("ascii", "replace").decode()

@@ -11,7 +11,8 @@ from typing_extensions import override
 
 from llm_gateway.actions.add_provider import add_provider
 from llm_gateway.actions.check_keys import check_keys
-from llm_gateway.models import ProviderKey
+from llm_gateway.models import Provider, ProviderKey
+from llm_gateway.providers.presets import presets
 from llm_gateway.wires import wires
 
 from ._base import Command as Base
@@ -24,11 +25,17 @@ class Command(Base):
     @override
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("name", metavar="NAME", help="its name in model names such as NAME/model-id")
-        parser.add_argument("--wire", required=True, choices=list(wires), help="the API format it speaks")
-        parser.add_argument("--base-url", required=True, metavar="URL", help="for OpenAI-compatible hosts with its /v1")
+        parser.add_argument(
+            "--preset",
+            choices=sorted(presets()),
+            help="a known host: its address, format, key variable and habits, as far as not given here",
+        )
+        parser.add_argument("--wire", choices=list(wires), help="the API format it speaks")
+        parser.add_argument("--base-url", metavar="URL", help="for OpenAI-compatible hosts with its /v1")
         parser.add_argument(
             "--key-env", metavar="VAR", help="environment variable (or VAR_FILE) that holds its key; without: no key is sent"
         )
+        parser.add_argument("--no-key", action="store_true", help="send no key although the preset names a variable")
         parser.add_argument("--model", action="append", type=names, metavar="ID", help="a model it serves; may hold * and be repeated")
         parser.add_argument("--price-in", type=usd, metavar="USD", help="per 1,000,000 input tokens, for the models named here")
         parser.add_argument("--price-out", type=usd, metavar="USD", help="per 1,000,000 output tokens")
@@ -42,18 +49,26 @@ class Command(Base):
         priority = options["priority"]
         if priority is not None and not 0 <= priority <= 1_000_000:
             raise CommandError("--priority is a number from 0 to 1,000,000")
+        preset = presets()[options["preset"]] if options["preset"] else None
+        wire = options["wire"] or (preset and preset.wire)
+        base_url = options["base_url"] or (preset and preset.base_url)
+        if not wire or not base_url:
+            raise CommandError("Give --base-url and --wire, or a --preset; a preset without an address needs --base-url beside it.")
+        key_env = options["key_env"] or (preset.key_env if preset and not options["no_key"] else "")
         provider, key = add_provider(
             options["name"],
-            options["wire"],
-            options["base_url"],
-            key=_secret(options["key_env"]),
-            key_env=options["key_env"] or "",
+            wire,
+            base_url,
+            key=_secret(key_env),
+            key_env=key_env,
             models=flat(options["model"]),
             price_in=options["price_in"],
             price_out=options["price_out"],
-            allow_private=options["allow_private"],
+            allow_private=options["allow_private"] or bool(preset and preset.local and not options["base_url"]),
             ignore_health=options["ignore_health"],
             priority=priority,
+            preset=options["preset"] or "",
+            title=preset.title if preset and not Provider.objects.filter(slug=options["name"]).exists() else "",
         )
         self.say(f"{provider.slug}: {provider.wire} at {provider.base_url}")
         for model in provider.models.prefetch_related("prices"):

@@ -15,6 +15,7 @@ from ._base import Command as Base
 
 
 class Command(Base):
+    recorded = ""
     help = (
         "Prove the money and log invariants from the rows, each with its figures, and look for what waits or stands still; "
         "exit code 1 when one fails."

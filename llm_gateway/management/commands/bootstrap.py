@@ -12,6 +12,7 @@ from ._base import Command as Base
 
 
 class Command(Base):
+    recorded = ""
     help = "Make an empty database one that serves: catalogue, prices, team, strategies, operator account, first client key. Asks nothing."
 
     @override

@@ -16,6 +16,7 @@ from ._base import Command as Base
 
 
 class Command(Base):
+    recorded = ""
     help = "Ask the providers now whether our keys work; exit code 1 when one cannot be routed to."
 
     @override

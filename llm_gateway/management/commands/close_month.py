@@ -16,6 +16,7 @@ from ._base import Command as Base
 
 
 class Command(Base):
+    recorded = "run"
     help = "Show a team's statement of a month; with --close, close it for good."
 
     @override

@@ -13,7 +13,7 @@ from llm_gateway.actions.create_client_key import DEFAULT_SCOPES, create_client_
 from llm_gateway.models import Budget
 
 from ._base import Command as Base
-from ._base import flat, names, usd
+from ._base import flat, moment, names, usd
 
 
 class Command(Base):
@@ -41,6 +41,12 @@ class Command(Base):
             metavar="ADDRESS",
             help="where it may be used from: addresses and networks such as 203.0.113.0/24 (anywhere)",
         )
+        parser.add_argument(
+            "--expires",
+            type=moment,
+            metavar="WHEN",
+            help="the last day it works (2027-01-31, UTC), a moment, or a time from now (30d, 12h)",
+        )
         parser.add_argument("--allow-unpriced", action="store_true", help="may use models whose price is unknown, at the ceiling price")
         parser.add_argument(
             "--generate-only", action="store_true", help="print a well-formed key for COGO_BOOTSTRAP_CLIENT_KEY, store nothing"
@@ -65,10 +71,12 @@ class Command(Base):
             options["strategy"],
             budget_usd=options["budget_usd"],
             period=options["period"],
+            expires_at=options["expires"],
             allow_unpriced=options["allow_unpriced"],
             addresses=flat(options["allow_address"]),
             **ceilings,
         )
         # The key alone on standard output, so that a script can take it.
-        self.stderr.write(f"{row.name} of {row.team.name}, scopes {', '.join(row.scopes)}; shown only now:")
+        until = f", works until {row.expires_at:%Y-%m-%d %H:%M} UTC" if row.expires_at else ""
+        self.stderr.write(f"{row.name} of {row.team.name}, scopes {', '.join(row.scopes)}{until}; shown only now:")
         self.say(plain)

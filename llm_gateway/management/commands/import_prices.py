@@ -13,6 +13,7 @@ from ._base import Command as Base
 
 
 class Command(Base):
+    recorded = "run"
     help = "Bring published prices (genai-prices) into the price book: new dated rows, never an edit; an operator's prices win."
 
     @override

@@ -13,6 +13,7 @@ from ._base import Command as Base
 
 
 class Command(Base):
+    recorded = "run"
     help = "Bring today's providers, models and aliases into the database; what an operator edited is left as it is."
 
     @override

@@ -12,6 +12,7 @@ from ._base import Command as Base
 
 
 class Command(Base):
+    recorded = ""
     help = "Print an entry for COGO_ENCRYPTION_KEYS; put it first, before the present ones and a comma."
     requires_system_checks = ()  # it mends what they complain of
 

@@ -18,6 +18,7 @@ LONGEST_DAYS = 36_500
 
 
 class Command(Base):
+    recorded = "run"
     help = "Delete what is beyond its team's retention, or erase one subject. Ledger, rollups and statements stay."
 
     @override

@@ -17,6 +17,7 @@ from ._base import Command as Base
 
 
 class Command(Base):
+    recorded = "run"
     help = "Bill past requests with the prices as they are now; differences become adjustment entries. Without --apply it only tells."
 
     @override

@@ -13,6 +13,7 @@ from ._base import Command as Base
 
 
 class Command(Base):
+    recorded = "run"
     help = "Seal every stored secret with the first key of COGO_ENCRYPTION_KEYS; afterwards the older ones may be taken out."
 
     @override

@@ -12,6 +12,7 @@ from ._base import Command as Base
 
 
 class Command(Base):
+    recorded = ""
     help = "Bring the background schedules to what the code says (bootstrap and serve do it too)."
 
     @override

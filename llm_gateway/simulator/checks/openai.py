@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from llm_gateway.simulator.checks.foreign import foreign, path_to
+from llm_gateway.simulator.checks.limits import openai_body, openai_parameters, too_long
 from llm_gateway.simulator.reply import Problem
 from llm_gateway.simulator.wires.common import obj, objs
 
@@ -17,6 +18,7 @@ _TURN = "Invalid parameter: messages with role 'tool' must be a response to a pr
 def check_chat(body: dict[str, Any]) -> None:
     """Raises Problem as chat completions would."""
     _check_fields("chat", body)
+    openai_body(body)
     waiting: list[str] = []
     for at, message in enumerate(objs(body.get("messages"))):
         role = message.get("role")
@@ -30,6 +32,8 @@ def check_chat(body: dict[str, Any]) -> None:
             continue
         _all_answered(waiting, at)
         waiting = [str(call.get("id")) for call in objs(message.get("tool_calls"))]
+        for place, name in enumerate(waiting):
+            too_long(name, 40, f"messages[{at}].tool_calls[{place}].id")
     _all_answered(waiting, len(body.get("messages") or ()))
     for at, tool in enumerate(objs(body.get("tools"))):
         _check_tool(obj(tool.get("function")), f"tools[{at}].function")
@@ -41,6 +45,7 @@ def check_chat(body: dict[str, Any]) -> None:
 def check_responses(body: dict[str, Any]) -> None:
     """Raises Problem as the responses endpoint would."""
     _check_fields("responses", body)
+    openai_body(body)
     items = objs(body.get("input"))
     called = {str(item.get("call_id")) for item in items if str(item.get("type")).endswith("_call")}
     ours = {str(item.get("call_id")) for item in items if item.get("type") in ("function_call", "custom_tool_call")}
@@ -48,6 +53,8 @@ def check_responses(body: dict[str, Any]) -> None:
     if not body.get("previous_response_id") and not body.get("conversation"):
         for missing in sorted(answered - called):
             raise Problem("bad_request", f"No tool call found for function call output with call_id {missing}.", "input")
+    for name in sorted(called | answered):
+        too_long(name, 64, "input[0].call_id")
     for missing in sorted(ours - answered):
         raise Problem("bad_request", f"No tool output found for function call {missing}.", "input")
     for at, item in enumerate(items):
@@ -89,6 +96,8 @@ def _check_tool(tool: dict[str, Any], where: str) -> None:
     if tool and not _NAME.fullmatch(name):
         text = f"Invalid '{where}.name': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'."
         raise Problem("bad_request", text, f"{where}.name", "invalid_value")
+    if tool:
+        openai_parameters(tool.get("parameters"), name, f"{where}.parameters")
     if tool.get("strict"):
         _strict(tool.get("parameters"), f"Invalid schema for function '{name}': ", f"{where}.parameters", "invalid_function_parameters")
 

@@ -8,6 +8,7 @@ from typing_extensions import override
 
 from llm_gateway.simulator.call import Call, Handler
 from llm_gateway.simulator.catalogue import Model
+from llm_gateway.simulator.checks import hosts
 from llm_gateway.simulator.http11 import Request
 from llm_gateway.simulator.providers import custom_quirks
 from llm_gateway.simulator.providers.base import Provider
@@ -99,7 +100,8 @@ class Custom(Provider):
 
     def chat(self, call: Call) -> Reply:
         self.require_model(call)
-        asked = openai_chat.ask(call.body, effort_of(call.body, call.model))
+        hosts.check(call.body, call.model)
+        asked = openai_chat.ask(call.body, effort_of(call.body, call.model) or ("low" if hosts.thinks(call.model) else None))
         reply = openai_chat.render(call, asked, call.answer(asked), FLAVOR, call.model)
         return custom_quirks.bend(reply, call.model) if custom_quirks.MARK in call.model else reply
 

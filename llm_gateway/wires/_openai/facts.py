@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from llm_gateway.core.chat import ChatRequest, Reasoning, Tool, ToolChoice
@@ -11,6 +12,11 @@ from llm_gateway.wires._base import ModelFacts
 
 def without_none(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
+
+
+def short_user(user: str, facts: ModelFacts) -> str:
+    """The caller's end user within the host's limit: a stable digest where the name is longer, as Claude Code's is."""
+    return user if len(user) <= facts.user_limit else hashlib.sha256(user.encode("utf-8", "replace")).hexdigest()[: facts.user_limit]
 
 
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")

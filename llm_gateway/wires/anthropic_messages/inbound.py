@@ -12,6 +12,7 @@ from llm_gateway.core import json
 from llm_gateway.core.errors import InvalidRequest
 from llm_gateway.wires import _searches, _typed
 from llm_gateway.wires._base import Inbound
+from llm_gateway.wires._fitting import BILLING_MARK
 
 from .errors import ThreadRefused
 from .names import NAME
@@ -111,7 +112,7 @@ def _chars(value: Any) -> int:
 
 def _prefix(request: RequestIn) -> str:
     """What the caller marked as worth caching, else the head of the prompt."""
-    system = list(_blocks(request.system))
+    system = [block for block in _blocks(request.system) if not str(block.get("text", "")).lstrip().startswith(BILLING_MARK)]
     marked = [at for at, block in enumerate(system) if block.get("cache_control")]
     if marked:
         system = system[: marked[-1] + 1]

@@ -18,7 +18,6 @@ from .limits import LIMITS
 from .names import NAME
 
 _CHOICE = {"auto": "auto", "none": "none", "required": "any", "tool": "tool"}
-_TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 _JSON_IN_WORDS = "Answer with one JSON object and nothing else: no words around it and no code fence."
 _NOTHING_TO_SAY = {"type": "object", "properties": {}}
 _FREE_TEXT = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
@@ -62,8 +61,8 @@ def encode(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
         body["stop_sequences"] = list(chat.stop)
     if chat.user:
         body["metadata"] = {"user_id": chat.user}
-    if tier := _TIERS.get(chat.service_tier or ""):
-        body["service_tier"] = tier
+    if chat.service_tier:
+        body["service_tier"] = chat.service_tier
     if chat.stream:
         body["stream"] = True
     if own:
@@ -71,6 +70,16 @@ def encode(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
         if not facts.drop_hints:
             _put_back(body, chat.hints)
     return body
+
+
+def will_not_think(chat: ChatRequest, facts: ModelFacts) -> bool:
+    """Whether a wish to think is given up for the rest of the request: a forced tool, a tool loop that other models began, a limit below
+    the least budget, sampling figures."""
+    try:
+        body = encode(chat, facts)
+    except UnsupportedParameter:
+        return False
+    return facts.thinking in ("budget", "adaptive") and "thinking" not in body
 
 
 def encode_count(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def encode(response: ChatResponse, reply: Reply) -> bytes:
         "content": _content(choice, wants_thinking(reply.chat)),
         "stop_reason": reason,
         "stop_sequence": choice.stop_sequence,
-        "usage": usage.encode(response.usage),
+        "usage": usage.encode(response.usage, reply.prompt_tokens),
     }
     if refusal:
         message["stop_details"] = refusal_details(refusal)
@@ -40,7 +40,7 @@ def _content(choice: Choice, thinking: bool) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
     for part in _call_signatures.shown(choice.parts):
         match part:
-            case Text(text=text) if text:
+            case Text(text=text) | Refusal(text=text) if text:
                 blocks.append({"type": "text", "text": text})
             case Thinking(redacted=None) if thinking:
                 signature = pack(part.signature, part.wire, part.id, part.issuer)

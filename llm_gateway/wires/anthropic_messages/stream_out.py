@@ -99,6 +99,9 @@ class Encoder:
                 self._mark(event)
             case RefusalDelta():
                 self._refusal += event.text
+                if event.text:
+                    self._open("text", {"type": "text", "text": ""})
+                    self._delta({"type": "text_delta", "text": event.text})
             case ToolStart():
                 self._close()
                 self._tools[event.index] = self._index + 1
@@ -145,7 +148,7 @@ class Encoder:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            "usage": usage.encode(self._usage),
+            "usage": usage.encode(self._usage, self._reply.prompt_tokens),
         }
         self._send("message_start", {"type": "message_start", "message": message})
 
@@ -183,7 +186,9 @@ class Encoder:
         delta: dict[str, Any] = {"stop_reason": reason, "stop_sequence": finish.stop_sequence if finish else None}
         if self._refusal:
             delta["stop_details"] = refusal_details(self._refusal)
-        self._send("message_delta", {"type": "message_delta", "delta": delta, "usage": usage.encode(self._usage)})
+        self._send(
+            "message_delta", {"type": "message_delta", "delta": delta, "usage": usage.encode(self._usage, self._reply.prompt_tokens)}
+        )
         self._send("message_stop", {"type": "message_stop"})
         self._ended = True
 

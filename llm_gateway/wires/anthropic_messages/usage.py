@@ -10,6 +10,9 @@ from typing import Any
 import msgspec
 
 from llm_gateway.core.usage import Usage, count, less
+from llm_gateway.wires import _tiers
+
+from .names import NAME
 
 # A speed that has prices of its own, as a tier has.
 FAST = "fast"
@@ -77,15 +80,17 @@ def _inside(block: Any, name: str) -> int | None:
     return count(block.get(name)) if isinstance(block, dict) else None
 
 
-def encode(usage: Usage | None) -> dict[str, Any]:
-    """The SDKs demand both main counts, so an unknown one is shown as 0. Audio and images have no class here and join the main counts."""
+def encode(usage: Usage | None, prompt_tokens: int | None = None) -> dict[str, Any]:
+    """The SDKs demand numbers, so an unknown count is shown as 0. ``prompt_tokens``: an estimate for as long as the provider has told
+    nothing. Audio and images have no class here and join the main counts."""
     if usage is None:
-        return {"input_tokens": 0, "output_tokens": 0}
+        none = {"cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 0}
+        return {"input_tokens": prompt_tokens or 0, **none}
     wrote, wrote_1h = usage.cache_write_tokens, usage.cache_write_1h_tokens
     block: dict[str, Any] = {
         "input_tokens": sum(n or 0 for n in (usage.input_tokens, usage.audio_input_tokens, usage.image_input_tokens)),
-        "cache_creation_input_tokens": None if wrote is None and wrote_1h is None else (wrote or 0) + (wrote_1h or 0),
-        "cache_read_input_tokens": usage.cache_read_tokens,
+        "cache_creation_input_tokens": (wrote or 0) + (wrote_1h or 0),
+        "cache_read_input_tokens": usage.cache_read_tokens or 0,
         "output_tokens": usage.completion_tokens,
     }
     if wrote_1h is not None:
@@ -96,6 +101,6 @@ def encode(usage: Usage | None) -> dict[str, Any]:
         block["server_tool_use"] = {"web_search_requests": usage.web_searches}
     if usage.service_tier == FAST:
         block["speed"] = FAST
-    elif usage.service_tier is not None:
-        block["service_tier"] = usage.service_tier
+    elif (tier := _tiers.answered(NAME, usage.service_tier)) is not None:
+        block["service_tier"] = tier
     return block

@@ -16,6 +16,9 @@ from llm_gateway.wires._base import ModelFacts
 from . import media
 from .names import NAME, NO_SIGNATURE
 
+_DEPTH = 24
+_EXACT = 2**53
+
 
 def encode(chat: ChatRequest, facts: ModelFacts) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
     """The system instruction and the contents."""
@@ -130,11 +133,21 @@ def _unsigned(part: Part | None) -> bool:
     return isinstance(part, ToolCall) and not part.signature
 
 
+def _is_plain(value: Any, depth: int = 0) -> bool:
+    """Whether Google takes JSON as a structure and hands it on unchanged: names that begin with ``$`` mean something to it (``$ref``
+    points at another part), numbers become floats, and depth is bounded."""
+    if isinstance(value, dict):
+        return depth < _DEPTH and all(name and not name.startswith("$") and _is_plain(one, depth + 1) for name, one in value.items())
+    if isinstance(value, list):
+        return depth < _DEPTH and all(_is_plain(one, depth + 1) for one in value)
+    return not isinstance(value, int) or abs(value) <= _EXACT
+
+
 def _wrapped(text: str, failed: bool) -> dict[str, Any]:
     """The format wants an object: JSON objects go as they are, anything else under the name that Google's SDKs use."""
     if failed:
         return {"error": text}
     value = json.lenient(text.encode("utf-8", "replace")) if text.startswith("{") else None
-    if isinstance(value, dict) and not (len(value) == 1 and next(iter(value)) in ("result", "output", "error")):
+    if isinstance(value, dict) and _is_plain(value) and not (len(value) == 1 and next(iter(value)) in ("result", "output", "error")):
         return value
     return {"result": text}

@@ -15,7 +15,6 @@ from .limits import LIMITS
 from .names import NAME
 
 _FREE_TEXT = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
-_TIERS = frozenset(("standard", "flex", "priority"))
 
 
 def encode(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
@@ -39,7 +38,7 @@ def encode(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
             body["toolConfig"] = {"functionCallingConfig": _calling(choice)}
     if config := _config(chat, facts, own):
         body["generationConfig"] = config
-    if chat.service_tier in _TIERS:
+    if chat.service_tier:
         body["serviceTier"] = chat.service_tier
     if own:
         _put_back(body, chat.extras)
@@ -106,7 +105,7 @@ def _config(chat: ChatRequest, facts: ModelFacts, own: bool) -> dict[str, Any]:
         "presencePenalty": chat.presence_penalty,
         "frequencyPenalty": chat.frequency_penalty,
         "seed": chat.seed,
-        "thinkingConfig": thinking_out.encode(chat.reasoning, facts, own=own) or None,
+        "thinkingConfig": thinking_out.encode(chat.reasoning, facts, own=own, shown=chat.origin not in (NAME, "native")) or None,
         **_format(chat.response_format),
     }
     return {name: value for name, value in values.items() if value is not None}

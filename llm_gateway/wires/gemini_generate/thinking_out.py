@@ -14,13 +14,15 @@ _BUDGETS = {"none": 0, "minimal": 512, "low": 1024, "medium": 8192, "high": 2457
 _LEVELS = {"none": "MINIMAL", "minimal": "MINIMAL", "low": "LOW", "medium": "MEDIUM", "high": "HIGH", "xhigh": "XHIGH", "max": "XHIGH"}
 
 
-def encode(wish: Reasoning | None, facts: ModelFacts, *, own: bool) -> dict[str, Any]:
+def encode(wish: Reasoning | None, facts: ModelFacts, *, own: bool, shown: bool = False) -> dict[str, Any]:
+    """``shown``: the caller's format shows thoughts to who asks for thinking; here they have to be asked for, too."""
     if wish is None or facts.thinking == "none":
         return {}
     config: dict[str, Any] = {}
     off = wish.effort == "none" or (wish.effort is None and wish.budget == 0)
-    if wish.include is not None and not (off and wish.include):
-        config["includeThoughts"] = wish.include
+    include = wish.include if wish.include is not None or off or not shown else True
+    if include is not None and not (off and include):
+        config["includeThoughts"] = include
     if facts.thinking == "budget":
         budget = _BUDGETS.get(wish.effort or "", wish.budget) if wish.budget in (None, -1) or off else wish.budget
         if budget is not None:

@@ -11,6 +11,9 @@ from typing import Any
 import msgspec
 
 from llm_gateway.core.usage import Usage, count, less
+from llm_gateway.wires import _tiers
+
+from .names import NAME
 
 
 class UsageIn(msgspec.Struct, rename="camel"):
@@ -35,10 +38,15 @@ def decode(block: UsageIn, web_searches: int | None = None) -> Usage | None:
         return None
     if candidates is None:
         candidates = less(total, prompt, tool, thoughts)
-    audio_in, audio_out = _entered(block, "AUDIO"), _of(block.candidates_tokens_details, "AUDIO")
-    image_in, image_out = _entered(block, "IMAGE"), _of(block.candidates_tokens_details, "IMAGE")
     entered = None if prompt is None and tool is None else (prompt or 0) + (tool or 0)
     output = None if candidates is None and thoughts is None else (candidates or 0) + (thoughts or 0)
+    # The classes are disjoint and their sum is the whole, whatever the details say: where they do not tell which of the media came out
+    # of the cache, what is left of the prompt bounds them.
+    cached = _within(cached, entered)
+    audio_in = _within(_entered(block, "AUDIO"), less(entered, cached))
+    image_in = _within(_entered(block, "IMAGE"), less(entered, cached, audio_in))
+    audio_out = _within(_of(block.candidates_tokens_details, "AUDIO"), output)
+    image_out = _within(_of(block.candidates_tokens_details, "IMAGE"), less(output, audio_out))
     return Usage(
         input_tokens=less(entered, cached, audio_in, image_in),
         output_tokens=less(output, audio_out, image_out),
@@ -51,6 +59,10 @@ def decode(block: UsageIn, web_searches: int | None = None) -> Usage | None:
         web_searches=web_searches,
         service_tier=block.service_tier if isinstance(block.service_tier, str) else None,
     )
+
+
+def _within(part: int | None, whole: int | None) -> int | None:
+    return part if part is None or whole is None else min(part, whole)
 
 
 def searches(grounding: Any, model: str) -> int | None:
@@ -95,8 +107,8 @@ def encode(usage: Usage) -> dict[str, Any]:
         block["promptTokensDetails"] = details
     if details := _split(candidates, usage.audio_output_tokens, usage.image_output_tokens):
         block["candidatesTokensDetails"] = details
-    if usage.service_tier is not None:
-        block["serviceTier"] = usage.service_tier
+    if (tier := _tiers.answered(NAME, usage.service_tier)) is not None:
+        block["serviceTier"] = tier
     return block
 
 

@@ -40,10 +40,11 @@ class Call:
 
 
 class Repair(msgspec.Struct, frozen=True):
-    """What a delta lacks for strict readers of its own format. ``id`` ``None``: leave it as it is."""
+    """What a delta should have for readers of its own format, who add names up. ``id``, ``name`` ``None``: leave it as it is."""
 
     index: int
     id: str | None = None
+    name: str | None = None
 
 
 class Calls:
@@ -67,7 +68,7 @@ class Calls:
         if call is None:
             events.extend(self.begin())
             call = self._new(delta)
-        begins = False
+        begins, before = False, call.name
         if not call.begun:
             call.given = delta.id or call.given
             call.name = _grown(call.name, name)
@@ -80,7 +81,8 @@ class Calls:
             events.append(ToolDelta(call.index, arguments, self._choice))
         made = call.id if begins and not call.given else None
         misplaced = not whole and delta.index != call.shown
-        return events, Repair(call.shown, made) if made or misplaced else None
+        rest = call.name[len(before) :] if name and call.name[len(before) :] != name else None
+        return events, Repair(call.shown, made, rest) if made or misplaced or rest is not None else None
 
     def begin(self) -> Iterator[Event]:
         """The starts of calls that wait for more of their name: other content follows, or the end."""

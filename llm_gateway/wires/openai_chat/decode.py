@@ -10,22 +10,25 @@ import msgspec
 
 from llm_gateway.core.chat import ChatRequest, Reasoning, ResponseFormat
 from llm_gateway.core.errors import InvalidRequest
-from llm_gateway.core.json import dumps
-from llm_gateway.wires import _searches, _typed
+from llm_gateway.core.json import dumps, edit_object
+from llm_gateway.wires import _searches, _typed, dialects
 from llm_gateway.wires._base import Inbound
 from llm_gateway.wires._openai import inbound
 
 from . import schema
-from .decode_messages import messages_of, tool_choice_of, tools_of
+from .decode_messages import function_choice_of, functions_of, messages_of, tool_choice_of, tools_of
 
 NAME = "openai_chat"
 _NOTHING: Final = object()
 # Values that SDKs spell out although they are the default.
 _NO_EFFECT: Final[dict[str, Any]] = {"modalities": ["text"], "logprobs": False, "top_logprobs": 0, "logit_bias": {}}
+_FOREIGN_PARTS: Final = frozenset({"input_text", "output_text", "input_image"})
 _body = msgspec.json.Decoder(schema.Body)
 
 
 def decode_request(body: bytes, path: Mapping[str, str]) -> Inbound:
+    if b'"input"' in body and (moved := _of_the_other_format(body, path)):
+        return moved
     request = _typed.decode(body, _body)
     size, needs = _weigh(request, body)
     options = request.stream_options
@@ -39,13 +42,34 @@ def decode_request(body: bytes, path: Mapping[str, str]) -> Inbound:
         n=request.n or 1,
         size=size,
         needs=needs,
-        body=body,
+        # What is mixed from both formats is no host's own: it is always written anew.
+        body=b"" if _mixed(request) else body,
         chat=cache(partial(to_chat, request, body)),
         affinity=request.prompt_cache_key or _head(request),
         user=request.user or request.safety_identifier,
         service_tier=request.service_tier,
         searches=_searches.UNBOUNDED if b'"web_search_options"' in body else 0,
     )
+
+
+def _of_the_other_format(body: bytes, path: Mapping[str, str]) -> Inbound | None:
+    """A body of the Responses format, which Cursor's agent sends here: read as what it is, answered as chat."""
+    fields = inbound.fields(body) if body.lstrip()[:1] == b"{" else {}
+    if "input" not in fields or "messages" in fields:
+        return None
+    options = inbound.value_of(fields.get("stream_options"))
+    usage = isinstance(options, dict) and bool(options.get("include_usage"))
+    body = edit_object(body, {}, ("stream_options",))
+    read = dialects.get("openai_responses").decode_request(body, path)
+    return msgspec.structs.replace(read, dialect=NAME, body=b"", include_usage=read.stream and usage)
+
+
+def _mixed(request: schema.Body) -> bool:
+    """Whether tools or parts are in the form of the Responses format."""
+    if any(tool.name for tool in request.tools or ()):
+        return True
+    contents = (message.content for message in request.messages if isinstance(message.content, list))
+    return any(part.type in _FOREIGN_PARTS for content in contents for part in content)
 
 
 def _weigh(request: schema.Body, body: bytes) -> tuple[int, frozenset[str]]:
@@ -66,10 +90,10 @@ def _weigh(request: schema.Body, body: bytes) -> tuple[int, frozenset[str]]:
                 elif call.custom:
                     size += len(call.custom.input)
         size += len(message.reasoning_content or message.reasoning or "")
-    if request.tools or request.response_format:
+    if request.tools or request.functions or request.response_format:
         raw = inbound.fields(body)
-        size += sum(len(bytes(raw[name])) for name in ("tools", "response_format") if name in raw)
-    if request.tools:
+        size += sum(len(bytes(raw[name])) for name in ("tools", "functions", "response_format") if name in raw)
+    if request.tools or request.functions:
         needs.add("tools")
     kind = request.response_format.type if request.response_format else "text"
     if kind in ("json_schema", "json_object"):
@@ -126,12 +150,15 @@ def to_chat(request: schema.Body, body: bytes) -> ChatRequest:
     choice = tool_choice_of(request.tool_choice)
     if request.tool_choice is not None and choice is None:
         extras["tool_choice"] = request.tool_choice
+    functions = functions_of(request.functions)
     return ChatRequest(
         model=request.model,
         messages=tuple(messages_of(request.messages)),
-        tools=tools_of(request.tools, raw),
-        tool_choice=choice,
-        parallel_tool_calls=request.parallel_tool_calls,
+        tools=tools_of(request.tools, raw) + functions,
+        tool_choice=choice or function_choice_of(request.function_call),
+        # The first form of calls has room for one.
+        parallel_tool_calls=False if functions else request.parallel_tool_calls,
+        functions=bool(functions),
         max_tokens=request.token_limit,
         temperature=request.temperature,
         top_p=request.top_p,

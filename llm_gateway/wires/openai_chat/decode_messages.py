@@ -12,6 +12,7 @@ from llm_gateway.core.errors import InvalidRequest, UnsupportedParameter
 from llm_gateway.core.json import dumps
 from llm_gateway.wires._issuers import unwrapped
 from llm_gateway.wires._openai import inbound
+from llm_gateway.wires._openai.ids import call_id
 
 from . import schema
 from .calls import signature_of
@@ -22,7 +23,11 @@ def tools_of(tools: list[schema.InTool] | None, raw: Mapping[str, msgspec.Raw]) 
     bodies: list[Any] | None = None
     for position, tool in enumerate(tools or ()):
         cache = _cache(tool.cache_control)
-        if tool.type == "function" and tool.function:
+        if tool.type == "function" and tool.name and not tool.function:
+            found.append(Tool(name=tool.name, description=tool.description, parameters=tool.parameters, strict=tool.strict, cache=cache))
+        elif tool.type == "custom" and tool.name and not tool.custom:
+            found.append(Tool(name=tool.name, description=tool.description, format=tool.format, custom=True, cache=cache))
+        elif tool.type == "function" and tool.function:
             f = tool.function
             found.append(Tool(name=f.name, description=f.description, parameters=f.parameters, strict=f.strict, cache=cache))
         elif tool.type == "custom" and tool.custom:
@@ -36,6 +41,23 @@ def tools_of(tools: list[schema.InTool] | None, raw: Mapping[str, msgspec.Raw]) 
     return tuple(found)
 
 
+def functions_of(functions: list[schema.FunctionTool] | None) -> tuple[Tool, ...]:
+    """The tools of the format's first years."""
+    return tuple(Tool(name=f.name, description=f.description, parameters=f.parameters, strict=f.strict) for f in functions or ())
+
+
+def function_choice_of(choice: str | dict[str, Any] | None) -> ToolChoice | None:
+    match choice:
+        case None:
+            return None
+        case "auto" | "none":
+            return ToolChoice(mode=choice)
+        case {"name": str(name)}:
+            return ToolChoice(mode="tool", name=name)
+        case _:
+            raise InvalidRequest("function_call must be none, auto or an object with a name.", param="function_call")
+
+
 def tool_choice_of(choice: str | dict[str, Any] | None) -> ToolChoice | None:
     """``None`` for what has no neutral form."""
     match choice:
@@ -44,6 +66,8 @@ def tool_choice_of(choice: str | dict[str, Any] | None) -> ToolChoice | None:
         case "any":  # Mistral's word
             return ToolChoice(mode="required")
         case {"type": "function", "function": {"name": str(name)}} | {"type": "custom", "custom": {"name": str(name)}}:
+            return ToolChoice(mode="tool", name=name)
+        case {"type": "function" | "custom", "name": str(name)}:  # the flat form of the Responses format
             return ToolChoice(mode="tool", name=name)
         case {"type": "allowed_tools", "allowed_tools": {"mode": "auto" | "required" as mode, "tools": list(tools)}}:
             names = tuple(found for tool in tools if (found := _allowed_name(tool)))
@@ -71,10 +95,16 @@ def _cache(control: schema.CacheControl | None) -> str | None:
 def messages_of(messages: list[schema.InMessage]) -> Iterator[Message]:
     results: list[Part] = []
     custom: set[str] = set()
+    called: list[ToolCall] = []
     for position, message in enumerate(messages):
         at = f"messages[{position}]"
         if message.role == "tool":
             results.append(_tool_result(message, custom, at))
+            continue
+        if message.role == "function":
+            results.append(
+                ToolResult(call_id=_legacy_id(message.name, called), content=tuple(_parts(message.content, at)), name=message.name)
+            )
             continue
         if results:
             yield Message(role="user", parts=tuple(results))
@@ -86,10 +116,11 @@ def messages_of(messages: list[schema.InMessage]) -> Iterator[Message]:
                 yield Message(role="user", parts=tuple(_parts(message.content, at)), name=message.name)
             case "assistant":
                 parts = tuple(_assistant_parts(message, at))
+                if message.function_call:
+                    called.append(_legacy_call(message.function_call, len(called)))
+                    parts += (called[-1],)
                 custom.update(part.id for part in parts if isinstance(part, ToolCall) and part.custom)
                 yield Message(role="assistant", parts=parts, name=message.name)
-            case "function":
-                raise UnsupportedParameter("Messages of role `function` cannot be translated; use `tool`.", param=f"{at}.role")
             case _:
                 raise InvalidRequest(f"{at}.role must be system, developer, user, assistant or tool.", param=f"{at}.role")
     if results:
@@ -108,7 +139,7 @@ def _tool_result(message: schema.InMessage, custom: set[str], at: str) -> ToolRe
 
 
 def _assistant_parts(message: schema.InMessage, at: str) -> Iterator[Part]:
-    for name in ("audio", "prefix", "partial", "function_call"):
+    for name in ("audio", "prefix", "partial"):
         if getattr(message, name):
             raise UnsupportedParameter(f"{at}.{name} cannot be translated for this provider.", param=f"{at}.{name}")
     if thought := message.reasoning_content or message.reasoning:
@@ -118,6 +149,18 @@ def _assistant_parts(message: schema.InMessage, at: str) -> Iterator[Part]:
         yield Refusal(text=message.refusal)
     for position, call in enumerate(message.tool_calls or ()):
         yield _call(call, f"{at}.tool_calls[{position}]")
+
+
+def _legacy_call(call: schema.FunctionCall, number: int) -> ToolCall:
+    """Calls had no ids; the newer formats bind a result by one."""
+    arguments = call.arguments
+    text = arguments if isinstance(arguments, str) else dumps(arguments or {}).decode()
+    return ToolCall(id=call_id(f"function:{call.name}", 0, number), name=call.name, arguments=text)
+
+
+def _legacy_id(name: str | None, called: list[ToolCall]) -> str:
+    """The last call of that name is the one that is answered."""
+    return next((call.id for call in reversed(called) if call.name == name), called[-1].id if called else call_id("function", 0, 0))
 
 
 def _call(call: schema.Call, at: str) -> ToolCall:
@@ -148,11 +191,11 @@ def _parts(content: str | list[schema.ContentPart] | None, at: str) -> Iterator[
 def _part(part: schema.ContentPart, at: str) -> Part:
     cache = _cache(part.cache_control)
     match part:
-        case schema.ContentPart(type="text", text=str(text)):
+        case schema.ContentPart(type="text" | "input_text" | "output_text", text=str(text)):
             return Text(text=text, cache=cache)
         case schema.ContentPart(type="refusal", refusal=str(text)):
             return Refusal(text=text)
-        case schema.ContentPart(type="image_url", image_url=str(url)):
+        case schema.ContentPart(type="image_url" | "input_image", image_url=str(url)):
             return _image(url, None, cache)
         case schema.ContentPart(type="image_url", image_url=schema.ImageUrl() as image):
             return _image(image.url, image.detail, cache)

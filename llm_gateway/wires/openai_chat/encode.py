@@ -43,7 +43,7 @@ def encode_request(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
     body.update(_reasoning(chat.reasoning, facts))
     if chat.stream:
         body["stream"] = True
-        if chat.include_usage:
+        if chat.include_usage and facts.stream_usage:
             body["stream_options"] = {"include_usage": True}
     _put_back(body, chat, facts)
     return body
@@ -69,9 +69,9 @@ def _put_back(body: dict[str, Any], chat: ChatRequest, facts: ModelFacts) -> Non
     if facts.drop_hints:
         return
     if chat.user is not None:
-        body["user"] = chat.user
+        body["user"] = can.short_user(chat.user, facts)
     options = hints.pop("stream_options", None)
-    if chat.stream and isinstance(options, dict):
+    if chat.stream and facts.stream_usage and isinstance(options, dict):
         body["stream_options"] = options | body.get("stream_options", {})
     body.update(hints)
 

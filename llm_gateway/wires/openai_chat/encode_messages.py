@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import msgspec
+
 from llm_gateway.core.chat import Audio, ChatRequest, Document, Image, Message, Part, Refusal, Text, Thinking, ToolCall, ToolResult
 from llm_gateway.core.errors import UnsupportedParameter
+from llm_gateway.core.json import dumps
+from llm_gateway.wires._arguments import as_object
 from llm_gateway.wires._base import ModelFacts
 from llm_gateway.wires._openai.facts import without_none
 from llm_gateway.wires._openai.inbound import data_url
 
+from .order import in_order
+
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _AUDIO_TYPES = {"wav": "wav", "x-wav": "wav", "mpeg": "mp3"}
 
 
 def messages_to(chat: ChatRequest, facts: ModelFacts) -> list[dict[str, Any]]:
-    return [body for message in chat.messages for body in _message(message, facts)]
+    ordered = in_order(chat.messages, "system_anywhere" in facts.extensions)
+    return [body for message in ordered for body in _message(message, facts)]
 
 
 def _message(message: Message, facts: ModelFacts) -> Iterator[dict[str, Any]]:
@@ -25,8 +33,8 @@ def _message(message: Message, facts: ModelFacts) -> Iterator[dict[str, Any]]:
         if len(texts) != len(message.parts):
             raise UnsupportedParameter("System messages hold only text in OpenAI's chat format.", param="messages")
         content: Any = "\n\n".join(part.text for part in texts)
-        if len(texts) == 1 and texts[0].cache and _caches(facts):
-            content = [_content_part(texts[0], facts)]
+        if _caches(facts) and any(part.cache for part in texts):
+            content = [_content_part(part, facts) for part in texts]
         yield _named({"role": "system", "content": content}, message)
     elif message.role == "user":
         yield from _user(message, facts)
@@ -45,7 +53,7 @@ def _user(message: Message, facts: ModelFacts) -> Iterator[dict[str, Any]]:
     shown: list[Part] = []
     for part in message.parts:
         if isinstance(part, ToolResult):
-            body, pictures = _tool_message(part)
+            body, pictures = _tool_message(part, facts)
             yield body
             if pictures:
                 shown += [Text(text=f"Content of the result of tool call {part.call_id}:"), *pictures]
@@ -55,15 +63,17 @@ def _user(message: Message, facts: ModelFacts) -> Iterator[dict[str, Any]]:
         yield _named({"role": "user", "content": _content([*shown, *rest], facts)}, message)
 
 
-def _tool_message(result: ToolResult) -> tuple[dict[str, Any], list[Part]]:
-    """The message, and what a tool message cannot hold: it follows in a user message."""
+def _tool_message(result: ToolResult, facts: ModelFacts) -> tuple[dict[str, Any], list[Part]]:
+    """The message, and what a tool message cannot hold: it follows in a user message. Every host takes a string here, few a list."""
     texts = [part.text for part in result.content if isinstance(part, Text)]
     pictures = [part for part in result.content if not isinstance(part, Text)]
-    content: Any = texts[0] if len(texts) == 1 else [{"type": "text", "text": text} for text in texts] if texts else ""
+    content: Any = "\n".join(texts)
+    if len(texts) > 1 and "tool_result_parts" in facts.extensions:
+        content = [{"type": "text", "text": text} for text in texts]
     if pictures and not texts:
         content = "The result follows in the next message."
     if result.is_error and "error" not in "".join(texts)[:100].lower():
-        content = "Error: " + "".join(texts)
+        content = "Error: " + "\n".join(texts)
     body = {"role": "tool", "tool_call_id": result.call_id, "content": content}
     return body | without_none(name=result.name), pictures
 
@@ -90,8 +100,12 @@ def _assistant(message: Message, facts: ModelFacts) -> dict[str, Any]:
     if refusals:
         body["refusal"] = "".join(refusals)
     # OpenAI refuses the field, DeepSeek and its kin need it in a tool loop: only hosts that say so get it.
-    if thoughts and "reasoning_content" in facts.extensions:
-        body["reasoning_content"] = "".join(thoughts)
+    field = next((name for name in ("reasoning_content", "reasoning") if name in facts.extensions), None)
+    if field and "".join(thoughts):
+        body[field] = "".join(thoughts)
+    elif field and calls and "thought_required" in facts.extensions:
+        # A call of another model, or one without a thought. These hosts refuse an empty text, too.
+        body[field] = " "
     if calls:
         body["tool_calls"] = calls
     return body
@@ -100,10 +114,19 @@ def _assistant(message: Message, facts: ModelFacts) -> dict[str, Any]:
 def _call(call: ToolCall, facts: ModelFacts) -> dict[str, Any]:
     if call.custom:
         return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": call.arguments}}
-    body: dict[str, Any] = {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments or "{}"}}
+    body: dict[str, Any] = {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _arguments(call.arguments)}}
     if call.signature and "thought_signature" in facts.extensions:
         body["extra_content"] = {"google": {"thought_signature": call.signature}}
     return body
+
+
+def _arguments(text: str) -> str:
+    """What the model wrote, if it is an object. vLLM and llama.cpp parse it and fail on every later turn where it is not."""
+    try:
+        _object.decode(text)
+        return text
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return dumps(as_object(text)).decode()
 
 
 def _content(parts: list[Part], facts: ModelFacts) -> Any:

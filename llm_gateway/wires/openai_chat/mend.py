@@ -153,6 +153,11 @@ def _calls(delta: Any, place: int, reader: Reader) -> bool:
             call["index"] = repair.index
             if repair.id is not None:
                 call["id"] = repair.id
+            holder = call.get("function") or call.get("custom")
+            if repair.name is not None and isinstance(holder, dict):
+                holder.pop("name", None)
+                if repair.name:
+                    holder["name"] = repair.name
             changed = True
         changed |= _text_arguments(call)
     return changed

@@ -91,10 +91,17 @@ class CustomTool(msgspec.Struct, gc=False):
 
 
 class InTool(msgspec.Struct, gc=False):
+    """``name`` and what follows it: a tool in the flat form of the Responses format, which some clients send here."""
+
     type: str = "function"
     function: FunctionTool | None = None
     custom: CustomTool | None = None
     cache_control: CacheControl | None = None
+    name: Name | None = None
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+    format: dict[str, Any] | None = None
 
 
 class StreamOptions(msgspec.Struct, gc=False):
@@ -138,6 +145,8 @@ class Body(msgspec.Struct, gc=False):
     seed: int | None = None
     tools: list[InTool] | None = None
     tool_choice: str | dict[str, Any] | None = None
+    functions: list[FunctionTool] | None = None
+    function_call: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     response_format: Format | None = None
     reasoning_effort: str | None = None

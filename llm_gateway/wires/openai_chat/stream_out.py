@@ -29,6 +29,7 @@ from llm_gateway.wires._openai.ids import call_id
 from llm_gateway.wires._openai.inbound import data_url
 from llm_gateway.wires._openai.reply import error_object
 from llm_gateway.wires._openai.usage import encode_chat_usage
+from llm_gateway.wires._tiers import answered
 
 DONE: Final = b"data: [DONE]\n\n"
 
@@ -40,7 +41,7 @@ _FINISH: Final = {
     FinishReason.CONTENT_FILTER: "content_filter",
     FinishReason.REFUSAL: "content_filter",
     FinishReason.PAUSE: "stop",
-    FinishReason.MODEL_FAULT: "error",
+    FinishReason.MODEL_FAULT: "length",
 }
 
 
@@ -65,8 +66,8 @@ def encode_response(response: ChatResponse, reply: Reply) -> bytes:
     }
     if response.usage:
         body["usage"] = encode_chat_usage(response.usage)
-        if response.usage.service_tier is not None:
-            body["service_tier"] = response.usage.service_tier
+        if (tier := answered("openai_chat", response.usage.service_tier)) is not None:
+            body["service_tier"] = tier
     return dumps(body)
 
 
@@ -80,7 +81,10 @@ def _choice(choice: Choice, reply: Reply) -> dict[str, Any]:
     }
     if thought := choice.thinking:
         message["reasoning_content"] = thought
-    if calls:
+    legacy = _legacy(reply)
+    if calls and legacy:
+        message["function_call"] = calls[0].get("function")
+    elif calls:
         message["tool_calls"] = calls
     if images := [_image(part) for part in choice.parts if isinstance(part, Image)]:
         message["images"] = images
@@ -88,8 +92,16 @@ def _choice(choice: Choice, reply: Reply) -> dict[str, Any]:
         "index": choice.index,
         "message": message,
         "logprobs": None,
-        "finish_reason": finish_word(choice.finish, bool(refusal)),
+        "finish_reason": _legacy_word(finish_word(choice.finish, bool(refusal)), legacy),
     }
+
+
+def _legacy(reply: Reply) -> bool:
+    return reply.chat is not None and reply.chat.functions
+
+
+def _legacy_word(word: str | None, legacy: bool) -> str | None:
+    return "function_call" if legacy and word == "tool_calls" else word
 
 
 def _call(call: ToolCall, position: int, choice: int, reply: Reply) -> dict[str, Any]:
@@ -124,6 +136,7 @@ class ChatStreamEncoder:
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
+        self._legacy = _legacy(reply)
         self._choices: dict[int, _Choice] = {}
         self._usage: Usage | None = None
         self._ended = False
@@ -208,19 +221,32 @@ class ChatStreamEncoder:
             head |= {"type": "function", "function": {"name": event.name, "arguments": ""}} | _signature(event.signature, event.issuer)
             state.empty = event.index
         state.open[event.index] = event.custom
+        if self._legacy:
+            if event.index == 0:
+                self._delta(event.choice, dumps({"function_call": {"name": event.name, "arguments": ""}}), out)
+            return
         self._delta(event.choice, dumps({"tool_calls": [head]}), out)
 
     def _tool_delta(self, event: ToolDelta, out: list[bytes]) -> None:
         state = self._choice(event.choice, out)
         if event.arguments and state.empty == event.index:
             state.empty = None
+        if self._legacy:
+            if event.index == 0:
+                self._delta(event.choice, dumps({"function_call": {"arguments": event.arguments}}), out)
+            return
         body = {"custom": {"input": event.arguments}} if state.open.get(event.index) else {"function": {"arguments": event.arguments}}
         self._delta(event.choice, dumps({"tool_calls": [{"index": event.index} | body]}), out)
 
     def _close_call(self, state: _Choice, choice: int, out: list[bytes]) -> None:
         """A call without arguments still has to parse as JSON at the caller's."""
         if state.empty is not None:
-            self._delta(choice, dumps({"tool_calls": [{"index": state.empty, "function": {"arguments": "{}"}}]}), out)
+            filled = (
+                {"function_call": {"arguments": "{}"}}
+                if self._legacy
+                else {"tool_calls": [{"index": state.empty, "function": {"arguments": "{}"}}]}
+            )
+            self._delta(choice, dumps(filled), out)
             state.empty = None
 
     def _part(self, part: Part, choice: int, out: list[bytes]) -> None:
@@ -231,11 +257,12 @@ class ChatStreamEncoder:
     def _finish(self, event: Finish, out: list[bytes]) -> None:
         state = self._choice(event.choice, out)
         self._close_call(state, event.choice, out)
-        self._chunk(event.choice, b"{}", dumps(finish_word(event.reason, state.refused)), out)
+        self._chunk(event.choice, b"{}", dumps(_legacy_word(finish_word(event.reason, state.refused), self._legacy)), out)
 
     def _done(self, out: list[bytes]) -> None:
         self._ended = True
         if self._reply.include_usage and self._usage:
-            tier = b',"service_tier":' + dumps(self._usage.service_tier) if self._usage.service_tier is not None else b""
+            word = answered("openai_chat", self._usage.service_tier)
+            tier = b',"service_tier":' + dumps(word) if word is not None else b""
             out.append(self._head + b'],"usage":' + dumps(encode_chat_usage(self._usage)) + tier + b"}\n\n")
         out.append(DONE)

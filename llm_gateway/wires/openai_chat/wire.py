@@ -57,7 +57,9 @@ class ChatWire:
         if edits.stream:
             if now.stream is not True:
                 changes["stream"] = True
-            if edits.include_usage:
+            if not facts.stream_usage:
+                drop.add("stream_options")
+            elif edits.include_usage:
                 own = now.stream_options if isinstance(now.stream_options, dict) else {}
                 changes["stream_options"] = own | {"include_usage": True}
         else:

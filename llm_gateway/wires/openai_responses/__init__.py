@@ -1,15 +1,26 @@
 """OpenAI Responses, the format of Codex and of OpenAI's newer models."""
 
-from llm_gateway.core.chat import Text
+from typing import Any
+
+from llm_gateway.core.chat import Part, Text
+from llm_gateway.core.errors import UnsupportedParameter
 from llm_gateway.wires import counters, dialects, elsewhere, wires
 
 from .dialect import DIALECT
 from .plain import plain_words
 from .wire import WIRE, ResponsesCounter, decode_count
 
+
+def _told(item: dict[str, Any], asked: bool) -> tuple[Part, ...]:
+    if item.get("type") == "item_reference":
+        # Nothing but an id of somebody else's: without the item the conversation would not be the caller's.
+        raise UnsupportedParameter(f"The item `{item.get('id')}` is known only to the provider that keeps it; send the item itself.")
+    return (Text(text=plain_words(item)),)
+
+
 wires.add(WIRE.name, WIRE)
 dialects.add(DIALECT.name, DIALECT)
-elsewhere.add(WIRE.name, lambda item, _: (Text(text=plain_words(item)),))
+elsewhere.add(WIRE.name, _told)
 counters.add(WIRE.name, ResponsesCounter())
 # OpenAI's host counts for its chat models, too; whether a host does, its service says.
 counters.add("openai_chat", ResponsesCounter())

@@ -9,6 +9,7 @@ from llm_gateway.core.errors import UnsupportedParameter
 from llm_gateway.wires import _capabilities
 from llm_gateway.wires._base import ModelFacts
 from llm_gateway.wires._fitting import fit
+from llm_gateway.wires._limits import stable_id
 from llm_gateway.wires._openai import facts as can
 from llm_gateway.wires._openai import inbound
 from llm_gateway.wires._openai.facts import without_none
@@ -97,6 +98,8 @@ def _put_back(body: dict[str, Any], chat: ChatRequest, facts: ModelFacts) -> Non
     if chat.origin != NAME:
         # The other formats keep nothing at the provider; without storage the thoughts have to travel with the conversation.
         body.setdefault("store", False)
+        if chat.session and not facts.drop_hints:
+            body.setdefault("prompt_cache_key", stable_id(chat.session))
         if facts.thinking != "none":
             body["include"] = ["reasoning.encrypted_content"]
 

@@ -11,9 +11,10 @@ from llm_gateway.core.chat import ChatRequest
 from llm_gateway.core.usage import Usage
 from llm_gateway.wires._base import Reply
 from llm_gateway.wires._openai.usage import encode_responses_usage
+from llm_gateway.wires._tiers import answered
 
 from . import encode
-from .names import INSTRUCTIONS
+from .names import INSTRUCTIONS, NAME
 
 # What holds where nothing was asked.
 _UNASKED: Final[dict[str, Any]] = {
@@ -89,10 +90,10 @@ def response_object(
 
 def _tier(usage: Usage | None, chat: ChatRequest | None) -> str:
     """The tier that served; until the provider said which, the one that was asked for."""
-    if usage is not None and usage.service_tier is not None:
-        return "default" if usage.service_tier == "standard" else usage.service_tier
-    wanted = (chat.service_tier or chat.hints.get("service_tier")) if chat else None
-    return wanted if isinstance(wanted, str) else "default"
+    told = usage.service_tier if usage is not None else None
+    if told is None and chat is not None:
+        told = chat.service_tier or chat.hints.get("service_tier")
+    return answered(NAME, told) or "default" if isinstance(told, str) else "default"
 
 
 def asked(chat: ChatRequest) -> dict[str, Any]:

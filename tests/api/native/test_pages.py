@@ -181,10 +181,11 @@ def test_the_schema_is_valid_and_complete() -> None:
     described = {(method.upper(), path) for path, methods in schema["paths"].items() for method in methods}
     expected = {(method, f"/api/ai-models/{path}") for method, path in ENDPOINTS}
     assert expected <= described
-    for methods in schema["paths"].values():
+    for path, methods in schema["paths"].items():
+        error = "Error" if path.startswith("/api/") else "CompatibleError"
         for operation in methods.values():
             assert "$ref" in operation["responses"]["200"]["content"]["application/json"]["schema"]
-            assert operation["responses"]["401"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}
+            assert operation["responses"]["401"]["content"]["application/json"]["schema"] == {"$ref": f"#/components/schemas/{error}"}
     generate = schema["paths"]["/api/ai-models/generate"]["post"]
     assert generate["requestBody"]["content"]["application/json"]["examples"]
     assert generate["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/GenerateRequest"}

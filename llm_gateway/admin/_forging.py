@@ -1,0 +1,87 @@
+"""Forged forms, met before Django builds anything from them: impossible sizes are refused at once, impossible values are form errors."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from django import forms
+from django.contrib.admin.widgets import AutocompleteMixin
+from django.core.exceptions import SuspiciousOperation, ValidationError
+from django.http import HttpRequest
+from typing_extensions import override
+
+# Rows of one table on a page. An alias with more targets than this is none a person keeps up.
+MOST_ROWS = 100
+_SIZES = ("-TOTAL_FORMS", "-INITIAL_FORMS", "-MIN_NUM_FORMS", "-MAX_NUM_FORMS")
+
+
+def refuse_forged_sizes(request: HttpRequest) -> None:
+    """Raises :class:`SuspiciousOperation` (400) for a management form that no page of ours has sent."""
+    if request.method != "POST":
+        return
+    for name in request.POST:
+        if not name.endswith(_SIZES):
+            continue
+        for value in request.POST.getlist(name):
+            # Pages send the formset's own limit, 1000, back as MAX_NUM_FORMS; nothing is built from it.
+            most = 1000 if name.endswith("-MAX_NUM_FORMS") else MOST_ROWS
+            if not value.isascii() or not value.isdecimal() or len(value) > 4 or int(value) > most:
+                raise SuspiciousOperation(f"The form says it has an impossible number of rows ({name[:60]}); reload the page.")
+
+
+class _Known(AutocompleteMixin):
+    """A select box that looks its chosen rows up. Values that can be no key are left out: the field itself reports them."""
+
+    @override
+    def optgroups(self, name: str, value: list[str], attr: Any = None) -> Any:
+        column = self.field.remote_field.get_related_field()
+        return super().optgroups(name, [one for one in value if _fits(column, one)], attr)
+
+
+class _Choice(forms.ModelChoiceField):
+    """A key of twenty digits is an unknown choice, not an error of the database driver."""
+
+    @override
+    def to_python(self, value: Any) -> Any:
+        try:
+            return super().to_python(value)
+        except OverflowError:
+            raise ValidationError(self.error_messages["invalid_choice"], code="invalid_choice", params={"value": value}) from None
+
+
+class _Choices(forms.ModelMultipleChoiceField):
+    @override
+    def clean(self, value: Any) -> Any:
+        try:
+            return super().clean(value)
+        except OverflowError:
+            raise ValidationError(self.error_messages["invalid_list"], code="invalid_list") from None
+
+
+def guarded(field: Any) -> Any:
+    """The same form field, which takes nonsense for nonsense."""
+    widget = getattr(field, "widget", None)
+    inner = getattr(widget, "widget", widget)
+    if isinstance(inner, AutocompleteMixin):
+        inner.__class__ = _mixed(_Known, type(inner))
+    if isinstance(field, forms.ModelMultipleChoiceField):
+        field.__class__ = _mixed(_Choices, type(field))
+    elif isinstance(field, forms.ModelChoiceField):
+        field.__class__ = _mixed(_Choice, type(field))
+    return field
+
+
+@cache
+def _mixed(guard: type, kind: type) -> type:
+    return kind if issubclass(kind, guard) else type(f"Guarded{kind.__name__}", (guard, kind), {})
+
+
+def _fits(column: Any, value: Any) -> bool:
+    if value in (None, ""):
+        return True
+    try:
+        column.run_validators(column.to_python(value))  # a number that no column holds is refused, too
+    except (ValidationError, ValueError, TypeError, OverflowError):
+        return False
+    return True

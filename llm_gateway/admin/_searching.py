@@ -1,0 +1,40 @@
+"""Searching the request log. Ids and tags are answered by an index over the whole table; other words are looked for in a stretch of it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from llm_gateway.models import Attempt, RequestLog
+
+HELP = "A request id or its beginning, a provider's request id, a tag; or words of an error, an end user (at least 3 characters)."
+SHORTEST, LONGEST = 3, 200
+_MOST_FOUND = 1000
+_ID = re.compile(r"[0-9a-f]{8,32}")
+
+
+def by_index(term: str) -> Q | None:
+    """The rows an index answers for: exactly this id, provider's id or tag, or ids that begin so. ``None``: there are none."""
+    found = Q()
+    plain = term.lower().removeprefix("req_").replace("-", "")
+    if _ID.fullmatch(plain):
+        first, last = UUID(plain.ljust(32, "0")), UUID(plain.ljust(32, "f"))
+        if RequestLog.objects.filter(pk__gte=first, pk__lte=last).exists():
+            found |= Q(pk__gte=first, pk__lte=last)
+    attempts = Attempt.objects.filter(~Q(upstream_request_id=""), upstream_request_id=term)
+    if ids := list(attempts.order_by("-request_id").values_list("request_id", flat=True)[:_MOST_FOUND]):
+        found |= Q(pk__in=ids)
+    if RequestLog.objects.filter(~Q(tag=""), tag=term).exists():
+        found |= Q(tag=term) & ~Q(tag="")
+    return found or None
+
+
+def by_words(queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+    """Rows that say ``term`` somewhere; the list looks at a bounded stretch of them. Wildcards are plain characters."""
+    said = Attempt.objects.filter(request=OuterRef("pk"), detail__icontains=term)
+    user = Q(metadata__user_id=term) | Q(metadata__user=term)
+    code = term.lower().replace(" ", "_")
+    return queryset.filter(user | Q(error_code__icontains=code) | Q(tag__icontains=term) | Q(asked_model__icontains=term) | Exists(said))

@@ -1,0 +1,144 @@
+"""A provider's request, built from the caller's: its own bytes with a few edits on the same wire, translated on another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from llm_gateway.core import json
+from llm_gateway.core.catalog import Target
+from llm_gateway.core.errors import GatewayError, UnsupportedParameter
+from llm_gateway.core.host_facts import FactRow, HostFacts
+from llm_gateway.providers import services
+from llm_gateway.providers._base import join_url
+from llm_gateway.wires import Edits, Inbound, ModelFacts, Wire, counters, embedders, fitted, issuer_of, wires, without_tokens
+
+from .calls import Call
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """A request ready to go. ``passthrough``: the provider's bytes are the caller's format; ``streamed``: the upstream call is a stream."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes
+    passthrough: bool
+    streamed: bool
+    kind: str = "chat"
+    bare: bool = False
+
+
+def prepare(
+    call: Call,
+    target: Target,
+    ceiling: int | None,
+    force_stream: bool = False,
+    strangers: Callable[[str], bool] | None = None,
+    bare: bool = False,
+) -> Prepared:
+    """Build the provider's request. ``ceiling``: a limit on output tokens to set. ``strangers``: tells thinking tokens of the history that
+    another provider made; ``bare``: leave all of them out. Raises :class:`UnsupportedParameter` when this target
+    cannot do what the caller asks."""
+    provider = target.provider
+    service = services.get(provider.service)
+    wire = wires.get(provider.wire)
+    inbound = call.inbound
+    facts = model_facts(target)
+    limit = inbound.max_tokens if ceiling is None else min(ceiling, inbound.max_tokens or ceiling)
+    cap = service.facts.non_stream_cap
+    chat_like = inbound.kind == "chat"
+    streamed = chat_like and (call.stream or force_stream or (cap is not None and (limit is None or limit > cap)))
+    same = bool(inbound.body) and inbound.dialect == wire.name
+    cut = same and chat_like and not facts.stop and bool(_stops(inbound))
+    passthrough = same and call.raw and not cut and not (call.stream and inbound.stream_form != "sse")
+    if same:
+        sent = inbound.sent if inbound.sent_for == target.credential.id else inbound.body
+        edits = Edits(
+            facts=facts,
+            stream=streamed,
+            include_usage=streamed,
+            max_tokens=ceiling,
+            foreign=_any_token if bare else strangers,
+            drop=("stop",) if cut else (),
+        )
+        body = service.adapt(wire.name, wire.edit_request(sent, edits))
+    elif not chat_like:
+        body = json.dumps(_translated(call, wire, facts))
+    else:
+        chat = fitted(without_tokens(inbound.chat()) if bare else inbound.chat(), wire.name, facts).chat
+        changes: dict[str, Any] = {"stream": streamed, "include_usage": streamed, "model": target.upstream_id}
+        if call.sticky or inbound.affinity:
+            changes["session"] = call.sticky or inbound.affinity
+        if limit != chat.max_tokens:
+            changes["max_tokens"] = limit
+        body = json.dumps(wire.encode_request(msgspec.structs.replace(chat, **changes), facts))
+    return Prepared(
+        "POST",
+        join_url(provider.base_url, wire.path("embedding" if same and inbound.single else inbound.kind, facts, streamed)),
+        service.headers(wire.name, target.credential.secret, call.headers),
+        body,
+        passthrough,
+        streamed,
+        inbound.kind,
+        bare,
+    )
+
+
+def _any_token(token: str) -> bool:
+    return True
+
+
+def _stops(inbound: Inbound) -> tuple[str, ...]:
+    """The caller's stop sequences; of a body that cannot be read, none: the provider says what is wrong with it."""
+    if b'"stop"' not in inbound.body:
+        return ()
+    try:
+        return inbound.chat().stop
+    except GatewayError:
+        return ()
+
+
+def _translated(call: Call, wire: Wire, facts: ModelFacts) -> dict[str, Any]:
+    """A request without generation for a provider of another format."""
+    inbound = call.inbound
+    if inbound.kind == "embeddings" and inbound.embedding is not None and wire.name in embedders:
+        return embedders.get(wire.name).encode_request(inbound.embedding(), facts)
+    if inbound.kind == "count_tokens" and wire.name in counters:
+        return counters.get(wire.name).encode_request(fitted(inbound.chat(), wire.name, facts).chat, facts)
+    raise UnsupportedParameter(f"The model `{facts.upstream_id}` has no endpoint for {inbound.kind}.", param="model")
+
+
+def model_facts(target: Target) -> ModelFacts:
+    """What is known of a model: by its service, the host's preset, the operator's facts, and the catalogue's figures."""
+    model, provider = target.model, target.provider
+    facts = _facts(
+        provider.service, provider.wire, target.upstream_id, provider.habits, (provider.facts, model.facts),
+        model.context_window, model.max_output_tokens, model.capabilities,
+    )  # fmt: skip
+    return msgspec.structs.replace(facts, issuer=issuer_of(provider.slug, target.upstream_id))
+
+
+@lru_cache(maxsize=4096)
+def _facts(
+    service: str, wire: str, upstream_id: str, habits: tuple[FactRow, ...], own: tuple[HostFacts, ...], window: int | None,
+    limit: int | None, capabilities: frozenset[str],
+) -> ModelFacts:  # fmt: skip
+    facts = services.get(service).model_facts(wire, upstream_id)
+    for row in habits:
+        if row.holds_for(upstream_id):
+            known = row.facts.known()
+            # The rows of a host add up; what an operator says stands alone.
+            known["extensions"] = facts.extensions | known.get("extensions", frozenset())
+            facts = msgspec.structs.replace(facts, **known)
+    for mine in own:
+        facts = msgspec.structs.replace(facts, **mine.known())
+    return msgspec.structs.replace(
+        facts,
+        context_window=window if window is not None else facts.context_window,
+        max_output_tokens=limit if limit is not None else facts.max_output_tokens,
+        capabilities=capabilities | facts.capabilities if capabilities else facts.capabilities,
+    )

@@ -1,0 +1,31 @@
+"""Legacy completions as callers speak them to us."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from llm_gateway.core.chat import ChatResponse
+from llm_gateway.core.errors import GatewayError
+from llm_gateway.wires._base import Inbound, Reply, StreamEncoder
+from llm_gateway.wires._openai import reply as errors
+
+from . import answer_out, request_in
+
+
+class CompletionsDialect:
+    name = request_in.NAME
+
+    def decode_request(self, body: bytes, path: Mapping[str, str]) -> Inbound:
+        return request_in.decode_request(body, path)
+
+    def encode_response(self, response: ChatResponse, reply: Reply) -> bytes:
+        return answer_out.encode_response(response, reply)
+
+    def stream_encoder(self, reply: Reply) -> StreamEncoder:
+        return answer_out.CompletionsStreamEncoder(reply)
+
+    def encode_error(self, error: GatewayError, request_id: str) -> tuple[int, bytes]:
+        return errors.encode_error(error, request_id, {"messages": "prompt"})
+
+
+DIALECT = CompletionsDialect()

@@ -1,0 +1,72 @@
+"""The wrong lines for what hosts and clients do their own way, as fields of :class:`tests.sabotage.Sabotage`."""
+
+from __future__ import annotations
+
+_HABITS = "tests/clients/test_host_habits.py"
+
+HOSTS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
+    # Habits of hosts
+    (
+        "thoughts do not go back",
+        "llm_gateway/wires/openai_chat/encode_messages.py",
+        '        body[field] = "".join(thoughts)',
+        "        pass",
+        (_HABITS, "-k", "second_turn"),
+    ),
+    (
+        "a call without a thought is sent without one",
+        "llm_gateway/wires/openai_chat/encode_messages.py",
+        '        body[field] = " "',
+        '        body[field] = ""',
+        (_HABITS, "-k", "another_model_made"),
+    ),
+    (
+        "results stay apart from their calls",
+        "llm_gateway/wires/openai_chat/order.py",
+        "    return list(_answered(found))",
+        "    return found",
+        (_HABITS, "-k", "odd_histories"),
+    ),
+    (
+        "several system messages are sent",
+        "llm_gateway/wires/openai_chat/order.py",
+        "    found = list(messages) if system_anywhere else list(_one_system(messages))",
+        "    found = list(messages)",
+        (_HABITS, "-k", "odd_histories"),
+    ),
+    (
+        "a preset's facts are not laid over a service's",
+        "llm_gateway/engine/prepare.py",
+        "        if row.holds_for(upstream_id):",
+        "        if False:",
+        (_HABITS, "-k", "second_turn"),
+    ),
+    (
+        "parallel calls reach callers mixed",
+        "llm_gateway/wires/_way_back.py",
+        "        events = self._turns(events)\n",
+        "",
+        (_HABITS, "-k", "mixed"),
+    ),
+    (
+        "content after a first finish is dropped",
+        "llm_gateway/engine/tally.py",
+        "            if self.done or (not self._marked and any(",
+        "            if self.done or (any(",
+        (_HABITS, "-k", "finished_twice or twice"),
+    ),
+    (
+        "a broken frame reaches its own format's reader",
+        "llm_gateway/api/compat/_generate.py",
+        "[frame.shown for frame in batch",
+        "[frame.raw for frame in batch",
+        (_HABITS, "-k", "break_their_format"),
+    ),
+    (
+        "a full context is a bad request",
+        "llm_gateway/wires/_openai/errors.py",
+        "    if _context.overflows(said.message, said.code, said.type):",
+        "    if False:",
+        (_HABITS, "-k", "full_context"),
+    ),
+)
