@@ -20,6 +20,10 @@ GRACE_AFTER_DRAIN_S = 5
 
 def config(*, grace_s: int | None = None) -> uvicorn.Config:
     """How the gateway is served, in every way of starting it."""
+    import django
+
+    # What bounds connections knows the door, and the door the models.
+    django.setup()
     from cogo.connections import bounded
     from cogo.settings import COGO
 

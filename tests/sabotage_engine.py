@@ -373,14 +373,14 @@ ENGINE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "llm_gateway/wires/_fitting.py",
         "if part.wire == self._held.wire and part.issuer is not None and part.issuer != self._issuer:",
         "if part.wire is None:",
-        ("tests/clients/test_thinking.py", "-k", "there_and_back and claude-1-claude-2"),
+        ("tests/clients/test_thinking.py", "-k", "there_and_back"),
     ),
     (
         "thinking goes to strangers on its own wire",
         "llm_gateway/engine/issuers.py",
         "        return lambda token: known.get(_digest(token), own) != own\n",
         "        return None\n",
-        ("tests/clients/test_thinking.py", "-k", "there_and_back and claude-1-claude-2"),
+        ("tests/clients/test_thinking.py", "-k", "there_and_back"),
     ),
     (
         "refused thinking ends the session",

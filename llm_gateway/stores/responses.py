@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from django.db.models import QuerySet
 
 from llm_gateway.core import json
 from llm_gateway.core.catalog import BodyLogging, Identity
@@ -54,6 +55,8 @@ class ResponseStore:
         self._threaded = threaded
         self._ttl = timedelta(hours=ttl_h)
         self._waiting: dict[tuple[int, str], Kept] = {}
+        # The response that answered a request, of those that wait.
+        self._ids: dict[tuple[int, str], str] = {}
         self._writing: dict[tuple[int, str], asyncio.Task[Any]] = {}
 
     def keeps(self, identity: Identity) -> bool:
@@ -68,6 +71,7 @@ class ResponseStore:
             return
         key = (identity.client_key_id, kept.id)
         self._waiting[key] = kept
+        self._ids[identity.client_key_id, str(request_id)] = kept.id
         self._writing[key] = self._owner.start(self._write(identity, kept, request_id), "keep a response")
 
     async def load(self, identity: Identity, response_id: str) -> Kept | None:
@@ -81,6 +85,23 @@ class ResponseStore:
         if found is None:
             await asyncio.sleep(LOOK_AGAIN_S)
             found = await self._threaded(_read, identity, response_id)
+        return found  # type: ignore[no-any-return]
+
+    async def load_answer(self, identity: Identity, request_id: str) -> Kept | None:
+        """What this key was answered to a request, whatever id the response has."""
+        if identity.client_key_id is None:
+            return None
+        try:
+            request = UUID(request_id)
+        except ValueError:
+            return None
+        waiting = self._waiting.get((identity.client_key_id, self._ids.get((identity.client_key_id, str(request)), "")))
+        if waiting is not None:
+            return waiting
+        found = await self._threaded(_read_answer, identity, request)
+        if found is None:
+            await asyncio.sleep(LOOK_AGAIN_S)
+            found = await self._threaded(_read_answer, identity, request)
         return found  # type: ignore[no-any-return]
 
     async def delete(self, identity: Identity, response_id: str) -> bool:
@@ -101,6 +122,7 @@ class ResponseStore:
         finally:
             self._waiting.pop((identity.client_key_id, kept.id), None)
             self._writing.pop((identity.client_key_id, kept.id), None)
+            self._ids.pop((identity.client_key_id, str(request_id)), None)
 
 
 def place_of(row: StoredResponse) -> str:
@@ -130,20 +152,27 @@ def _write(identity: Identity, kept: Kept, request_id: UUID, ttl: timedelta) -> 
 
 
 def _read(identity: Identity, response_id: str) -> Kept | None:
-    row = _rows(identity, response_id).filter(expires_at__gt=datetime.now(UTC)).first()
+    return _opened(_rows(identity).filter(response_id=response_id, expires_at__gt=datetime.now(UTC)).first())
+
+
+def _read_answer(identity: Identity, request_id: UUID) -> Kept | None:
+    return _opened(_rows(identity).filter(request_id=request_id, expires_at__gt=datetime.now(UTC)).first())
+
+
+def _opened(row: StoredResponse | None) -> Kept | None:
     if row is None:
         return None
     try:
         packed = vault.open_sealed(row.ciphertext, place=place_of(row)).reveal()
     except vault.VaultError as error:
-        log.warning("a kept response cannot be read", extra={"response": response_id, "reason": str(error)})
+        log.warning("a kept response cannot be read", extra={"response": row.response_id, "reason": str(error)})
         return None
     return _kept.decode(zlib.decompress(base64.b85decode(packed)))
 
 
 def _delete(identity: Identity, response_id: str) -> None:
-    _rows(identity, response_id).delete()
+    _rows(identity).filter(response_id=response_id).delete()
 
 
-def _rows(identity: Identity, response_id: str) -> Any:
-    return StoredResponse.objects.filter(team_id=identity.team_id, client_key_id=identity.client_key_id, response_id=response_id)
+def _rows(identity: Identity) -> QuerySet[StoredResponse]:
+    return StoredResponse.objects.filter(team_id=identity.team_id, client_key_id=identity.client_key_id)

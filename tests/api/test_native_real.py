@@ -307,3 +307,73 @@ def test_staff_may_here_what_their_role_may_in_the_console(signed_in: httpx.Clie
     answers |= {path: signed_in.post(f"/api/ai-models/{path}", json={"strategy": "enterprise"}) for path in MANAGE}
     assert {path for path, answer in answers.items() if answer.status_code == 200} == MAY[role]
     assert {answer.status_code for path, answer in answers.items() if path not in MAY[role]} <= {403}
+
+
+# What each route of the native API takes from a session; a route that is not here fails the inventory below.
+ROUTES = {
+    ("GET", ""): "anything", ("GET", "status"): "read", ("GET", "models"): "read", ("GET", "strategy"): "read", ("GET", "test"): "spend",
+    ("GET", "performance/results"): "read", ("GET", "performance/metrics"): "reports", ("GET", "performance/comparison"): "reports",
+    ("GET", "reports/cost"): "reports", ("GET", "reports/savings"): "reports", ("GET", "reports/forecast"): "reports",
+    ("GET", "keys/status"): "keys", ("POST", "explain"): "read", ("POST", "generate"): "spend", ("POST", "analyze"): "spend",
+    ("POST", "test"): "spend", ("POST", "strategy/set"): "switch", ("POST", "keys/refresh"): "check",
+}  # fmt: skip
+READERS = {"anything", "read", "reports"}
+GRANTED = {
+    "viewer": {*READERS, "keys"},
+    "operator": {*READERS, "keys", "spend", "switch", "check"},
+    "finance": READERS,
+    "auditor": {*READERS, "keys"},
+    "": {"anything"},
+}
+BODIES: dict[str, Any] = {
+    "analyze": {"code": "x = 1", "model": "chat/fault:ok"},
+    "test": {"models": ["chat/fault:ok"]},
+    "strategy/set": {"strategy": "enterprise"},
+    "keys/refresh": {"providers": []},
+}
+
+
+@pytest.mark.parametrize(("signed_in", "role"), [(role, role) for role in GRANTED], indirect=["signed_in"])
+def test_every_route_and_method_takes_from_a_session_what_its_role_may(signed_in: httpx.Client, role: str) -> None:
+    for (method, path), needed in ROUTES.items():
+        body = BODIES.get(path, {"prompt": "hi", "model": "chat/fault:ok"})
+        answer = signed_in.request(method, f"/api/ai-models/{path}", json=body if method == "POST" else None)
+        assert (answer.status_code != 403) == (needed in GRANTED[role]), (method, path, answer.status_code)
+    for path in {path for _, path in ROUTES}:
+        for method in ("PUT", "PATCH", "DELETE"):
+            assert signed_in.request(method, f"/api/ai-models/{path}").status_code in (403, 405), (method, path)
+    for path in ("/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1beta/models/auto:generateContent"):
+        assert signed_in.post(path, json={"model": "auto", "messages": []}).status_code == 401, "a session is no client key"
+
+
+def test_the_table_of_routes_has_every_route() -> None:
+    from llm_gateway.api.native.index import PREFIX, _patterns
+
+    found = set()
+    for pattern in _patterns():
+        view = pattern.callback.cls  # type: ignore[attr-defined]
+        path = str(pattern.pattern).strip("^$").removesuffix("/?").removeprefix(PREFIX)
+        name = {"native-performance-metrics": "performance/metrics", "native-performance-comparison": "performance/comparison"}
+        path = name.get(str(pattern.name), f"reports/{path}" if str(pattern.name).startswith("native-report-") else path)
+        found |= {(method.upper(), path) for method in ("get", "post") if hasattr(view, method)}
+    assert found == {route for route in ROUTES if route[1]}
+
+
+@pytest.mark.parametrize("signed_in", ["operator"], indirect=True)
+def test_what_the_browser_spends_is_bound_by_the_budgets_of_the_gateway_s_own_team(gateway: GatewayServer, signed_in: httpx.Client) -> None:
+    from llm_gateway.models import Budget, Team
+
+    body = {"prompt": "hi", "model": "chat/fault:ok"}
+    assert signed_in.post("/api/ai-models/generate", json=body).status_code == 200
+    team = Team.objects.get(slug="gateway")
+    budget = Budget.objects.create(name="browser", team=team, limit_nusd=1, hard=True)
+    gateway.refresh()
+    refused = signed_in.post("/api/ai-models/generate", json=body)
+    budget.delete()
+    Team.objects.filter(pk=team.pk).update(enabled=False)
+    gateway.refresh()
+    switched_off = signed_in.post("/api/ai-models/generate", json=body)
+    Team.objects.filter(pk=team.pk).update(enabled=True)
+    gateway.refresh()
+    assert refused.status_code in (402, 429), refused.text
+    assert switched_off.status_code == 403

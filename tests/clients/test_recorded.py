@@ -143,6 +143,9 @@ def breaks_its_format(pieces: list[bytes]) -> list[bool]:
             found.append(False)
             continue
         value = json.loads(piece.removeprefix(b"data:"))
+        if value.get("choices") == []:
+            found.append(False)
+            continue
         try:
             (ChatCompletionChunk if streamed else ChatCompletion).model_validate(value, strict=True)
         except ValidationError:

@@ -11,6 +11,7 @@ import pytest
 from tests.support.gateway import GatewayServer
 from tests.support.reading import read
 from tests.support.speaking import Answer
+from tests.support.upstream import Upstream
 
 WIRES = ("chat", "anthropic", "gemini", "responses")
 
@@ -75,6 +76,51 @@ def test_items_are_sent_again_by_their_ids(gateway: GatewayServer, first: str, s
         assert ask(gateway, "chat/m", third, tools=tools).status == 200
 
 
+GEMINI_CALLS = [
+    {"functionCall": {"name": "get_weather", "args": {"city": "Rome"}}, "thoughtSignature": "c2lnbmVk"},
+    {"functionCall": {"name": "get_weather", "args": {"city": "Oslo"}}},
+]
+
+
+@pytest.mark.parametrize("own_id", ["resp-17", "respAbc", "r1", ""])
+@pytest.mark.parametrize("stream", [False, True])
+def test_items_are_found_again_whatever_id_the_provider_gave_its_answer(
+    gateway: GatewayServer, replaying: Upstream, stream: bool, own_id: str
+) -> None:
+    """The AI SDK sends thoughts and calls by reference; an answer may be kept under its provider's own id."""
+    parts = [{"text": "Where?", "thought": True}, *GEMINI_CALLS]
+    usage = {"promptTokenCount": 3, "candidatesTokenCount": 4, "totalTokenCount": 7}
+    candidate = {"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}
+    body = json.dumps({"candidates": [candidate], "usageMetadata": usage, "responseId": own_id, "modelVersion": "m"}).encode()
+    replaying.stream(b"data: " + body + b"\n\n") if stream else replaying.serve(body)
+    tools = [{"type": "function", "name": "get_weather", "parameters": {"type": "object", "properties": {}}}]
+    output = object_of(ask(gateway, "up-gem/m", "Weather?", stream=stream, tools=tools))["output"]
+    assert [item["type"] for item in output if item["type"] != "reasoning"] == ["function_call", "function_call"]
+    said: list[Any] = [{"role": "user", "content": "Weather?"}]
+    for item in output:
+        said.append({"type": "item_reference", "id": item["id"]})
+        if item["type"] == "function_call":
+            said.append({"type": "function_call_output", "call_id": item["call_id"], "output": "rain"})
+    for wire in WIRES:
+        mark = gateway.mark
+        second = ask(gateway, f"{wire}/m", said, stream=stream, tools=tools)
+        assert second.status == 200, second.body
+        sent = gateway.received(mark)[0]["body"]
+        assert sent.index("Rome") < sent.index("Oslo")
+        assert "rs_cogo_" not in sent
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_a_thought_that_was_not_stored_does_not_end_the_conversation(gateway: GatewayServer, wire: str) -> None:
+    gateway.simulator.control("script", steps=[{"text": "I will look.", "thinking": "Where?"}])
+    output = object_of(ask(gateway, "gemini/m", "Weather?", store=False, reasoning={"effort": "low", "summary": "auto"}))["output"]
+    thoughts = [{"type": "item_reference", "id": item["id"]} for item in output if item["type"] == "reasoning"]
+    thoughts = thoughts or [{"type": "item_reference", "id": "rs_cogo_00000000-0000-4000-8000-000000000000_0"}]
+    history = [{"role": "user", "content": "a"}, *thoughts, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]
+    answer = ask(gateway, f"{wire}/m", history)
+    assert answer.status == 200, answer.body
+
+
 def test_a_reference_that_leads_nowhere_is_told_by_its_place(gateway: GatewayServer) -> None:
     item = ask(gateway, "chat/m", "hi").json["output"][0]
     other = gateway.issue("other-for-items")
@@ -87,7 +133,9 @@ def test_a_reference_that_leads_nowhere_is_told_by_its_place(gateway: GatewaySer
     own = {"type": "item_reference", "id": "msg_68a"}
     ask(gateway, "responses/m", [{"role": "user", "content": "a"}, own])
     assert "msg_68a" in gateway.received(mark)[0]["body"]  # the provider's own affair
-    assert ask(gateway, "chat/m", [own, {"role": "user", "content": "a"}]).status == 400
+    mark = gateway.mark
+    assert ask(gateway, "chat/m", [own, {"role": "user", "content": "a"}]).status == 200
+    assert "item_reference" in gateway.received(mark)[0]["body"]  # elsewhere it can only be told that something stood there
 
 
 def test_tool_calls_and_their_thoughts_are_remembered(gateway: GatewayServer) -> None:

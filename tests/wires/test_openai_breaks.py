@@ -217,7 +217,10 @@ def test_missing_ids_times_and_models_are_the_same_in_every_chunk() -> None:
     assert first.id.startswith("chatcmpl-")
     assert first.choices[0].delta.role == "assistant"
     assert second.choices[0].delta.role is None
-    named = sse({"id": "c", "created": 7, "model": "m", "choices": []}, {"choices": [{"delta": {"content": "b"}}]})
+    named = sse(
+        {"id": "c", "object": "chat.completion.chunk", "created": 7, "model": "m", "choices": []},
+        {"choices": [{"delta": {"content": "b"}}]},
+    )
     assert [(one.id, one.created, one.model) for one in strict(shown(named))] == [("c", 7, "m")] * 2
 
 

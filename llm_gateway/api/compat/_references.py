@@ -45,9 +45,11 @@ async def resolve(body: bytes, identity: Identity, store: ResponseStore) -> byte
             whole.append(raw)
             continue
         if item_id not in known:
-            kept = await store.load(identity, f"resp_{request}")
+            kept = await store.load_answer(identity, request)
             output = msgspec.json.decode(kept.response).get("output") if kept else None
             known |= {item["id"]: item for item in output or () if "id" in item}
+        if item_id not in known and item_id.startswith("rs_"):
+            continue  # a thought: the conversation can go on without it
         if item_id not in known:
             raise InvalidRequest(
                 f"Item with id '{item_id[:100]}' not found; it expired, was not stored, or belongs to another key. Send the item itself.",

@@ -105,7 +105,10 @@ def mended(body: bytes) -> bytes:
 
 
 def _sound(chunk: Chunk, reader: Reader) -> bool:
-    """Whether strict readers take the chunk, as far as the typed decoder saw it."""
+    """Whether strict readers take the chunk, as far as the typed decoder saw it. One without choices (usage, a host's own news) is read for
+    what it has and for nothing else."""
+    if chunk.choices is not None and not chunk.choices:
+        return True
     if chunk.object != CHUNK or chunk.id is None or chunk.created is None or chunk.model is None or chunk.choices is None or reader.repairs:
         return False
     for place, choice in enumerate(chunk.choices):
