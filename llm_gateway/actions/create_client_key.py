@@ -19,6 +19,7 @@ from llm_gateway.core.keys import compose_client_key, public_id_of
 from llm_gateway.core.money import NUSD, to_nusd
 from llm_gateway.models import Alias, Budget, ClientKey, LanguageModel, Provider, Strategy, Team
 from llm_gateway.policies.allowed import AUTO, STRATEGY, covered, fits, is_pattern
+from llm_gateway.policies.callers import normalized, within
 from llm_gateway.stores import vault
 
 from . import ActionError
@@ -65,6 +66,7 @@ def create_client_key(
     tokens_per_minute: int | None = None,
     expires_at: datetime | None = None,
     allow_unpriced: bool = False,
+    addresses: Iterable[str] = (),
     preset: str = "",
     by: Any = None,
     creator: ClientKey | None = None,
@@ -87,6 +89,7 @@ def create_client_key(
         tokens_per_minute=tokens_per_minute,
         expires_at=expires_at,
         allow_unpriced=allow_unpriced,
+        addresses=list(addresses),
     )
     return issue_client_key(row, by, budget_usd=budget_usd, period=period, preset=preset, creator=creator)
 
@@ -106,6 +109,7 @@ def issue_client_key(
         raise ActionError("A client key needs a name of at most 100 printable characters.")
     row.scopes = _scopes(row.scopes)
     row.models_allowed = checked_models(row.models_allowed)
+    row.addresses = checked_addresses(row.addresses)
     limit = _limit(budget_usd, period)
     if row.expires_at is not None and row.expires_at <= timezone.now():
         raise ActionError("The key would have expired already; choose a later day.")
@@ -157,6 +161,14 @@ def _scopes(scopes: Iterable[str]) -> list[str]:
     if not wanted:
         raise ActionError(f"A client key needs at least one scope of {', '.join(known)}.")
     return [scope for scope in known if scope in wanted]
+
+
+def checked_addresses(texts: Iterable[str]) -> list[str]:
+    """Addresses and networks as they are stored. Raises :class:`ActionError` for what is neither."""
+    try:
+        return list(dict.fromkeys(normalized(text) for text in texts if text.strip()))
+    except ValueError as error:
+        raise ActionError(str(error)) from None
 
 
 def checked_models(names: Iterable[str]) -> list[str]:
@@ -237,6 +249,10 @@ def _within(row: ClientKey, creator: ClientKey, limit: int | None, period: str) 
         row.models_allowed = row.models_allowed or list(creator.models_allowed)
     if row.allow_unpriced and not creator.allow_unpriced:
         raise PermissionDenied("The key that asks may not use unpriced models itself.")
+    if creator.addresses:
+        if not within(row.addresses, creator.addresses):
+            raise PermissionDenied("The key that asks may not be used from all of these addresses itself.")
+        row.addresses = row.addresses or list(creator.addresses)
     for name in _CEILINGS:
         ceiling, value = getattr(creator, name), getattr(row, name)
         if ceiling is not None and value is not None and value > ceiling:

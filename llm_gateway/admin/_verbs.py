@@ -61,6 +61,13 @@ def raise_budget(row: Budget, usd: Decimal, until: datetime | None) -> None:
     raise_(row, usd, until)
 
 
+def checked_addresses(texts: list[str]) -> list[str]:
+    """Raises ActionError for what is no address and no network."""
+    from llm_gateway.actions.create_client_key import checked_addresses as checked
+
+    return checked(texts)
+
+
 def checked_models(names: list[str]) -> list[str]:
     """What a client key's list of models may hold. Raises ``ActionError``."""
     from llm_gateway.actions.create_client_key import checked_models as checked

@@ -70,6 +70,12 @@ class ClientKeyForm(forms.ModelForm):  # type: ignore[type-arg]
         help_text="What a program holding this key may do.",
     )
     models_allowed = WordListField(label="Models", required=False, help_text=MODELS_HELP)
+    addresses = WordListField(
+        label="Addresses",
+        required=False,
+        help_text="Where it may be used from: addresses and networks such as 203.0.113.0/24. Empty: anywhere. Behind a proxy, set "
+        "COGO_TRUSTED_PROXIES first.",
+    )
 
     class Meta:
         model = ClientKey
@@ -84,6 +90,7 @@ class ClientKeyForm(forms.ModelForm):  # type: ignore[type-arg]
             "requests_per_minute",
             "tokens_per_minute",
             "allow_unpriced",
+            "addresses",
             "expires_at",
         )
 
@@ -105,6 +112,12 @@ class ClientKeyForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_models_allowed(self) -> list[str]:
         try:
             return _verbs.checked_models(self.cleaned_data["models_allowed"])
+        except ActionError as error:
+            raise forms.ValidationError(str(error)) from None
+
+    def clean_addresses(self) -> list[str]:
+        try:
+            return _verbs.checked_addresses(self.cleaned_data["addresses"])
         except ActionError as error:
             raise forms.ValidationError(str(error)) from None
 
@@ -152,7 +165,17 @@ class ClientKeyAdmin(GatewayAdmin):
         ("Routing", {"fields": ("models_allowed", "strategy")}),
         (
             "Limits",
-            {"fields": ("requests_per_minute", "tokens_per_minute", "max_concurrency", "max_tokens", "allow_unpriced", "expires_at")},
+            {
+                "fields": (
+                    "requests_per_minute",
+                    "tokens_per_minute",
+                    "max_concurrency",
+                    "max_tokens",
+                    "allow_unpriced",
+                    "addresses",
+                    "expires_at",
+                )
+            },
         ),
     )
 

@@ -257,6 +257,7 @@ class RequestLogAdmin(KeysetAdmin):
                 if row.client_key
                 else "staff, from the browser",
             ),
+            ("From", row.address or NONE),
             ("Team", row.team.name),
             ("Asked for", row.asked_model or "any model"),
             ("Answered by", f"{served} at {row.provider_slug}" if row.provider_slug else NONE),
@@ -289,7 +290,8 @@ class RequestLogAdmin(KeysetAdmin):
     @admin.display(description="client")
     def client(self, row: RequestLog) -> str:
         name = row.client_key.name if row.client_key else "staff"
-        return format_html('{}<span class="cogo-sub">{}</span>', name, row.team.name)
+        whence = f"{row.team.name}, {row.address}" if row.address else row.team.name
+        return format_html('{}<span class="cogo-sub">{}</span>', name, whence)
 
     @admin.display(description="asked → answered")
     def models_shown(self, row: RequestLog) -> str:

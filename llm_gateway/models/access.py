@@ -57,6 +57,7 @@ class ClientKey(CatalogueModel):
         null=True, blank=True, help_text="Of prompts and answers together; a request is counted by its estimate until it ends."
     )
     allow_unpriced = models.BooleanField(default=False, help_text="May use models whose price is unknown, at the gateway's ceiling price.")
+    addresses = models.JSONField(default=list, blank=True, help_text="Addresses and networks it may be used from; empty: any.")
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)

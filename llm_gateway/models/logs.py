@@ -40,6 +40,9 @@ class RequestLog(models.Model):
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="+", db_index=False)
     client_key = models.ForeignKey(ClientKey, null=True, on_delete=models.PROTECT, related_name="requests", db_index=False)
     user_id = models.IntegerField(null=True, help_text="Staff who called from the browser.")
+    address = models.CharField(
+        max_length=45, null=True, help_text="Where the request came from, through the trusted proxies."
+    )  # rows of before have none
     asked_model = models.CharField(max_length=200, blank=True, default="")
     strategy = models.CharField(max_length=60, blank=True, default="")
     provider = models.ForeignKey(Provider, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False, db_constraint=False)

@@ -33,3 +33,16 @@ def admits(networks: Sequence[str], address: str) -> bool:
 @lru_cache(maxsize=1024)
 def _parsed(networks: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
     return tuple(ip_network(one) for one in networks)
+
+
+def within(networks: Sequence[str], ceiling: Sequence[str]) -> bool:
+    """Whether every one of ``networks`` lies in one of ``ceiling``."""
+    outer = _parsed(tuple(ceiling))
+    return all(any(_inside(one, other) for other in outer) for one in _parsed(tuple(networks)))
+
+
+def _inside(one: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
+    match one, other:
+        case (IPv4Network(), IPv4Network()) | (IPv6Network(), IPv6Network()):
+            return bool(one.subnet_of(other))  # type: ignore[arg-type]  # of the same kind
+    return False

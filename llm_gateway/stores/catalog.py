@@ -225,6 +225,7 @@ def _clients(budgets: list[Budget]) -> dict[str, tuple[bytes, Identity]]:
             max_concurrency=row.max_concurrency,
             requests_per_minute=row.requests_per_minute,
             tokens_per_minute=row.tokens_per_minute,
+            addresses=tuple(row.addresses or ()),
             budgets=by_key.get(row.pk, ()) + by_team.get(row.team_id, ()) + everyone,
             bodies=BodyLogging(row.team.bodies),
             allow_unpriced=row.allow_unpriced,

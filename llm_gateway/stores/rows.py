@@ -43,7 +43,7 @@ _USAGE = (
 
 _OPENED = (
     "id", "created_at", "state", "kind", "dialect", "team_id", "client_key_id", "user_id", "asked_model", "strategy", "provider_id",
-    "model_id", "provider_slug", "stream", "simulated", "hold_nusd", "worker", "lease_until", "tag", "metadata",
+    "model_id", "provider_slug", "stream", "simulated", "hold_nusd", "worker", "lease_until", "tag", "metadata", "address",
 )  # fmt: skip
 _SETTLED = (
     "finished_at", "state", "served_model", "attempt_count", "http_status", "error_code", "finish_reason", "flags", *_USAGE, "cost_nusd",
@@ -53,7 +53,7 @@ _SETTLED = (
 _MOVED = ("provider_id", "model_id", "provider_slug", "simulated")
 _REJECTED = (
     "id", "created_at", "finished_at", "state", "kind", "dialect", "team_id", "client_key_id", "user_id", "asked_model", "strategy",
-    "stream", "http_status", "error_code", "latency_ms", "tag", "metadata", "cost_nusd",
+    "stream", "http_status", "error_code", "latency_ms", "tag", "metadata", "cost_nusd", "address",
 )  # fmt: skip
 _ATTEMPT = (
     "request_id", "number", "provider_id", "provider_slug", "provider_key_id", "upstream_id", "outcome", "error_class", "http_status",
@@ -194,6 +194,7 @@ class Writer:
             identity.team_id, identity.client_key_id, call.user_id,
             _caller_s(call.inbound.model, 200), o.strategy, target.provider.id, target.model.id, target.provider.slug, call.stream,
             o.simulated, o.hold_nusd, worker, lease, _caller_s(call.tag, 60), as_json(call.metadata),
+            call.address[:45] or None,
         )  # fmt: skip
 
     def _rejected_row(self, r: Rejection) -> tuple[Any, ...]:
@@ -205,6 +206,7 @@ class Writer:
             identity.team_id, identity.client_key_id, call.user_id,
             _caller_s(call.inbound.model, 200), _caller_s(r.strategy, 60), call.stream,
             r.error.status if r.error else 200, r.error.code if r.error else "", 0, _caller_s(call.tag, 60), as_json(call.metadata), 0,
+            call.address[:45] or None,
         )  # fmt: skip
 
     def _insert(self, model: type[models.Model], columns: Sequence[str], more: str = "") -> str:

@@ -73,7 +73,7 @@ class GatewayServer:
 
         config = uvicorn.Config(
             self.door, http=self.protocol, ws="none", lifespan="on", access_log=False, log_config=None, server_header=False,
-            timeout_graceful_shutdown=3,
+            proxy_headers=False, timeout_graceful_shutdown=3,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

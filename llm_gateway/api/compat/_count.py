@@ -28,9 +28,17 @@ async def count(http: HttpCall, dialect: Dialect, path: Mapping[str, str], keepe
         model = inbound.model
     except (GatewayError, ConnectionError) as raised:
         error = raised if isinstance(raised, GatewayError) else CallerLeft("The caller left before its request was complete.")
-        await found.reject(kind="count_tokens", dialect=dialect.name, identity=http.identity, error=error, model=model, request_id=http.id)
+        await found.reject(
+            kind="count_tokens",
+            dialect=dialect.name,
+            identity=http.identity,
+            error=error,
+            model=model,
+            request_id=http.id,
+            address=http.address,
+        )
         return refuse(dialect, error, http)
-    call = Call(id=http.id, kind="count_tokens", identity=http.identity, inbound=inbound, headers=http.headers)
+    call = Call(id=http.id, kind="count_tokens", identity=http.identity, inbound=inbound, headers=http.headers, address=http.address)
     try:
         asked = found.pipeline.counts(call)
         if asked:

@@ -59,7 +59,15 @@ async def generate(
         deadline_s = parse_deadline(http.headers.get(DEADLINE_HEADER))
     except (GatewayError, ConnectionError) as raised:
         error = raised if isinstance(raised, GatewayError) else CallerLeft("The caller left before its request was complete.")
-        await found.reject(kind=path["kind"], dialect=dialect.name, identity=http.identity, error=error, model=model, request_id=http.id)
+        await found.reject(
+            kind=path["kind"],
+            dialect=dialect.name,
+            identity=http.identity,
+            error=error,
+            model=model,
+            request_id=http.id,
+            address=http.address,
+        )
         return refuse(dialect, error, http)
     call = Call(
         id=http.id,
@@ -72,6 +80,7 @@ async def generate(
         strategy=http.headers.get("x-cogo-strategy"),
         sticky=http.headers.get("x-cogo-session", ""),
         tag=tag_of(http.headers),
+        address=http.address,
         metadata=_subject(http, inbound),
     )
     if HEADER in http.headers:

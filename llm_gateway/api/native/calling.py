@@ -47,6 +47,7 @@ class GeneratingView(AsyncAPIView):
         """``facts`` are fields of :class:`Call`. A request's first call has the request's own id; give later ones :func:`another_id`."""
         facts.setdefault("deadline_s", self.deadline_s())
         facts.setdefault("sticky", self.request.headers.get(SESSION_HEADER, "")[:200])
+        facts.setdefault("address", self.address)
         facts.setdefault("tag", tag_of(self.request.headers))
         facts["strategy"] = self.strategy(facts.get("strategy"))
         return Call(

@@ -98,7 +98,14 @@ async def _replay(view: GeneratingView, identity: Identity, standing: Standing) 
     streamed = any(name.lower() == "content-type" and value.startswith("text/event-stream") for name, value in stored.headers)
     found = gateway()
     call = found.bare_call(
-        kind=view.kind, dialect="native", identity=identity, model=standing.model, request_id=id_, user_id=view.user_id, stream=streamed
+        kind=view.kind,
+        dialect="native",
+        identity=identity,
+        model=standing.model,
+        request_id=id_,
+        user_id=view.user_id,
+        stream=streamed,
+        address=view.address,
     )
     await found.replayed(call, standing.original, stored.status)
     answer: HttpResponseBase

@@ -91,6 +91,11 @@ class AsyncAPIView(APIView):
         return user.pk if isinstance(getattr(user, "pk", None), int) else None
 
     @property
+    def address(self) -> str:
+        """The caller's, as the door found it."""
+        return str(self.request.META.get("REMOTE_ADDR") or "")
+
+    @property
     def size(self) -> int:
         """Of the body, in bytes; the door has counted them."""
         return int(self.request._request.headers.get("content-length") or 0)
@@ -166,6 +171,7 @@ class AsyncAPIView(APIView):
                 model=self.asked[:200],
                 request_id=request_id(self.request),
                 user_id=self.user_id,
+                address=self.address,
             )
         except Exception:  # the caller is told its own error first
             log.warning("a refused request could not be logged", extra={"request_id": str(request_id(self.request))}, exc_info=True)

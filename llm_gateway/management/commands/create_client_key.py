@@ -36,6 +36,13 @@ class Command(Base):
         parser.add_argument("--tokens-per-minute", type=int, metavar="N", help="prompts and answers together")
         parser.add_argument("--max-concurrency", type=int, metavar="N")
         parser.add_argument(
+            "--allow-address",
+            action="append",
+            type=names,
+            metavar="ADDRESS",
+            help="where it may be used from: addresses and networks such as 203.0.113.0/24 (anywhere)",
+        )
+        parser.add_argument(
             "--expires",
             type=moment,
             metavar="WHEN",
@@ -67,6 +74,7 @@ class Command(Base):
             period=options["period"],
             expires_at=options["expires"],
             allow_unpriced=options["allow_unpriced"],
+            addresses=flat(options["allow_address"]),
             **ceilings,
         )
         # The key alone on standard output, so that a script can take it.
