@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
+
+from .environment import Environment
 
 DIRECT = ("none", "direct", "off")
 
@@ -47,3 +50,21 @@ def proxy(name: str, text: str) -> str:
     if not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment or port == 0:
         raise OutgoingTrouble(f"{name} cannot be read; use http://user:password@host:port, with what is special percent-encoded")
     return text
+
+
+def ways(env: Environment) -> dict[str, Any]:
+    """What llm_gateway.stores.network hands to the transport. Raises :class:`OutgoingTrouble`."""
+    bundles = {name: env.str(name) for name in ("COGO_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")}
+    everywhere = env.str("COGO_PROXY")
+    named = {
+        "COGO_PROXY": everywhere,
+        "HTTPS_PROXY": env.str("HTTPS_PROXY") or env.str("https_proxy") or env.str("ALL_PROXY") or env.str("all_proxy"),
+        "HTTP_PROXY": env.str("HTTP_PROXY") or env.str("http_proxy") or env.str("ALL_PROXY") or env.str("all_proxy"),
+    }
+    proxies = {name: proxy(name, text) for name, text in named.items() if not everywhere or name == "COGO_PROXY"}
+    return {
+        "ca_bundles": tuple(trusted(name, path.strip()) for name, path in bundles.items() if path.strip()),
+        "https_proxy": proxies.get("HTTPS_PROXY", proxies["COGO_PROXY"]),
+        "http_proxy": proxies.get("HTTP_PROXY", proxies["COGO_PROXY"]),
+        "no_proxy": tuple(env.list("NO_PROXY") or env.list("no_proxy")),
+    }

@@ -297,8 +297,7 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.1",
     "SERVERS": [{"url": BASE_PATH}] if BASE_PATH else [],
     "POSTPROCESSING_HOOKS": [
-        "llm_gateway.api.native.openapi.without_closing_slash",
-        "llm_gateway.api.compat._described.with_compatible",
+        f"llm_gateway.api.{one}" for one in ("native.openapi.without_closing_slash", "compat._described.with_compatible")
     ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
@@ -331,11 +330,7 @@ LOGGING = {
     "formatters": {"json": {"()": "llm_gateway.telemetry.logs.JsonFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL or "WARNING"},
-    "loggers": {
-        "django.server": {"level": "WARNING"},
-        "django-q": {"level": "WARNING"},
-        "cogo": {"level": LOG_LEVEL or "INFO"},
-    },
+    "loggers": {"django.server": {"level": "WARNING"}, "django-q": {"level": "WARNING"}, "cogo": {"level": LOG_LEVEL or "INFO"}},
 }
 
 # The gateway's own settings, handed to its rooms by cogo.asgi and the commands; see docs/configuration.md.
@@ -376,30 +371,10 @@ COGO = {
     "browsable_api": _flag("COGO_BROWSABLE_API", True),
 }
 
-
-def _outgoing() -> dict[str, Any]:
-    """What llm_gateway.stores.network hands to the transport."""
-    bundles = {"COGO_CA_BUNDLE": env.str("COGO_CA_BUNDLE"), "REQUESTS_CA_BUNDLE": env.str("REQUESTS_CA_BUNDLE"),
-               "SSL_CERT_FILE": env.str("SSL_CERT_FILE"), "SSL_CERT_DIR": env.str("SSL_CERT_DIR")}  # fmt: skip
-    everywhere = env.str("COGO_PROXY")
-    ways = {
-        "COGO_PROXY": everywhere,
-        "HTTPS_PROXY": env.str("HTTPS_PROXY") or env.str("https_proxy") or env.str("ALL_PROXY") or env.str("all_proxy"),
-        "HTTP_PROXY": env.str("HTTP_PROXY") or env.str("http_proxy") or env.str("ALL_PROXY") or env.str("all_proxy"),
-    }
-    try:
-        proxies = {name: outgoing.proxy(name, text) for name, text in ways.items() if not everywhere or name == "COGO_PROXY"}
-        return {
-            "ca_bundles": tuple(outgoing.trusted(name, path.strip()) for name, path in bundles.items() if path.strip()),
-            "https_proxy": proxies.get("HTTPS_PROXY", proxies["COGO_PROXY"]),
-            "http_proxy": proxies.get("HTTP_PROXY", proxies["COGO_PROXY"]),
-            "no_proxy": tuple(env.list("NO_PROXY") or env.list("no_proxy")),
-        }
-    except outgoing.OutgoingTrouble as trouble:
-        raise SettingsError(str(trouble)) from None
-
-
-COGO |= _outgoing()
+try:
+    COGO |= outgoing.ways(env)
+except outgoing.OutgoingTrouble as trouble:
+    raise SettingsError(str(trouble)) from None
 if COGO["unpriced"] not in ("block", "ceiling"):
     raise SettingsError("COGO_UNPRICED must be block or ceiling")
 
@@ -421,5 +396,3 @@ COGO_ENVIRONMENT = {
     )
     if (value := env.str(name, default="").strip())
 }  # fmt: skip
-
-RUNNING_TESTS = "pytest" in sys.modules

@@ -17,6 +17,7 @@ from tests.sabotage_engine import ENGINE
 from tests.sabotage_hosts import HOSTS
 from tests.sabotage_money import MONEY
 from tests.sabotage_security import SECURITY
+from tests.sabotage_staff import STAFF
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -166,7 +167,7 @@ SABOTAGES = (
     ),
 )
 
-SABOTAGES += tuple(Sabotage(*fields) for fields in (*ENGINE, *HOSTS, *MONEY, *SECURITY))
+SABOTAGES += tuple(Sabotage(*fields) for fields in (*ENGINE, *HOSTS, *MONEY, *SECURITY, *STAFF))
 
 
 def survives(one: Sabotage) -> bool:

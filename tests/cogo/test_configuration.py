@@ -19,7 +19,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def read_by_the_code() -> set[str]:
     settings = (ROOT / "cogo" / "settings.py").read_text()
-    names = set(re.findall(r'(?:env\.\w+|_flag|_number|_secret|environ\.get)\(\s*"([A-Z][A-Z_]+)"', settings))
+    outgoing = (ROOT / "cogo" / "outgoing.py").read_text()
+    names = set(re.findall(r'"((?:COGO|REQUESTS|SSL|HTTPS?|ALL|NO)_[A-Z_]+)"', outgoing)) | set(
+        re.findall(r'(?:env\.\w+|_flag|_number|_secret|environ\.get)\(\s*"([A-Z][A-Z_]+)"', settings)
+    )
     block = re.search(r"COGO_ENVIRONMENT = \{(.*?)\n\}", settings, re.DOTALL)
     assert block
     return names | set(re.findall(r'"([A-Z][A-Z_]+)"', block[1]))

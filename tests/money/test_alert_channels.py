@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -230,9 +229,9 @@ def test_a_run_ends_well_before_its_task_is_killed(serve: Any, connect: Any) -> 
     hook = serve(slow)
     connect(hook=hook.port)
     rows = alerts(30)
-    began = time.monotonic()
+    watch = Stopwatch()
     found = send_alerts(NOW, clock_s=5, run_s=0.5)
-    assert time.monotonic() - began < 5
+    assert watch.took_s < 5
     assert 0 < found.waiting < 30
     rows[-1].refresh_from_db()
     assert rows[-1].error == "webhook: its turn did not come in this run"
