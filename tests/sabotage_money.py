@@ -4,6 +4,7 @@ from __future__ import annotations
 
 _JOURNAL = "tests/stores/test_journal.py"
 _BUDGETS = "tests/stores/test_budgets.py"
+_CHANGES = "tests/stores/test_budget_changes.py"
 _LEASES = "tests/stores/test_leases.py"
 _AUDIT = "tests/actions/test_audit.py"
 _WATCH = "tests/actions/test_watch.py"
@@ -33,14 +34,14 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "llm_gateway/stores/holds.py",
         "        still = row.reached(before_nusd)",
         "        still = row.reached(row.posted_nusd)",
-        (_BUDGETS, "-k", "thresholds_belong"),
+        (_CHANGES, "-k", "thresholds_belong"),
     ),
     (
         "nothing more is too much",
         "llm_gateway/stores/holds.py",
         "        if amount <= 0:",
         "        if False:",
-        (_BUDGETS, "-k", "costs_nothing"),
+        (_CHANGES, "-k", "costs_nothing"),
     ),
     (
         "the free ones of an alias are refused with the others",
@@ -54,14 +55,14 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "llm_gateway/stores/holds.py",
         "        raised = until is not None and now < until",
         "        raised = until is not None",
-        (_BUDGETS, "-k", "raise_lets_more"),
+        (_CHANGES, "-k", "raise_lets_more"),
     ),
     (
         "every period begins at midnight",
         "llm_gateway/stores/holds.py",
         "period_id(row.period, row.timezone, self._now, row.reset)",
         "period_id(row.period, row.timezone, self._now)",
-        (_BUDGETS, "-k", "its_own_hour"),
+        (_CHANGES, "-k", "its_own_hour"),
     ),
     (
         "tokens are never corrected",
