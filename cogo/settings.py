@@ -13,6 +13,7 @@ import environ
 
 from cogo import databases, footing, outgoing, weakness
 from cogo.environment import Environment, EnvironmentTrouble, read_file
+from cogo.frameworks import Q_CLUSTER, REST_FRAMEWORK  # noqa: F401  # read from here by name
 from cogo.unfold import UNFOLD  # noqa: F401  # the console's look; django-unfold reads it from here
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -277,19 +278,6 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 33 * 1024 * 1024
 # The console's largest form, fifty rows that are edited in their list, has a third of it.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "llm_gateway.api.native.auth.ClientKeyAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
-    ],
-    # Nothing is open by default: a view names the scope it needs.
-    "DEFAULT_PERMISSION_CLASSES": ["llm_gateway.api.native.auth.DenyAll"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer", "rest_framework.renderers.BrowsableAPIRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["llm_gateway.api.native.parsing.StrictJSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "llm_gateway.api.native.errors.exception_handler",
-    "UNAUTHENTICATED_USER": None,
-}
 SPECTACULAR_SETTINGS = {
     "TITLE": "COGO LLM Gateway",
     "DESCRIPTION": "Generate and analyse code through any configured provider.",
@@ -303,22 +291,6 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-}
-
-Q_CLUSTER = {
-    "name": "cogo",
-    "orm": "default",
-    "workers": 2,
-    "timeout": 120,
-    "retry": 180,
-    "max_attempts": 3,
-    "ack_failures": True,
-    "catch_up": False,
-    "save_limit": 50,
-    "save_limit_per": "func",
-    "poll": 1.0,
-    "guard_cycle": 2,
-    "label": "Background work",
 }
 
 LOG_LEVEL = env.str("COGO_LOG_LEVEL", default="").strip().upper()
