@@ -284,3 +284,19 @@ def test_streams_that_break_their_format_reach_every_caller_whole(
     assert (row.state, row.finish_reason) == ("ok", "tool_calls" if calls else "stop")
     if dialect == "openai_chat":
         assert b"null\n\ndata: {}" not in answer.body
+    if dialect == "anthropic_messages":
+        one_block_at_a_time(answer)
+
+
+def one_block_at_a_time(answer: Answer) -> None:
+    """Every delta belongs to the block that is open."""
+    open_now = None
+    for name, data in answer.events:
+        if name == "content_block_start":
+            assert open_now is None
+            open_now = data["index"]
+        elif name == "content_block_delta":
+            assert data["index"] == open_now
+        elif name == "content_block_stop":
+            assert data["index"] == open_now
+            open_now = None
