@@ -27,7 +27,7 @@ streamed. Rows are features, columns the format that the provider speaks.
 
 The models here are plain ones: `gpt-4.1` and `gpt-5.5` by Responses, `claude-haiku-4-5`, `gemini-3.8-flash`, and a lenient host for
 chat. A model may
-refuse more than its format does (Claude's fifth generation takes no `temperature`, OpenAI's reasoning models no `stop`); such a refusal
+refuse more than its format does (Claude's fifth generation takes no `temperature`); such a refusal
 names the
 field, too.
 """
@@ -42,6 +42,8 @@ _TAIL = """
   response header `x-cogo-left-out` names them. Alone or forced, they are refused.
 - A wish to reason, at a model that cannot or, for Claude, beside what its thinking does not go with: a forced tool, a tool loop that
   another model began, a token limit up to 1024, sampling figures (`x-cogo-left-out: reasoning`).
+- A `seed` where the provider has none, `text.verbosity` and `prediction` off OpenAI's formats,
+  `truncation: "auto"`; named in the same header.
 - Which earlier thoughts a model sees again (`reasoning.context`), and what an embedded text is for (`taskType`, `title`); named in
   the same header.
 - Of answers: citations, grounding and annotations, logprobs, and calls of a provider's own tools reach only callers of the provider's
@@ -87,7 +89,7 @@ def render() -> str:
 
 def _cell(cell: str) -> str:
     outcome, _, field = cell.partition(" ")
-    return "–" if cell == "-" else f"refused: `{field}`" if field else outcome
+    return "–" if cell == "-" else f"refused: `{field}`" if outcome == "refused" else cell
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 from tests.support.gateway import GatewayServer
 
 from .features import FEATURES, Feature
-from .table import EMULATED, EXPECTED
+from .table import DONE_HERE, EMULATED, EXPECTED
 from .walking import DIALECTS, WIRES, prepare, walk
 
 
@@ -31,11 +31,12 @@ def test_a_cell_is_what_the_table_says(square: GatewayServer, feature: Feature, 
     if walked.outcome != "done":
         assert expected == ("-" if walked.outcome == "unspeakable" else f"refused {walked.field}")
         return
-    assert expected in ("passes", "emulated")
+    assert expected in ("passes", "emulated", "left out")
     assert walked.said is not None
     feature.check(walked.said, dialect)
+    kept_back = expected == "left out" or (expected == "emulated" and feature.name in DONE_HERE)
     for words in feature.reaches:
-        assert words in walked.sent[-1]
+        assert (words in walked.sent[-1]) is not kept_back
     if feature.loop and (dialect, wire) not in feature.unsigned:
         assert feature.signed.get(wire, "") in walked.sent[-1]
 
