@@ -137,19 +137,21 @@ def button(url: str, text: str, *, tone: str = "", title: str = "") -> SafeStrin
 
 def changes(found: object, detail: str = "") -> SafeString | str:
     """Each changed field of an audit entry with its values before and after."""
-    pairs = [(words(name), *_pair(values)) for name, values in found.items()] if isinstance(found, dict) else []
+    pairs = [(words(name.removesuffix("_nusd")), *_pair(name, values)) for name, values in found.items()] if isinstance(found, dict) else []
     if not pairs:
         return detail or NONE
     lines = format_html_join("", '<span class="cogo-change"><b>{}</b> <del>{}</del> → <ins>{}</ins></span>', pairs[:30])
     return format_html('{}<span class="cogo-sub">{}</span>', lines, detail) if detail else lines
 
 
-def _pair(values: object) -> tuple[str, str]:
+def _pair(name: str, values: object) -> tuple[str, str]:
     before, after = values if isinstance(values, list) and len(values) == 2 else (None, values)
-    return _value(before), _value(after)
+    return _value(name, before), _value(name, after)
 
 
-def _value(value: object) -> str:
+def _value(name: str, value: object) -> str:
     if value is None or value == "":
         return NONE
+    if name.endswith("_nusd") and isinstance(value, int):
+        return usd(value)
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
