@@ -16,6 +16,7 @@ from django.utils import timezone
 from llm_gateway.actions import send_alerts as verb
 from llm_gateway.actions.send_alerts import MAX_TRIES, send_alerts
 from llm_gateway.models import Alert, Budget, Team
+from tests.support.clock import Stopwatch
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
