@@ -8,10 +8,13 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection, transaction
+from django.apps import apps
+from django.db import connection, models, transaction
+from django.db.migrations.state import ProjectState
 
 from cogo import migrating
 from cogo.preflight import CannotStart
+from llm_gateway.migrations._operations import AddIndexWhileWriting
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.timeout(120)]
 
@@ -74,3 +77,36 @@ def test_who_waits_for_another_migration_says_so_and_gives_up_in_the_end(transac
         assert said == ["Another process is migrating this database; waiting for it"]
     with migrating.alone(said.append):
         assert len(said) == 1
+
+
+def test_an_index_is_built_while_rows_are_written(transactional_db: None) -> None:
+    """Also where an earlier try was broken off, which leaves an invalid index behind."""
+    operation = AddIndexWhileWriting("heartbeat", models.Index(fields=["at"], name="index_of_a_test"))
+    state = ProjectState.from_apps(apps)
+    done, failures = threading.Event(), []
+
+    def build() -> None:
+        try:
+            with connection.schema_editor(atomic=False) as editor:
+                operation.database_forwards("llm_gateway", editor, state, state)
+        except Exception as error:
+            failures.append(error)
+        finally:
+            connection.close()
+            done.set()
+
+    with direct() as earlier, direct() as writer:
+        earlier.execute("CREATE INDEX index_of_a_test ON llm_gateway_heartbeat (name)")
+        earlier.execute("BEGIN; INSERT INTO llm_gateway_heartbeat (name, at, detail) VALUES ('earlier', now(), '')")
+        builder = threading.Thread(target=build)
+        builder.start()
+        writer.execute("SET lock_timeout = '20s'")
+        assert not done.wait(0.5), "it waits for the transaction that wrote before it"
+        writer.execute("INSERT INTO llm_gateway_heartbeat (name, at, detail) VALUES ('while', now(), '')")
+        earlier.execute("COMMIT")
+        builder.join(60)
+        assert done.is_set()
+        assert failures == []
+        found = writer.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = 'index_of_a_test'::regclass").fetchall()
+        assert found == [(True,)]
+        writer.execute("DROP INDEX index_of_a_test; DELETE FROM llm_gateway_heartbeat WHERE name IN ('earlier', 'while')")
