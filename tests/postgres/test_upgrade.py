@@ -97,12 +97,12 @@ def test_an_index_is_built_while_rows_are_written(transactional_db: None) -> Non
 
     with direct() as earlier, direct() as writer:
         earlier.execute("CREATE INDEX index_of_a_test ON llm_gateway_heartbeat (name)")
-        earlier.execute("BEGIN; INSERT INTO llm_gateway_heartbeat (name, at, detail) VALUES ('earlier', now(), '')")
+        earlier.execute("BEGIN; INSERT INTO llm_gateway_heartbeat (name, at, detail) VALUES ('earlier', now(), '{}')")
         builder = threading.Thread(target=build)
         builder.start()
         writer.execute("SET lock_timeout = '20s'")
         assert not done.wait(0.5), "it waits for the transaction that wrote before it"
-        writer.execute("INSERT INTO llm_gateway_heartbeat (name, at, detail) VALUES ('while', now(), '')")
+        writer.execute("INSERT INTO llm_gateway_heartbeat (name, at, detail) VALUES ('while', now(), '{}')")
         earlier.execute("COMMIT")
         builder.join(60)
         assert done.is_set()
