@@ -238,4 +238,6 @@ def _find(provider: Provider, wanted: str) -> LanguageModel | None:
             return found
     alias = Alias.objects.filter(name=wanted).prefetch_related("targets").first()
     targets = [target.model_id for target in alias.targets.all()] if alias else []
-    return models.filter(pk=targets[0]).first() if len(targets) == 1 else None
+    first = models.filter(pk=targets[0]).first() if targets else None
+    # A retired name also has the model that stands in for it.
+    return first if first is not None and targets[1:] in ([], [first.successor_id]) else None

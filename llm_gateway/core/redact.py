@@ -16,7 +16,7 @@ from urllib.parse import quote
 _PATTERNS = (
     re.compile(r"\b(?:sk|rk|pk|fw|gsk|xai|cogo|hf)[-_][A-Za-z0-9*_\-]{6,}", re.IGNORECASE),
     # "key_revoked" is a word of ours.
-    re.compile(r"\bkey[-_](?=[A-Za-z*_\-]*\d)[A-Za-z0-9*_\-]{8,}", re.IGNORECASE),
+    re.compile(r"\bkey[-_](?!revoked\b)[A-Za-z0-9*_\-]{8,}", re.IGNORECASE),
     re.compile(r"\bAIza[A-Za-z0-9*_\-]{6,}"),
     re.compile(r"\b(?:bearer|basic)\s+[A-Za-z0-9._~+/=*\-]{6,}", re.IGNORECASE),
     re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),

@@ -157,8 +157,8 @@ def test_the_gateways_own_errors(gateway: GatewayServer, sdk: openai.OpenAI) -> 
         narrow.chat.completions.create(model="nothing-here", messages=ASK)
     assert missing.value.code == "model_not_found"
     with pytest.raises(openai.BadRequestError) as unsupported:
-        sdk.chat.completions.create(model="anthropic/m", messages=ASK, seed=1)
-    assert (unsupported.value.code, unsupported.value.param) == ("unsupported_parameter", "seed")
+        sdk.chat.completions.create(model="anthropic/m", messages=ASK, logprobs=True)
+    assert (unsupported.value.code, unsupported.value.param) == ("unsupported_parameter", "logprobs")
     key = gateway.issue("one at a time", requests_per_minute=1)
     hasty = sdk.with_options(api_key=key)
     hasty.chat.completions.create(model="chat/m", messages=ASK)

@@ -125,6 +125,11 @@ def same_bytes(body: bytes, exchange: Recorded) -> None:
             read_body("openai_chat", body, is_stream(exchange)), read_body("openai_chat", said, is_stream(exchange)), *["openai_chat"] * 2
         )
         return
+    if wire_of(exchange) == "openai_responses" and is_stream(exchange) and not body.startswith(said):
+        # A final object that leaves out what was streamed is made whole; the other events keep their bytes.
+        changed = [(one, other) for one, other in zip(pieces(body, True), pieces(said, True), strict=True) if one != other]
+        assert all(b'"type":"response.completed"' in one and b'"output":[]' in other for one, other in changed), changed
+        return
     assert body.startswith(said) or said.startswith(body)
     assert (body[len(said) :] or said[len(body) :]).strip() in (b"", b"data: [DONE]")
 
@@ -163,8 +168,8 @@ def naive_array(exchange: Recorded) -> bool:
 
 
 def compare(said: Said, naive: Said, dialect: str, wire: str) -> None:
-    # Gemini has no field for a refusal.
-    assert said.text == (naive.text or naive.refused if dialect == "gemini_generate" else naive.text)
+    # Gemini and Messages have no field for a refusal.
+    assert said.text == (naive.text or naive.refused if dialect in ("gemini_generate", "anthropic_messages") else naive.text)
     assert said.plain_calls == [(call.name, boxed(call.arguments, dialect)) for call in naive.calls]
     assert said.finish == naive.finish or (naive.finish, said.finish) in LESS
     if naive.usage is not None and said.usage is not None:
@@ -177,4 +182,4 @@ def boxed(arguments: Any, dialect: str) -> Any:
 
 
 # What the provider said and what it becomes in a format that has no word for it.
-LESS = {("pause_turn", "stop"), ("OTHER", "error"), ("OTHER", "failed"), ("OTHER", "stop"), ("", "stop")}
+LESS = {("pause_turn", "stop"), ("OTHER", "error"), ("OTHER", "failed"), ("OTHER", "stop"), ("OTHER", "length"), ("", "stop")}

@@ -40,6 +40,7 @@ WHOLE = json.dumps(
     {
         "id": "c",
         "object": "chat.completion",
+        "created": 1,
         "model": "m",
         "choices": [{"index": 0, "message": {"role": "assistant", "content": "one two three"}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 7, "completion_tokens": 3},

@@ -101,7 +101,8 @@ def test_the_hold_covers_pictures_and_the_dearer_of_the_tier_and_the_standard_on
 
 def test_without_a_price_in_force_there_is_no_hold() -> None:
     assert h.hold_nusd(10, 10, 1, (), NOW) is None
-    assert h.hold_nusd(10, 10, 1, (rate(since=datetime(2027, 1, 1, tzinfo=UTC), input="1", output="1"),), NOW) is None
+    later = rate(since=datetime(2027, 1, 1, tzinfo=UTC), input="1", output="1")
+    assert h.hold_nusd(10, 10, 1, (later,), NOW) == 20_000, "before the first price list the first one holds"
 
 
 @given(

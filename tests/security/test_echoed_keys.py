@@ -121,7 +121,9 @@ def test_an_answer_without_the_key_is_the_provider_s_byte_for_byte(gateway: Gate
     example = f"sk-proj-{'0' * 22} is an example"
     choice = {"index": 0, "message": {"role": "assistant", "content": example}, "finish_reason": "stop"}
     odd = f"{secret[:12]} sk-{'a' * 30} Bearer abcdefghij"
-    body = json.dumps({"id": "c1", "object": "chat.completion", "model": "x", "odd": odd, "choices": [choice]}, indent=3).encode()
+    body = json.dumps(
+        {"id": "c1", "object": "chat.completion", "created": 1, "model": "x", "odd": odd, "choices": [choice]}, indent=3
+    ).encode()
     provider.serve(body)
     assert gateway.ask("openai_chat", f"{provider.slug}/x").body == body  # type: ignore[attr-defined]
 

@@ -92,4 +92,5 @@ def usages(draw: st.DrawFn) -> Usage:
         audio_output_tokens=draw(st.none() | n.counts),
         image_input_tokens=draw(st.none() | n.counts),
         image_output_tokens=draw(st.none() | n.counts),
+        service_tier=draw(st.sampled_from([None, "default", "priority"])),
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
 from llm_gateway.core.chat import ChatRequest, Reasoning, ResponseFormat, Tool, ToolChoice
 from llm_gateway.wires import _capabilities
 from llm_gateway.wires._base import ModelFacts
@@ -22,7 +24,8 @@ _SHARED_HINTS = ("prompt_cache_key", "prompt_cache_retention", "prompt_cache_opt
 
 def encode_request(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
     _capabilities.check(chat, facts)
-    chat = fit(chat, LIMITS, facts.issuer)
+    # A host may take longer or shorter ids of end users than OpenAI.
+    chat = fit(chat, msgspec.structs.replace(LIMITS, user_chars=facts.user_limit), facts.issuer)
     body: dict[str, Any] = {"model": facts.upstream_id, "messages": messages_to(chat, facts)}
     tools, choice = can.offered(chat, NAME)
     if tools:

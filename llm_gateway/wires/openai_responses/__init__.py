@@ -3,7 +3,6 @@
 from typing import Any
 
 from llm_gateway.core.chat import Part, Text
-from llm_gateway.core.errors import UnsupportedParameter
 from llm_gateway.wires import counters, dialects, elsewhere, wires
 
 from .dialect import DIALECT
@@ -12,9 +11,6 @@ from .wire import WIRE, ResponsesCounter, decode_count
 
 
 def _told(item: dict[str, Any], asked: bool) -> tuple[Part, ...]:
-    if item.get("type") == "item_reference":
-        # Nothing but an id of somebody else's: without the item the conversation would not be the caller's.
-        raise UnsupportedParameter(f"The item `{item.get('id')}` is known only to the provider that keeps it; send the item itself.")
     return (Text(text=plain_words(item)),)
 
 

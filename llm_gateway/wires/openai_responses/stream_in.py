@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -193,7 +194,8 @@ class ResponsesStreamDecoder:
         mended: bytes | None = None
         if (output := self._reader.completed(response)) is not None:
             # Clients read the answer from the final response; a host that leaves out there what it streamed breaks its own format.
-            mended = encode_event(json.edit_object(data, {"response": response | {"output": output}}), kind)
+            with suppress(json.InvalidJson):  # what is no strict JSON stays as it came
+                mended = encode_event(json.edit_object(data, {"response": response | {"output": output}}), kind)
         return Frame(frame.raw, tuple(events), mended=mended)
 
     def _odd(self, frame: SseFrame, data: bytes) -> Frame:
