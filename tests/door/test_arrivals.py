@@ -6,9 +6,11 @@ import gzip
 import json
 import zlib
 from contextlib import ExitStack
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from cogo.door.uploads import ANONYMOUS
 from tests.support.gateway import GatewayServer
@@ -191,3 +193,20 @@ def test_a_refused_request_keeps_its_address(gateway: GatewayServer) -> None:
         answer = gateway.client(dialect).send(path, b"[", False, headers={"x-forwarded-for": "203.0.113.9"})
         assert answer.status == 400
         assert gateway.row(answer).address == "203.0.113.9"
+
+
+def test_a_sign_in_behind_a_trusted_proxy_is_counted_and_recorded_by_the_callers_address(gateway: GatewayServer) -> None:
+    from llm_gateway.actions import sign_in
+    from llm_gateway.models import AuditEntry, SignInTries
+
+    def tried(address: str) -> int:
+        form = gateway.http.get("/admin/login/")
+        data = {"username": "nobody", "password": "wrong", "csrfmiddlewaretoken": form.cookies["csrftoken"]}
+        return gateway.http.post("/admin/login/", data=data, headers={"x-forwarded-for": address}).status_code
+
+    assert tried("203.0.113.9") == 200
+    counted = SignInTries.objects.filter(key=sign_in._digest("here", "nobody", "203.0.113.9"))
+    assert counted.update(until=timezone.now() + timedelta(minutes=5)) == 1
+    assert tried("203.0.113.9") == 429
+    assert tried("203.0.113.10") == 200, "another caller behind the same proxy"
+    assert AuditEntry.objects.latest("id").address == "203.0.113.10"
