@@ -3,6 +3,20 @@
 from __future__ import annotations
 
 ENGINE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
+    (
+        "a flood of large bodies holds up all keys",
+        "llm_gateway/engine/heavy.py",
+        "self._waiting.setdefault(whose, deque())",
+        "self._waiting.setdefault(0, deque())",
+        ("tests/engine/test_heavy.py", "-k", "floods"),
+    ),
+    (
+        "large bodies take no turns by key",
+        "cogo/door/callers.py",
+        "        working_for(identity.client_key_id)\n",
+        "",
+        ("tests/door/test_arrivals.py", "-k", "large_body_takes"),
+    ),
     # Processes
     (
         "a task cluster that does nothing lives on",

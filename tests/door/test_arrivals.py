@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from typing_extensions import override
 
 from cogo.door.uploads import ANONYMOUS
+from llm_gateway.engine import heavy
 from tests.support.gateway import GatewayServer
 from tests.support.raw import connected, generation, head, rest, status_of, until
 from tests.support.speaking import auth, request
@@ -210,3 +212,19 @@ def test_a_sign_in_behind_a_trusted_proxy_is_counted_and_recorded_by_the_callers
     assert tried("203.0.113.9") == 429
     assert tried("203.0.113.10") == 200, "another caller behind the same proxy"
     assert AuditEntry.objects.latest("id").address == "203.0.113.10"
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_large_body_takes_its_turn_among_those_of_its_key(gateway: GatewayServer, dialect: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[int] = []
+
+    class Noting(heavy.Turns):
+        @override
+        def submit(self, whose: int, work: Any) -> Any:
+            turns.append(whose)
+            return super().submit(whose, work)
+
+    monkeypatch.setattr(heavy, "_turns", Noting())
+    path, body = request(dialect, "chat/x", "hello " * (heavy.LARGE_BYTES // 6 + 1), False)
+    assert gateway.client(dialect).send(path, body, False).status == 200
+    assert set(turns) == {gateway.gateway.identify(gateway.rows.key).client_key_id}
