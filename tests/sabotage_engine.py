@@ -17,6 +17,13 @@ ENGINE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "",
         ("tests/door/test_arrivals.py", "-k", "large_body_takes"),
     ),
+    (
+        "quotes without end are taken apart",
+        "llm_gateway/core/json.py",
+        "if self.quotes > 2 * MAX_STRINGS:",
+        "if self.quotes < 0:",
+        ("tests/core/test_json.py", "-k", "full_of_quotes"),
+    ),
     # Processes
     (
         "a task cluster that does nothing lives on",
