@@ -18,7 +18,7 @@ from pathlib import Path
 
 from llm_gateway.telemetry.processes import DOWN, UP, Process
 
-from .restarts import Pulse
+from .restarts import Pulse, Verdict, judged, worse
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,8 @@ class Program:
 
     ``stage``: a lower one is stopped first and entirely. ``essential``: a start without it is given up when it keeps ending, as long as the
     gateway has not been ready once. ``quiet``: its output is kept for the reason and not passed on. ``niceness``: how far it stands back
-    for the others when the processor is short.
+    for the others when the processor is short. ``silent_for_s``: how long it may go without a sign of life, from its start on, before it
+    is ended; ``None`` for the supervisor's own measure, which begins with the first sign.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Program:
     essential: bool = False
     quiet: bool = False
     niceness: int = 0
+    silent_for_s: float | None = None
 
 
 class Child:
@@ -50,7 +52,7 @@ class Child:
         self.restarts = 0
         self.state = DOWN
         self.pid = 0
-        self.pulse = Pulse()
+        self.pulse, self.halt = Pulse(), Pulse()
         self.on_trial = False  # its first end is its starter's business, not a reason to start it again
         self.last_words = ""
         self.tail: deque[str] = deque(maxlen=20)
@@ -71,7 +73,8 @@ class Child:
         )
         assert self.process.stdout is not None
         os.set_blocking(self.process.stdout.fileno(), False)
-        self.pid, self.state, self.pulse = self.process.pid, UP, Pulse()
+        self.pid, self.state = self.process.pid, UP
+        self.pulse, self.halt = Pulse(), Pulse()
 
     @property
     def running(self) -> bool:
@@ -82,12 +85,18 @@ class Child:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 (os.killpg if group else os.kill)(self.process.pid, number)
 
-    def silent_s(self, now: float, run: Path | None) -> float:
-        """How long it has given no sign of life, where it gives any."""
+    def judged(self, now: float, run: Path | None, hangs_after_s: float, ended_after_s: float) -> Verdict:
+        """What follows from its silence, where it gives signs of life, or from a signal that stopped it."""
         if self.process is None:
-            return 0.0
+            return "up"
+        halted = judged(self.halt.look(now, None, stopped=_stopped(self.pid)), hangs_after_s, ended_after_s)
+        own = self.program.silent_for_s
         beat = None if run is None else _changed(run / f"{self.pid}.beat")
-        return self.pulse.look(now, beat, stopped=_stopped(self.pid))
+        if beat is None and own is not None and run is not None:
+            beat = 0.0  # none since its start
+        silent_s = self.pulse.look(now, beat, stopped=False)
+        silent = judged(silent_s, *((hangs_after_s, ended_after_s) if own is None else (own / 2, own)))
+        return worse(halted, silent)
 
     def reason(self) -> str:
         """The last line it wrote that says something: the one with the error, where a traceback ends."""

@@ -19,6 +19,7 @@ from cogo.door.behind import NATIVE
 from cogo.door.callers import Callers
 from cogo.door.refusals import compatible, dialect_of, native
 from llm_gateway.core.errors import BodyTimeout, GatewayError, HeadTooLarge, Overloaded, TargetTooLong
+from llm_gateway.policies.callers import subscriber
 from llm_gateway.wiring import Gateway
 
 # How long a head may take, from the connection or from its first byte on.
@@ -46,8 +47,9 @@ class Limits:
     def enter(self, address: str) -> bool:
         """Whether one more connection may stay. Each call is followed by one of :meth:`leave`."""
         self.open += 1
-        self._of[address] += 1
-        if self._of[address] > self.per_address and not self._shared(address):
+        peer = subscriber(address)
+        self._of[peer] += 1
+        if self._of[peer] > self.per_address and not self._shared(address):
             return False
         if self.open > self.most and self.silent:
             next(iter(self.silent)).give_way()
@@ -56,9 +58,10 @@ class Limits:
 
     def leave(self, address: str) -> None:
         self.open -= 1
-        self._of[address] -= 1
-        if self._of[address] <= 0:
-            del self._of[address]
+        peer = subscriber(address)
+        self._of[peer] -= 1
+        if self._of[peer] <= 0:
+            del self._of[peer]
 
 
 class Connection(HttpToolsProtocol):

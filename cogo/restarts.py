@@ -15,6 +15,8 @@ LONGEST_PAUSE_S = 60.0
 # The event loop of a worker says each second that it turns.
 HANGS_AFTER_S = 15.0
 ENDED_AFTER_S = 60.0
+# The task cluster runs something each minute, and no task for longer than two.
+CLUSTER_ENDED_AFTER_S = 300.0
 # A look that comes later than this says nothing of the children: this process itself was stopped or starved.
 LOOK_AT_LEAST_EVERY_S = 5.0
 
@@ -51,7 +53,15 @@ class Pulse:
         return 0.0 if self.since is None else now - self.since
 
 
-def judged(silent_s: float, hangs_after_s: float = HANGS_AFTER_S, ended_after_s: float = ENDED_AFTER_S) -> Literal["up", "hanging", "end"]:
+Verdict = Literal["up", "hanging", "end"]
+_ORDER: tuple[Verdict, ...] = ("up", "hanging", "end")
+
+
+def judged(silent_s: float, hangs_after_s: float = HANGS_AFTER_S, ended_after_s: float = ENDED_AFTER_S) -> Verdict:
     if silent_s >= ended_after_s:
         return "end"
     return "hanging" if silent_s >= hangs_after_s else "up"
+
+
+def worse(one: Verdict, other: Verdict) -> Verdict:
+    return max(one, other, key=_ORDER.index)

@@ -17,7 +17,7 @@ from django.db import connections
 
 from llm_gateway.telemetry import processes
 
-from . import preflight, providing, static, welcome
+from . import preflight, providing, restarts, static, welcome
 from .preflight import CannotStart
 from .sample_traffic import SampleTraffic, client_key
 from .supervisor import Program, Supervisor
@@ -88,7 +88,7 @@ def serve(plan: Plan, say: Say) -> int:
             _empty(_metrics_folder())
         for number in range(1, plan.workers + 1):
             supervisor.start(_web(plan, listening, number))
-        supervisor.start(Program("background work", ("manage.py", "qcluster"), niceness=BACKGROUND))
+        supervisor.start(_background())
         say("Starting")
         if _until_ready(plan, supervisor):
             supervisor.has_been_ready = True
@@ -112,6 +112,11 @@ def _metrics_folder() -> Path:
 def _empty(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def _background() -> Program:
+    """Killing one of its idle processes leaves the lock of their queue held for ever: the others live on and do nothing."""
+    return Program("background work", ("manage.py", "qcluster"), niceness=BACKGROUND, silent_for_s=restarts.CLUSTER_ENDED_AFTER_S)
 
 
 def _web(plan: Plan, listening: socket.socket, number: int) -> Program:

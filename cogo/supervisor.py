@@ -192,9 +192,9 @@ class Supervisor:
         for child in self.children:
             if not child.running or self.stopping:
                 continue
-            verdict = restarts.judged(child.silent_s(now, self.run_folder), self.hangs_after_s, self.ended_after_s)
+            verdict = child.judged(now, self.run_folder, self.hangs_after_s, self.ended_after_s)
             if verdict == "end":
-                self.say(f"{child.program.name} has not answered for {self.ended_after_s:g} s; it is ended and started again")
+                self.say(f"{child.program.name} has given no sign of life for too long; it is ended and started again")
                 child.tail.append("it hung and was ended")
                 child.send(signal.SIGKILL, group=True)
             elif verdict != child.state:

@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
+from django_q.signals import post_execute
 
 from llm_gateway.actions.claim_job import claim_job
+from llm_gateway.telemetry import processes
 
 log = logging.getLogger("cogo.tasks")
 
@@ -20,6 +23,15 @@ log = logging.getLogger("cogo.tasks")
 HEARTBEAT = "tasks"
 SKIPPED = {"skipped": "another process does it"}
 _SPREAD_S = 15.0
+
+
+def connect() -> None:
+    """The cluster's sign of life to its supervisor is a task of which the result was stored: every part of it had a hand in that."""
+    post_execute.connect(_alive, dispatch_uid="cogo-cluster-alive")
+
+
+def _alive(sender: Any, **_: Any) -> None:
+    processes.beat(processes.folder(settings.VAR_DIR))
 
 
 def heartbeat() -> dict[str, Any]:

@@ -26,7 +26,7 @@ from llm_gateway.core.ids import uuid7
 from llm_gateway.core.keys import public_id_of
 from llm_gateway.core.roles import scopes_of
 from llm_gateway.engine.calls import Call
-from llm_gateway.engine.explain import Explanation, explain
+from llm_gateway.engine.explain import Explanation, explain, with_refusal
 from llm_gateway.engine.gate import KeyGate
 from llm_gateway.engine.health import DeploymentHealth
 from llm_gateway.engine.pipeline import Pipeline
@@ -207,7 +207,7 @@ class Gateway:
         """What ``call`` would do now at this worker, and what its budgets would say. Nothing is sent and nothing is logged."""
         found = explain(call, self.catalog.snapshot(), self.health, datetime.now(UTC), random.random())  # noqa: S311  # spreads load
         budgets = await self._threaded(foresee, found.budgets, found.hold_nusd, datetime.now(UTC)) if found.budgets else []
-        return found, budgets
+        return with_refusal(found, next((budget.refusal for budget in budgets if budget.refusal is not None), None)), budgets
 
     def from_thread(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of ``work``, run on the gateway's own loop; for code that runs in another thread."""

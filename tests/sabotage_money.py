@@ -16,6 +16,13 @@ _EMBEDDINGS = "tests/money/test_embedding_bills.py"
 MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     # T1
     (
+        "explain refuses what would go on to a free target",
+        "llm_gateway/engine/explain.py",
+        "if not found.hold_nusd or not any(line.place for line in free):",
+        "if found:",
+        ("tests/money/test_nothing_more.py", "-k", "of_an_alias"),
+    ),
+    (
         "holds do not count",
         "llm_gateway/stores/holds.py",
         "if row.posted_nusd + row.held_nusd + amount <= limit:",

@@ -13,6 +13,13 @@ _SEARCH = "tests/admin/test_searching.py"
 _REDACT = "tests/core/test_redact.py"
 
 STAFF: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
+    (
+        "a line with IPv6 guesses from as many addresses as it likes",
+        "llm_gateway/policies/callers.py",
+        "return str(found.ipv4_mapped or ip_network((found, 64), strict=False))",
+        "return str(found)",
+        (_SIGN_IN, "-k", "renumbers"),
+    ),
     # Staff
     (
         "who reads may spend",

@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any
 
 from llm_gateway.core.errors import PermissionDenied
+from llm_gateway.engine.heavy import working_for
 from llm_gateway.policies.callers import admits
 from llm_gateway.wiring import gateway
 
@@ -45,6 +46,7 @@ class Callers:
             raise PermissionDenied(
                 f"This client key may not be used from {address or 'an unknown address'}; ask the operator to add the address to it."
             )
+        working_for(identity.client_key_id)
         return Who(identity=identity, address=address, many=many)
 
     def _address(self, scope: Mapping[str, Any]) -> tuple[str, bool]:

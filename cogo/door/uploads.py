@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from llm_gateway.core.catalog import Identity
 from llm_gateway.core.errors import GatewayError, Overloaded, RateLimited
+from llm_gateway.policies.callers import subscriber
 
 N = TypeVar("N", int, str)
 
@@ -44,6 +45,7 @@ class Uploads:
     @contextmanager
     def one(self, identity: Identity | None, address: str, *, many: bool) -> Iterator[None]:
         """Counts an upload while it lasts. Raises :class:`RateLimited` or :class:`Overloaded`."""
+        address = subscriber(address)
         refused = self._stranger_refused(address, many) if identity is None else self._refused(identity, address, many)
         if refused is not None:
             raise refused

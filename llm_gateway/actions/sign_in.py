@@ -24,6 +24,7 @@ from django.utils import timezone
 
 from llm_gateway.core.errors import RateLimited
 from llm_gateway.models import SignInTries, trail
+from llm_gateway.policies.callers import subscriber
 
 COOKIE = "cogo_browser"
 COOKIE_S = 180 * 86400
@@ -100,6 +101,7 @@ def forget_old_tries(now: datetime | None = None) -> int:
 
 
 def address_of(request: Any) -> str:
+    """The caller's, as the door found it behind the proxies that the operator trusts."""
     return str(request.META.get("REMOTE_ADDR") or "")[:45]
 
 
@@ -127,8 +129,9 @@ def _counters(account: str, address: str, browser: str) -> Iterator[tuple[str, L
     if browser:
         yield _digest("browser", account, browser), ACCOUNT_HERE
         return
-    yield _digest("here", account, address), ACCOUNT_HERE
-    yield _digest("address", address), ADDRESS
+    here = subscriber(address)
+    yield _digest("here", account, here), ACCOUNT_HERE
+    yield _digest("address", here), ADDRESS
     yield _digest("anywhere", account), ACCOUNT_ANYWHERE
 
 

@@ -16,7 +16,7 @@ from llm_gateway.core.chat import ChatRequest
 from llm_gateway.core.errors import StoreUnavailable
 from llm_gateway.core.money import format_usd
 from llm_gateway.engine.calls import Call, inbound_of
-from llm_gateway.engine.explain import Considered, Explanation, explain
+from llm_gateway.engine.explain import Considered, Explanation, explain, with_refusal
 from llm_gateway.engine.health import DeploymentHealth
 from llm_gateway.models import ClientKey, Strategy
 from llm_gateway.policies.hold import CHARS_PER_TOKEN
@@ -65,10 +65,9 @@ def page(query: Mapping[str, Any]) -> dict[str, Any]:
     context: dict[str, Any] = {"form": form, "found": None}
     if query and form.is_valid():
         found, budgets = _explained(form.cleaned_data)
-        refusals = [budget.refusal for budget in budgets if budget.refusal is not None]
         context |= {
             "found": found,
-            "refusal": found.error or (refusals[0] if refusals else None),
+            "refusal": found.error,
             "hold": format_usd(found.hold_nusd),
             "settings": text(found.settings),
             "lines": [_line(line) for line in found.considered],
@@ -86,7 +85,8 @@ def _explained(asked: Mapping[str, Any]) -> tuple[Explanation, Sequence[Foreseen
         snapshot, health = load_snapshot(), DeploymentHealth()
         health.restore(health_store.resting(now))
         found = explain(_call(asked, snapshot), snapshot, health, now, random.random())  # noqa: S311  # spreads load
-        return found, foresee(found.budgets, found.hold_nusd, now)
+        budgets = foresee(found.budgets, found.hold_nusd, now)
+        return with_refusal(found, next((budget.refusal for budget in budgets if budget.refusal is not None), None)), budgets
     return running.from_thread(running.explain(_call(asked, running.catalog.snapshot())))
 
 

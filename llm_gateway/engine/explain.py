@@ -34,9 +34,9 @@ class Considered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """``error``: what the caller would be told at once; ``None`` when the first of ``considered`` would be tried. ``names``: the models
-    that the name means, in order; empty where a strategy chooses. ``budgets``: ids that ``hold_nusd`` would be reserved against, those of
-    the first target included."""
+    """``error``: what the caller would be told at once, a budget's refusal after :func:`with_refusal`; ``None`` when the first of
+    ``considered`` would be tried. ``names``: the models that the name means, in order; empty where a strategy chooses. ``budgets``: ids
+    that ``hold_nusd`` would be reserved against, those of the first target included."""
 
     asked: str
     strategy: str
@@ -83,6 +83,24 @@ def explain(call: Call, snapshot: Snapshot, health: DeploymentHealth, now: datet
         skipped=tuple(made.skipped),
         error=None if first else _resting(considered, health),
     )
+
+
+def with_refusal(found: Explanation, refused: GatewayError | None) -> Explanation:
+    """``found``, when a budget would say ``refused`` to its hold: the same request goes on to the targets that cost nothing, if any of
+    them may be tried now."""
+    if refused is None or found.error is not None:
+        return found
+    free = [line for line in found.considered if line.estimate_nusd == 0]
+    if not found.hold_nusd or not any(line.place for line in free):
+        return msgspec.structs.replace(found, error=refused)
+    lines: list[Considered] = []
+    place = 0
+    for line in found.considered:
+        tried = line.place is not None and line.estimate_nusd == 0
+        place += tried
+        lines.append(msgspec.structs.replace(line, place=place if tried else None, why=line.why or ("" if tried else refused.message)))
+    note = f"{found.note} A budget has no room: only targets that cost nothing are tried.".strip()
+    return msgspec.structs.replace(found, considered=tuple(lines), hold_nusd=0, note=note)
 
 
 def _considered(made: Plan, health: DeploymentHealth) -> tuple[Considered, ...]:

@@ -1,10 +1,10 @@
-"""Where a client key may be used from. Pure."""
+"""Where a client key may be used from, and whom an address stands for. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 
 def normalized(text: str) -> str:
@@ -28,6 +28,18 @@ def admits(networks: Sequence[str], address: str) -> bool:
     except ValueError:
         return False
     return any(found in network for network in _parsed(tuple(networks)))
+
+
+@lru_cache(maxsize=4096)
+def subscriber(address: str) -> str:
+    """What limits per address count: the address, or for IPv6 its /64 network, all of which one line has to itself."""
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if not isinstance(found, IPv6Address):
+        return str(found)
+    return str(found.ipv4_mapped or ip_network((found, 64), strict=False))
 
 
 @lru_cache(maxsize=1024)

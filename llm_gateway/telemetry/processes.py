@@ -69,8 +69,8 @@ def read(run: Path) -> Board | None:
 
 
 def beat(run: Path) -> None:
-    """Said once a second by a process whose event loop turns."""
-    file = run / f"{os.getpid()}.beat"
+    """Said once a second by a process whose event loop turns, by the task cluster after each task; whoever forked for it has its group."""
+    file = run / f"{os.getpgrp()}.beat"
     with contextlib.suppress(OSError):
         file.touch(mode=0o600)
 

@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from cogo import static, welcome
 from cogo.preflight import CannotStart, listen
 from cogo.sample_traffic import SampleTraffic, client_key
-from cogo.serving import Plan, _web
+from cogo.serving import Plan, _background, _web
 from llm_gateway.models import ClientKey
 
 
@@ -143,3 +143,9 @@ def test_each_worker_knows_how_many_share_its_limits():
     with listen("127.0.0.1", 0) as listening:
         program = _web(Plan("127.0.0.1", 8000, workers=3), listening, 2)
     assert program.environment["COGO_WORKERS"] == "3"
+
+
+def test_a_task_cluster_that_does_nothing_is_given_up_in_the_time_the_audit_waits() -> None:
+    from llm_gateway.actions.watch import SILENT
+
+    assert _background().silent_for_s == SILENT.total_seconds()

@@ -254,6 +254,26 @@ def test_a_child_whose_loop_stands_still_is_ended_and_one_that_gives_no_sign_is_
         assert not list(run.glob("*.beat"))
 
 
+def test_a_program_that_promises_signs_is_ended_without_any_and_one_whose_forks_give_them_stays(tmp_path, said):
+    run = tmp_path / "run"
+    run.mkdir()
+    beats = script(
+        tmp_path,
+        "beats",
+        "import os, sys, time\nfrom pathlib import Path\nfrom llm_gateway.telemetry.processes import beat\n"
+        "if os.fork() == 0:\n    while True:\n        beat(Path(sys.argv[1])), time.sleep(0.05)\ntime.sleep(60)",
+    )
+    stays = script(tmp_path, "stays", STAYS)
+    with Supervisor(said.append, first_pause_s=60, run_folder=run, hangs_after_s=60, ended_after_s=60) as supervisor:
+        lively = supervisor.start(Program("lively", (beats, str(run)), silent_for_s=3))
+        supervisor.start(Program("mute", (stays, str(tmp_path / "pid")), silent_for_s=3))
+        until(lambda: board(run).get("mute") == ("hanging", 0), seconds=30, supervisor=supervisor)
+        until(lambda: board(run).get("mute") == ("down", 0), seconds=30, supervisor=supervisor)
+        assert any("mute has given no sign of life" in line for line in said)
+        assert lively.running
+        assert lively.state == "up"
+
+
 def test_a_board_whose_supervisor_is_gone_tells_nothing(tmp_path):
     processes.publish(tmp_path, (processes.Process(name="web", state="down"),))
     text = (tmp_path / processes.FILE).read_text()

@@ -144,6 +144,12 @@ TOO_MUCH = {
 }
 
 
+@pytest.mark.parametrize("body", [b'"' * (30 << 20), b'["' + b'""' * (15 << 20), b'{"a":"b"' + b'"x"' * (10 << 20)])
+def test_bytes_full_of_quotes_are_refused_before_they_are_taken_apart(body: bytes) -> None:
+    with pytest.raises(InvalidJson, match="more than 460000 strings"):
+        loads(body)
+
+
 @pytest.mark.parametrize("what", TOO_MUCH)
 def test_a_document_may_have_so_much_of_each_and_no_more(what: str) -> None:
     most, head, more, says = TOO_MUCH[what]

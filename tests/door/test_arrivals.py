@@ -6,11 +6,15 @@ import gzip
 import json
 import zlib
 from contextlib import ExitStack
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
+from typing_extensions import override
 
 from cogo.door.uploads import ANONYMOUS
+from llm_gateway.engine import heavy
 from tests.support.gateway import GatewayServer
 from tests.support.raw import connected, generation, head, rest, status_of, until
 from tests.support.speaking import auth, request
@@ -191,3 +195,36 @@ def test_a_refused_request_keeps_its_address(gateway: GatewayServer) -> None:
         answer = gateway.client(dialect).send(path, b"[", False, headers={"x-forwarded-for": "203.0.113.9"})
         assert answer.status == 400
         assert gateway.row(answer).address == "203.0.113.9"
+
+
+def test_a_sign_in_behind_a_trusted_proxy_is_counted_and_recorded_by_the_callers_address(gateway: GatewayServer) -> None:
+    from llm_gateway.actions import sign_in
+    from llm_gateway.models import AuditEntry, SignInTries
+
+    def tried(address: str) -> int:
+        form = gateway.http.get("/admin/login/")
+        data = {"username": "nobody", "password": "wrong", "csrfmiddlewaretoken": form.cookies["csrftoken"]}
+        return gateway.http.post("/admin/login/", data=data, headers={"x-forwarded-for": address}).status_code
+
+    assert tried("203.0.113.9") == 200
+    counted = SignInTries.objects.filter(key=sign_in._digest("here", "nobody", "203.0.113.9"))
+    assert counted.update(until=timezone.now() + timedelta(minutes=5)) == 1
+    assert tried("203.0.113.9") == 429
+    assert tried("203.0.113.10") == 200, "another caller behind the same proxy"
+    assert AuditEntry.objects.latest("id").address == "203.0.113.10"
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_large_body_takes_its_turn_among_those_of_its_key(gateway: GatewayServer, dialect: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[int] = []
+
+    class Noting(heavy.Turns):
+        @override
+        def submit(self, whose: int, work: Any) -> Any:
+            turns.append(whose)
+            return super().submit(whose, work)
+
+    monkeypatch.setattr(heavy, "_turns", Noting())
+    path, body = request(dialect, "chat/x", "hello " * (heavy.LARGE_BYTES // 6 + 1), False)
+    assert gateway.client(dialect).send(path, body, False).status == 200
+    assert set(turns) == {gateway.gateway.identify(gateway.rows.key).client_key_id}

@@ -94,6 +94,14 @@ class TestLimits:
         limits.leave("192.0.2.7")
         assert limits.enter("192.0.2.7")
 
+    def test_one_line_with_ipv6_has_one_share(self) -> None:
+        limits = Limits(100, 2, lambda address: False)
+        assert [limits.enter(f"2001:db8:0:1::{n}") for n in range(3)] == [True, True, False]
+        assert limits.enter("2001:db8:0:2::1"), "another line"
+        limits.leave("2001:db8:0:1::2")
+        limits.leave("2001:db8:0:1::1")
+        assert limits.enter("2001:db8:0:1::9")
+
     def test_with_nobody_silent_the_newcomer_is_refused(self) -> None:
         limits = Limits(2, 100, lambda address: False)
         assert [limits.enter("192.0.2.7") for _ in range(3)] == [True, True, False]

@@ -84,6 +84,12 @@ PROCESS = (
         "the stream goes on; its settlement is spooled, booked once",
         f"{_OUTAGES}::test_a_settlement_is",
     ),
+    Scene(
+        "P8-failover",
+        "the database turns read-only, as a primary does in a failover",
+        "503 `store_unavailable` before the call; streams go on and their settlements are spooled, booked once it takes writes",
+        "postgres/test_scenes.py::test_a_failover",
+    ),
     Scene("P9", "database locked", "503 `store_busy` before the call, never after content", f"{_OUTAGES}::test_a_locked"),
     Scene("P10", "disk full", "503 `store_full`; texts go first", f"{_OUTAGES}::test_a_full_disk"),
     Scene("P14", "a task delivered twice", "one effect", "money/test_tasks.py::test_a_job_that_is_delivered_twice"),

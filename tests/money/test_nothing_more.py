@@ -76,6 +76,10 @@ def test_of_an_alias_the_free_ones_are_left(gateway: GatewayServer, order: tuple
     assert (row.cost_nusd, row.hold_nusd) == (0, 0)
     assert [entry["model"] for entry in gateway.received(before)] == ["gratis"]
     assert any("budget" in line["why"] for line in row.decision["skipped"])
+    told = gateway.http.post("/api/ai-models/explain", json={"prompt": "x", "model": alias}, headers=auth("native", key)).json()
+    assert (told["would"], told["error"], told["reserves"]["amount"]) == ("try", None, "0.00")
+    assert [(line["upstream_id"], line["place"]) for line in told["targets"] if line["place"]] == [("gratis", 1)]
+    assert all("budget" in line["why"] for line in told["targets"] if not line["place"])
 
 
 def test_a_free_fallback_passes_its_providers_budget(gateway: GatewayServer) -> None:

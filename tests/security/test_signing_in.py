@@ -134,6 +134,14 @@ def test_an_address_that_tries_many_names_is_slowed_down_as_well() -> None:
     assert count_try("name 1", "203.0.113.6", now=NOW) == 0
 
 
+def test_a_line_with_ipv6_is_one_address_however_it_renumbers() -> None:
+    for number in range(ACCOUNT_HERE.free):
+        assert count_try("ann", f"2001:db8:0:1::{number}", now=NOW) == 0
+    count_try("ann", "2001:db8:0:1:ffff::1", now=NOW)
+    assert count_try("ann", "2001:db8:0:1::abcd", now=NOW) > 0
+    assert count_try("ann", "2001:db8:0:2::1", now=NOW) == 0, "another line"
+
+
 def test_an_office_that_signs_in_rightly_is_not_slowed_down() -> None:
     for number in range(5 * ADDRESS.free):
         assert count_try(f"name {number}", "203.0.113.5", now=NOW) == 0

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import inspect
+import os
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.utils import timezone
+from django_q.signals import post_execute
 
 from llm_gateway import tasks
 from llm_gateway.actions.claim_job import claim_job
@@ -67,6 +70,13 @@ def test_a_key_that_was_deleted_meanwhile_is_no_failure() -> None:
 def test_arguments_other_than_ids_are_refused(ids: list[Any]) -> None:
     with pytest.raises(TypeError):
         tasks.check_keys(ids)
+
+
+def test_a_task_whose_result_was_stored_is_the_clusters_sign_of_life(settings: Any, tmp_path: Path) -> None:
+    settings.VAR_DIR = tmp_path
+    (tmp_path / "run").mkdir()
+    post_execute.send(sender="django_q", task={})
+    assert [file.name for file in (tmp_path / "run").iterdir()] == [f"{os.getpgrp()}.beat"]
 
 
 def test_the_heartbeat_is_the_row_the_admin_looks_for() -> None:

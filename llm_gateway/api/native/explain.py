@@ -51,11 +51,9 @@ class ExplainView(GeneratingView):
 
 
 def explained(found: Explanation, budgets: Sequence[Foreseen]) -> Explained:
-    refusals = [budget.refusal for budget in budgets if budget.refusal is not None]
-    error = found.error or (refusals[0] if refusals else None)
     return Explained(
-        would="refuse" if error else "try",
-        error=_refusal(error) if error else None,
+        would="refuse" if found.error else "try",
+        error=_refusal(found.error) if found.error else None,
         asked=found.asked,
         strategy=found.strategy,
         kind=found.kind,
