@@ -69,4 +69,11 @@ HOSTS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "    if False:",
         (_HABITS, "-k", "full_context"),
     ),
+    (
+        "a blocked prompt is an error in its own format, too",
+        "llm_gateway/core/errors.py",
+        "    if failure.answer and failure.answer[0] == dialect:",
+        "    if False:",
+        ("tests/clients/test_blocked_prompts.py", "-k", "from_the_provider"),
+    ),
 )

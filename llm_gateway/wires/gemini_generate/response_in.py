@@ -83,7 +83,7 @@ class Reader:
     """Turns chunks into events. A finish reason is held until :meth:`end`: some models repeat ``STOP`` in every chunk. Raises
     :class:`msgspec.DecodeError` for a chunk of the wrong shape."""
 
-    __slots__ = ("_calls", "_finish", "_id", "_model", "_searches", "_started")
+    __slots__ = ("_calls", "_finish", "_id", "_model", "_said", "_searches", "_started")
 
     def __init__(self) -> None:
         self._started = False
@@ -91,6 +91,8 @@ class Reader:
         self._searches: int | None = None
         self._calls: dict[int, int] = {}
         self._finish: dict[int, str] = {}
+        # The choices that have content.
+        self._said: set[int] = set()
 
     def read(self, raw: bytes | msgspec.Raw) -> list[Event]:
         chunk = _mending.decode(raw, _chunk, _SPARE)
@@ -105,9 +107,17 @@ class Reader:
             self._candidate(candidate, events)
         if chunk.usage_metadata and (used := usage.decode(chunk.usage_metadata, self._searches)):
             events.append(UsageReport(used))
-        if not chunk.candidates and (blocked := _blocked(chunk.prompt_feedback)):
-            events.append(Failed(blocked))
+        if not chunk.candidates and (blocked := _blocked(chunk.prompt_feedback, bytes(raw))):
+            self._block(blocked, events)
         return events
+
+    def _block(self, blocked: Failure, events: list[Event]) -> None:
+        """A prompt is blocked before its answer begins; a host that finds out later ends what it has said so far."""
+        if not self._said:
+            events.append(Failed(blocked))
+            return
+        for at in self._said:
+            self._finish[at] = "SAFETY"
 
     def end(self) -> list[Event]:
         """Nothing more comes: the finish of every choice, and ``Done`` if there was any."""
@@ -121,6 +131,7 @@ class Reader:
         if candidate.grounding_metadata is not None:
             self._searches = usage.searches(candidate.grounding_metadata, self._model) or self._searches
         for raw in (candidate.content.parts if candidate.content else None) or ():
+            self._said.add(at)
             self._one(raw, at, events)
         if word := finish_word(candidate.finish_reason):
             self._finish[at] = word
@@ -162,13 +173,13 @@ def _opaque(raw: msgspec.Raw) -> Part:
     return Opaque(wire=NAME, raw=_object.decode(raw))
 
 
-def _blocked(feedback: Feedback | None) -> Failure | None:
+def _blocked(feedback: Feedback | None, document: bytes) -> Failure | None:
     """https://ai.google.dev/api/generate-content#BlockReason"""
     if feedback is None or not (feedback.block_reason or feedback.block_reason_message):
         return None
     reason = str(feedback.block_reason or "")
     text = feedback.block_reason_message or f"the prompt was blocked ({reason})"
-    return Failure(kind=FailureClass.CONTENT_FILTER, message=text[:500], code=reason or None)
+    return Failure(kind=FailureClass.CONTENT_FILTER, message=text[:500], code=reason or None, answer=(NAME, document))
 
 
 def decode(body: bytes) -> ChatResponse:
