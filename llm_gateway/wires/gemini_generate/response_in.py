@@ -25,6 +25,7 @@ from llm_gateway.core.events import (
     collect,
 )
 from llm_gateway.wires import _mending
+from llm_gateway.wires._halves import Halves, whole
 
 from . import errors, media, usage
 from .names import NAME, finish_of, finish_word
@@ -83,10 +84,12 @@ class Reader:
     """Turns chunks into events. A finish reason is held until :meth:`end`: some models repeat ``STOP`` in every chunk. Raises
     :class:`msgspec.DecodeError` for a chunk of the wrong shape."""
 
-    __slots__ = ("_calls", "_finish", "_id", "_model", "_said", "_searches", "_started")
+    __slots__ = ("_calls", "_finish", "_halves", "_id", "_mend", "_model", "_said", "_searches", "_started")
 
     def __init__(self) -> None:
         self._started = False
+        self._halves = Halves()
+        self._mend = self._halves.reader(frozenset({"text"}), closed="functionCall")
         self._id = self._model = ""
         self._searches: int | None = None
         self._calls: dict[int, int] = {}
@@ -95,7 +98,7 @@ class Reader:
         self._said: set[int] = set()
 
     def read(self, raw: bytes | msgspec.Raw) -> list[Event]:
-        chunk = _mending.decode(raw, _chunk, _SPARE)
+        chunk = _mending.decode(raw, _chunk, _SPARE, self._mend)
         if chunk.error:
             return [Failed(errors.from_object(chunk.error))]
         events: list[Event] = []
@@ -124,7 +127,8 @@ class Reader:
         events: list[Event] = [
             Finish(finish_of(word, self._calls.get(index, 0)), word, choice=index) for index, word in sorted(self._finish.items())
         ]
-        return [*events, Done()] if events else []
+        alone = [kind(whole(half), at) for (at, kind), half in self._halves.held.items()]
+        return [*alone, *events, Done()] if events else []
 
     def _candidate(self, candidate: Candidate, events: list[Event]) -> None:
         at = candidate.index or 0
@@ -137,7 +141,7 @@ class Reader:
             self._finish[at] = word
 
     def _one(self, raw: msgspec.Raw, at: int, events: list[Event]) -> None:
-        part = _mending.decode(raw, _part, _SPARE)
+        part = _mending.decode(raw, _part, _SPARE, self._mend)
         if part.function_call is not None:
             index = self._calls.get(at, 0)
             self._calls[at] = index + 1
@@ -154,8 +158,12 @@ class Reader:
             if _object.decode(raw):
                 events.append(PartAdded(_opaque(raw), at))
             return
-        if part.text:
-            events.append(ThinkingDelta(part.text, at) if part.thought else TextDelta(part.text, at))
+        kind = ThinkingDelta if part.thought else TextDelta
+        text = part.text
+        if text and (self._halves.held or not text.isascii()):
+            text = self._halves.join((at, kind), text)
+        if text:
+            events.append(kind(text, at))
         found = unpack(part.thought_signature)
         if any(found):
             events.append(ThinkingMark(found.signature, found.redacted, found.wire, found.id, at, found.issuer))

@@ -14,10 +14,10 @@ from llm_gateway.core.events import Done, Event, Failed, Frame, collect
 from llm_gateway.core.redact import redact
 from llm_gateway.core.sse import EventTooLarge, SseDecoder, SseFrame, encode_event
 from llm_gateway.wires import _mending
+from llm_gateway.wires._halves import Halves
 from llm_gateway.wires._openai.errors import error_in_200
 
 from .answer import Reader, text_of
-from .halves import Halves
 
 
 class StreamEvent(msgspec.Struct, gc=False):
@@ -118,12 +118,13 @@ def _part_done(reader: Reader, event: StreamEvent, part: dict[str, Any]) -> list
 class ResponsesStreamDecoder:
     """Frames of a Responses stream. The format has an end mark, so an end of file alone never is one."""
 
-    __slots__ = ("_ended", "_halves", "_pending", "_reader", "_sse")
+    __slots__ = ("_ended", "_halves", "_mend", "_pending", "_reader", "_sse")
 
     def __init__(self) -> None:
         self._sse = SseDecoder()
         self._reader = Reader()
         self._halves = Halves()
+        self._mend = self._halves.reader(frozenset({"delta"}))
         self._ended = False
         self._pending: AttemptFailed | None = None
 
@@ -164,12 +165,14 @@ class ResponsesStreamDecoder:
         if data is None:
             return self._stray(frame)
         try:
-            event = _mending.decode(self._halves(data), _event, _SPARE)
+            event = _mending.decode(data, _event, _SPARE, self._mend)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return self._odd(frame, data)
         kind = event.type or frame.event or ""
         handler = _CONTENT.get(kind)
         if handler:
+            if event.delta and (self._halves.held or not event.delta.isascii()):
+                event.delta = self._halves.join((kind, event.key, event.at, event.summary_index), event.delta)
             return Frame(frame.raw, tuple(handler(self._reader, event)))
         return self._other(frame, data, kind, event)
 
