@@ -46,7 +46,7 @@ class FreeTextCalls:
                 case _:
                     # Whatever else the answer says, its call is whole: a caller's format closes it.
                     if self._held and isinstance(event, _OF_A_CHOICE):
-                        yield from self._release(event.choice)  # type: ignore[attr-defined]  # each of them names its choice
+                        yield from self._release(event.choice)
                     yield event
 
     def rest(self) -> Iterator[Event]:
