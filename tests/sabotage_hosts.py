@@ -69,4 +69,32 @@ HOSTS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "    if False:",
         (_HABITS, "-k", "full_context"),
     ),
+    (
+        "a blocked prompt is an error in its own format, too",
+        "llm_gateway/core/errors.py",
+        "    if failure.answer and failure.answer[0] == dialect:",
+        "    if False:",
+        ("tests/clients/test_blocked_prompts.py", "-k", "from_the_provider"),
+    ),
+    (
+        "what changes per request stands before a provider's cached prompt",
+        "llm_gateway/wires/_fitting.py",
+        'BILLING_MARK = "x-anthropic-billing-header:"',
+        'BILLING_MARK = "x-no-such-header:"',
+        ("tests/clients/test_prompt_prefixes.py", "-k", "begins_as"),
+    ),
+    (
+        "a free-text call is filled after its block was closed",
+        "llm_gateway/wires/_free_text.py",
+        "                    if self._held and isinstance(event, _OF_A_CHOICE):",
+        "                    if self._held and isinstance(event, ToolStart):",
+        ("tests/wires/test_way_back.py", "-k", "block"),
+    ),
+    (
+        "half a character is broken by Anthropic's decoder",
+        "llm_gateway/wires/anthropic_messages/stream_in.py",
+        "            return (*self._joined(event), *self._reader.read(event))",
+        "            return self._reader.read(event)",
+        ("tests/wires/test_halves.py", "-k", "two_deltas"),
+    ),
 )

@@ -273,7 +273,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
     ``message`` is the provider's text, already redacted; ``retry_after_s`` what it asked us to wait, in seconds;
     ``should_retry`` its explicit word (``x-should-retry``); ``status`` its HTTP status or the one embedded in a 200. Of a prompt that does
-    not fit: ``prompt_tokens`` as the gateway estimates them, ``window`` as the catalogue has it.
+    not fit: ``prompt_tokens`` as the gateway estimates them, ``window`` as the catalogue has it. ``answer``: the format's name and the
+    document, where the provider's refusal is a successful answer of its format; a caller of the same format gets that.
     """
 
     kind: FailureClass
@@ -285,6 +286,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     param: str | None = None
     prompt_tokens: int | None = None
     window: int | None = None
+    answer: tuple[str, bytes] | None = None
 
 
 class AttemptFailed(Exception):
@@ -353,14 +355,16 @@ _CLIENT_VIEW: dict[FailureClass, tuple[int, str, bool, str]] = {
 }
 
 
-def from_failure(failure: Failure, *, named_model: str | None = None) -> GatewayError:
+def from_failure(failure: Failure, *, named_model: str | None = None, dialect: str = "") -> GatewayError:
     """The error a caller gets for ``failure``. ``named_model``: the model the caller itself asked for, which turns a vanished
-    model into its own 404."""
+    model into its own 404. ``dialect``: the caller's format; a refusal that is an answer of that format keeps its status 200."""
     if failure.kind is FailureClass.MODEL_GONE and named_model is not None:
         return ModelNotFound(f"The model `{named_model}` is not available at its provider.", param="model")
     status, code, retryable, text = _CLIENT_VIEW[failure.kind]
     if failure.kind is FailureClass.BAD_REQUEST and failure.status == 422:
         code = UnsupportedParameter.code
+    if failure.answer and failure.answer[0] == dialect:
+        status = 200
     message = text.format(detail=failure.message or "no reason given")
     wait = failure.retry_after_s if retryable else None
     return UpstreamError(failure, status, code, retryable, message, wait)

@@ -14,7 +14,19 @@ from llm_gateway.core.errors import GatewayError, UnsupportedParameter
 from llm_gateway.core.host_facts import FactRow, HostFacts
 from llm_gateway.providers import services
 from llm_gateway.providers._base import join_url
-from llm_gateway.wires import Edits, Inbound, ModelFacts, Wire, counters, embedders, fitted, issuer_of, wires, without_tokens
+from llm_gateway.wires import (
+    Edits,
+    Inbound,
+    ModelFacts,
+    Wire,
+    at_callers_place,
+    counters,
+    embedders,
+    fitted,
+    issuer_of,
+    wires,
+    without_tokens,
+)
 
 from .calls import Call
 
@@ -69,13 +81,17 @@ def prepare(
     elif not chat_like:
         body = json.dumps(_translated(call, wire, facts))
     else:
-        chat = fitted(without_tokens(inbound.chat()) if bare else inbound.chat(), wire.name, facts).chat
+        said = inbound.chat()
+        chat = fitted(without_tokens(said) if bare else said, wire.name, facts).chat
         changes: dict[str, Any] = {"stream": streamed, "include_usage": streamed, "model": target.upstream_id}
         if call.sticky or inbound.affinity:
             changes["session"] = call.sticky or inbound.affinity
         if limit != chat.max_tokens:
             changes["max_tokens"] = limit
-        body = json.dumps(wire.encode_request(msgspec.structs.replace(chat, **changes), facts))
+        try:
+            body = json.dumps(wire.encode_request(msgspec.structs.replace(chat, **changes), facts))
+        except UnsupportedParameter as error:
+            raise at_callers_place(error, said) from None
     return Prepared(
         "POST",
         join_url(provider.base_url, wire.path("embedding" if same and inbound.single else inbound.kind, facts, streamed)),

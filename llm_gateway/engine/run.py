@@ -215,7 +215,7 @@ class Run:
         wait = failure.retry_after_s
         if wait is not None and (self._wait_s is None or wait < self._wait_s):
             self._wait_s = wait
-        return from_failure(failure, named_model=self.plan.resolution.named)
+        return from_failure(failure, named_model=self.plan.resolution.named, dialect=self.call.inbound.dialect)
 
     def final_error(self, error: GatewayError) -> GatewayError:
         """What the caller is told when nothing is left to try: its own deadline comes before a provider's fault. What may be tried again

@@ -12,6 +12,7 @@ from llm_gateway.core.usage import Usage
 from ._base import Counter, Dialect, Edits, Embedder, Embedding, Inbound, ModelFacts, Reply, StreamDecoder, StreamEncoder, Wire
 from ._capabilities import left_out, unthought
 from ._elsewhere import elsewhere
+from ._fields import at_callers_place
 from ._first_call import FirstCallOnly
 from ._free_text import FreeTextCalls
 from ._issuers import issuer_of, without_tokens
@@ -33,6 +34,7 @@ menders: Registry[Callable[[bytes], bytes]] = Registry("mender", __name__)
 
 __all__ = [
     "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "Fitted", "FreeTextCalls", "InTurn", "Inbound", "Limits",
-    "ModelFacts", "Reply", "StopCut", "StreamDecoder", "StreamEncoder", "WayBack", "Wire", "counters", "dialects", "elsewhere", "embedders",
+    "ModelFacts", "Reply", "StopCut", "StreamDecoder", "StreamEncoder", "WayBack", "Wire", "at_callers_place", "counters", "dialects",
+    "elsewhere", "embedders",
     "fitted", "issuer_of", "left_out", "limits", "menders", "meters", "unthought", "wires", "without_tokens",
 ]  # fmt: skip

@@ -6,12 +6,15 @@ The counterpart of :func:`~llm_gateway.wires._arguments.as_object`. A stream's a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import msgspec
 
 from llm_gateway.core import json
 from llm_gateway.core.chat import ChatRequest, ChatResponse, ToolCall
-from llm_gateway.core.events import Done, Event, Finish, ToolDelta, ToolStart
+from llm_gateway.core.events import CONTENT, Done, Event, Finish, ToolDelta, ToolStart
+
+_OF_A_CHOICE = (*CONTENT, Finish)
 
 
 class FreeTextCalls:
@@ -32,16 +35,24 @@ class FreeTextCalls:
         for event in events:
             match event:
                 case ToolStart(custom=False) if event.name in self._names:
-                    yield from self._release()
+                    yield from self._release(event.choice)
                     self._held[event.choice, event.index] = []
                     yield msgspec.structs.replace(event, custom=True)
                 case ToolDelta() if (held := self._held.get((event.choice, event.index))) is not None:
                     held.append(event.arguments)
-                case ToolStart() | Finish() | Done():
+                case Done():
                     yield from self._release()
                     yield event
                 case _:
+                    # Whatever else the answer says, its call is whole: a caller's format closes it.
+                    if self._held and isinstance(event, _OF_A_CHOICE):
+                        yield from self._release(event.choice)
                     yield event
+
+    def rest(self) -> Iterator[Event]:
+        """The calls that were whole when the stream broke off."""
+        self._held = {key: pieces for key, pieces in self._held.items() if isinstance(_value("".join(pieces)), dict)}
+        yield from self._release()
 
     def of(self, response: ChatResponse) -> ChatResponse:
         choices = []
@@ -55,15 +66,19 @@ class FreeTextCalls:
             choices.append(msgspec.structs.replace(choice, parts=parts))
         return msgspec.structs.replace(response, choices=tuple(choices))
 
-    def _release(self) -> Iterator[Event]:
-        for (choice, index), pieces in self._held.items():
-            yield ToolDelta(index, text_of("".join(pieces)), choice)
-        self._held.clear()
+    def _release(self, of: int | None = None) -> Iterator[Event]:
+        """``of``: only this choice's."""
+        for choice, index in [key for key in self._held if of is None or key[0] == of]:
+            yield ToolDelta(index, text_of("".join(self._held.pop((choice, index)))), choice)
 
 
 def text_of(arguments: str) -> str:
     """What the model wrote into the one field it was given, or all it wrote."""
-    value = json.lenient(arguments.encode("utf-8", "replace")) if arguments else None
+    value = _value(arguments)
     if isinstance(value, dict) and isinstance(text := value.get("input"), str):
         return text
     return "" if value == {} else arguments
+
+
+def _value(arguments: str) -> Any:
+    return json.lenient(arguments.encode("utf-8", "replace")) if arguments else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,15 +17,18 @@ _STEP = re.compile(r"(?P<name>[^.\[\]]+)|\[(?P<at>\d+)\]")
 _MOST = 32
 
 
-def decode(data: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], spare: frozenset[str]) -> T:
-    """``data`` with broken text mended, and without the fields named in ``spare`` that have another type than the decoder's.
+def decode(
+    data: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], spare: frozenset[str], read: Callable[[bytes], Any] = json.lenient
+) -> T:
+    """``data`` with broken text mended, as ``read`` does it, and without the fields named in ``spare`` that have another type than the
+    decoder's.
 
     Raises :class:`msgspec.DecodeError` for any other fault.
     """
     try:
         return decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        value = json.lenient(bytes(data))
+        value = read(bytes(data))
     for _ in range(_MOST):
         try:
             return decoder.decode(json.dumps(value))

@@ -44,7 +44,8 @@ class WayBack:
         rest: Iterable[Event] = self._turns.rest()
         if self._cut:
             rest = chain(self._cut(rest), self._cut.rest())
-        return self._told(rest)
+        told = self._told(rest)
+        return chain(told, self._free.rest()) if self._free else told
 
     def _told(self, events: Iterable[Event]) -> Iterable[Event]:
         events = stamped(events, self._issuer)

@@ -86,7 +86,8 @@ def test_a_blocked_prompt_is_a_filtered_request() -> None:
     body: dict[str, Any] = {"promptFeedback": feedback, "usageMetadata": {"promptTokenCount": 4, "totalTokenCount": 4}}
     with pytest.raises(AttemptFailed) as caught:
         WIRE.decode_response(json.dumps(body))
-    assert caught.value.failure == Failure(kind=K.CONTENT_FILTER, message="no", code="SAFETY")
+    own = ("gemini_generate", json.dumps(body))
+    assert caught.value.failure == Failure(kind=K.CONTENT_FILTER, message="no", code="SAFETY", answer=own)
     events = read(sse(body))
     assert failures(events) == [caught.value.failure]
     assert UsageReport(Usage(input_tokens=4, output_tokens=0)) in events

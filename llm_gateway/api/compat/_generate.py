@@ -15,6 +15,7 @@ from llm_gateway.api.http import (
     HttpReply,
     ascii_header,
     error_headers,
+    id_headers,
     request_id,
     stream_headers,
     summary_headers,
@@ -111,7 +112,16 @@ async def _answer(http: HttpCall, dialect: Dialect, call: Call, found: Gateway, 
             return _streaming(http, dialect, call.inbound, await found.pipeline.stream(call), keeper)
         return await _whole(http, dialect, call, found, keeper)
     except GatewayError as error:
-        return refuse(dialect, error, http)
+        return _own_refusal(http, dialect, call, error) if error.status < 400 else refuse(dialect, error, http)
+
+
+def _own_refusal(http: HttpCall, dialect: Dialect, call: Call, error: GatewayError) -> HttpReply:
+    """The provider refused with an answer of the caller's own format: the caller reads it as if it had asked the provider itself."""
+    if not call.stream:
+        return HttpReply(headers=(JSON, *id_headers(http.id)), body=dialect.encode_error(error, request_id(http.id))[1])
+    kind = JSON if call.inbound.stream_form == "array" else EVENTS
+    told = dialect.stream_encoder(_reply(http, call.inbound.model, call.inbound)).error(error)
+    return HttpReply(headers=(kind, *NO_CACHE, *id_headers(http.id)), body=told)
 
 
 def refuse(dialect: Dialect, error: GatewayError, http: HttpCall) -> HttpReply:

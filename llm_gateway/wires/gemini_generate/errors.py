@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from llm_gateway.core import json
-from llm_gateway.core.errors import Failure, FailureClass, GatewayError
+from llm_gateway.core.errors import Failure, FailureClass, GatewayError, UpstreamError
 from llm_gateway.core.redact import redact
 from llm_gateway.core.retry_after import retry_after_s
 from llm_gateway.wires import _context
@@ -160,7 +160,14 @@ def _field(details: list[dict[str, Any]]) -> str | None:
 
 
 def encode(error: GatewayError, request_id: str) -> tuple[int, bytes]:
-    return error.status, json.dumps(shape(error, request_id))
+    return error.status, own_answer(error) or json.dumps(shape(error, request_id))
+
+
+def own_answer(error: GatewayError) -> bytes:
+    """The provider's word on a blocked prompt, which in this format is an answer and no error; empty for everything else."""
+    if error.status == 200 and isinstance(error, UpstreamError) and error.failure.answer:
+        return error.failure.answer[1]
+    return b""
 
 
 def shape(error: GatewayError, request_id: str) -> dict[str, Any]:

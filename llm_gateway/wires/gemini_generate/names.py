@@ -11,6 +11,7 @@ NAME: Final = "gemini_generate"
 # The neutral conversation's fields as callers of this format write them.
 FIELD_NAMES: Final = {
     "messages": "contents",
+    "system_instruction": "systemInstruction",
     "n": "generationConfig.candidateCount",
     "stop": "generationConfig.stopSequences",
     "seed": "generationConfig.seed",

@@ -25,6 +25,7 @@ from llm_gateway.core.events import (
     collect,
 )
 from llm_gateway.wires import _mending
+from llm_gateway.wires._halves import Halves, whole
 
 from . import errors, media, usage
 from .names import NAME, finish_of, finish_word
@@ -83,17 +84,21 @@ class Reader:
     """Turns chunks into events. A finish reason is held until :meth:`end`: some models repeat ``STOP`` in every chunk. Raises
     :class:`msgspec.DecodeError` for a chunk of the wrong shape."""
 
-    __slots__ = ("_calls", "_finish", "_id", "_model", "_searches", "_started")
+    __slots__ = ("_calls", "_finish", "_halves", "_id", "_mend", "_model", "_said", "_searches", "_started")
 
     def __init__(self) -> None:
         self._started = False
+        self._halves = Halves()
+        self._mend = self._halves.reader(frozenset({"text"}), closed="functionCall")
         self._id = self._model = ""
         self._searches: int | None = None
         self._calls: dict[int, int] = {}
         self._finish: dict[int, str] = {}
+        # The choices that have content.
+        self._said: set[int] = set()
 
     def read(self, raw: bytes | msgspec.Raw) -> list[Event]:
-        chunk = _mending.decode(raw, _chunk, _SPARE)
+        chunk = _mending.decode(raw, _chunk, _SPARE, self._mend)
         if chunk.error:
             return [Failed(errors.from_object(chunk.error))]
         events: list[Event] = []
@@ -105,28 +110,38 @@ class Reader:
             self._candidate(candidate, events)
         if chunk.usage_metadata and (used := usage.decode(chunk.usage_metadata, self._searches)):
             events.append(UsageReport(used))
-        if not chunk.candidates and (blocked := _blocked(chunk.prompt_feedback)):
-            events.append(Failed(blocked))
+        if not chunk.candidates and (blocked := _blocked(chunk.prompt_feedback, bytes(raw))):
+            self._block(blocked, events)
         return events
+
+    def _block(self, blocked: Failure, events: list[Event]) -> None:
+        """A prompt is blocked before its answer begins; a host that finds out later ends what it has said so far."""
+        if not self._said:
+            events.append(Failed(blocked))
+            return
+        for at in self._said:
+            self._finish[at] = "SAFETY"
 
     def end(self) -> list[Event]:
         """Nothing more comes: the finish of every choice, and ``Done`` if there was any."""
         events: list[Event] = [
             Finish(finish_of(word, self._calls.get(index, 0)), word, choice=index) for index, word in sorted(self._finish.items())
         ]
-        return [*events, Done()] if events else []
+        alone = [kind(whole(half), at) for (at, kind), half in self._halves.held.items()]
+        return [*alone, *events, Done()] if events else []
 
     def _candidate(self, candidate: Candidate, events: list[Event]) -> None:
         at = candidate.index or 0
         if candidate.grounding_metadata is not None:
             self._searches = usage.searches(candidate.grounding_metadata, self._model) or self._searches
         for raw in (candidate.content.parts if candidate.content else None) or ():
+            self._said.add(at)
             self._one(raw, at, events)
         if word := finish_word(candidate.finish_reason):
             self._finish[at] = word
 
     def _one(self, raw: msgspec.Raw, at: int, events: list[Event]) -> None:
-        part = _mending.decode(raw, _part, _SPARE)
+        part = _mending.decode(raw, _part, _SPARE, self._mend)
         if part.function_call is not None:
             index = self._calls.get(at, 0)
             self._calls[at] = index + 1
@@ -143,8 +158,12 @@ class Reader:
             if _object.decode(raw):
                 events.append(PartAdded(_opaque(raw), at))
             return
-        if part.text:
-            events.append(ThinkingDelta(part.text, at) if part.thought else TextDelta(part.text, at))
+        kind = ThinkingDelta if part.thought else TextDelta
+        text = part.text
+        if text and (self._halves.held or not text.isascii()):
+            text = self._halves.join((at, kind), text)
+        if text:
+            events.append(kind(text, at))
         found = unpack(part.thought_signature)
         if any(found):
             events.append(ThinkingMark(found.signature, found.redacted, found.wire, found.id, at, found.issuer))
@@ -162,13 +181,13 @@ def _opaque(raw: msgspec.Raw) -> Part:
     return Opaque(wire=NAME, raw=_object.decode(raw))
 
 
-def _blocked(feedback: Feedback | None) -> Failure | None:
+def _blocked(feedback: Feedback | None, document: bytes) -> Failure | None:
     """https://ai.google.dev/api/generate-content#BlockReason"""
     if feedback is None or not (feedback.block_reason or feedback.block_reason_message):
         return None
     reason = str(feedback.block_reason or "")
     text = feedback.block_reason_message or f"the prompt was blocked ({reason})"
-    return Failure(kind=FailureClass.CONTENT_FILTER, message=text[:500], code=reason or None)
+    return Failure(kind=FailureClass.CONTENT_FILTER, message=text[:500], code=reason or None, answer=(NAME, document))
 
 
 def decode(body: bytes) -> ChatResponse:

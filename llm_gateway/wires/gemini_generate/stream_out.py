@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from llm_gateway.core import json
 from llm_gateway.core.chat import ToolCall
 from llm_gateway.core.errors import GatewayError
@@ -61,7 +63,8 @@ class Encoder:
 
     def error(self, error: GatewayError) -> bytes:
         if not self._ended:
-            self._send(errors.shape(error, self._reply.request_id))
+            own = errors.own_answer(error)
+            self._send(msgspec.Raw(msgspec.json.format(own, indent=-1)) if own else errors.shape(error, self._reply.request_id))
             self._end()
         return self._take()
 
@@ -141,7 +144,7 @@ class Encoder:
         document["responseId"] = self._start.id or self._reply.request_id
         self._send(document)
 
-    def _send(self, document: dict[str, Any]) -> None:
+    def _send(self, document: dict[str, Any] | msgspec.Raw) -> None:
         if self._array:
             self._out += (b",\r\n" if self._any else b"[") + json.dumps(document)
         else:

@@ -199,6 +199,12 @@ class Reader:
             events.append(UsageReport(usage))
         return events
 
+    @property
+    def complete(self) -> bool:
+        """Every item that began has said that it is completed, and the last of them is a word to the caller."""
+        over = [item.done and (item.kind == "reasoning" or (item.body or {}).get("status") == "completed") for item in self._order]
+        return bool(over) and all(over) and self._order[-1].kind in ("message", *_CALLS)
+
     def _reason(self, response: dict[str, Any], incomplete: bool) -> tuple[str, FinishReason]:
         details = response.get("incomplete_details")
         if incomplete or (response.get("status") == "incomplete" and isinstance(details, dict)):

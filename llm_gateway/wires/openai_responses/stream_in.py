@@ -15,10 +15,10 @@ from llm_gateway.core.events import Done, Event, Failed, Frame, collect
 from llm_gateway.core.redact import redact
 from llm_gateway.core.sse import EventTooLarge, SseDecoder, SseFrame, encode_event
 from llm_gateway.wires import _mending
+from llm_gateway.wires._halves import Halves
 from llm_gateway.wires._openai.errors import error_in_200
 
 from .answer import Reader, text_of
-from .halves import Halves
 
 
 class StreamEvent(msgspec.Struct, gc=False):
@@ -117,15 +117,18 @@ def _part_done(reader: Reader, event: StreamEvent, part: dict[str, Any]) -> list
 
 
 class ResponsesStreamDecoder:
-    """Frames of a Responses stream. The format has an end mark, so an end of file alone never is one."""
+    """Frames of a Responses stream. It ends with its last event; at the end of file only where every item has said that it is complete."""
 
-    __slots__ = ("_ended", "_halves", "_pending", "_reader", "_sse")
+    __slots__ = ("_begun", "_ended", "_halves", "_mend", "_pending", "_reader", "_sse")
 
     def __init__(self) -> None:
         self._sse = SseDecoder()
         self._reader = Reader()
         self._halves = Halves()
+        self._mend = self._halves.reader(frozenset({"delta"}))
         self._ended = False
+        # The response as the stream's first event had it.
+        self._begun: dict[str, Any] = {}
         self._pending: AttemptFailed | None = None
 
     def feed(self, chunk: bytes) -> list[Frame]:
@@ -150,6 +153,8 @@ class ResponsesStreamDecoder:
             except AttemptFailed:
                 # The connection ended inside an event: truncation is told by the missing Done.
                 frames.append(Frame(frame.raw))
+        if not self._ended and self._reader.complete:
+            frames.append(self._made_up(b""))
         return frames
 
     def _hold(self, error: AttemptFailed, frames: list[Frame]) -> None:
@@ -165,18 +170,21 @@ class ResponsesStreamDecoder:
         if data is None:
             return self._stray(frame)
         try:
-            event = _mending.decode(self._halves(data), _event, _SPARE)
+            event = _mending.decode(data, _event, _SPARE, self._mend)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return self._odd(frame, data)
         kind = event.type or frame.event or ""
         handler = _CONTENT.get(kind)
         if handler:
+            if event.delta and (self._halves.held or not event.delta.isascii()):
+                event.delta = self._halves.join((kind, event.key, event.at, event.summary_index), event.delta)
             return Frame(frame.raw, tuple(handler(self._reader, event)))
         return self._other(frame, data, kind, event)
 
     def _other(self, frame: SseFrame, data: bytes, kind: str, event: StreamEvent) -> Frame:
         if kind in ("response.created", "response.in_progress", "response.queued") and not self._reader.started:
-            return Frame(frame.raw, tuple(self._reader.start(_object(event.response))))
+            self._begun = _object(event.response)
+            return Frame(frame.raw, tuple(self._reader.start(self._begun)))
         if kind in _ENDS:
             return self._finished(frame, data, kind, _object(event.response))
         if kind in ("response.failed", "response.cancelled"):
@@ -198,11 +206,18 @@ class ResponsesStreamDecoder:
                 mended = encode_event(json.edit_object(data, {"response": response | {"output": output}}), kind)
         return Frame(frame.raw, tuple(events), mended=mended)
 
+    def _made_up(self, raw: bytes) -> Frame:
+        """The end that a host left out."""
+        kind = "response.completed"
+        response = {**self._begun, "object": "response", "status": "completed", "output": []}
+        end = self._finished(SseFrame(raw), json.dumps({"type": kind, "response": response}), kind, response)
+        return Frame(raw, end.events, mended=(end.mended or b"") + raw)
+
     def _odd(self, frame: SseFrame, data: bytes) -> Frame:
         """No event we can read: other JSON of an event nobody needs is skipped, anything else breaks the stream."""
         value = json.lenient(data)
         if data.strip() in (b"", b"[DONE]"):
-            return Frame(frame.raw)
+            return self._made_up(frame.raw) if data.strip() and self._reader.complete else Frame(frame.raw)
         if isinstance(value, dict):
             kind = value.get("type") or frame.event
             if kind == "error":
