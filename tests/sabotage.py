@@ -13,6 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.sabotage_door import DOOR
 from tests.sabotage_engine import ENGINE
 from tests.sabotage_hosts import HOSTS
 from tests.sabotage_money import MONEY
@@ -167,7 +168,7 @@ SABOTAGES = (
     ),
 )
 
-SABOTAGES += tuple(Sabotage(*fields) for fields in (*ENGINE, *HOSTS, *MONEY, *SECURITY, *STAFF))
+SABOTAGES += tuple(Sabotage(*fields) for fields in (*DOOR, *ENGINE, *HOSTS, *MONEY, *SECURITY, *STAFF))
 
 
 def survives(one: Sabotage) -> bool:

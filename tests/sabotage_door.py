@@ -1,0 +1,94 @@
+"""The wrong lines for the door: bodies, places, drain and overload, as fields of :class:`tests.sabotage.Sabotage`."""
+
+from __future__ import annotations
+
+DOOR: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
+    (
+        "a flood of large bodies holds up all keys",
+        "llm_gateway/engine/heavy.py",
+        "self._waiting.setdefault(whose, deque())",
+        "self._waiting.setdefault(0, deque())",
+        ("tests/engine/test_heavy.py", "-k", "floods"),
+    ),
+    (
+        "large bodies take no turns by key",
+        "cogo/door/callers.py",
+        "        working_for(identity.client_key_id)\n",
+        "",
+        ("tests/door/test_arrivals.py", "-k", "large_body_takes"),
+    ),
+    (
+        "quotes without end are taken apart",
+        "llm_gateway/core/json.py",
+        "if self.quotes > 2 * MAX_STRINGS:",
+        "if self.quotes < 0:",
+        ("tests/core/test_json.py", "-k", "full_of_quotes"),
+    ),
+    # T3
+    (
+        "no drain",
+        "cogo/door/drain.py",
+        "        asyncio.get_running_loop().call_later(self._drain_s, self._end_streams)",
+        "        pass",
+        ("tests/door/test_drain.py",),
+    ),
+    (
+        "die by the signal",
+        "cogo/door/drain.py",
+        "                    server.should_exit = True",
+        "                    before(got, frame)",
+        ("tests/door/test_drain.py",),
+    ),
+    ("bodies hold the drain", "cogo/door/arrivals.py", "            reader.stop()", "            pass", ("tests/door/test_drain.py",)),
+    (
+        "stuck reader holds the drain",
+        "cogo/door/drain.py",
+        "            watch.give_up()",
+        "            pass",
+        ("tests/door/test_drain.py",),
+    ),
+    # T17
+    (
+        "never full",
+        "cogo/places.py",
+        "                raise _full() from None",
+        "                return",
+        ("tests/door/test_admission.py",),
+    ),
+    (
+        "places are lost",
+        "cogo/places.py",
+        "        self.inside -= 1",
+        "        pass",
+        ("tests/door/test_admission.py::test_a_place_that_comes_free_goes_to_who_waits",),
+    ),
+    (
+        "a place in hand is dropped",
+        "cogo/places.py",
+        "            if handed_over:\n                self.leave()\n            raise",
+        "            raise",
+        ("tests/door/test_places.py",),
+    ),
+    (
+        "stalled readers stay",
+        "cogo/caller.py",
+        "            self.stalled = now - self.sending > self._stall_s",
+        "            pass",
+        ("tests/faults/test_callers.py::test_c4_a_reader_that_stalls_is_cut_off",),
+    ),
+    (
+        "bodies without end",
+        "cogo/caller.py",
+        "        if size > self._cap:",
+        "        if size > 1 << 40:",
+        ("tests/faults/test_callers.py::test_c9_an_oversized_body_is_refused_and_not_read",),
+    ),
+    # T18
+    (
+        "gzip without bound",
+        "llm_gateway/engine/inflating.py",
+        "self._out > self.MAX_RATIO * self._in",
+        "self._out > 10**6 * self._in",
+        ("tests/faults/test_bombs.py",),
+    ),
+)
