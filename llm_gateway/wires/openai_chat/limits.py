@@ -15,7 +15,7 @@ LIMITS: Final = limits.add(
     Limits(
         wire="openai_chat",
         source="https://platform.openai.com/docs/api-reference/chat/create",
-        read_on="2026-11-22",
+        noted_on="2026-11-22",
         name_chars=64,
         id_chars=40,
         images=frozenset(("image/jpeg", "image/png", "image/gif", "image/webp")),
