@@ -102,4 +102,4 @@ def compatible_path(method: str, path: str) -> str | None:
 
 
 # First words of the compatible paths that nothing else has.
-BARE = ("/chat/", "/models", "/responses", "/messages", "/embeddings")
+BARE = ("/chat/", "/models", "/responses", "/messages", "/embeddings", "/completions", "/moderations", "/rerank", "/audio/")

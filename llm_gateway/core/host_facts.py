@@ -43,12 +43,13 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
 
 
 class FactRow(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
-    """``models``: shell patterns of upstream ids, empty: every model. ``source``: the page that says so, read on ``checked``."""
+    """``models``: shell patterns of upstream ids, empty: every model. ``source``: the page to read; ``noted``: when the fact was written
+    down, from that page or from what others reported of the host."""
 
     facts: HostFacts
     models: tuple[str, ...] = ()
     source: str = ""
-    checked: date | None = None
+    noted: date | None = None
 
     def holds_for(self, upstream_id: str) -> bool:
         name = upstream_id.lower()

@@ -1,7 +1,7 @@
 """What a wire takes of a value that comes from another one: lengths, alphabets, minima, media types, schema keywords.
 
-One table per wire, data alone: ``limits.py`` of its package, which says where the figures come from and when they were read. Encoders hold
-a request of another dialect to them (:mod:`~llm_gateway.wires._fitting`); on its own wire a request passes as it is.
+One table per wire, data alone: ``limits.py`` of its package, which says where the figures stand and when they were written down. Encoders
+hold a request of another dialect to them (:mod:`~llm_gateway.wires._fitting`); on its own wire a request passes as it is.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LONG_ID = 64
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """``source`` and ``read_on``: where the figures stand and when they were read.
+    """``source`` and ``noted_on``: where the figures stand and when they were written down.
 
     ``name_chars``, ``name_class`` and ``name_start``: a tool's name; the classes are those of a regular expression. ``id_chars`` and
     ``id_class``: a call's id. ``user_chars``: the caller's end user. ``least_output``: the smallest limit on output tokens.
@@ -35,7 +35,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     wire: str
     source: str
-    read_on: str
+    noted_on: str
     name_chars: int
     name_class: str = "a-zA-Z0-9_-"
     name_start: str = "a-zA-Z0-9_-"

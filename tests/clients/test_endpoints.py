@@ -221,3 +221,34 @@ def test_a_wrong_method_is_told_in_the_callers_dialect(gateway: GatewayServer, d
         "gemini_generate": "status" in body["error"],
     }
     assert [name for name, fits in shapes.items() if fits] == [dialect]
+
+
+# Probes and half addresses.
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/models", "/v1/models/chat/m", "/v1beta/models", "/v1beta/openai/models"])
+def test_what_can_be_read_answers_head_without_a_body(gateway: GatewayServer, path: str) -> None:
+    headers = auth("openai_chat", gateway.rows.key)
+    read = gateway.http.get(path, headers=headers)
+    probed = gateway.http.head(path, headers=headers)
+    assert (read.status_code, probed.status_code, probed.content) == (200, 200, b"")
+    assert probed.headers["content-type"] == read.headers["content-type"]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
+def test_what_can_only_be_posted_refuses_head(gateway: GatewayServer, path: str) -> None:
+    assert gateway.http.head(path, headers=auth("openai_chat", gateway.rows.key)).status_code == 405
+
+
+@pytest.mark.parametrize("path", ["/completions", "/chat/completions", "/responses", "/messages", "/embeddings"])
+def test_an_address_without_its_version_is_the_one_with_it(gateway: GatewayServer, path: str) -> None:
+    answer = gateway.client("openai_chat").send(path, {"model": "no-such-model", "max_tokens": 5}, False)
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.status in (400, 404), answer.body
+    assert "error" in answer.json
+
+
+@pytest.mark.parametrize("path", ["/moderations", "/rerank", "/audio/speech"])
+def test_what_is_not_served_says_so_without_a_version_too(gateway: GatewayServer, path: str) -> None:
+    answer = gateway.client("openai_chat").send(path, {"input": "x"}, False)
+    assert (answer.status, answer.json["error"]["code"]) == (404, "endpoint_not_served")

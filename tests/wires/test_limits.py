@@ -65,7 +65,7 @@ def test_every_wire_has_a_table_with_its_source_and_date(wire: str) -> None:
     held = limits.get(wire)
     assert held.wire == wire
     assert held.source.startswith("https://")
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d", held.read_on)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", held.noted_on)
 
 
 @pytest.mark.parametrize(("caller", "provider"), PAIRS)

@@ -39,8 +39,10 @@ class Routes:
         self._spelt_out.clear()
 
     def find(self, method: str, path: str, headers: Mapping[str, str]) -> tuple[Route | None, list[Route]]:
-        """The route, and all that match the path whatever the method: those of the dialect that the headers name, where they name one."""
+        """The route, and all that match the path whatever the method: those of the dialect that the headers name, where they name one. What
+        can be read may be asked for by ``HEAD``, too: the server leaves the body out."""
         self.load()
+        method = "GET" if method == "HEAD" else method
         fitting = self._spelt_out.get(path)
         if fitting is None:
             fitting = [route for route in self._routes if route.pattern.fullmatch(path)]

@@ -54,7 +54,7 @@ def _read(path: Path) -> Preset:
 
 
 def _row(row: dict[str, Any]) -> FactRow:
-    checked = row.pop("checked")
-    if not isinstance(checked, date):
-        raise ValueError("checked is a date")
-    return FactRow(models=tuple(row.pop("models", ())), source=row.pop("source"), checked=checked, facts=read_facts(row))
+    noted = row.pop("noted")
+    if not isinstance(noted, date):
+        raise ValueError("noted is a date")
+    return FactRow(models=tuple(row.pop("models", ())), source=row.pop("source"), noted=noted, facts=read_facts(row))

@@ -16,7 +16,7 @@ LIMITS: Final = limits.add(
     Limits(
         wire=NAME,
         source="https://docs.claude.com/en/api/messages",
-        read_on="2026-11-22",
+        noted_on="2026-11-22",
         name_chars=128,
         id_class="a-zA-Z0-9_-",
         user_chars=256,

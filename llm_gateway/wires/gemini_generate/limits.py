@@ -17,7 +17,7 @@ LIMITS: Final = limits.add(
     Limits(
         wire=NAME,
         source="https://ai.google.dev/api/caching#FunctionDeclaration",
-        read_on="2026-11-22",
+        noted_on="2026-11-22",
         name_chars=64,
         name_class="a-zA-Z0-9_.:-",
         name_start="a-zA-Z_",

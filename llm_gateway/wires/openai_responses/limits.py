@@ -16,7 +16,7 @@ LIMITS: Final = limits.add(
     Limits(
         wire=NAME,
         source="https://platform.openai.com/docs/api-reference/responses/create",
-        read_on="2026-11-22",
+        noted_on="2026-11-22",
         name_chars=64,
         id_chars=64,
         user_chars=64,
