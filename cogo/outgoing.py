@@ -66,5 +66,5 @@ def ways(env: Environment) -> dict[str, Any]:
         "ca_bundles": tuple(trusted(name, path.strip()) for name, path in bundles.items() if path.strip()),
         "https_proxy": proxies.get("HTTPS_PROXY", proxies["COGO_PROXY"]),
         "http_proxy": proxies.get("HTTP_PROXY", proxies["COGO_PROXY"]),
-        "no_proxy": tuple(env.list("NO_PROXY") or env.list("no_proxy")),
+        "no_proxy": tuple(part for entry in env.list("NO_PROXY") or env.list("no_proxy") for part in entry.split()),
     }

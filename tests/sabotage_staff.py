@@ -20,6 +20,13 @@ STAFF: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "return str(found)",
         (_SIGN_IN, "-k", "renumbers"),
     ),
+    (
+        "what a secret begins with can be asked",
+        "llm_gateway/admin/_forging.py",
+        "if column.name in _SEALED or isinstance(column, BinaryField):",
+        "if column.name in ():",
+        ("tests/admin/test_forged_filters.py", "-k", "begins_with"),
+    ),
     # Staff
     (
         "who reads may spend",

@@ -19,7 +19,7 @@ from unfold.admin import ModelAdmin, TabularInline
 
 from llm_gateway.models import AuditEntry, trail
 
-from ._forging import MOST_ROWS, guarded, refuse_forged_sizes
+from ._forging import MOST_ROWS, comparable, guarded, refuse_forged_sizes
 from ._show import changes
 
 # The one button whose use is a look, not a change.
@@ -77,6 +77,10 @@ class GatewayAdmin(GuardedFields, ModelAdmin):
             return super().changelist_view(request, extra_context)
         except (OverflowError, DataError):
             return HttpResponseRedirect(f"{self.list_url()}?e=1")
+
+    @override
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        return comparable(self.model, lookup, value) and bool(super().lookup_allowed(lookup, value, request))
 
     def change_url(self, pk: object) -> str:
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[pk])

@@ -11,7 +11,7 @@ def goes_directly(host: str, port: int, no_proxy: Iterable[str]) -> bool:
     This machine itself never goes through a proxy."""
     bare = host.strip("[]").rstrip(".").lower()
     address = _address(bare)
-    if bare == "localhost" or bare.endswith(".localhost") or (address is not None and address.is_loopback):
+    if bare == "localhost" or bare.endswith(".localhost") or (address is not None and (address.is_loopback or address.is_unspecified)):
         return True
     return any(_fits(bare, address, port, entry.strip().lower()) for entry in no_proxy)
 
@@ -24,10 +24,10 @@ def _fits(host: str, address: IPv4Address | IPv6Address | None, port: int, entry
         return False
     if address is not None:
         try:
-            return address in ip_network(entry.strip("[]"), strict=False)
+            return address in ip_network(entry.replace("[", "").replace("]", ""), strict=False)
         except ValueError:
             return False
-    name = entry.removeprefix("*").removeprefix(".")
+    name = entry.removeprefix("*").removeprefix(".").rstrip(".")
     return bool(name) and (host == name or host.endswith(f".{name}"))
 
 
@@ -41,6 +41,7 @@ def _port_of(entry: str) -> tuple[str, int | None]:
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        return ip_address(text)
+        found = ip_address(text)
     except ValueError:
         return None
+    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found

@@ -342,7 +342,8 @@ def test_nothing_of_the_environment_leads_out_but_what_the_settings_say(plain_pr
         ("api.example.com", 443, "", False), ("10.1.2.3", 443, "10.0.0.0/8", True), ("10.1.2.3", 443, "10.1.2.3", True),
         ("11.1.2.3", 443, "10.0.0.0/8", False), ("fd00::1", 443, "fd00::/8", True), ("fd00::1", 443, "[fd00::1]:443", True),
         ("fd00::1", 443, "fd00::1", True), ("10.1.2.3", 443, "2.3", False), ("localhost", 80, "", True), ("a.localhost", 80, "", True),
-        ("127.9.9.9", 80, "", True), ("::1", 80, "", True),
+        ("127.9.9.9", 80, "", True), ("::1", 80, "", True), ("::ffff:127.0.0.1", 80, "", True), ("0.0.0.0", 80, "", True),
+        ("::ffff:10.1.1.1", 443, "10.0.0.0/8", True), ("fd00::5", 443, "[fd00::]/8", True), ("api.example.com", 443, "example.com.", True),
     ],
 )  # fmt: skip
 def test_what_goes_directly(host: str, port: int, entry: str, direct: bool) -> None:
