@@ -11,7 +11,7 @@ FIND_PYTHON = python=$(VENV); "$$python" -c '' >/dev/null 2>&1 || \
 	if [ -z "$$python" ]; then echo "cogo: Python 3.11 or newer is needed; install it, or name it: make $@ PYTHON=/path/to/python3" >&2; exit 1; fi
 BOOTSTRAP = @$(FIND_PYTHON); exec "$$python" cogo/bootstrap.py
 
-.PHONY: help run demo test test-slow test-agents square-table reliability fault-table sabotage test-postgres test-postgres-slow lint types check install install-dev install-postgres install-redis lock
+.PHONY: help run demo test test-slow test-weekly test-agents square-table reliability fault-table sabotage test-postgres test-postgres-slow lint types check install install-dev install-postgres install-redis lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,15 +38,20 @@ test: install-dev ## the everyday suite; no service needs to run (ARGS="-k name"
 	$(VENV) -m pytest -q -n auto -m "not slow" $(ARGS)
 
 test-slow: install-dev ## the slow lane: starts the whole gateway; what measures time runs by itself
-	$(VENV) -m pytest -q -n 2 -m "slow and not alone and not postgres" $(ARGS) || [ $$? -eq 5 ]
-	$(VENV) -m pytest -q -m "slow and alone and not postgres" $(ARGS) || [ $$? -eq 5 ]
+	$(VENV) -m pytest -q -n 2 -m "slow and not alone and not postgres and not weekly" $(ARGS) || [ $$? -eq 5 ]
+	$(VENV) -m pytest -q -m "slow and alone and not postgres and not weekly" $(ARGS) || [ $$? -eq 5 ]
+
+test-weekly: install-dev ## what takes minutes: every field of every form, every page as every role
+	$(VENV) -m pytest -q -n 2 -m weekly $(ARGS)
 
 test-agents: install-dev ## let coding agents work through the gateway; installs them from npm and PyPI (COGO_AGENTS_DIR keeps them)
 	$(VENV) -m pytest -q -m agents tests/agents $(ARGS)
 
+# Rooms that know no database; the everyday suite has them.
+PURE = $(addprefix --ignore=tests/,architecture core policies providers simulator wires)
 test-postgres: install-dev ## the everyday suite on PostgreSQL and Redis (DATABASE_URL, REDIS_URL)
 	DATABASE_URL="$${DATABASE_URL:-postgres://postgres@127.0.0.1:5432/test}" REDIS_URL="$${REDIS_URL:-redis://127.0.0.1:6379/15}" \
-	$(VENV) -m pytest -q -n auto -m "not slow" $(ARGS)
+	$(VENV) -m pytest -q -n auto -m "not slow" $(PURE) $(ARGS)
 
 # What a database server can do to the gateway, and the money's races and kills on it. The rest of the slow lane runs on SQLite alone.
 POSTGRES_SLOW = tests/postgres tests/money/test_budget_race.py tests/money/test_kills.py

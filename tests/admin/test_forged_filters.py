@@ -30,6 +30,8 @@ def one_of_each_kind() -> list[tuple[type[Model], Field[Any, Any]]]:
 
 
 @pytest.mark.slow
+@pytest.mark.weekly
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("model", "column"), one_of_each_kind(), ids=lambda one: getattr(one, "name", getattr(one, "__name__", "")))
 def test_no_filter_is_a_fault_of_the_gateway(boss: Client, model: type[Model], column: Field[Any, Any]) -> None:
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")

@@ -27,6 +27,8 @@ def _no_failure(answer: Any, *what: object) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.weekly
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("model", FORMS, ids=lambda m: m._meta.label)
 def test_no_field_of_any_form_fails_over_nonsense(boss: Client, model: type) -> None:
     """Each field by itself, with every value that is none of its kind; inline rows, too."""
@@ -49,6 +51,8 @@ def test_no_field_of_any_form_fails_over_nonsense(boss: Client, model: type) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.weekly
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("model", FORMS, ids=lambda m: m._meta.label)
 def test_no_form_fails_over_an_empty_or_a_foreign_post(boss: Client, model: type) -> None:
     fill()
@@ -59,6 +63,8 @@ def test_no_form_fails_over_an_empty_or_a_foreign_post(boss: Client, model: type
 
 
 @pytest.mark.slow
+@pytest.mark.weekly
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("model", MODELS, ids=IDS)
 def test_no_query_string_fails(boss: Client, model: type) -> None:
     """Filters, order, pages, pop-ups and what a form is filled in with."""
@@ -77,6 +83,8 @@ def test_no_query_string_fails(boss: Client, model: type) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.weekly
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("model", MODELS, ids=IDS)
 def test_no_action_and_no_key_fails(boss: Client, model: type) -> None:
     fill()

@@ -43,7 +43,8 @@ def letters(role: str, model: type[Model]) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.weekly
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("role", EXPECTED)
 def test_what_a_role_may_not_do_changes_nothing(role: str) -> None:
     fill()
