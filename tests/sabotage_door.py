@@ -3,27 +3,6 @@
 from __future__ import annotations
 
 DOOR: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
-    (
-        "a flood of large bodies holds up all keys",
-        "llm_gateway/engine/heavy.py",
-        "self._waiting.setdefault(whose, deque())",
-        "self._waiting.setdefault(0, deque())",
-        ("tests/engine/test_heavy.py", "-k", "floods"),
-    ),
-    (
-        "large bodies take no turns by key",
-        "cogo/door/callers.py",
-        "        working_for(identity.client_key_id)\n",
-        "",
-        ("tests/door/test_arrivals.py", "-k", "large_body_takes"),
-    ),
-    (
-        "quotes without end are taken apart",
-        "llm_gateway/core/json.py",
-        "if self.quotes > 2 * MAX_STRINGS:",
-        "if self.quotes < 0:",
-        ("tests/core/test_json.py", "-k", "full_of_quotes"),
-    ),
     # T3
     (
         "no drain",

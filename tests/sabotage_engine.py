@@ -3,21 +3,6 @@
 from __future__ import annotations
 
 ENGINE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
-    # Processes
-    (
-        "a task cluster that does nothing lives on",
-        "cogo/serving.py",
-        ", silent_for_s=restarts.CLUSTER_ENDED_AFTER_S)",
-        ")",
-        ("tests/cogo/test_serving.py", "-k", "does_nothing"),
-    ),
-    (
-        "silence from the start is no silence",
-        "cogo/children.py",
-        "beat = 0.0  # none since its start",
-        "pass",
-        ("tests/cogo/test_supervisor.py", "-k", "promises_signs"),
-    ),
     # Order of effects and balances
     (
         "send before the row",
