@@ -82,6 +82,12 @@ def _dressed(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBa
         response["Retry-After"] = str(wait)
     if made := getattr(request, "cogo_browser", ""):
         response.set_cookie(  # type: ignore[attr-defined]
-            COOKIE, made, max_age=COOKIE_S, secure=settings.SESSION_COOKIE_SECURE, httponly=True, samesite="Lax"
+            COOKIE,
+            made,
+            max_age=COOKIE_S,
+            path=settings.SESSION_COOKIE_PATH,
+            secure=settings.SESSION_COOKIE_SECURE,
+            httponly=True,
+            samesite="Lax",
         )
     return response
