@@ -109,6 +109,9 @@ def again(folder, gateway, key):
     return lambda **environment: Served(folder, "--simulate", "--no-local-model", COGO_BOOTSTRAP_CLIENT_KEY=key, **environment)
 
 
+DOWN = "background work is down and will be started again (restarted 3 times)"
+
+
 def test_a_task_cluster_that_is_killed_four_times_within_thirty_seconds_costs_no_call(gateway, key):
     webs = web_workers(gateway)
     with Calls(gateway, key) as calls:
@@ -117,8 +120,7 @@ def test_a_task_cluster_that_is_killed_four_times_within_thirty_seconds_costs_no
             os.kill(pid, signal.SIGKILL)
             eventually(lambda pid=pid: pid not in gateway.processes(), seconds=10)
             if time_ == 3:
-                down = "background work is down and will be started again (restarted 3 times)"
-                eventually(lambda: any(one.startswith(down) for one in readiness(gateway).get("troubles") or ()))
+                eventually(lambda: any(one.startswith(DOWN) for one in readiness(gateway).get("troubles") or ()))
                 assert figures(gateway)['cogo_process_up{process="background work"}'] == 0
         assert calls.go_on()
         assert web_workers(gateway) == webs
