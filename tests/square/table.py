@@ -62,9 +62,9 @@ EXPECTED: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     ),
     "audio, inline": (
         ("passes", "passes", "refused messages[0].content", "passes"),
-        ("passes", "passes", "refused input[0].content", "passes"),
+        ("passes", "passes", "refused input", "passes"),
         ("-", "-", "-", "-"),
-        ("passes", "passes", "refused contents[0].content", "passes"),
+        ("passes", "passes", "refused contents[0].parts", "passes"),
     ),
     "tool call": (
         ("passes", "passes", "passes", "passes"),

@@ -257,6 +257,6 @@ def test_chat_request_is_untouched_on_its_own_wire() -> None:
 @pytest.mark.parametrize("wire", [name for name in FORMATS if name != "openai_responses"])
 def test_a_reference_without_its_item_says_that_something_stood_there(wire: str) -> None:
     items = [{"role": "user", "content": "hi"}, {"type": "item_reference", "id": "msg_68a"}, {"role": "user", "content": "go on"}]
-    sent = json.dumps(sent_to(wire, json.dumps({"model": "m", "input": items}), "openai_responses"))
+    sent = sent_to(wire, json.dumps({"model": "m", "input": items}), "openai_responses")
     assert "item_reference" in sent
     assert "go on" in sent
