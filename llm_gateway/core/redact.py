@@ -14,7 +14,8 @@ from functools import lru_cache
 from urllib.parse import quote
 
 _PATTERNS = (
-    re.compile(r"\b(?:sk|rk|pk|fw|gsk|xai|cogo|hf)[-_][A-Za-z0-9*_\-]{6,}", re.IGNORECASE),
+    # Names of our settings are words of ours.
+    re.compile(r"\b(?!(?-i:COGO_[A-Z_]+\b))(?:sk|rk|pk|fw|gsk|xai|cogo|hf)[-_][A-Za-z0-9*_\-]{6,}", re.IGNORECASE),
     # "key_revoked" is a word of ours.
     re.compile(r"\bkey[-_](?!revoked\b)[A-Za-z0-9*_\-]{8,}", re.IGNORECASE),
     re.compile(r"\bAIza[A-Za-z0-9*_\-]{6,}"),

@@ -149,3 +149,10 @@ def test_looking_for_the_key_costs_little_of_an_event() -> None:
     filtering = timeit.repeat(lambda: one.feed(event), number=5000, repeat=5, timer=time.thread_time)
     decoding = timeit.repeat(lambda: json.loads(event[6:]), number=5000, repeat=5, timer=time.thread_time)
     assert min(filtering) < min(decoding)
+
+
+def test_the_name_of_a_setting_is_no_key() -> None:
+    assert (
+        redact("cogo: COGO_KEY_PEPPER is not set (or COGO_KEY_PEPPER_FILE)") == "cogo: COGO_KEY_PEPPER is not set (or COGO_KEY_PEPPER_FILE)"
+    )
+    assert "AbCdEf123456" not in redact("the key COGO_AbCdEf123456 was refused")
