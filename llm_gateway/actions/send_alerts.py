@@ -181,7 +181,7 @@ def _write_end(alert: Alert, ends: _Ends, now: datetime) -> str:
     gave_up = bool(ends.problems) and alert.tries + 1 >= MAX_TRIES
     done = not ends.problems or gave_up
     error = "; ".join(f"{name}: {said}"[:95] for name, said in ends.problems.items())
-    Alert.objects.filter(pk=alert.pk).update(delivered=ends.delivered, error=error[:200], sent_at=now if done else None)
+    Alert.objects.filter(pk=alert.pk).update(delivered=sorted(ends.delivered), error=error[:200], sent_at=now if done else None)
     if error:
         log.warning("an alert was not delivered", extra={"alert": alert.pk, "reason": error, "given_up": gave_up})
     return "given_up" if gave_up else "sent" if done else "waiting"

@@ -17,6 +17,7 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -39,6 +40,8 @@ LOOKED_UP_S = 30
 USER_AGENT = "cogo-llm-gateway"
 
 _K = FailureClass
+# What looking up a name may hold at once: the hosts file, a socket to each of two name servers.
+_LOOKUP_DESCRIPTORS = 3
 _LACKING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 # Whether the request at hand went out on a connection made for it: only a pooled one may have been closed before it was used.
 _fresh: ContextVar[bool] = ContextVar("fresh", default=False)
@@ -243,11 +246,13 @@ def _is_ours(error: BaseException) -> bool:
     """Whether this process or machine lacks what a connection needs: no provider's fault."""
     cause = getattr(error, "os_error", error)
     if isinstance(cause, socket.gaierror):
-        # The resolver does not say that it could open no socket.
-        try:
-            socket.socket().close()
-        except OSError as lacking:
-            cause = lacking
+        # The resolver does not say that it could open no file or socket; it needs a few at once.
+        with ExitStack() as probes:
+            try:
+                for _ in range(_LOOKUP_DESCRIPTORS):
+                    probes.enter_context(socket.socket())
+            except OSError as lacking:
+                cause = lacking
     return isinstance(cause, OSError) and not isinstance(cause, socket.gaierror) and cause.errno in _LACKING
 
 

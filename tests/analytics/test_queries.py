@@ -86,7 +86,14 @@ GROUPS: list[tuple[str, ...]] = [
 ]
 
 
-@pytest.mark.parametrize("rolled", [None, START + timedelta(hours=30.4), END + timedelta(hours=1)], ids=["nothing", "a part", "everything"])
+@pytest.mark.parametrize(
+    "rolled",
+    [
+        pytest.param(None, id="nothing"),
+        pytest.param(START + timedelta(hours=30.4), id="a part", marks=pytest.mark.slow),
+        pytest.param(END + timedelta(hours=1), id="everything", marks=pytest.mark.slow),
+    ],
+)
 def test_any_range_grouping_and_filter_equals_the_log_summed_by_hand(rolled: datetime | None) -> None:
     month()
     if rolled:

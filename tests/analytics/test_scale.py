@@ -55,6 +55,7 @@ def test_a_file_of_100000_rows_stays_small_in_memory(kind: str) -> None:
 
 
 @needs_proc
+@pytest.mark.slow
 def test_a_report_by_day_reads_a_week_at_a_time_into_its_file() -> None:
     """The rows of 60 days, of which a week at a time is in memory."""
     day = datetime(2026, 9, 1, tzinfo=UTC).date()
@@ -100,6 +101,7 @@ def test_seeding_is_for_development() -> None:
     assert RequestLog.objects.count() == 10
 
 
+@pytest.mark.slow
 def test_the_benchmark_looks_at_every_page() -> None:
     seeding.seed(200, days=2, keys=3, now=timezone.now())
     found = list(benchmark.pages(runs=1))

@@ -38,8 +38,19 @@ def come_back(gateway: GatewayServer, dialect: str, model: str, key: str, *, str
     return gateway.client(dialect, client).ask(model, stream=stream, headers={"idempotency-key": key})
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize(
+    ("dialect", "stream"),
+    [
+        pytest.param(
+            dialect,
+            stream,
+            id=f"{dialect}-{'stream' if stream else 'whole'}",
+            marks=[] if (dialect == "openai_chat") is stream else pytest.mark.slow,
+        )
+        for dialect in DIALECTS
+        for stream in (False, True)
+    ],
+)
 def test_the_execution_is_finished_and_its_answer_kept(gateway: GatewayServer, dialect: str, stream: bool) -> None:
     from llm_gateway.models import LedgerEntry
 
@@ -80,8 +91,8 @@ def test_an_execution_that_fails_after_its_caller_left_is_repeated_as_it_failed(
     assert len(gateway.received(before)) == calls
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-@pytest.mark.parametrize("dialect", ["openai_chat", "native"])
+@pytest.mark.parametrize("stream", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["whole", "stream"])
+@pytest.mark.parametrize("dialect", ["openai_chat", pytest.param("native", marks=pytest.mark.slow)])
 def test_without_a_place_for_it_the_execution_ends_and_is_not_repeated(
     gateway: GatewayServer, dialect: str, stream: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

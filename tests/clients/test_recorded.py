@@ -32,9 +32,12 @@ ALL = [
     for exchange in recorded.load(provider, kind + suffix)
     if exchange.status == 200
 ]
+# Every recording in every dialect; the everyday suite takes each sixth.
 CASES = [
-    pytest.param(exchange, dialect, id=f"{exchange}-{dialect}") for exchange in ALL for dialect in DIALECTS
-]  # every recording in every dialect
+    pytest.param(exchange, dialect, id=f"{exchange}-{dialect}", marks=[pytest.mark.slow] if at % 6 else [])
+    for at, exchange in enumerate(ALL)
+    for dialect in DIALECTS
+]
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,7 @@ def test_every_named_host_has_a_preset_whose_facts_have_a_source_and_a_day(name:
     assert bool(preset.key_env) != preset.local
     for row in preset.facts:
         assert row.source.startswith("https://")
-        assert isinstance(row.checked, date)
+        assert isinstance(row.noted, date)
         assert row.facts.known()
         assert (row.facts.extensions or frozenset()) <= EXTENSIONS.keys()
         assert all(pattern == pattern.lower() for pattern in row.models)

@@ -120,14 +120,13 @@ def test_a_half_sent_body_takes_no_place(gateway: GatewayServer, dialect: str) -
         for _ in range(2 * MOST):
             stack.enter_context(connected(gateway.port, data[:-5]))
         wait_for(lambda: gateway.door.arrivals.uploads.under_way == 2 * MOST)
-        assert gateway.door.places.inside == 0
+        wait_for(lambda: gateway.door.places.inside == 0)
         assert gateway.ask(dialect, "chat/x").status == 200
         with connected(gateway.port, data[:-5]) as late:
             wait_for(lambda: gateway.door.arrivals.uploads.under_way == 2 * MOST + 1)
             late.sendall(data[-5:])
             assert status_of(answered(late)) == 200, "a slow body is served when it is complete"
-    wait_for(lambda: gateway.door.arrivals.uploads.under_way == 0)
-    assert gateway.door.places.inside == 0
+    wait_for(lambda: gateway.door.arrivals.uploads.under_way == gateway.door.places.inside == 0)
 
 
 def test_a_refusal_keeps_no_connection_waiting(gateway: GatewayServer) -> None:

@@ -37,8 +37,8 @@ def test_anonymous_callers_wait_among_themselves(gateway: GatewayServer, path: s
         half(gateway, stack, head("POST", path, {"cookie": "sessionid=x", "content-type": "application/json"}, 100) + b"{", ANONYMOUS)
         wait_for(lambda: gateway.door.arrivals.uploads.under_way == ANONYMOUS)
         with connected(gateway.port, head("POST", path, {"cookie": "a=b"}, 100)) as one_more:
-            assert status_of(rest(one_more)) == 503
-        assert gateway.door.places.inside == 0
+            assert status_of(until(one_more, b"\r\n\r\n")) == 503
+        wait_for(lambda: gateway.door.places.inside == 0)
         for dialect in DIALECTS:
             assert gateway.ask(dialect, "chat/x").status == 200
     wait_for(lambda: gateway.door.arrivals.uploads.under_way == 0)

@@ -24,11 +24,6 @@ def race(rig: Rig, requests: int, at_once: int, limit_nusd: int) -> None:
 
     other = Team.objects.create(name="Other", slug="other")
     usd = Decimal(limit_nusd) / 10**9
-    keys = [
-        rig.rows.issue("a", budget_usd=usd / 3, period="total"),
-        rig.rows.issue("b", budget_usd=usd / 2, period="month"),
-        rig.rows.issue("c", team=other),
-    ]
     chat = rig.rows.providers["chat"]
     Budget.objects.create(name="team", team=rig.rows.team, limit_nusd=limit_nusd * 2 // 3, period="day", timezone="Asia/Tokyo")
     whole = Budget.objects.create(name="gateway", limit_nusd=limit_nusd, period="total")
@@ -36,6 +31,12 @@ def race(rig: Rig, requests: int, at_once: int, limit_nusd: int) -> None:
     Budget.objects.create(
         name="model", model=LanguageModel.objects.get(provider=chat, upstream_id="*"), limit_nusd=limit_nusd, period="day"
     )
+    # The keys come last: who knows them knows every budget.
+    keys = [
+        rig.rows.issue("a", budget_usd=usd / 3, period="total"),
+        rig.rows.issue("b", budget_usd=usd / 2, period="month"),
+        rig.rows.issue("c", team=other),
+    ]
     rig.processes.wait_ready()
     _until_seen(rig, keys)
     crowd = Crowd(rig, keys, at_once, patience=80)
@@ -62,12 +63,12 @@ def race(rig: Rig, requests: int, at_once: int, limit_nusd: int) -> None:
 
 
 def _until_seen(rig: Rig, keys: list[str]) -> None:
-    """Both processes know the new keys within two seconds; a call each tells."""
+    """Both processes know the new keys within two seconds; calls on connections of their own, which fall to either process, tell."""
     import time
 
     import httpx
 
-    with httpx.Client(trust_env=False, timeout=5) as http:
+    with httpx.Client(trust_env=False, timeout=5, limits=httpx.Limits(max_keepalive_connections=0)) as http:
         good = 0
         until = time.monotonic() + 10
         while good < 12:

@@ -66,6 +66,7 @@ def kill_under_load(rig: Rig, kills: int) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(90)
 def test_five_kills_lose_nothing(two: Rig) -> None:
     kill_under_load(two, 5)

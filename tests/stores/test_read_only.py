@@ -208,6 +208,7 @@ def test_what_a_spool_holds_is_counted_anew_when_it_changes(tmp_path: Path, stil
     assert spool.counts() == (3, 0)
 
 
+@pytest.mark.slow
 def test_after_an_outage_nobody_is_reaped_for_the_length_of_a_lease(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process may come back a moment later: its rows look as if it were dead."""
     theirs = bench.opening(100)

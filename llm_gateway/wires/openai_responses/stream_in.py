@@ -117,7 +117,10 @@ def _part_done(reader: Reader, event: StreamEvent, part: dict[str, Any]) -> list
 
 
 class ResponsesStreamDecoder:
-    """Frames of a Responses stream. It ends with its last event; at the end of file only where every item has said that it is complete."""
+    """Frames of a Responses stream. It ends with its last event, or with ``[DONE]`` where every item has said that it is complete.
+
+    The end of the connection alone proves nothing: another item could have followed.
+    """
 
     __slots__ = ("_begun", "_ended", "_halves", "_mend", "_pending", "_reader", "_sse")
 
@@ -153,8 +156,6 @@ class ResponsesStreamDecoder:
             except AttemptFailed:
                 # The connection ended inside an event: truncation is told by the missing Done.
                 frames.append(Frame(frame.raw))
-        if not self._ended and self._reader.complete:
-            frames.append(self._made_up(b""))
         return frames
 
     def _hold(self, error: AttemptFailed, frames: list[Frame]) -> None:
