@@ -92,7 +92,7 @@ SECURITY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "our lack is their fault",
         "llm_gateway/engine/transport.py",
-        "            if _is_ours(error):",
+        "            if is_ours(error):",
         "            if False:",
         ("tests/door/test_connections.py::test_our_own_lack_of_descriptors_is_no_providers_fault",),
     ),

@@ -11,13 +11,11 @@ itself, a literal address is judged as ever, and so is a name that this machine 
 from __future__ import annotations
 
 import asyncio
-import errno
 import ipaddress
 import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -32,7 +30,8 @@ from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, Overlo
 from llm_gateway.policies.addresses import refusal
 
 from .inflating import MAX_RESPONSE_BYTES, READ_BYTES, Inflater
-from .network import Network, shown
+from .network import Network
+from .network_faults import PrivateAddress, failure_of, is_ours, of_proxy
 
 MAX_HEADER_BYTES = 64 << 10
 # How long a name's addresses are believed.
@@ -40,9 +39,6 @@ LOOKED_UP_S = 30
 USER_AGENT = "cogo-llm-gateway"
 
 _K = FailureClass
-# What looking up a name may hold at once: the hosts file, a socket to each of two name servers.
-_LOOKUP_DESCRIPTORS = 3
-_LACKING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 # Whether the request at hand went out on a connection made for it: only a pooled one may have been closed before it was used.
 _fresh: ContextVar[bool] = ContextVar("fresh", default=False)
 
@@ -107,12 +103,12 @@ class HttpUpstream:
         try:
             response = await session.request(method, target, data=body or None, headers=headers, timeout=timeout, allow_redirects=False)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-            if _is_ours(error):
+            if is_ours(error):
                 raise Overloaded("The gateway has no room for another connection; try again shortly.", retry_after_s=1) from None
-            raise AttemptFailed(_failure(error, fresh=_fresh.get(), proxy=proxy)) from None
+            raise AttemptFailed(failure_of(error, fresh=_fresh.get(), proxy=proxy)) from None
         if proxy and response.status == 407:
             response.close()
-            raise AttemptFailed(_of_proxy(proxy, 407))
+            raise AttemptFailed(of_proxy(proxy, 407))
         return _AiohttpResponse(response)
 
     async def close(self) -> None:
@@ -128,8 +124,8 @@ class HttpUpstream:
             return
         try:
             await _GuardedResolver(allow_private=allow_private).resolve(host, 0, socket.AF_UNSPEC)
-        except _PrivateAddress as error:
-            raise AttemptFailed(_failure(error)) from None
+        except PrivateAddress as error:
+            raise AttemptFailed(failure_of(error)) from None
         except OSError:
             pass  # only the proxy knows this name
         if len(self._judged) > 4096:
@@ -160,7 +156,7 @@ class _AiohttpResponse:
             try:
                 return await self._response.read()
             except (aiohttp.ClientError, OSError, ValueError) as error:
-                raise AttemptFailed(_failure(error, reading=True)) from None
+                raise AttemptFailed(failure_of(error, reading=True)) from None
         parts = []
         size = 0
         async for part in self.chunks():
@@ -181,7 +177,7 @@ class _AiohttpResponse:
                     for part in self._inflate.feed(data):
                         yield part
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise AttemptFailed(_failure(error, reading=True)) from None
+            raise AttemptFailed(failure_of(error, reading=True)) from None
 
     def close(self) -> None:
         self._response.close()
@@ -199,16 +195,12 @@ class _GuardedResolver(AbstractResolver):
     async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
         found = await self._inner.resolve(host, port, family)
         if not found or any(refusal(ipaddress.ip_address(entry["host"]), allow_private=self._allow_private) for entry in found):
-            raise _PrivateAddress(host)
+            raise PrivateAddress(host)
         return found
 
     @override
     async def close(self) -> None:
         await self._inner.close()
-
-
-class _PrivateAddress(ValueError):
-    """The provider's host leads to a private address and its row does not admit one."""
 
 
 def _refuse_literal(url: URL, allow_private: bool) -> None:
@@ -217,7 +209,7 @@ def _refuse_literal(url: URL, allow_private: bool) -> None:
     except ValueError:
         return
     if refusal(address, allow_private=allow_private):
-        raise AttemptFailed(_failure(_PrivateAddress(url.host)))
+        raise AttemptFailed(failure_of(PrivateAddress(url.host)))
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -242,77 +234,6 @@ def _session(resolver: AbstractResolver, trust: ssl.SSLContext, proxy: str | Non
     )
 
 
-def _is_ours(error: BaseException) -> bool:
-    """Whether this process or machine lacks what a connection needs: no provider's fault."""
-    cause = getattr(error, "os_error", error)
-    if isinstance(cause, socket.gaierror):
-        # The resolver does not say that it could open no file or socket; it needs a few at once.
-        with ExitStack() as probes:
-            try:
-                for _ in range(_LOOKUP_DESCRIPTORS):
-                    probes.enter_context(socket.socket())
-            except OSError as lacking:
-                cause = lacking
-    return isinstance(cause, OSError) and not isinstance(cause, socket.gaierror) and cause.errno in _LACKING
-
-
-def _failure(error: BaseException, *, reading: bool = False, fresh: bool = False, proxy: str = "") -> Failure:
-    """The class of a network fault. ``reading``: the head had arrived; ``fresh``: the connection was made for this request, through
-    ``proxy`` where there is one."""
-    kind: FailureClass
-    if _is_ours(error):
-        return Failure(kind=_K.CONFIG, message="this gateway has no descriptor left; raise its limit of open files")
-    match error:
-        case aiohttp.ClientProxyConnectionError():
-            return _of_proxy(proxy)
-        case aiohttp.ClientHttpProxyError():
-            return _of_proxy(proxy, error.status)
-        case _PrivateAddress():
-            return Failure(kind=_K.CONFIG, message="the provider's address is private; admit it on the provider's page if it is yours")
-        case aiohttp.ClientConnectorDNSError() | socket.gaierror():
-            kind = _K.DNS
-        case aiohttp.ClientSSLError() | ssl.SSLError():
-            return Failure(kind=_K.TLS, message=_tls_reason(error))
-        case aiohttp.ConnectionTimeoutError() | aiohttp.ServerTimeoutError():
-            kind = _K.CONNECT_TIMEOUT
-        case aiohttp.ClientConnectorError():
-            if isinstance(error.os_error, _PrivateAddress | ssl.SSLError):
-                return _failure(error.os_error)
-            kind = _K.CONNECT_REFUSED
-        case aiohttp.ClientPayloadError():
-            # aiohttp names what ended the connection only in the text.
-            kind = _K.RESET if "ConnectionResetError" in str(error) else _K.TRUNCATED
-        case aiohttp.ServerDisconnectedError() | ConnectionError() | aiohttp.ClientOSError():
-            kind = _K.RESET if reading or fresh else _K.STALE_CONNECTION
-        case aiohttp.ClientResponseError():
-            kind = _K.PROTOCOL
-        case aiohttp.InvalidURL() | UnicodeError():
-            kind = _K.CONFIG
-        case ValueError():
-            # aiohttp refuses header values with line breaks before sending anything.
-            kind = _K.PROTOCOL if reading else _K.CONFIG
-        case _:
-            kind = _K.PROTOCOL
-    return Failure(kind=kind, message=type(error).__name__)
-
-
-def _of_proxy(proxy: str, status: int | None = None) -> Failure:
-    """A fault of the proxy, by name. Our side of the matter unless the proxy says that it is the provider who cannot be reached."""
-    name = f"the proxy {shown(proxy)}" if proxy else "the proxy"
-    if status is None:
-        return Failure(kind=_K.CONFIG, message=f"{name} cannot be reached; correct the proxy in the settings")
-    if status >= 500:
-        return Failure(kind=_K.CONNECT_REFUSED, message=f"{name} answered {status}: it does not reach the provider")
-    what = "wants another user and password" if status in (401, 407) else f"answered {status}: it does not let this host through"
-    return Failure(kind=_K.CONFIG, message=f"{name} {what}; correct the proxy in the settings")
-
-
-def _tls_reason(error: BaseException) -> str:
-    inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    said = getattr(getattr(error, "certificate_error", None), "verify_message", "") or getattr(inner, "verify_message", "")
-    return f"certificate: {said}" if said else type(error).__name__
-
-
 class ProbeAnswer(msgspec.Struct, frozen=True):
     """What a key check got. ``headers`` have lower-case names; the body is cut at 64 KiB."""
 
@@ -333,7 +254,7 @@ async def probe(
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         if any(refusal(ipaddress.ip_address(one), allow_private=allow_private) for one in addresses):
-            raise _PrivateAddress(host)
+            raise PrivateAddress(host)
         for one in addresses[:-1]:
             try:
                 return await _probe_at(one, method, url, headers, timeout_s, way)
@@ -349,7 +270,7 @@ async def probe(
     except httpx.ConnectError as error:
         raise AttemptFailed(Failure(kind=_connect_kind(error), message=type(error).__name__)) from None
     except (httpx.HTTPError, OSError, ValueError) as error:
-        raise AttemptFailed(_failure(error)) from None
+        raise AttemptFailed(failure_of(error)) from None
 
 
 async def _probe_through_proxy(

@@ -359,9 +359,9 @@ def test_the_proxy_is_chosen_by_the_scheme(url: str, proxy: str) -> None:
 def test_a_process_without_descriptors_blames_itself(code: int) -> None:
     import aiohttp
 
-    from llm_gateway.engine.transport import _failure
+    from llm_gateway.engine.network_faults import failure_of
 
     for error in (OSError(code, "too many open files"), aiohttp.ClientConnectorError(None, OSError(code, "too many"))):  # type: ignore[arg-type]
-        failure = _failure(error)
+        failure = failure_of(error)
         assert failure.kind is FailureClass.CONFIG
         assert "descriptor" in failure.message
