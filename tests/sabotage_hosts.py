@@ -85,7 +85,7 @@ HOSTS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "a free-text call is filled after its block was closed",
-        "llm_gateway/wires/_free_text.py",
+        "llm_gateway/wires/_held_calls.py",
         "                    if self._held and isinstance(event, _OF_A_CHOICE):",
         "                    if self._held and isinstance(event, ToolStart):",
         ("tests/wires/test_way_back.py", "-k", "block"),

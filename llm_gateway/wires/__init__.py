@@ -14,7 +14,7 @@ from ._capabilities import left_out, unthought
 from ._elsewhere import elsewhere
 from ._fields import at_callers_place
 from ._first_call import FirstCallOnly
-from ._free_text import FreeTextCalls
+from ._held_calls import HeldCalls
 from ._issuers import issuer_of, without_tokens
 from ._limits import Limits, limits
 from ._stop_cut import StopCut
@@ -33,7 +33,7 @@ embedders: Registry[Embedder] = Registry("embedder", __name__)
 menders: Registry[Callable[[bytes], bytes]] = Registry("mender", __name__)
 
 __all__ = [
-    "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "Fitted", "FreeTextCalls", "InTurn", "Inbound", "Limits",
+    "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "Fitted", "HeldCalls", "InTurn", "Inbound", "Limits",
     "ModelFacts", "Reply", "StopCut", "StreamDecoder", "StreamEncoder", "WayBack", "Wire", "at_callers_place", "counters", "dialects",
     "elsewhere", "embedders",
     "fitted", "issuer_of", "left_out", "limits", "menders", "meters", "unthought", "wires", "without_tokens",

@@ -29,6 +29,7 @@ from llm_gateway.core.errors import UnsupportedParameter
 
 from . import _tiers
 from ._elsewhere import parts_elsewhere
+from ._keys import fitted_keys, renamed_arguments
 from ._limits import Limits, fitting_id, fitting_name, fitting_user
 from ._media import identified, is_public
 from ._schemas import answer_schema, is_open, tool_parameters
@@ -51,7 +52,7 @@ def fit(chat: ChatRequest, held: Limits, issuer: str = "", place: str = "message
         wanted = replace(wanted, schema=answer_schema(wanted.schema, held))
     return replace(
         chat,
-        messages=_History(held, issuer, place).fitted(chat.messages),
+        messages=_History(held, issuer, place, chat.tools).fitted(chat.messages),
         tools=tuple(_tool(tool, held) for tool in chat.tools),
         tool_choice=_choice(chat.tool_choice, held),
         max_tokens=None if chat.max_tokens is None else max(chat.max_tokens, held.least_output),
@@ -95,10 +96,13 @@ def _check_said(messages: tuple[Message, ...], held: Limits, place: str) -> None
 
 class _History:
     """``_ids``: calls without an answer, by the caller's id: an id that comes again means another call. ``_shown``: what the model showed
-    and its own turn cannot hold, for the user's next turn."""
+    and its own turn cannot hold, for the user's next turn. ``_keys``: by tool, the names of arguments that the wire takes in place of the
+    caller's."""
 
-    def __init__(self, held: Limits, issuer: str, place: str) -> None:
+    def __init__(self, held: Limits, issuer: str, place: str, tools: tuple[Tool, ...]) -> None:
         self._held = held
+        found = {tool.name: fitted_keys(tool.parameters, held) for tool in tools if not tool.custom and not tool.builtin}
+        self._keys = {name: keys for name, keys in found.items() if keys}
         self._place = place
         self._issuer = issuer
         self._used: set[str] = set()
@@ -179,7 +183,10 @@ class _History:
         self._open.setdefault(call.id, []).append(unique)
         self._last[call.id] = unique
         issued = call.issuer is None or call.issuer == self._issuer
-        return replace(call, id=unique, name=fitting_name(call.name, self._held), signature=call.signature if issued else None)
+        keys = self._keys.get(call.name)
+        arguments = renamed_arguments(call.arguments, keys) if keys and not call.custom else call.arguments
+        name = fitting_name(call.name, self._held)
+        return replace(call, id=unique, name=name, arguments=arguments, signature=call.signature if issued else None)
 
     def _result(self, result: ToolResult) -> ToolResult:
         waiting = self._open.get(result.call_id)

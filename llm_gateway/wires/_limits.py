@@ -22,8 +22,9 @@ _LONG_ID = 64
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """``source`` and ``noted_on``: where the figures stand and when they were written down.
 
-    ``name_chars``, ``name_class`` and ``name_start``: a tool's name; the classes are those of a regular expression. ``id_chars`` and
-    ``id_class``: a call's id. ``user_chars``: the caller's end user. ``least_output``: the smallest limit on output tokens.
+    ``name_chars``, ``name_class`` and ``name_start``: a tool's name; the classes are those of a regular expression. ``key_chars`` and
+    ``key_class``: the name of an argument. ``id_chars`` and ``id_class``: a call's id. ``user_chars``: the caller's end user.
+    ``least_output``: the smallest limit on output tokens.
     ``images``, ``documents`` and ``sounds``: media types (formats, of sounds) that may be sent; plain text is always taken.
     ``by_address``: what may be sent as a URL; ``public_only``: if it begins with https and names a public host. ``shown_by_model``:
     whether a model's own turn may hold media. ``failed_is_text``: a failed tool result holds only text. ``marks_failure``: a result has a
@@ -46,6 +47,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     images: frozenset[str] = frozenset()
     documents: frozenset[str] = frozenset()
     sounds: frozenset[str] = frozenset()
+    key_chars: int | None = None
+    key_class: str | None = None
     by_address: frozenset[Literal["image", "document"]] = frozenset()
     public_only: bool = False
     shown_by_model: bool = False
@@ -69,7 +72,7 @@ def fitting_name(name: str, held: Limits) -> str:
     plain = re.sub(f"[^{held.name_class}]", "_", name)
     if not re.match(f"[{held.name_start}]", plain):
         plain = f"_{plain}"
-    return _with_digest(plain, name, held.name_chars)
+    return with_digest(plain, name, held.name_chars)
 
 
 def fitting_id(call_id: str, held: Limits) -> str:
@@ -77,7 +80,7 @@ def fitting_id(call_id: str, held: Limits) -> str:
     plain = re.sub(f"[^{held.id_class}]", "_", call_id) if held.id_class else call_id
     plain = plain or "call"
     if held.id_chars is not None and len(plain) > held.id_chars:
-        return _with_digest(plain, call_id, held.id_chars)
+        return with_digest(plain, call_id, held.id_chars)
     return plain
 
 
@@ -92,6 +95,6 @@ def stable_id(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:_LONG_ID]
 
 
-def _with_digest(plain: str, whole: str, most: int) -> str:
+def with_digest(plain: str, whole: str, most: int) -> str:
     digest = hashlib.sha256(whole.encode("utf-8", "replace")).hexdigest()[:_DIGEST]
     return f"{plain[: most - _DIGEST - 1]}_{digest}"

@@ -6,13 +6,13 @@ from typing import Any
 
 from llm_gateway.core import json
 
+from ._keys import VALUES, fitted_keys, renamed_schema
 from ._limits import Limits
 
 Schema = dict[str, Any]
 
 # Which draft a schema was written in, and notes to its readers: several hosts refuse them, no model needs them.
 _ABOUT = frozenset(("$schema", "$id", "$comment", "$vocabulary"))
-_LITERAL = frozenset(("enum", "const", "default", "examples", "example"))
 _NAMED = frozenset(("properties", "patternProperties", "$defs", "definitions", "dependentSchemas"))
 _COMBINED = ("anyOf", "oneOf", "allOf")
 _NOT_ON_TOP = (*_COMBINED, "not", "enum")
@@ -23,6 +23,8 @@ def tool_parameters(schema: Schema | None, held: Limits) -> Schema | None:
     """The schema of a function's arguments: an object with ``properties``, as every wire wants it; ``None`` where a wire takes no schema
     for a tool without arguments."""
     found = _plain(schema or {})
+    if names := fitted_keys(found, held):
+        found = renamed_schema(found, names)
     if held.flat_parameters:
         found = _flat(found)
     found["type"] = "object"
@@ -53,7 +55,7 @@ def _plain(schema: Any) -> Any:
         return schema
     found: Schema = {}
     for name, value in schema.items():
-        if name in _LITERAL:
+        if name in VALUES:
             found[name] = value
         elif name in _NAMED and isinstance(value, dict):
             found[name] = {key: _plain(one) for key, one in value.items()}
@@ -176,7 +178,7 @@ def _has_map(schema: Any) -> bool:
     return any(
         any(_has_map(one) for one in value.values()) if name in _NAMED and isinstance(value, dict) else _has_map(value)
         for name, value in schema.items()
-        if name not in _LITERAL
+        if name not in VALUES
     )
 
 
@@ -203,4 +205,4 @@ def _references(value: Any) -> set[str]:
     if not isinstance(value, dict):
         return set()
     own = {value["$ref"]} if isinstance(value.get("$ref"), str) else set()
-    return own.union(*(_references(one) for name, one in value.items() if name not in _LITERAL))
+    return own.union(*(_references(one) for name, one in value.items() if name not in VALUES))

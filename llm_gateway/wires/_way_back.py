@@ -12,7 +12,7 @@ from llm_gateway.core.events import Event, ToolStart
 
 from ._base import Wire
 from ._first_call import FirstCallOnly
-from ._free_text import FreeTextCalls
+from ._held_calls import HeldCalls
 from ._issuers import stamped, stamped_whole
 from ._limits import Limits, fitting_name, limits
 from ._stop_cut import StopCut
@@ -23,7 +23,7 @@ class WayBack:
     """For one answer. ``chat``: the caller's request, where it could be read; ``issuer``: whose tokens the answer holds; ``stops``: the
     sequences at which we cut it, as the provider does not."""
 
-    __slots__ = ("_cut", "_first", "_free", "_issuer", "_names", "_turns")
+    __slots__ = ("_calls", "_cut", "_first", "_issuer", "_names", "_turns")
 
     def __init__(self, chat: ChatRequest | None, wire: Wire, issuer: str, stops: tuple[str, ...] = ()) -> None:
         self._cut = StopCut(stops) if stops else None
@@ -31,7 +31,7 @@ class WayBack:
         self._first = FirstCallOnly() if chat and chat.parallel_tool_calls is False and not wire.one_call else None
         held = limits.get(wire.name) if chat and chat.origin != wire.name and wire.name in limits else None
         self._names = callers_names(chat, held) if chat and held else {}
-        self._free = FreeTextCalls.wanted(chat)
+        self._calls = HeldCalls.wanted(chat, held)
         self._issuer = issuer
         self._turns = InTurn()
 
@@ -45,7 +45,7 @@ class WayBack:
         if self._cut:
             rest = chain(self._cut(rest), self._cut.rest())
         told = self._told(rest)
-        return chain(told, self._free.rest()) if self._free else told
+        return chain(told, self._calls.rest()) if self._calls else told
 
     def _told(self, events: Iterable[Event]) -> Iterable[Event]:
         events = stamped(events, self._issuer)
@@ -53,7 +53,7 @@ class WayBack:
             events = self._first(events)
         if self._names:
             events = self._renamed(events)
-        return self._free(events) if self._free else events
+        return self._calls(events) if self._calls else events
 
     def whole(self, response: ChatResponse) -> ChatResponse:
         response = stamped_whole(response, self._issuer)
@@ -63,7 +63,7 @@ class WayBack:
             response = FirstCallOnly.of(response)
         if self._names:
             response = _renamed(response, self._names)
-        return self._free.of(response) if self._free else response
+        return self._calls.of(response) if self._calls else response
 
     def _renamed(self, events: Iterable[Event]) -> Iterator[Event]:
         for event in events:

@@ -60,6 +60,57 @@ def test_a_long_tool_name_comes_back_whole_and_the_next_turn_is_taken(strict: Ga
     assert answer.status == 200, answer.body
 
 
+ODD = {
+    "type": "object",
+    "properties": {
+        "filter[id]": {"type": "string"},
+        "$top": {"type": "integer"},
+        "settings__" + "approved__" * 8: {"type": "string"},
+        "plain": {"type": "object", "properties": {"@odata.type": {"type": "string"}}, "required": ["@odata.type"]},
+    },
+    "required": ["filter[id]", "$top", "settings__" + "approved__" * 8, "plain"],
+}
+
+
+def with_schema(body: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """The request with this schema for every tool."""
+    for tool in body["tools"]:
+        for one in tool.get("functionDeclarations", [tool.get("function", tool)]):
+            name = next(name for name in ("parameters", "input_schema", "parametersJsonSchema") if name in one)
+            one[name] = schema
+        tool.pop("strict", None)
+    return body
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("dialect", [dialect for dialect in DIALECTS if dialect != "anthropic_messages"])
+def test_odd_names_of_arguments_come_back_and_the_next_turn_is_taken(strict: GatewayServer, dialect: str, stream: bool) -> None:
+    wish, model = Wish(tools=("f",), choice="=f"), model_of("anthropic_messages")
+    path, body = request(dialect, model, wish, stream)
+    answer = strict.client(dialect).send(path, with_schema(body, ODD), stream)
+    assert answer.status == 200, answer.body
+    (call,) = read(answer).calls
+    arguments = json.loads(call.arguments) if isinstance(call.arguments, str) else call.arguments
+    assert set(arguments) == set(ODD["properties"])
+    assert set(arguments["plain"]) == {"@odata.type"}
+    turns = (*wish.turns, ("assistant", [("own", read(answer).turn)]), ("user", [("result", call.id, "f", "{}")]))
+    path, body = request(dialect, model, Wish(turns=turns, tools=("f",)), stream)
+    mark = strict.mark
+    assert strict.client(dialect).send(path, with_schema(body, ODD), stream).status == 200
+    sent = json.loads(strict.received(mark)[-1]["body"])
+    blocks = [block for message in sent["messages"] if isinstance(message["content"], list) for block in message["content"]]
+    (told,) = [block["input"] for block in blocks if block["type"] == "tool_use"]
+    assert set(told) == set(sent["tools"][0]["input_schema"]["properties"]), "the history speaks of the arguments as the schema does"
+
+
+def test_claude_refuses_odd_names_of_arguments(strict: GatewayServer) -> None:
+    """As the host does: on its own wire a request passes as it is."""
+    path, body = request("anthropic_messages", model_of("anthropic_messages"), Wish(tools=("f",)), False)
+    answer = strict.client("anthropic_messages").send(path, with_schema(body, ODD), False)
+    assert answer.status == 400
+    assert b"Property keys should match pattern" in answer.body
+
+
 @pytest.mark.parametrize("wire", HOSTS)
 def test_what_claude_code_sends_passes_everywhere(strict: GatewayServer, wire: str) -> None:
     body: dict[str, Any] = {

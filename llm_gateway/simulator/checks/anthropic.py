@@ -15,6 +15,7 @@ _REFUSED = frozenset((
     "uniqueItems", "minProperties", "maxProperties", "patternProperties", "propertyNames", "oneOf", "not", "if", "$schema",
 ))  # fmt: skip
 _CALL = re.compile(r"[a-zA-Z0-9_-]+")
+_KEY = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 
 
@@ -32,6 +33,7 @@ def check_messages(body: dict[str, Any]) -> None:
             if any(word in obj(tool.get("input_schema")) for word in ("anyOf", "oneOf", "allOf")):
                 text = f"tools.{at}.custom.input_schema: input_schema does not support oneOf, allOf, or anyOf at the top level"
                 raise Problem("bad_request", text)
+            _check_keys(obj(tool.get("input_schema")), f"tools.{at}.custom.input_schema")
     if len(str(obj(body.get("metadata")).get("user_id") or "")) > 256:
         raise Problem("bad_request", "metadata.user_id: String should have at most 256 characters")
     if body.get("service_tier") not in (None, "auto", "standard_only"):
@@ -48,6 +50,20 @@ def check_messages(body: dict[str, Any]) -> None:
     if breakpoints > 4:
         raise Problem("bad_request", f"A maximum of 4 blocks with cache_control may be provided. Found {breakpoints}.")
     _check_turns(objs(body.get("messages")))
+
+
+def _check_keys(schema: dict[str, Any], where: str) -> None:
+    """Names of arguments, at every depth."""
+    for name, value in schema.items():
+        if name == "properties" and isinstance(value, dict):
+            if not all(_KEY.fullmatch(key) for key in value):
+                text = f"{where}.properties: Property keys should match pattern '^[a-zA-Z0-9_.-]{{1,64}}$'"
+                raise Problem("bad_request", text)
+            for key, one in value.items():
+                _check_keys(obj(one), f"{where}.properties.{key}")
+        elif name not in ("enum", "const", "default", "examples"):
+            for one in value if isinstance(value, list) else [value]:
+                _check_keys(obj(one), where)
 
 
 def _check_answer(schema: Any) -> None:

@@ -10,6 +10,7 @@ from llm_gateway.wires._limits import Limits
 from .names import NAME
 
 # Keywords of an answer's schema: https://docs.claude.com/en/docs/build-with-claude/structured-outputs#json-schema-limitations
+# Names of arguments: "Property keys should match pattern '^[a-zA-Z0-9_.-]{1,64}$'".
 # Top level of a tool's schema: "input_schema does not support oneOf, allOf, or anyOf at the top level".
 LIMITS: Final = limits.add(
     NAME,
@@ -20,6 +21,8 @@ LIMITS: Final = limits.add(
         name_chars=128,
         id_class="a-zA-Z0-9_-",
         user_chars=256,
+        key_chars=64,
+        key_class="a-zA-Z0-9_.-",
         images=frozenset(("image/jpeg", "image/png", "image/gif", "image/webp")),
         documents=frozenset(("application/pdf",)),
         empty_text=False,
