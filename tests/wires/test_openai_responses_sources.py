@@ -55,9 +55,6 @@ def told(kind: str, sources: tuple[str, ...]) -> bytes:
         events.append(
             {"type": "response.output_item.added", "output_index": 0, "item": item | EMPTY.get(kind, {"summary": [], "content": []})}
         )
-        if kind in ("text", "refusal"):
-            part = {"type": "output_text", "text": "", "annotations": []} if kind == "text" else {"type": "refusal", "refusal": ""}
-            events.append({"type": "response.content_part.added", **AT, **at, "part": part})
     if "deltas" in sources:
         events += [{"type": f"{stem}.delta", **AT, **at, "delta": piece} for piece in (whole[:3], whole[3:])]
     if "some" in sources:

@@ -19,7 +19,6 @@ from llm_gateway.wires._halves import Halves
 from llm_gateway.wires._openai.errors import error_in_200
 
 from .answer import Reader, text_of
-from .openings import Openings
 
 
 class StreamEvent(msgspec.Struct, gc=False):
@@ -123,12 +122,11 @@ class ResponsesStreamDecoder:
     The end of the connection alone proves nothing: another item could have followed.
     """
 
-    __slots__ = ("_begun", "_ended", "_halves", "_mend", "_openings", "_pending", "_reader", "_sse")
+    __slots__ = ("_begun", "_ended", "_halves", "_mend", "_pending", "_reader", "_sse")
 
     def __init__(self) -> None:
         self._sse = SseDecoder()
         self._reader = Reader()
-        self._openings = Openings()
         self._halves = Halves()
         self._mend = self._halves.reader(frozenset({"delta"}))
         self._ended = False
@@ -177,18 +175,6 @@ class ResponsesStreamDecoder:
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return self._odd(frame, data)
         kind = event.type or frame.event or ""
-        if self._openings.added:
-            data = self._openings.numbered(data)
-        lead = self._openings.before(kind, event, data)
-        read = self._meaning(frame, data, kind, event)
-        if not self._openings.added:
-            return read
-        if lead:
-            data = self._openings.numbered(frame.data or b"")
-        rest = encode_event(data, frame.event) if read.mended is None else read.mended
-        return msgspec.structs.replace(read, mended=lead + rest)
-
-    def _meaning(self, frame: SseFrame, data: bytes, kind: str, event: StreamEvent) -> Frame:
         handler = _CONTENT.get(kind)
         if handler:
             if event.delta and (self._halves.held or not event.delta.isascii()):
