@@ -285,7 +285,8 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.1",
     "SERVERS": [{"url": BASE_PATH}] if BASE_PATH else [],
     "POSTPROCESSING_HOOKS": [
-        f"llm_gateway.api.{one}" for one in ("native.openapi.without_closing_slash", "compat._described.with_compatible")
+        f"llm_gateway.api.{one}"
+        for one in ("native.openapi.without_closing_slash", "compat._described.with_compatible", "schema.with_optional_fields")
     ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],

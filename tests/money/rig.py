@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -76,6 +77,24 @@ class Processes:
         victim.wait()
         self._running.remove(victim)
         self.start()
+
+    @contextlib.contextmanager
+    def only(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
+        """Meanwhile this one takes every new connection: who accepts from a shared socket is up to the kernel."""
+        others = [one for one in self._running if one is not process]
+        for one in others:
+            one.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for one in others:
+                one.send_signal(signal.SIGCONT)
+
+    def each(self) -> Iterator[None]:
+        """For each process once: it alone answers."""
+        for process in list(self._running):
+            with self.only(process):
+                yield
 
     def wait_ready(self, seconds: float = 30) -> None:
         import httpx
