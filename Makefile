@@ -56,7 +56,7 @@ test-postgres: install-dev ## the everyday suite on PostgreSQL and Redis (DATABA
 # What a database server can do to the gateway, and the money's races and kills on it. The rest of the slow lane runs on SQLite alone.
 POSTGRES_SLOW = tests/postgres tests/money/test_budget_race.py tests/money/test_kills.py
 test-postgres-slow: install-dev ## outages, failover, PgBouncer, the task cluster, two starts, races and kills on PostgreSQL, three minutes
-	DATABASE_URL="$${DATABASE_URL:-postgres://postgres@127.0.0.1:5432/test}" $(VENV) -m pytest -q -n 2 -m "slow and not alone" $(POSTGRES_SLOW) $(ARGS)
+	DATABASE_URL="$${DATABASE_URL:-postgres://postgres@127.0.0.1:5432/test}" $(VENV) -m pytest -q -n 2 -m "slow and not alone and not weekly" $(POSTGRES_SLOW) $(ARGS)
 
 reliability: install-dev ## measure the figures of docs/reliability.md on this machine, five minutes (ARGS="--write failover" writes one of them)
 	$(VENV) -m tests.reliability.scoreboard $(ARGS)

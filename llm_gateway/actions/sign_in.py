@@ -58,7 +58,8 @@ class Guard:
         if wait:
             plain.cogo_wait_s = wait
             raise RateLimited(
-                f"Too many tries to sign in. Wait {wait} seconds, then try again; other browsers and accounts are not held up.",
+                f"Too many tries to sign in. Wait {wait} second{'' if wait == 1 else 's'}, then try again; "
+                "other browsers and accounts are not held up.",
                 retry_after_s=wait,
             )
 
