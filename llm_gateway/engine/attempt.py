@@ -7,7 +7,6 @@ import time
 
 import msgspec
 
-from llm_gateway.core.catalog import Target
 from llm_gateway.core.chat import ChatResponse
 from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, Overloaded
 from llm_gateway.core.events import Done, Event, Frame, replay
@@ -20,8 +19,10 @@ from llm_gateway.wires import (
     wires,
 )  # fmt: skip
 
+from .bill import Evidence
 from .prepare import Prepared
 from .tally import Tally
+from .ticket import Ticket
 from .transport import Upstream, UpstreamResponse
 
 _K = FailureClass
@@ -35,11 +36,13 @@ class Attempt:
     __slots__ = (
         "_chunks", "_decoder", "_filter", "_last_event", "_marked", "_response", "_scope", "_started", "aborted", "body",
         "bytes_received", "clocks", "first_event_ms", "held", "lengths", "prepared", "request_sent", "response", "started_at", "status",
-        "tally", "target", "unmarked", "upstream_request_id",
+        "tally", "target", "ticket", "unmarked", "upstream_request_id",
     )  # fmt: skip
 
-    def __init__(self, target: Target, prepared: Prepared, clocks: Clocks, keep_text: bool, lengths: Lengths = UNKNOWN) -> None:
-        self.target = target
+    def __init__(self, ticket: Ticket, prepared: Prepared, clocks: Clocks, keep_text: bool, lengths: Lengths = UNKNOWN) -> None:
+        """``ticket``: the admission it runs on, which it owns."""
+        self.ticket = ticket
+        target = self.target = ticket.target
         self.lengths = lengths
         self.prepared = prepared
         self._marked = bool(getattr(wires.get(target.provider.wire), "end_mark", b""))
@@ -65,6 +68,26 @@ class Attempt:
     @property
     def elapsed_ms(self) -> int:
         return round((asyncio.get_running_loop().time() - self._started) * 1000)
+
+    def evidence(self) -> Evidence:
+        """What is known of it by now."""
+        tally = self.tally
+        return Evidence(
+            target=self.target,
+            started_at=self.started_at,
+            latency_ms=self.elapsed_ms,
+            ttft_ms=self.first_event_ms,
+            status=self.status,
+            request_sent=self.request_sent,
+            streamed=self.prepared.streamed,
+            upstream_request_id=self.upstream_request_id,
+            bytes_received=self.bytes_received,
+            content=tally.content,
+            finished=tally.finish is not None,
+            chars=tally.chars,
+            usage=tally.usage,
+            lengths=self.lengths,
+        )
 
     async def begin(self, upstream: Upstream) -> None:
         clocks = self.clocks

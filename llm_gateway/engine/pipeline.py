@@ -1,4 +1,4 @@
-"""The one way through: resolve, hold, try, settle. Every dialect, streaming or not, comes along here."""
+"""The one way through: enter, race, settle. Every dialect, streaming or not, comes along here."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ from llm_gateway.core.errors import (
     BudgetExhausted,
     BudgetInFlight,
     Failure,
-    FailureClass,
     GatewayError,
     InternalError,
     NoHealthyDeployment,
     RequestExceedsBudget,
-    from_failure,
 )
 from llm_gateway.core.events import collect
 from llm_gateway.policies.deadline import DEFAULT_CLOCKS, Clocks
 from llm_gateway.policies.hold import estimate_tokens, output_limit
 from llm_gateway.providers import services
 
-from .calls import Call, StreamAnswer, Summary, WholeAnswer
+from .admission import Admission
+from .calls import Call, StreamAnswer, WholeAnswer
+from .exchange import Exchange, Surroundings
 from .gate import KeyGate
 from .health import DeploymentHealth
+from .live import LiveAttempts
 from .plan import plan
 from .ports import Catalog, Journal, Observer, Rejection
+from .race import Track
 from .relay import Relay
-from .run import ClientStalled, Run
 from .tasks import TaskOwner
+from .ticket import Ticket
 from .transport import Upstream
-from .trying import Trying
 
 log = logging.getLogger("cogo.engine")
 
@@ -61,15 +62,17 @@ class Pipeline:
         self.journal = journal
         self.health = health
         self.gate = gate
-        self.owner = owner
         self.observers = observers
-        self.trying = Trying(catalog=catalog, journal=journal, health=health, upstream=upstream, gate=gate, owner=owner, defaults=defaults)
+        self.attempts = LiveAttempts(catalog, gate)
+        self._admission = Admission(health, journal)
+        self.track = Track(admission=self._admission, health=health, upstream=upstream, live=self.attempts, owner=owner, defaults=defaults)
+        self.surroundings = Surroundings(journal, health, self.attempts, gate, owner, observers)
 
     async def whole(self, call: Call) -> WholeAnswer:
         """The complete answer, settled. Raises :class:`GatewayError`, logged already."""
-        run = await self._enter(call)
+        exchange, ticket = await self._enter(call)
         try:
-            attempt = await self.trying.content(run)
+            attempt = await self.track.content(exchange, ticket)
             frames = attempt.held
             if attempt.response is None and attempt.body is None:
                 while not attempt.tally.done:
@@ -79,46 +82,46 @@ class Pipeline:
             response = attempt.response
             if response is None and attempt.body is None:
                 response = collect(event for frame in frames for event in frame.events)
-            run.complete(attempt)
-            summary = await self.settle(run, "ok", None)
+            summary = await exchange.complete(attempt)
             await attempt.finish()
             return WholeAnswer(summary=summary, response=response, body=attempt.body)
         except AttemptFailed as error:
             # Content had been received, so this is the end: no second provider after the first has worked (reliability.md B2).
-            raise await self.end_partial(run, error.failure, delivered=False) from None
+            raise await exchange.break_off(error.failure, delivered=False) from None
         except GatewayError as error:
-            await self.end_failed(run, error)
+            await exchange.fail(error)
             raise
         except asyncio.CancelledError:
-            self.end_cancelled(run)
+            exchange.cancel()
             raise
         except Exception as error:
-            raise await self._broke(run) from error
+            raise await _broke(exchange) from error
         finally:
-            self.leave(run)
+            exchange.leave()
 
     async def stream(self, call: Call) -> StreamAnswer:
         """Returns with the first content in hand; whoever gets it iterates it to its end or closes it. Raises :class:`GatewayError` before,
         logged already."""
-        run = await self._enter(call)
+        exchange, ticket = await self._enter(call)
         try:
-            attempt = await self.trying.content(run)
+            attempt = await self.track.content(exchange, ticket)
             model = attempt.tally.model or attempt.target.upstream_id
-            answer = StreamAnswer(call.id, attempt.target, model, attempt.passthrough, len(run.records) + 1, run.plan.strategy)
-            answer.stands_in_for = run.plan.resolution.stands_in_for
-            answer.frames = Relay(self, run, attempt, answer)
+            made = exchange.plan
+            answer = StreamAnswer(call.id, attempt.target, model, attempt.passthrough, len(exchange.records) + 1, made.strategy)
+            answer.stands_in_for = made.resolution.stands_in_for
+            answer.frames = Relay(exchange, attempt, answer)
             return answer
         except BaseException as error:
             try:
                 if isinstance(error, GatewayError):
-                    await self.end_failed(run, error)
+                    await exchange.fail(error)
                 elif isinstance(error, asyncio.CancelledError):
-                    self.end_cancelled(run)
+                    exchange.cancel()
                 elif isinstance(error, Exception):
-                    raise await self._broke(run) from error
+                    raise await _broke(exchange) from error
                 raise
             finally:
-                self.leave(run)
+                exchange.leave()
 
     async def reject(self, call: Call, error: GatewayError, *, strategy: str = "", state: str = "rejected") -> None:
         """Log a request that never got as far as a hold. Does not raise: the caller is told its own error first."""
@@ -140,124 +143,67 @@ class Pipeline:
 
     def end_streams(self, failure: Failure) -> None:
         """End every live answer with ``failure`` (shutdown); each settles what it has. No attempt begins after this."""
-        self.trying.end(failure)
+        self.attempts.end(failure)
 
     def end_revoked(self) -> int:
         """End the live answers of client keys that the newest catalogue no longer admits, each as its dialect says, settled with what it
         has. Returns how many."""
-        return self.trying.end_revoked()
+        return self.attempts.end_revoked()
 
     @property
     def live(self) -> int:
-        return len(self.trying.live)
+        """How many attempts are awaited or on their way."""
+        return len(self.attempts)
 
     async def _finished(self, rejection: Rejection) -> None:
         await self.journal.reject(rejection)
         for observer in self.observers:
             observer.rejected(rejection)
 
-    async def _enter(self, call: Call) -> Run:
-        """Checks, the plan, and the hold: after this the log row is open."""
+    async def _enter(self, call: Call) -> tuple[Exchange, Ticket]:
+        """Checks, the plan, and the hold: after this the log row is open and the first target admitted."""
         try:
             reserved = self.gate.enter(call.identity, _demand(call))
         except GatewayError as error:
             await self.reject(call, error)
             raise
-        run: Run | None = None
+        ticket: Ticket | None = None
         try:
             made = plan(call, self.catalog.snapshot(), self.health, datetime.now(UTC), random.random())  # noqa: S311  # spreads load
-            run = Run(call, made, self.trying.first(made))
+            ticket = self._admission.first(made)
+            exchange = Exchange(self.surroundings, call, made, ticket.target, reserved)
             try:
-                await self.journal.open(run.opening)
+                await self.journal.open(exchange.opening)
             except (RequestExceedsBudget, BudgetExhausted, BudgetInFlight) as error:
-                free = run = self._free_instead(run, error)
-                await self.journal.open(free.opening)
-            run.reserved_tokens = reserved
-            return run
+                ticket = self._free_instead(exchange, ticket, error)
+                exchange = Exchange(self.surroundings, call, made, ticket.target, reserved)
+                await self.journal.open(exchange.opening)
+            return exchange, ticket
         except BaseException as error:
-            if run is not None:
-                self.trying.release(run)
+            if ticket is not None:
+                ticket.release()
             self.gate.leave(call.identity, reserved)
             if isinstance(error, GatewayError):
                 await self.reject(call, error, state="failed" if isinstance(error, NoHealthyDeployment) else "rejected")
             raise
 
-    def _free_instead(self, run: Run, error: GatewayError) -> Run:
+    def _free_instead(self, exchange: Exchange, ticket: Ticket, error: GatewayError) -> Ticket:
         """A budget has no room for what this request may cost: the same request at the targets that cost nothing. Raises ``error`` where
-        there is none, or none that may be tried."""
-        first = run.opening.target
-        self.trying.release(run)
-        if not run.plan.only_free(first, error.message):
+        there is none, or none that may be asked."""
+        ticket.release()
+        if not exchange.plan.only_free(ticket.target, error.message):
             raise error
         try:
-            return Run(run.call, run.plan, self.trying.first(run.plan))
+            return self._admission.first(exchange.plan)
         except NoHealthyDeployment:
             raise error from None
 
-    # How a run ends. Relay uses these, too.
 
-    async def settle(self, run: Run, state: str, error: GatewayError | None) -> Summary:
-        settlement = run.settlement(state, error)
-        if state == "ok" and run.admitted is not None:
-            record = run.records[-1]
-            target, run.admitted = run.admitted, None
-            self.health.succeeded(target, record.latency_ms or 0, record.ttft_ms, record.cost_nusd)
-            if run.call.inbound.kind == "chat" and run.current is not None and (usage := run.current.tally.usage) is not None:
-                self.health.measured(target, usage, run.current.tally.chars, run.plan.prompt_tokens)
-        await self.journal.settle(settlement)
-        for observer in self.observers:
-            observer.finished(settlement)
-        return run.summary(settlement)
-
-    async def end_partial(self, run: Run, failure: Failure, *, delivered: bool) -> GatewayError:
-        """The answer broke off. Returns what the caller is told."""
-        ours = self.trying.ours(failure)
-        attempt = run.current
-        if attempt is not None:
-            attempt.abort()
-            run.fail(attempt, failure, partial=True)
-            if ours is None:
-                self.trying.failed(run, failure, attempt.elapsed_ms / 1000)
-        self.trying.release(run)
-        error = ours or from_failure(failure)
-        await self.settle(run, "partial" if delivered else "failed", error)
-        return error
-
-    async def end_failed(self, run: Run, error: GatewayError) -> None:
-        if run.settled:
-            return
-        attempt = run.current
-        if attempt is not None:
-            attempt.abort()
-            run.fail(attempt, Failure(kind=FailureClass.PROTOCOL, message=error.code))
-        self.trying.release(run)
-        await self.settle(run, "failed", error)
-
-    def end_cancelled(self, run: Run, *, stalled: bool = False) -> None:
-        """The caller left. The task that served it is being torn down, so the settlement belongs to somebody else."""
-        attempt = run.current
-        if attempt is not None:
-            attempt.abort()
-        if run.settled:
-            return
-        if attempt is not None:
-            run.cancel(attempt)
-        self.trying.release(run)
-        error = ClientStalled("The caller stopped reading.") if stalled else None
-        self.owner.start(self.settle(run, "partial" if stalled else "client_cancelled", error), f"settle {run.call.id}")
-
-    def leave(self, run: Run) -> None:
-        if run.current is not None:
-            self.trying.live.pop(run.current, None)
-        if not run.left:
-            run.left = True
-            self.gate.leave(run.call.identity, run.reserved_tokens, run.tokens)
-
-    async def _broke(self, run: Run) -> InternalError:
-        log.exception("the pipeline failed", extra={"request_id": str(run.call.id)})
-        error = InternalError(_FAILED)
-        await self.end_failed(run, error)
-        return error
+async def _broke(exchange: Exchange) -> InternalError:
+    log.exception("the pipeline failed", extra={"request_id": str(exchange.call.id)})
+    error = InternalError(_FAILED)
+    await exchange.fail(error)
+    return error
 
 
 def _demand(call: Call) -> int:

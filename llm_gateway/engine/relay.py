@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
 
 from llm_gateway.core.errors import AttemptFailed, Failure, InternalError
 from llm_gateway.core.events import Done, Failed, Finish, Frame
 
 from .attempt import Attempt
 from .calls import StreamAnswer
-from .run import Run
-
-if TYPE_CHECKING:
-    from .pipeline import Pipeline
+from .exchange import Exchange
 
 log = logging.getLogger("cogo.engine")
 
@@ -23,11 +19,10 @@ class Relay:
     """Iterates over batches of frames. Settles exactly once however it ends: by its end, by a failure, by cancellation, or by
     :meth:`aclose` before, between or after its frames. No generator: one that was never stepped could not clean up after itself."""
 
-    __slots__ = ("_answer", "_attempt", "_failure", "_finished", "_held", "_over", "_pipeline", "_run")
+    __slots__ = ("_answer", "_attempt", "_exchange", "_failure", "_finished", "_held", "_over")
 
-    def __init__(self, pipeline: Pipeline, run: Run, attempt: Attempt, answer: StreamAnswer) -> None:
-        self._pipeline = pipeline
-        self._run = run
+    def __init__(self, exchange: Exchange, attempt: Attempt, answer: StreamAnswer) -> None:
+        self._exchange = exchange
         self._attempt = attempt
         self._answer = answer
         self._held: list[Frame] | None = attempt.held
@@ -49,20 +44,20 @@ class Relay:
             await self._attempt.finish()
         except AttemptFailed as error:
             self._over = True
-            raise await self._pipeline.end_partial(self._run, error.failure, delivered=True) from None
+            raise await self._exchange.break_off(error.failure, delivered=True) from None
         except asyncio.CancelledError:
             self._over = True
-            self._pipeline.end_cancelled(self._run)
+            self._exchange.cancel()
             raise
         except Exception as error:
             self._over = True
-            log.exception("a relay failed", extra={"request_id": str(self._run.call.id)})
+            log.exception("a relay failed", extra={"request_id": str(self._exchange.call.id)})
             failed = InternalError("The gateway failed in the middle of the answer.")
-            await self._pipeline.end_failed(self._run, failed)
+            await self._exchange.fail(failed)
             raise failed from error
         finally:
             if self._over:
-                self._pipeline.leave(self._run)
+                self._exchange.leave()
         raise StopAsyncIteration
 
     async def aclose(self, stalled: bool = False) -> None:
@@ -74,9 +69,9 @@ class Relay:
             if self._finished:
                 self._attempt.abort()
             else:
-                self._pipeline.end_cancelled(self._run, stalled=stalled)
+                self._exchange.cancel(stalled=stalled)
         finally:
-            self._pipeline.leave(self._run)
+            self._exchange.leave()
 
     async def _step(self) -> list[Frame]:
         attempt = self._attempt
@@ -93,8 +88,7 @@ class Relay:
                 if last:
                     self._held = frames[last:]
                     return frames[:last]
-                self._run.complete(attempt)
-                self._answer.summary = await self._pipeline.settle(self._run, "ok", None)
+                self._answer.summary = await self._exchange.complete(attempt)
                 self._finished = True
                 return frames
             if tally.failure is not None:

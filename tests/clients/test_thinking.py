@@ -88,7 +88,7 @@ def test_a_refusal_of_thinking_is_answered_by_one_more_try_without_it(
     if wire == "openai_chat":
         return
     wish = then(START, asked(gateway, wire, first, START))
-    gateway.gateway.pipeline.trying.issuers = Issuers()  # as after a restart
+    gateway.gateway.pipeline.track.issuers = Issuers()  # as after a restart
     hosts.bodies.clear()
     hosts.refused = 0
     asked(gateway, wire, second, wish)

@@ -155,12 +155,12 @@ class Lacking:
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_a_caller_hears_that_we_are_full_and_no_health_is_touched(gateway: GatewayServer, dialect: str, stream: bool) -> None:
-    trying = gateway.gateway.pipeline.trying
-    before, trying.upstream = trying.upstream, Lacking()
+    track = gateway.gateway.pipeline.track
+    before, track.upstream = track.upstream, Lacking()
     try:
         answer = gateway.ask(dialect, "chat/x", stream=stream)
     finally:
-        trying.upstream = before
+        track.upstream = before
     assert (answer.status, answer.code) == (529 if dialect == "anthropic_messages" else 503, "overloaded"), answer.body
     row = gateway.row(answer)
     assert (row.state, row.cost_nusd) == ("failed", 0)

@@ -77,7 +77,7 @@ async def test_the_first_to_give_content_answers_and_both_are_accounted(scene: s
             assert attempt.billed == "estimate"
             assert attempt.cost_nusd
     assert settled.charge_nusd == sum(a.cost_nusd or 0 for a in settled.attempts) <= settled.opened.hold_nusd
-    assert rig.pipeline.trying.retrying == 0
+    assert rig.pipeline.attempts.retrying == 0
 
 
 @pytest.mark.parametrize("scene", SCENES)
@@ -95,7 +95,7 @@ async def test_a_caller_that_leaves_at_any_moment_leaves_nothing_behind(scene: s
         with contextlib.suppress(asyncio.CancelledError):
             await task
         await rig.balanced()
-        assert rig.pipeline.trying.retrying == 0
+        assert rig.pipeline.attempts.retrying == 0
         for settled in rig.journal.settled:
             assert settled.charge_nusd <= settled.opened.hold_nusd
             both += outcomes(settled) == [("b", "cancelled"), ("a", "cancelled")]
@@ -158,7 +158,7 @@ async def test_what_generates_nothing_is_not_hedged(kind: str) -> None:
 
 async def test_hedges_count_as_retries() -> None:
     rig = Rig(Script(20, *STREAM), Script(), hedge_after_ms=AT_ONCE)
-    rig.pipeline.trying.retrying = 3
+    rig.pipeline.attempts.retrying = 3
     await rig.stream("auto")
     await rig.balanced()
     assert rig.log.count("send") == 1
@@ -167,9 +167,9 @@ async def test_hedges_count_as_retries() -> None:
     task = asyncio.ensure_future(rig.stream("auto"))
     while rig.log.count("send") < 2:
         await asyncio.sleep(0)
-    assert rig.pipeline.trying.retrying == 1
+    assert rig.pipeline.attempts.retrying == 1
     await task
-    assert rig.pipeline.trying.retrying == 0
+    assert rig.pipeline.attempts.retrying == 0
 
 
 async def test_no_second_is_asked_that_the_hold_does_not_cover(monkeypatch: pytest.MonkeyPatch) -> None:

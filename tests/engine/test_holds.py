@@ -11,9 +11,10 @@ import pytest
 
 from llm_gateway.core.errors import Failure, FailureClass, GatewayError
 from llm_gateway.core.money import Rate
+from llm_gateway.engine.exchange import Exchange
 from llm_gateway.engine.plan import _estimate, plan
 from llm_gateway.engine.prepare import prepare
-from llm_gateway.engine.run import Run
+from llm_gateway.engine.ticket import Ticket
 
 from .fakes import IDENTITY, STREAM, WHOLE, Rig, Script, cut
 
@@ -35,10 +36,10 @@ async def test_no_answer_may_be_longer_than_what_is_held_for_it(ceiling: int | N
     call = msgspec.structs.replace(rig.call("a"), identity=msgspec.structs.replace(IDENTITY, max_tokens=ceiling))
     made = plan(call, rig.catalog.snapshot(), rig.health, NOW, 0.0)
     target = made.order[0]
-    run = Run(call, made, target)
-    sent = json.loads(prepare(call, target, run.ceiling(target)).body)
+    exchange = Exchange(rig.pipeline.surroundings, call, made, target)
+    sent = json.loads(prepare(call, target, exchange.ceiling(target)).body)
     limit = sent.get("max_completion_tokens", sent.get("max_tokens"))
-    assert run.opening.hold_nusd == made.prompt_tokens * 1000 + limit * 2000
+    assert exchange.opening.hold_nusd == made.prompt_tokens * 1000 + limit * 2000
 
 
 @pytest.mark.parametrize(("wire", "least"), [("openai_responses", 16), ("anthropic_messages", 1), ("openai_chat", 1)])
@@ -64,10 +65,10 @@ async def test_a_dear_target_that_nothing_was_held_for_is_not_tried() -> None:
     made.remaining = [b, c]
     assert made.hold(a) == 100 * cheap
     made.remaining = [c]
-    run = Run(call, made, a)
-    run.opening = msgspec.structs.replace(run.opening, hold_nusd=cheap)
+    exchange = Exchange(rig.pipeline.surroundings, call, made, a)
+    exchange.opening = msgspec.structs.replace(exchange.opening, hold_nusd=cheap)
     with pytest.raises(GatewayError):
-        await rig.pipeline.trying.content(run)
+        await rig.pipeline.track.content(exchange, Ticket(a, rig.health))
     assert rig.log.count("send") == 1
     assert made.skipped[-1] == ("c/c", "it may cost more than what is held for this request")
 

@@ -222,7 +222,7 @@ async def test_a_bug_in_the_walk_is_settled_and_told_as_our_own(monkeypatch: pyt
     def broken(*_: object) -> None:
         raise RuntimeError("bug")
 
-    monkeypatch.setattr("llm_gateway.engine.trying.prepare", broken)
+    monkeypatch.setattr("llm_gateway.engine.race.prepare", broken)
     with pytest.raises(GatewayError) as caught:
         await rig.whole()
     assert caught.value.code == "internal_error"
@@ -239,11 +239,11 @@ async def test_a_repetition_counts_as_one_until_its_answer_begins() -> None:
     task = asyncio.ensure_future(rig.whole("a"))
     while rig.log.count("send") < 2:
         await asyncio.sleep(0.01)
-    assert rig.pipeline.trying.retrying == 1
+    assert rig.pipeline.attempts.retrying == 1
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert rig.pipeline.trying.retrying == 0
+    assert rig.pipeline.attempts.retrying == 0
     rig = Rig(refused(500), Script(body=WHOLE))
     await rig.whole("a")
-    assert rig.pipeline.trying.retrying == 0
+    assert rig.pipeline.attempts.retrying == 0
