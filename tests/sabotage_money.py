@@ -53,7 +53,7 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "the free ones of an alias are refused with the others",
         "llm_gateway/engine/pipeline.py",
-        "        if not run.plan.only_free(first, error.message):",
+        "        if not exchange.plan.only_free(ticket.target, error.message):",
         "        if True:",
         ("tests/money/test_nothing_more.py", "-k", "free_ones_are_left"),
     ),
@@ -73,9 +73,9 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "tokens are never corrected",
-        "llm_gateway/engine/pipeline.py",
-        "            self.gate.leave(run.call.identity, run.reserved_tokens, run.tokens)",
-        "            self.gate.leave(run.call.identity)",
+        "llm_gateway/engine/exchange.py",
+        "            self._around.gate.leave(self.call.identity, self._reserved_tokens, used)",
+        "            self._around.gate.leave(self.call.identity)",
         ("tests/api/test_limits.py", "-k", "gives_its_tokens_back"),
     ),
     (
