@@ -32,7 +32,11 @@ OnEffect = Callable[[Target, Effect, Failure | None], None]
 
 
 class DeploymentHealth:
-    """Implements the engine's ``Health`` and ``Statistics`` ports. One event loop, no locks."""
+    """What is known of deployments. One event loop, no locks.
+
+    :meth:`admit` takes the half-open probe's place; each admission ends in exactly one of :meth:`succeeded`, :meth:`failed` and
+    :meth:`released`, which is the work of a :class:`~llm_gateway.engine.ticket.Ticket`.
+    """
 
     def __init__(self, on_effect: OnEffect | None = None) -> None:
         self._breakers: dict[Deployment, Breaker] = {}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
 
 from llm_gateway.core.catalog import Snapshot, Target
-from llm_gateway.core.errors import Failure, GatewayError
-from llm_gateway.strategies import Stats
+from llm_gateway.core.errors import GatewayError
 
 from .calls import AttemptRecord, Call
 
@@ -80,24 +79,6 @@ class Journal(Protocol):
     async def reserve(self, opening: Opening, target: Target, hold_nusd: int) -> None: ...
     async def settle(self, settlement: Settlement) -> None: ...
     async def reject(self, rejection: Rejection) -> None: ...
-
-
-class Health(Protocol):
-    """What is known of deployments. ``admit`` takes the half-open probe's place; each admitted attempt ends in exactly one of the
-    others."""
-
-    def admit(self, target: Target) -> str | None:
-        """``None`` when the target may be tried, else the reason in a few words."""
-        ...
-
-    def wait_s(self, target: Target) -> float: ...
-    def succeeded(self, target: Target, latency_ms: float, ttft_ms: float | None, cost_nusd: int | None) -> None: ...
-    def failed(self, target: Target, failure: Failure) -> None: ...
-    def released(self, target: Target) -> None: ...
-
-
-class Statistics(Protocol):
-    def of(self, targets: Sequence[Target]) -> list[Stats]: ...
 
 
 class Observer(Protocol):
