@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from llm_gateway.core.usage import Usage, count, less
+from llm_gateway.core.usage import MAX_TOKENS, Usage, count, less
 
 
 def _object(value: Any) -> Mapping[str, Any]:
@@ -15,13 +15,22 @@ def _object(value: Any) -> Mapping[str, Any]:
 
 
 def _first(*values: Any) -> int | None:
-    return next((n for value in values if (n := count(value)) is not None), None)
+    for value in values:
+        if value is not None and (n := count(value)) is not None:
+            return n
+    return None
 
 
-def _told(holders: Iterable[Mapping[str, Any]], *names: str) -> int | None:
+def _told(holders: Iterable[Mapping[str, Any]], names: tuple[str, ...]) -> int | None:
     """The first count above 0: hosts that send two spellings fill the one they do not use with 0."""
-    found = [n for name in names for holder in holders if (n := count(holder.get(name))) is not None]
-    return next((n for n in found if n), found[0] if found else None)
+    zero: int | None = None
+    for name in names:
+        for holder in holders:
+            if name in holder and (n := count(holder[name])) is not None:
+                if n:
+                    return n
+                zero = 0
+    return zero
 
 
 def _within(part: int | None, whole: int | None) -> int | None:
@@ -44,6 +53,9 @@ _WRITTEN = (
 )
 # Anthropic counts these beside the prompt, everybody else counts cached tokens inside it.
 _BESIDE = ("cache_read_input_tokens", "cache_creation_input_tokens")
+_SPLITS = ("cache_creation", "cache_creation_token_details")
+# What most hosts send for most answers; everything else is read with care.
+_PLAIN = {"prompt_tokens", "completion_tokens", "total_tokens"}
 
 
 class _Cache(msgspec.Struct, frozen=True):
@@ -61,13 +73,13 @@ class _Cache(msgspec.Struct, frozen=True):
 
 def _cache_of(block: Mapping[str, Any], inputs: Mapping[str, Any]) -> _Cache:
     holders = (inputs, block)
-    split = [_object(holder.get(name)) for holder in holders for name in ("cache_creation", "cache_creation_token_details")]
-    short, hour = _told(split, "ephemeral_5m_input_tokens"), _told(split, "ephemeral_1h_input_tokens")
-    written = _told(holders, *_WRITTEN)
+    split = [_object(holder[name]) for holder in holders for name in _SPLITS if name in holder]
+    short, hour = _told(split, ("ephemeral_5m_input_tokens",)), _told(split, ("ephemeral_1h_input_tokens",))
+    written = _told(holders, _WRITTEN)
     if written is None and (short is not None or hour is not None):
         written = (short or 0) + (hour or 0)
-    foreign = any(count(block.get(name)) for name in _BESIDE)
-    return _Cache(_told(holders, *_READ), written, _within(hour, written), foreign)
+    foreign = any(name in block and count(block[name]) for name in _BESIDE)
+    return _Cache(_told(holders, _READ), written, _within(hour, written), foreign)
 
 
 def _beside(prompt: int, surplus: int | None, reasoning: int, cache: _Cache, anthropic: bool) -> int:
@@ -92,10 +104,12 @@ def _prompt(block: Mapping[str, Any]) -> int | None:
     return sum(parts) if len(parts) == 2 else None
 
 
-def _searches(tools: Mapping[str, Any]) -> int | None:
-    """xAI's own: searches of the web and of X cost the same."""
-    found = [n for name in ("web_search_calls", "x_search_calls") if (n := count(tools.get(name))) is not None]
-    return sum(found) if found else None
+def _searches(block: Mapping[str, Any], otherwise: int | None) -> int | None:
+    """Searches of the web, where the block counts them; xAI's searches of X cost the same."""
+    tools = _object(block.get("server_side_tool_usage_details"))
+    grok = [n for name in ("web_search_calls", "x_search_calls") if name in tools and (n := count(tools[name])) is not None]
+    asked = _object(block.get("server_tool_use")).get("web_search_requests")
+    return _first(block.get("num_search_queries"), asked, sum(grok) if grok else None, otherwise)
 
 
 def decode_usage(block: Any, service_tier: str | None = None, web_searches: int | None = None) -> Usage | None:
@@ -103,6 +117,10 @@ def decode_usage(block: Any, service_tier: str | None = None, web_searches: int 
     block itself counts none."""
     if not isinstance(block, dict):
         return None
+    if block.keys() == _PLAIN:
+        prompt, output, total = block["prompt_tokens"], block["completion_tokens"], block["total_tokens"]
+        if type(prompt) is type(output) is int and prompt >= 0 <= output and prompt + output == total <= MAX_TOKENS:
+            return Usage(input_tokens=prompt, output_tokens=output, web_searches=count(web_searches), service_tier=service_tier)
     inputs = _object(block.get("prompt_tokens_details")) or _object(block.get("input_tokens_details"))
     outputs = _object(block.get("completion_tokens_details")) or _object(block.get("output_tokens_details"))
     reasoning = _first(outputs.get("reasoning_tokens"), block.get("reasoning_tokens"))
@@ -114,16 +132,13 @@ def decode_usage(block: Any, service_tier: str | None = None, web_searches: int 
     cached = _within(cache.read, prompt)
     written = _within(cache.written, less(prompt, cached))
     hour = _within(cache.hour, written) or None
-    audio_in = _within(count(inputs.get("audio_tokens")), less(prompt, cached, written))
-    image_in = _within(count(inputs.get("image_tokens")), less(prompt, cached, written, audio_in))
-    audio_out = _within(count(outputs.get("audio_tokens")), output)
-    image_out = _within(count(outputs.get("image_tokens")), less(output, audio_out))
-    searches = _first(
-        block.get("num_search_queries"),
-        _object(block.get("server_tool_use")).get("web_search_requests"),
-        _searches(_object(block.get("server_side_tool_usage_details"))),
-        web_searches,
-    )
+    audio_in = image_in = audio_out = image_out = None
+    if "audio_tokens" in inputs or "image_tokens" in inputs:
+        audio_in = _within(count(inputs.get("audio_tokens")), less(prompt, cached, written))
+        image_in = _within(count(inputs.get("image_tokens")), less(prompt, cached, written, audio_in))
+    if "audio_tokens" in outputs or "image_tokens" in outputs:
+        audio_out = _within(count(outputs.get("audio_tokens")), output)
+        image_out = _within(count(outputs.get("image_tokens")), less(output, audio_out))
     return Usage(
         input_tokens=less(prompt, cached, written, audio_in, image_in),
         output_tokens=less(output, audio_out, image_out),
@@ -135,7 +150,7 @@ def decode_usage(block: Any, service_tier: str | None = None, web_searches: int 
         audio_output_tokens=audio_out,
         image_input_tokens=image_in,
         image_output_tokens=image_out,
-        web_searches=searches,
+        web_searches=_searches(block, web_searches),
         service_tier=service_tier,
     )
 
