@@ -74,6 +74,9 @@ def rate_at(rates: Sequence[Rate], at: datetime, prompt_tokens: int, tier: str =
     All bands of one date form one price list: a band of an older date never mixes with a newer list. Before the first list of all the first
     one is in force: a clock that was set back must not leave a model without a price.
     """
+    if len(rates) == 1:
+        (only,) = rates
+        return only if only.tier in (tier, "standard") and only.min_prompt_tokens <= prompt_tokens else None
     for past in (True, False):
         for wanted in dict.fromkeys((tier, "standard")):
             dates = {r.effective_from for r in rates if r.tier == wanted and (r.effective_from <= at or not past)}

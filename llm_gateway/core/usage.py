@@ -46,16 +46,13 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def prompt_tokens(self) -> int:
         """Everything that went in: what price bands and context windows count."""
-        return sum(
-            n or 0
-            for n in (
-                self.input_tokens,
-                self.cache_read_tokens,
-                self.cache_write_tokens,
-                self.cache_write_1h_tokens,
-                self.audio_input_tokens,
-                self.image_input_tokens,
-            )
+        return (
+            (self.input_tokens or 0)
+            + (self.cache_read_tokens or 0)
+            + (self.cache_write_tokens or 0)
+            + (self.cache_write_1h_tokens or 0)
+            + (self.audio_input_tokens or 0)
+            + (self.image_input_tokens or 0)
         )
 
     @property
@@ -94,4 +91,6 @@ def less(total: int | None, *parts: int | None) -> int | None:
     """``total`` without its parts, never below 0; ``None`` stays ``None``."""
     if total is None:
         return None
-    return max(0, total - sum(part or 0 for part in parts))
+    for part in parts:
+        total -= part or 0
+    return max(0, total)

@@ -118,6 +118,8 @@ def entry(number: int, evidence: Evidence, asked: Asked, outcome: str, failure: 
 def total(records: Sequence[AttemptRecord], hold_nusd: int) -> tuple[int | None, int]:
     """(cost, what budgets are charged) in nano-USD. What providers reported is charged in full; what is only feared (estimates, whole
     holds, unknown prices) never takes the sum above the hold, or a second attempt could take a budget past its limit."""
+    if len(records) == 1 and records[0].billed == BillingRule.REPORTED and (cost := records[0].cost_nusd) is not None:
+        return cost, cost
     reported = sum(r.cost_nusd or 0 for r in records if r.billed == BillingRule.REPORTED)
     unknown = any(r.cost_nusd is None for r in records)
     rest = [r.cost_nusd for r in records if r.billed != BillingRule.REPORTED or r.cost_nusd is None]

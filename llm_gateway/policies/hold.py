@@ -61,7 +61,11 @@ def output_limit(max_tokens: int | None, model: ModelInfo | None, ceiling: int |
     ``ceiling``."""
     cap = model.max_output_tokens if model else None
     limit = max_tokens if max_tokens is not None else cap if cap is not None else default
-    return max(1, min(bound for bound in (limit, cap, ceiling) if bound is not None))
+    if cap is not None and cap < limit:
+        limit = cap
+    if ceiling is not None and ceiling < limit:
+        limit = ceiling
+    return max(1, limit)
 
 
 def hold_nusd(
