@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import math
 import os
 import random
 import secrets
+import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
@@ -126,6 +128,11 @@ class Gateway:
         self._audited = audits.Audited()
         self._look_at_audits = 0.0
         self._known_rests: list[tuple[tuple[int, str], str, str, int | None]] = []
+        # One reader of the catalogue at a time: an older reading never takes the place of a newer one.
+        self._reading = threading.Lock()
+        self._read_from = 0.0
+        # By provider key: when what traffic taught of it was written, in monotonic seconds; infinite while it is being written.
+        self._written: dict[int, float] = {}
 
     async def start(self) -> None:
         self.watch.start()
@@ -278,11 +285,13 @@ class Gateway:
         budgets = tuple(Budget.objects.filter(enabled=True, team=team).order_by("id").values_list("pk", flat=True))
         own = _OwnTeam(id=team.pk, enabled=team.enabled, budgets=budgets)
         routable = [c.id for keys in snapshot.credentials.values() for c in keys if c.state.routable]
+        read_from = self._read_from
 
         def apply() -> None:
             self._team = own
             self._identities = {}
-            self.health.keys_now_routable(routable)
+            # A catalogue that was read before a refusal of the key was written says nothing of it.
+            self.health.keys_now_routable([one for one in routable if self._written.get(one, 0.0) < read_from])
 
         self._loop.call_soon_threadsafe(apply)
 
@@ -293,7 +302,16 @@ class Gateway:
                 extra={"provider": target.provider.slug, "model": target.upstream_id, "reason": effect.reason, "class": failure.kind.value},
             )
         if effect.kind != "failure":
-            self.owner.start(self._threaded(health_store.record, target, effect, failure), "share a cooldown")
+            if effect.scope == "key":
+                self._written[target.credential.id] = math.inf
+            self.owner.start(self._share(target, effect, failure), "share a cooldown")
+
+    async def _share(self, target: Target, effect: Effect, failure: Failure | None) -> None:
+        try:
+            await self._threaded(health_store.record, target, effect, failure)
+        finally:
+            if effect.scope == "key":
+                self._written[target.credential.id] = time.monotonic()
 
     async def _refresh_for_ever(self) -> None:
         while not self._stopped.is_set():
@@ -303,6 +321,11 @@ class Gateway:
                 log.info("answers of revoked keys were ended", extra={"count": ended})
 
     def _refresh(self) -> None:
+        with self._reading:
+            self._read()
+
+    def _read(self) -> None:
+        self._read_from = time.monotonic()
         try:
             self.catalog.refresh()
             now = datetime.now(UTC)

@@ -278,6 +278,13 @@ ENGINE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         '        elif effect.kind in _STATES and effect.kind != "trip":',
         ("tests/engine/test_health_of_deployments.py::test_an_open_breaker_is_shown_and_survives_a_restart",),
     ),
+    (
+        "an old catalogue forgives a refused key",
+        "llm_gateway/wiring.py",
+        "if self._written.get(one, 0.0) < read_from]",
+        "]",
+        ("tests/api/test_operator_has_to_act.py", "-k", "forgives_nothing"),
+    ),
     # T13
     (
         "keep the provider busy",

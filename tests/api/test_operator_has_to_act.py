@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
+from llm_gateway.stores import health
 from tests.support.gateway import GatewayServer
 from tests.support.speaking import DIALECTS, Answer
 
@@ -48,6 +51,22 @@ def test_a_model_that_no_key_can_serve(gateway: GatewayServer, slug: str, dialec
     assert "operator" in text
     assert "Provider keys" in text
     assert gateway.row(answer).state == "failed"
+
+
+def test_a_catalogue_read_before_the_refusal_was_written_forgives_nothing(gateway: GatewayServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    written, record = threading.Event(), health.record
+    monkeypatch.setattr(health, "record", lambda *about: (written.wait(10), record(*about)))
+    try:
+        assert gateway.ask("openai_chat", "chat/fault:status:401").status == 502
+        gateway.alias("a-newer-catalogue", ("chat", "y"))
+        assert gateway.ask("openai_chat", "chat/fault:ok").status == 503
+    finally:
+        written.set()
+    gateway.settle()
+    gateway.alias("the-newest-catalogue", ("chat", "y"))
+    assert gateway.ask("openai_chat", "chat/fault:ok").status == 503, "the row says it now"
+    gateway.forget()
+    assert gateway.ask("openai_chat", "chat/fault:ok").status == 200, "a good key is taken back"
 
 
 def test_a_key_refused_a_moment_ago_is_no_rest(gateway: GatewayServer) -> None:
