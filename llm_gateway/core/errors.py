@@ -5,6 +5,7 @@ GatewayError
 │   ├── InvalidJsonBody 400 invalid_json
 │   ├── UnsupportedParameter 400 unsupported_parameter
 │   ├── UnsupportedEncoding 415 unsupported_encoding
+│   ├── IdempotencyMismatch 422 idempotency_mismatch
 │   └── PromptTooLong 400 context_length_exceeded
 ├── Unauthenticated 401 invalid_api_key
 │   └── KeyRevoked 401 key_revoked
@@ -15,6 +16,8 @@ GatewayError
 ├── BodyTimeout 408 request_timeout
 ├── CallerLeft 499 client_cancelled (in the log; nobody is told)
 ├── Conflict 409 conflict
+│   ├── IdempotencyInFlight 409 idempotency_in_flight
+│   └── IdempotencyUnknownOutcome 409 idempotency_unknown_outcome
 ├── BodyTooLarge 413 request_too_large
 ├── TargetTooLong 414 uri_too_long
 ├── UpgradeRequired 426 upgrade_required
@@ -36,7 +39,8 @@ GatewayError
 ├── OutputInvalid 502 invalid_model_output
 └── UpstreamError: built from a Failure by :func:`from_failure`; code and status by its class
 
-The codes are the frozen vocabulary of the public contract (docs/errors); a new one is a documented addition.
+The codes are the frozen vocabulary of the public contract (docs/troubleshooting.md says what to do about each); a new one is a documented
+addition.
 Messages say what to do next and never hold a key, a prompt or a stack trace.
 """
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 import pytest
 
 from llm_gateway.core import errors
-from llm_gateway.core.errors import Failure, FailureClass, GatewayError, ModelNotFound, from_failure
+from llm_gateway.core.errors import Failure, FailureClass, GatewayError, ModelNotFound, UpstreamError, from_failure
 
 F = FailureClass
 
@@ -103,3 +106,20 @@ def test_every_error_of_the_tree_has_an_http_status_and_a_stable_code() -> None:
     codes = [kind.code for kind in tree - {errors.UpstreamError, errors.InternalError, errors.NotServed, GatewayError}]
     assert len(codes) == len(set(codes))
     assert all(400 <= kind.status < 600 and kind.code.islower() for kind in tree)
+
+
+def test_the_tree_in_the_docstring_is_the_tree_there_is() -> None:
+    def below(parent: type[GatewayError]) -> Iterator[type[GatewayError]]:
+        for child in parent.__subclasses__():
+            yield child
+            yield from below(child)
+
+    lines = (errors.__doc__ or "").splitlines()
+    drawn = {name: (line.index(name), line) for line in lines for name in re.findall(r"── (\w+)", line)}
+    for kind in below(GatewayError):
+        if kind.__module__ != errors.__name__ or kind is UpstreamError or issubclass(kind, UpstreamError):
+            continue
+        depth, line = drawn[kind.__name__]
+        assert f"{kind.__name__} {kind.status} {kind.code}" in line
+        parent = kind.__bases__[0]
+        assert depth == (4 if parent is GatewayError else drawn[parent.__name__][0] + 4), kind.__name__
