@@ -13,11 +13,7 @@ from llm_gateway.core.events import Done, Event, Frame, replay
 from llm_gateway.core.redact import KeyFilter, redact
 from llm_gateway.policies.deadline import Clocks
 from llm_gateway.policies.lengths import UNKNOWN, Lengths
-from llm_gateway.wires import (
-    menders,
-    meters,
-    wires,
-)  # fmt: skip
+from llm_gateway.wires import glances, menders, meters, wires
 
 from .bill import Evidence
 from .prepare import Prepared
@@ -238,13 +234,18 @@ class Attempt:
                 self.tally.usage = meters.get(self.target.provider.wire)(body)
             self.tally.done = True
             return
-        whole = wires.get(self.target.provider.wire).decode_response(body)
+        wire = self.target.provider.wire
+        as_it_is = self.prepared.passthrough and not self.prepared.streamed
+        if as_it_is and not self.tally.keep and wire in glances and (counted := glances.get(wire)(body)) is not None:
+            self.tally.take(counted)
+            self.body = body
+            return
+        whole = wires.get(wire).decode_response(body)
         events: list[Event] = replay(whole)
         frames = [Frame(b"", tuple(events))]
         self.tally.add(frames)
         self.response = whole
-        if self.prepared.passthrough and not self.prepared.streamed:
-            wire = self.target.provider.wire
+        if as_it_is:
             self.body = menders.get(wire)(body) if wire in menders else body
         else:
             self.held = frames

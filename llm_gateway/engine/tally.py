@@ -24,6 +24,7 @@ from llm_gateway.core.events import (
     UsageReport,
 )
 from llm_gateway.core.usage import Usage
+from llm_gateway.wires import Counted
 
 _OF_A_CHOICE = (*CONTENT, Finish)
 
@@ -51,6 +52,15 @@ class Tally:
         self.keep = keep
         self.text: list[str] = []
         self.on_token: Callable[[str], None] | None = None
+
+    def take(self, counted: Counted) -> None:
+        """A whole answer that was read at a glance."""
+        self.model = counted.model
+        self.finish = counted.finish
+        self.chars = counted.chars
+        self.content = counted.content
+        self.usage = counted.usage
+        self.done = True
 
     def add(self, frames: list[Frame]) -> list[Frame]:
         """The frames that are the answer's: what comes after its end is dropped (U39)."""

@@ -11,6 +11,7 @@ from llm_gateway.core.usage import Usage
 
 from ._base import Counter, Dialect, Edits, Embedder, Embedding, Inbound, ModelFacts, Reply, StreamDecoder, StreamEncoder, Wire
 from ._capabilities import left_out, unthought
+from ._counted import Counted
 from ._elsewhere import elsewhere
 from ._fields import at_callers_place
 from ._first_call import FirstCallOnly
@@ -31,10 +32,12 @@ counters: Registry[Counter] = Registry("token counter", __name__)
 embedders: Registry[Embedder] = Registry("embedder", __name__)
 # What a host's whole answer lacks for strict readers of its own format is put in; a format without an entry passes as it came.
 menders: Registry[Callable[[bytes], bytes]] = Registry("mender", __name__)
+# A plain whole answer read at a glance, where nothing of it needs mending; None: read it in full, as every answer of other formats.
+glances: Registry[Callable[[bytes], Counted | None]] = Registry("glance", __name__)
 
 __all__ = [
-    "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "Fitted", "HeldCalls", "InTurn", "Inbound", "Limits",
-    "ModelFacts", "Reply", "StopCut", "StreamDecoder", "StreamEncoder", "WayBack", "Wire", "at_callers_place", "counters", "dialects",
-    "elsewhere", "embedders",
-    "fitted", "issuer_of", "left_out", "limits", "menders", "meters", "unthought", "wires", "without_tokens",
+    "Counted", "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "Fitted", "HeldCalls", "InTurn", "Inbound",
+    "Limits", "ModelFacts", "Reply", "StopCut", "StreamDecoder", "StreamEncoder", "WayBack", "Wire", "at_callers_place", "counters",
+    "dialects", "elsewhere", "embedders", "fitted", "glances", "issuer_of", "left_out", "limits", "menders", "meters", "unthought", "wires",
+    "without_tokens",
 ]  # fmt: skip

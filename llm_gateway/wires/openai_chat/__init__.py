@@ -1,9 +1,10 @@
 """OpenAI chat completions, and the many hosts that speak it."""
 
-from llm_gateway.wires import dialects, embedders, menders, meters, wires
+from llm_gateway.wires import dialects, embedders, glances, menders, meters, wires
 
 from .dialect import DIALECT
 from .embeddings import ChatEmbedder, model_ids, usage_of
+from .glance import glance
 from .mend import mended
 from .wire import WIRE
 
@@ -11,6 +12,7 @@ wires.add(WIRE.name, WIRE)
 dialects.add(DIALECT.name, DIALECT)
 meters.add(WIRE.name, usage_of)
 menders.add(WIRE.name, mended)
+glances.add(WIRE.name, glance)
 embedders.add(WIRE.name, ChatEmbedder())
 # A host of OpenAI's Responses has the same endpoint beside it.
 meters.add("openai_responses", usage_of)
