@@ -288,8 +288,8 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "texts are spooled in clear",
         "llm_gateway/stores/journal.py",
-        '        if text and not settlement.get("sealed"):',
-        "        if False:",
+        '    if settlement["sealed"]:',
+        "    if True:",
         (_OUTAGES, "-k", "spooled_at_once"),
     ),
     # T21
