@@ -28,7 +28,7 @@ _COLUMNS = (
     "id, name, hard, enabled, limit_nusd, period, timezone, thresholds, period_id, posted_nusd, held_nusd, alerted, provider_id, model_id, "
     "excess_nusd, reset_hour, reset_weekday, reset_monthday, extra_nusd, extra_until"
 )
-_SELECT = f'SELECT {_COLUMNS} FROM "{_TABLE}" WHERE id IN ({{}}) ORDER BY id'  # noqa: S608  # our own names
+_SELECT = f'SELECT {_COLUMNS} FROM "{_TABLE}" WHERE id {{}} ORDER BY id'  # noqa: S608  # our own names
 _UPDATE = f'UPDATE "{_TABLE}" SET period_id = %s, posted_nusd = %s, held_nusd = %s, excess_nusd = %s, alerted = %s WHERE id = %s'  # noqa: S608  # our own names
 # Once what is above the limit stands as excess: the raise no longer has to account for it.
 _END_RAISE = f'UPDATE "{_TABLE}" SET extra_nusd = 0, extra_until = NULL WHERE id = %s'  # noqa: S608  # our own names
@@ -260,10 +260,9 @@ def budgets(rows: Iterable[tuple[Any, ...]], now: datetime) -> dict[int, _Budget
     return found
 
 
-def selection(marks: str) -> str:
-    """The statement that reads budgets, on PostgreSQL locked; ``marks``: its parameters as the driver spells them."""
-    sql = _SELECT.format(marks)
-    return sql if connection.vendor == "sqlite" else f"{sql} FOR NO KEY UPDATE"
+def selection() -> str:
+    """The statement that reads budgets, on PostgreSQL locked; ``{}`` stands for the comparison with their ids."""
+    return _SELECT if connection.vendor == "sqlite" else f"{_SELECT} FOR NO KEY UPDATE"
 
 
 def foresee(ids: Iterable[int], amount: int, now: datetime) -> list[Foreseen]:
@@ -293,9 +292,9 @@ def _read(ids: Sequence[int], now: datetime, *, lock: bool) -> dict[int, _Budget
     """Budgets by id, in the order of their ids; on PostgreSQL locked, where asked."""
     if not ids:
         return {}
-    marks = ", ".join(["%s"] * len(ids))
+    given = f"IN ({', '.join(['%s'] * len(ids))})"
     with connection.cursor() as cursor:
-        cursor.execute(selection(marks) if lock else _SELECT.format(marks), ids)
+        cursor.execute((selection() if lock else _SELECT).format(given), ids)
         return {row[0]: _Budget(row, now) for row in cursor.fetchall()}
 
 

@@ -42,8 +42,7 @@ def write_known(ops: Sequence[Op], writer: Writer, worker: str, lease: datetime,
     settles: list[Ended] = [op.work for op in ops if op.kind == "settle"]
     ids = {s["id"] for s in settles}
     if (
-        not writer.run.short
-        or connection.in_atomic_block
+        connection.in_atomic_block
         or len(ids) != len(settles)
         or not writer.claims.keys() >= ids
         or any(op.kind in ("reserve", "void") for op in ops)
@@ -79,7 +78,7 @@ def _changes(
     writer.settled(settles)
     writer.claimed(resolutions, now)
     wanted = {budget for op in opens for budget in op.work.budgets} | {claim.budget for _, claim, _ in resolutions}
-    rows = budgets(writer.run.select(selection(writer.run.marks(len(wanted))), sorted(wanted)) if wanted else (), now)
+    rows = budgets(writer.run.among(selection(), sorted(wanted)) if wanted else (), now)
     if rows is None or not writer.run.kept():
         return None
     book = BudgetBook((), now, rows)

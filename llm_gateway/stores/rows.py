@@ -167,8 +167,9 @@ class Writer:
         self.run.many(self._insert_body, [(self.uuid(request), self.at(at), prompt, answer) for request, at, prompt, answer in rows])
 
     def uuid(self, value: UUID | str) -> Any:
-        known = value if isinstance(value, UUID) else UUID(value)
-        return known.hex if self.sqlite else known
+        if self.sqlite:
+            return value.hex if isinstance(value, UUID) else value
+        return value if isinstance(value, UUID) else UUID(value)
 
     def at(self, seconds: float | None) -> Any:
         if seconds is None:
@@ -207,11 +208,7 @@ class Writer:
         return "" if self.sqlite else "FOR NO KEY UPDATE"
 
     def _select(self, sql: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
-        if not ids:
-            return []
-        if self.sqlite:
-            return self.run.select(sql.format(f"IN ({', '.join('?' * len(ids))})"), list(ids))
-        return self.run.select(sql.format("= ANY($1)"), ([UUID(one) for one in ids],))
+        return self.run.among(sql, [self.uuid(one) for one in ids]) if ids else []
 
 
 def _caller_s(text: str, limit: int) -> str:

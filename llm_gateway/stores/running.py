@@ -1,11 +1,10 @@
-"""How the journal's statements reach the database: on the driver's own cursor, in a transaction of the journal's or of Django's.
+"""How the journal's statements reach the database: on the driver's own connection, in a transaction of the journal's or of Django's.
 
 A row that a statement was promised to change and did not is told by :meth:`Runner.kept`: the caller rolls back.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,15 +15,13 @@ from .statements import Rows, Statement
 
 
 class Runner:
-    """One connection's statements. ``begin``, then ``end`` or ``undo``; inside a transaction of Django's neither."""
-
-    # Whether ``begin`` works here.
-    short = True
+    """One connection's statements. ``begin``, then ``end`` or ``undo``; inside a transaction of Django's none of them."""
 
     def begin(self) -> None:
         raise NotImplementedError
 
     def end(self) -> None:
+        """Returns once it is committed."""
         raise NotImplementedError
 
     def undo(self) -> None:
@@ -39,11 +36,8 @@ class Runner:
         """Whether every promise since ``begin`` was kept."""
         raise NotImplementedError
 
-    def select(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """``sql`` marks its parameters as :meth:`marks` does."""
-        raise NotImplementedError
-
-    def marks(self, count: int) -> str:
+    def among(self, sql: str, ids: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """The rows of ``sql``, in which ``{}`` stands where a column is compared with ``ids``: integers, or requests as they are stored."""
         raise NotImplementedError
 
 
@@ -70,7 +64,7 @@ class SQLiteRunner(Runner):
     def many(self, statement: Statement, rows: Rows, *, promised: bool = False) -> None:
         if not rows:
             return
-        # The driver's own cursor raises the driver's own errors.
+        # The driver's own connection raises the driver's own errors.
         with connection.wrap_database_errors:
             execute = connection.connection.execute
             for sql, parameters, count in statement.pieces(rows):
@@ -81,87 +75,84 @@ class SQLiteRunner(Runner):
     def kept(self) -> bool:
         return not self._broken
 
-    def select(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    def among(self, sql: str, ids: Sequence[Any]) -> list[tuple[Any, ...]]:
         with connection.wrap_database_errors:
-            return connection.connection.execute(sql, parameters).fetchall()  # type: ignore[no-any-return]
-
-    def marks(self, count: int) -> str:
-        return ", ".join("?" * count)
+            sql = sql.format(f"IN ({', '.join('?' * len(ids))})")
+            return connection.connection.execute(sql, ids).fetchall()  # type: ignore[no-any-return]
 
 
 class PostgresRunner(Runner):
-    """Between ``begin`` and ``end`` statements are sent without waiting for the answer to the one before: a batch takes a round trip to
-    read and one to write."""
+    """Between ``begin`` and ``end`` statements are collected and sent in one message, each time an answer is needed: a batch takes one
+    round trip to change and read, and one to write."""
 
     def __init__(self) -> None:
-        from psycopg import Pipeline, RawCursor
+        from psycopg import RawCursor
+        from psycopg.pq import Escaping
 
-        self._cursor = RawCursor
-        self.short = Pipeline.is_supported()
-        self._stack: contextlib.ExitStack | None = None
-        self._pipe: Any = None
-        self._promises: list[tuple[Any, int]] = []
-        self._unread = False
+        self._cursor, self._escaping = RawCursor, Escaping
+        self._begun = False
+        self._texts: list[str] = []
+        # What each collected statement has to say of its rows; ``None``: anything.
+        self._promises: list[int | None] = []
+        self._broken = False
 
     def begin(self) -> None:
-        self._promises = []
         connection.ensure_connection()
-        with connection.wrap_database_errors:
-            self._stack = contextlib.ExitStack()
-            self._pipe = self._stack.enter_context(connection.connection.pipeline())
-            self._execute("BEGIN")
-            limits = (f"{connecting.LOCK_WAIT_MS}", f"{2 * connecting.LOCK_WAIT_MS}")
-            self._execute("SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true)", limits)
+        self._begun, self._broken = True, False
+        wait = connecting.LOCK_WAIT_MS
+        self._texts = ["BEGIN", f"SET LOCAL lock_timeout = {wait}", f"SET LOCAL statement_timeout = {2 * wait}"]
+        self._promises = [None, None, None]
 
     def end(self) -> None:
-        with connection.wrap_database_errors:
-            last = self._execute("COMMIT")
-            self._leave()
-        if last.statusmessage != "COMMIT":
-            raise RuntimeError(f"the commit ended as {last.statusmessage}")
+        self._add("COMMIT")
+        told = self._send().statusmessage
+        self._begun = False
+        if told != "COMMIT":
+            raise RuntimeError(f"the commit ended as {told}")
 
     def undo(self) -> None:
-        with contextlib.suppress(Exception):
-            self._leave()
+        self._begun, self._texts, self._promises = False, [], []
         try:
             connection.connection.execute("ROLLBACK")
         except Exception:
             _drop()
 
     def many(self, statement: Statement, rows: Rows, *, promised: bool = False) -> None:
-        if not rows:
-            return
-        with connection.wrap_database_errors:
-            for sql, parameters, count in statement.pieces(rows):
-                cursor = self._execute(sql, parameters)
-                if promised and self._pipe is not None:
-                    self._promises.append((cursor, count))
-                    self._unread = True
+        for sql, parameters, count in statement.pieces(rows) if rows else ():
+            with connection.wrap_database_errors:
+                given = self._escaping(connection.connection.pgconn).escape_literal(parameters[0]).decode()
+            self._add(sql.replace("$1", given, 1), count if promised else None)
+        if not self._begun:
+            self._send()
 
     def kept(self) -> bool:
-        if self._unread:
-            with connection.wrap_database_errors:
-                self._pipe.sync()
-            self._unread = False
-        return all(cursor.rowcount == count for cursor, count in self._promises)
+        if any(count is not None for count in self._promises):
+            self._send()
+        return not self._broken
 
-    def select(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    def among(self, sql: str, ids: Sequence[Any]) -> list[tuple[Any, ...]]:
+        listed = ", ".join(str(one) if isinstance(one, int) else f"'{one.hex}'" for one in ids)
+        self._add(sql.format(f"IN ({listed})"))
+        return self._send().fetchall()  # type: ignore[no-any-return]
+
+    def _add(self, sql: str, promised: int | None = None) -> None:
+        self._texts.append(sql)
+        self._promises.append(promised)
+
+    def _send(self) -> Any:
+        """What was collected; the cursor stands at the answer to the last statement. Without parameters it is one simple query."""
+        texts, promises, self._texts, self._promises = self._texts, self._promises, [], []
         with connection.wrap_database_errors:
-            found = self._execute(sql, parameters).fetchall()
-        # Answers come in order: those of the statements before it are here, too.
-        self._unread = False
-        return found  # type: ignore[no-any-return]
-
-    def marks(self, count: int) -> str:
-        return ", ".join(f"${place}" for place in range(1, count + 1))
-
-    def _execute(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
-        return self._cursor(connection.connection).execute(sql, parameters)
-
-    def _leave(self) -> None:
-        stack, self._stack, self._pipe = self._stack, None, None
-        if stack is not None:
-            stack.close()
+            cursor = self._cursor(connection.connection)
+            if not texts:
+                return cursor
+            cursor.execute("; ".join(texts))
+            for place, count in enumerate(promises):
+                if place:
+                    cursor.nextset()
+                if count is not None and cursor.rowcount != count:
+                    self._broken = True
+            return cursor
 
 
 def _drop() -> None:

@@ -1,7 +1,7 @@
 """One statement for many rows, as SQLite and PostgreSQL take it.
 
 SQLite gets ``VALUES`` of a fixed number of rows, so that the driver finds the statement prepared and lets go of the interpreter's lock
-once for all of them. PostgreSQL gets the rows as one JSON parameter, so that a batch is a handful of messages.
+once for all of them. PostgreSQL gets the rows as one JSON text, so that a batch is one message.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Statement:
             # The limit is what the planner takes for the number of rows.
             size = 1 << (len(rows) - 1).bit_length()
             values = msgspec.json.encode([dict(zip(self.columns, row, strict=True)) for row in rows])
-            yield self.sql(size), [values.decode()], len(rows)
+            yield self.sql(size), [values], len(rows)
             return
         start = 0
         while left := len(rows) - start:
