@@ -59,7 +59,6 @@ def write_known(ops: Sequence[Op], writer: Writer, worker: str, lease: datetime,
         raise
     if claims is None:
         writer.run.undo()
-        writer.forget()
         for op in ops:
             op.error = None
         return False

@@ -6,6 +6,7 @@ runs inside a transaction that the journal opened.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -56,6 +57,8 @@ class Writer:
     def __init__(self) -> None:
         self.sqlite = connection.vendor == "sqlite"
         self.run = runner()
+        # A request's rows and its entries name one moment several times in a row.
+        self._last: tuple[float, Any] = (math.nan, None)
         self.claims: dict[str, tuple[Claim, ...]] = {}
         once = "ON CONFLICT DO NOTHING"
         self._insert_open = Insert(RequestLog, columns.OPENED)
@@ -174,8 +177,10 @@ class Writer:
     def at(self, seconds: float | None) -> Any:
         if seconds is None:
             return None
-        moment = datetime.fromtimestamp(seconds, UTC)
-        return moment.isoformat(" ", "microseconds")[:-6] if self.sqlite else moment
+        if seconds != self._last[0]:
+            moment = datetime.fromtimestamp(seconds, UTC)
+            self._last = seconds, moment.isoformat(" ", "microseconds")[:-6] if self.sqlite else moment
+        return self._last[1]
 
     def _open_row(self, o: Opening, worker: str, lease: Any) -> tuple[Any, ...]:
         call, target = o.call, o.target

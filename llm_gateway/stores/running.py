@@ -44,18 +44,21 @@ class Runner:
 class SQLiteRunner(Runner):
     def __init__(self) -> None:
         self._broken = False
+        # The driver's connection and its errors, looked up once a transaction: Django's own way to them costs as much as a statement.
+        self._begun: tuple[Any, Any] | None = None
 
     def begin(self) -> None:
         self._broken = False
         connection.ensure_connection()
-        with connection.wrap_database_errors:
-            connection.connection.execute("BEGIN IMMEDIATE")
+        self._begun = connection.connection, connection.wrap_database_errors
+        self._execute("BEGIN IMMEDIATE")
 
     def end(self) -> None:
-        with connection.wrap_database_errors:
-            connection.connection.execute("COMMIT")
+        self._execute("COMMIT")
+        self._begun = None
 
     def undo(self) -> None:
+        self._begun = None
         try:
             connection.connection.rollback()
         except Exception:
@@ -64,21 +67,21 @@ class SQLiteRunner(Runner):
     def many(self, statement: Statement, rows: Rows, *, promised: bool = False) -> None:
         if not rows:
             return
-        # The driver's own connection raises the driver's own errors.
-        with connection.wrap_database_errors:
-            execute = connection.connection.execute
-            for sql, parameters, count in statement.pieces(rows):
-                found = execute(sql, parameters).rowcount
-                if promised and found != count:
-                    self._broken = True
+        for sql, parameters, count in statement.pieces(rows):
+            if self._execute(sql, parameters).rowcount != count and promised:
+                self._broken = True
 
     def kept(self) -> bool:
         return not self._broken
 
     def among(self, sql: str, ids: Sequence[Any]) -> list[tuple[Any, ...]]:
-        with connection.wrap_database_errors:
-            sql = sql.format(f"IN ({', '.join('?' * len(ids))})")
-            return connection.connection.execute(sql, ids).fetchall()  # type: ignore[no-any-return]
+        found = self._execute(sql.format(f"IN ({', '.join('?' * len(ids))})"), ids)
+        return found.fetchall()  # type: ignore[no-any-return]
+
+    def _execute(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        raw, errors = self._begun or (connection.connection, connection.wrap_database_errors)
+        with errors:
+            return raw.execute(sql, parameters)
 
 
 class PostgresRunner(Runner):
