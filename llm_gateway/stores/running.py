@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connection
 
 from . import connecting
-from .statements import Rows, Statement
+from .statements import Rows, Statement, Update
 
 
 class Runner:
@@ -67,9 +67,12 @@ class SQLiteRunner(Runner):
     def many(self, statement: Statement, rows: Rows, *, promised: bool = False) -> None:
         if not rows:
             return
-        for sql, parameters, count in statement.pieces(rows):
-            if self._execute(sql, parameters).rowcount != count and promised:
-                self._broken = True
+        if isinstance(statement, Update):
+            found = self._execute(statement.sql(1), rows, many=True).rowcount
+            self._broken |= promised and found != len(rows)
+            return
+        for sql, parameters, _ in statement.pieces(rows):
+            self._execute(sql, parameters)
 
     def kept(self) -> bool:
         return not self._broken
@@ -78,10 +81,10 @@ class SQLiteRunner(Runner):
         found = self._execute(sql.format(f"IN ({', '.join('?' * len(ids))})"), ids)
         return found.fetchall()  # type: ignore[no-any-return]
 
-    def _execute(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+    def _execute(self, sql: str, parameters: Sequence[Any] = (), *, many: bool = False) -> Any:
         raw, errors = self._begun or (connection.connection, connection.wrap_database_errors)
         with errors:
-            return raw.execute(sql, parameters)
+            return raw.executemany(sql, parameters) if many else raw.execute(sql, parameters)
 
 
 class PostgresRunner(Runner):

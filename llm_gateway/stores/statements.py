@@ -1,13 +1,12 @@
 """One statement for many rows, as SQLite and PostgreSQL take it.
 
-SQLite gets ``VALUES`` of a fixed number of rows, so that the driver finds the statement prepared and lets go of the interpreter's lock
-once for all of them. PostgreSQL gets the rows as one JSON text, so that a batch is one message.
+SQLite gets ``VALUES`` of a fixed number of new rows, so that the driver finds the statement prepared and lets go of the interpreter's
+lock once for all of them. PostgreSQL gets the rows as one JSON text, so that a batch is one message.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,8 +16,6 @@ from django.db import connection, models
 Rows = Sequence[tuple[Any, ...]]
 # So many rows go into one statement of SQLite, in powers of two: a driver keeps 128 prepared.
 MOST = 32
-# UPDATE … FROM: https://www.sqlite.org/lang_update.html
-_FROM = sqlite3.sqlite_version_info >= (3, 33)
 
 
 class Statement:
@@ -31,7 +28,6 @@ class Statement:
         self._fields = [fields[name] for name in columns]
         self.sqlite = connection.vendor == "sqlite"
         self._rendered: dict[int, str] = {}
-        self.most = MOST
         if not self.sqlite:
             self._json = [isinstance(field, models.JSONField) for field in self._fields]
             types = [_type(field) for field in self._fields]
@@ -54,7 +50,7 @@ class Statement:
             return
         start = 0
         while left := len(rows) - start:
-            size = min(self.most, 1 << (left.bit_length() - 1))
+            size = min(MOST, 1 << (left.bit_length() - 1))
             piece = rows[start : start + size]
             yield self.sql(size), list(piece[0]) if size == 1 else [value for row in piece for value in row], size
             start += size
@@ -94,7 +90,8 @@ class Insert(Statement):
 
 
 class Update(Statement):
-    """A row gives its ``keys``, then the ``columns`` it sets. ``where``: more that has to be true, our own literals.
+    """A row gives its ``keys``, then the ``columns`` it sets. ``where``: more that has to be true, our own literals. On SQLite each row is
+    an execution of its own: where statistics are older than the rows, ``UPDATE … FROM`` reads the whole table.
 
     Only the first key may choose an index. SQLite would take the one over ``state`` (or over budget, period and state) for the narrower one
     and read all that is in it; a plus sign forbids it."""
@@ -102,21 +99,13 @@ class Update(Statement):
     def __init__(self, model: type[models.Model], keys: Sequence[str], columns: Sequence[str], **where: str) -> None:
         super().__init__(model, (*keys, *columns))
         self._keys, self._set, self._where = tuple(keys), tuple(columns), where
-        if not _FROM:
-            self.most = 1
 
     def _sqlite(self, count: int) -> str:
         first, *others = self._keys
-        fixed = [f"+t.\"{name}\" = '{value}'" for name, value in self._where.items()]
-        if count == 1:
-            sets = ", ".join(f'"{name}" = ?{place}' for place, name in enumerate(self._set, len(self._keys) + 1))
-            same = [f'+t."{name}" = ?{place}' for place, name in enumerate(others, 2)]
-            return f'UPDATE {self.table} AS t SET {sets} WHERE t."{first}" = ?1 AND {" AND ".join((*same, *fixed, "1"))}'  # noqa: S608  # our own names
-        sets = ", ".join(f'"{name}" = x.column{place}' for place, name in enumerate(self._set, len(self._keys) + 1))
-        same = [f'+t."{name}" = x.column{place}' for place, name in enumerate(others, 2)]
-        values = ", ".join([f"({', '.join('?' * len(self.columns))})"] * count)
-        more = " AND ".join((*same, *fixed, "1"))
-        return f'UPDATE {self.table} AS t SET {sets} FROM (VALUES {values}) AS x WHERE t."{first}" = x.column1 AND {more}'  # noqa: S608  # our own names
+        sets = ", ".join(f'"{name}" = ?{place}' for place, name in enumerate(self._set, len(self._keys) + 1))
+        same = [f'"{first}" = ?1', *(f'+"{name}" = ?{place}' for place, name in enumerate(others, 2))]
+        fixed = [f"+\"{name}\" = '{value}'" for name, value in self._where.items()]
+        return f"UPDATE {self.table} SET {sets} WHERE {' AND '.join((*same, *fixed))}"  # noqa: S608  # our own names
 
     def _postgres(self, count: int) -> str:
         sets = ", ".join(f'"{name}" = {self._x(name)}' for name in self._set)
