@@ -63,12 +63,15 @@ class Spool:
 
     def keep(self, settlements: Sequence[Ended], *, bad: bool = False) -> None:
         """On disk when it returns. ``bad``: what no database would take; kept for a person, never replayed."""
+        self._append([msgspec.json.encode(durable(settlement)) for settlement in settlements], bad=bad)
+
+    def _append(self, lines: Sequence[bytes], *, bad: bool) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self._path.with_suffix(".bad") if bad else self._path
         with self._locked():
             new = not path.exists()
             with path.open("ab") as file:
-                file.writelines(msgspec.json.encode(durable(settlement)) + b"\n" for settlement in settlements)
+                file.writelines(line + b"\n" for line in lines)
                 file.flush()
                 os.fsync(file.fileno())
             if new:
@@ -92,6 +95,9 @@ class Spool:
                 except msgspec.DecodeError:
                     # The process died while it wrote: nobody was told that this line was kept, and the reaper closes its request.
                     log.warning("a half-written settlement was left out", extra={"file": path.name})
+                except (LookupError, TypeError, AttributeError):
+                    log.error("a settlement that this version cannot read was set aside", extra={"file": path.name})
+                    self._append([line], bad=True)
             yield path, found
 
     @contextlib.contextmanager

@@ -171,6 +171,7 @@ def _alone() -> None:
             time.sleep(0.005)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_process_that_is_killed_at_any_statement_loses_nothing_and_doubles_nothing(still: Bench) -> None:
     budget = still.budget("mine", 10**9, period_id="total")
