@@ -49,8 +49,8 @@ def write_known(ops: Sequence[Op], writer: Writer, worker: str, lease: datetime,
     ):
         return False
     opens = [op for op in ops if op.kind == "open" and not op.abandoned]
-    writer.run.begin()
     try:
+        writer.run.begin()
         claims = _changes(ops, settles, opens, writer, worker, lease, now)
         if claims is not None:
             writer.run.end()

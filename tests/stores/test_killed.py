@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from llm_gateway.core.errors import CallerLeft
 from llm_gateway.models import Attempt, LedgerEntry, RequestLog
-from llm_gateway.stores import running
+from llm_gateway.stores import connecting, running
 from llm_gateway.stores.batch import Void, commit
 from llm_gateway.stores.known import Op
 from llm_gateway.stores.plain import plain
@@ -52,6 +52,10 @@ class Scene:
     def run(self, point: int, told: int) -> None:
         """In a process of its own, which does not return. ``point``: the step at which it dies; ``told``: where it says what is written."""
         try:
+            connecting.forget_inherited()
+            connecting.take_own_connection()
+            if connection.vendor == "postgresql":
+                connection.cursor().execute("SET application_name = 'to be killed'")
             _die_at(point)
             writer = Writer()
             for batch in self.batches:
@@ -160,11 +164,11 @@ def _alone() -> None:
     """The server finishes what it was sent, although nobody waits for it."""
     if connection.vendor != "postgresql":
         return
-    others = "datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    dead = "datname = current_database() AND application_name = 'to be killed'"
     until = time.monotonic() + 10
     with connection.cursor() as cursor:
         while True:
-            cursor.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {others}")
+            cursor.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {dead}")
             if not cursor.fetchone()[0]:
                 return
             assert time.monotonic() < until, "a connection of the dead process stays"
