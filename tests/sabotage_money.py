@@ -175,7 +175,7 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "an entry is found by its budget",
         "llm_gateway/stores/statements.py",
-        """*(f'+"{name}" = ?{place}' for place""",
+        """*(unindexed(f'"{name}"') + f" = ?{place}" for place""",
         """*(f'"{name}" = ?{place}' for place""",
         ("tests/stores/test_plans.py", "-k", "reads_a_table_whole"),
     ),

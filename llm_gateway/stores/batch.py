@@ -86,6 +86,7 @@ def _write(ops: list[Op], writer: Writer, worker: str, lease: datetime, now: dat
 
 def _write_unknown(ops: list[Op], writer: Writer, worker: str, lease: datetime, now: datetime) -> dict[str, tuple[Claim, ...]]:
     """The careful way: what is in the database is read and locked before it is changed. Returns the claims of what was opened."""
+    writer.run.by_keys()
     settles: list[Ended] = [op.work for op in ops if op.kind == "settle"]
     voids: list[Void] = [op.work for op in ops if op.kind == "void"]
     opens = [op for op in ops if op.kind == "open" and not op.abandoned]

@@ -22,7 +22,7 @@ from llm_gateway.models import Attempt, Budget, LedgerEntry, RequestBody, Reques
 from . import columns
 from .plain import Ended, as_json, short
 from .running import runner
-from .statements import Insert, Update
+from .statements import Insert, Update, unindexed
 
 # (request, budget, period, held, at, note)
 Ledgered = tuple[UUID, int, str, int, float, str]
@@ -88,7 +88,7 @@ class Writer:
         """What these requests hold, by request; on PostgreSQL it stays locked."""
         sql = (
             f'SELECT id, request_id, budget_id, period_id, held_nusd FROM "{LedgerEntry._meta.db_table}" '  # noqa: S608  # our own names
-            f"WHERE request_id {{}} AND state = 'held' ORDER BY id {self._lock}"
+            f"WHERE request_id {{}} AND {unindexed('state')} = 'held' ORDER BY id {self._lock}"
         )
         found: dict[str, list[Held]] = {}
         for entry, request, budget, period, amount in self._select(sql, ids):

@@ -93,8 +93,8 @@ class Update(Statement):
     """A row gives its ``keys``, then the ``columns`` it sets. ``where``: more that has to be true, our own literals. On SQLite each row is
     an execution of its own: where statistics are older than the rows, ``UPDATE … FROM`` reads the whole table.
 
-    Only the first key may choose an index. SQLite would take the one over ``state`` (or over budget, period and state) for the narrower one
-    and read all that is in it; a plus sign forbids it."""
+    Only the first key may choose an index. Either database may take the one over ``state`` (or over budget, period and state) for the
+    narrower one and read all that is in it."""
 
     def __init__(self, model: type[models.Model], keys: Sequence[str], columns: Sequence[str], **where: str) -> None:
         super().__init__(model, (*keys, *columns))
@@ -103,15 +103,24 @@ class Update(Statement):
     def _sqlite(self, count: int) -> str:
         first, *others = self._keys
         sets = ", ".join(f'"{name}" = ?{place}' for place, name in enumerate(self._set, len(self._keys) + 1))
-        same = [f'"{first}" = ?1', *(f'+"{name}" = ?{place}' for place, name in enumerate(others, 2))]
-        fixed = [f"+\"{name}\" = '{value}'" for name, value in self._where.items()]
+        same = [f'"{first}" = ?1', *(unindexed(f'"{name}"') + f" = ?{place}" for place, name in enumerate(others, 2))]
+        fixed = [unindexed(f'"{name}"') + f" = '{value}'" for name, value in self._where.items()]
         return f"UPDATE {self.table} SET {sets} WHERE {' AND '.join((*same, *fixed))}"  # noqa: S608  # our own names
 
     def _postgres(self, count: int) -> str:
         sets = ", ".join(f'"{name}" = {self._x(name)}' for name in self._set)
-        same = [f't."{name}" = x."{name}"' for name in self._keys]
-        fixed = [f"t.\"{name}\" = '{value}'" for name, value in self._where.items()]
+        words = {field.column: isinstance(field, models.CharField) for field in self._fields}
+        first, *others = self._keys
+        same = [f't."{first}" = x."{first}"', *(unindexed(f't."{name}"', words[name]) + f' = x."{name}"' for name in others)]
+        fixed = [unindexed(f't."{name}"') + f" = '{value}'" for name, value in self._where.items()]
         return f"UPDATE {self.table} AS t SET {sets} FROM {self._source(count)} WHERE {' AND '.join((*same, *fixed))}"  # noqa: S608  # our own names
+
+
+def unindexed(column: str, text: bool = True) -> str:
+    """The same value, by which no index is chosen."""
+    if connection.vendor == "sqlite":
+        return f"+{column}"
+    return f"({column} || '')" if text else f"({column} + 0)"
 
 
 def _type(field: models.Field[Any, Any]) -> str:
