@@ -8,33 +8,21 @@ only an open row ends.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 
 from llm_gateway.core.errors import CallerLeft, GatewayError, StoreUnavailable
 from llm_gateway.engine.ports import Opening, Rejection
 
+from .columns import FINISHED_AT
 from .connecting import short_transaction
 from .holds import BudgetBook
+from .known import Op, claims_of, grant, write_known
 from .late import adjust, late_budgets
-from .rows import Held, Ledgered, Writer
-
-
-class Op:
-    """``work``: what to write. ``loop`` and ``future``: who waits; both ``None`` for nobody. ``error``: why it was not written."""
-
-    __slots__ = ("abandoned", "error", "future", "kind", "loop", "work")
-
-    def __init__(self, kind: str, work: Any, future: asyncio.Future[None] | None = None) -> None:
-        self.kind = kind
-        self.work = work
-        self.future = future
-        self.loop = future.get_loop() if future is not None else None
-        self.error: GatewayError | None = None
-        self.abandoned = False
+from .plain import Ended
+from .rows import Claim, Held, Ledgered, Writer
 
 
 def wake(ops: Iterable[Op]) -> None:
@@ -70,12 +58,36 @@ class Void(msgspec.Struct, frozen=True):
 
 def commit(ops: list[Op], writer: Writer, worker: str, lease_s: float, now: datetime) -> None:
     """Write ``ops``. A refused one carries its ``error``; the others are committed. What the database raises, it raises for all of them."""
-    with short_transaction():
+    try:
         _write(ops, writer, worker, now + timedelta(seconds=lease_s), now)
+    except BaseException:
+        # Whether it was committed is not known.
+        writer.forget()
+        raise
 
 
 def _write(ops: list[Op], writer: Writer, worker: str, lease: datetime, now: datetime) -> None:
-    settles: list[Mapping[str, Any]] = [op.work for op in ops if op.kind == "settle"]
+    """In one transaction, which is over when it returns."""
+    if write_known(ops, writer, worker, lease, now):
+        return
+    with short_transaction():
+        granted = _write_unknown(ops, writer, worker, lease, now)
+    for op in ops:
+        match op.kind:
+            case "settle":
+                writer.claims.pop(op.work["id"], None)
+            case "void":
+                writer.claims.pop(op.work.opening.call.id.hex, None)
+            case "reserve":
+                # More is held for it than it was opened with.
+                writer.claims.pop(op.work[0].call.id.hex, None)
+    writer.claims |= granted
+
+
+def _write_unknown(ops: list[Op], writer: Writer, worker: str, lease: datetime, now: datetime) -> dict[str, tuple[Claim, ...]]:
+    """The careful way: what is in the database is read and locked before it is changed. Returns the claims of what was opened."""
+    writer.run.by_keys()
+    settles: list[Ended] = [op.work for op in ops if op.kind == "settle"]
     voids: list[Void] = [op.work for op in ops if op.kind == "void"]
     opens = [op for op in ops if op.kind == "open" and not op.abandoned]
     reserves = [op for op in ops if op.kind == "reserve"]
@@ -102,12 +114,13 @@ def _write(ops: list[Op], writer: Writer, worker: str, lease: datetime, now: dat
         writer.voided(void.opening, void.error, now)
 
     entries: list[Ledgered] = []
-    granted = [op.work for op in opens if _grant(op, op.work, op.work.budgets, op.work.hold_nusd, book, entries)]
+    granted = [op.work for op in opens if grant(op, op.work, op.work.budgets, op.work.hold_nusd, book, entries)]
+    claims = claims_of(granted, entries, book)
     for op in reserves:
         opening, target, amount = op.work
         if states.get(opening.call.id.hex) == "open" and opening.call.id.hex not in ended:
             known = reserved.get(opening.call.id.hex, ())
-            _grant(op, opening, tuple(b for b in target.budgets if b not in known), amount, book, entries)
+            grant(op, opening, tuple(b for b in target.budgets if b not in known), amount, book, entries)
         else:
             op.error = StoreUnavailable("The request's log row was closed while it ran; send it again.", retry_after_s=1)
     writer.opened(granted, worker, lease)
@@ -115,11 +128,12 @@ def _write(ops: list[Op], writer: Writer, worker: str, lease: datetime, now: dat
     writer.rejected([op.work for op in ops if op.kind == "reject"])
     # Given up before it was written: it still gets its one row.
     writer.rejected([_never_opened(v) for v in voids if v.opening.call.id.hex not in states])
-    writer.bodies((s["id"], s["row"]["finished_at"], s["prompt"] or "", s["answer"] or "") for s in ending if s["prompt"] or s["answer"])
+    writer.bodies((s["id"], s["row"][FINISHED_AT], s["prompt"] or "", s["answer"] or "") for s in ending if s["prompt"] or s["answer"])
     book.save()
+    return claims
 
 
-def _first_ends(settles: list[Mapping[str, Any]], states: dict[str, str]) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+def _first_ends(settles: list[Ended], states: dict[str, str]) -> tuple[list[Ended], list[Ended]]:
     """(settlements of open rows, those of rows the reaper has closed), each request once; any other has been written before."""
     ending, late = [], []
     seen = set()
@@ -136,7 +150,7 @@ def _first_ends(settles: list[Mapping[str, Any]], states: dict[str, str]) -> tup
     return ending, late
 
 
-def _resolve(entries: Iterable[Held], settlement: Mapping[str, Any] | None, book: BudgetBook) -> list[tuple[int, int]]:
+def _resolve(entries: Iterable[Held], settlement: Ended | None, book: BudgetBook) -> list[tuple[int, int]]:
     """(entry, what it is charged in the end), each once; nothing without a settlement."""
     found = []
     for entry in entries:
@@ -145,16 +159,6 @@ def _resolve(entries: Iterable[Held], settlement: Mapping[str, Any] | None, book
             book.resolve(entry.budget, entry.period, entry.amount, charge)
         found.append((entry.id, charge))
     return found
-
-
-def _grant(op: Op, opening: Opening, budgets: tuple[int, ...], amount: int, book: BudgetBook, entries: list[Ledgered]) -> bool:
-    try:
-        held = book.hold(dict.fromkeys(budgets), amount) if budgets else []
-    except GatewayError as error:
-        op.error = error
-        return False
-    entries += [(opening.call.id, budget, period, amount, opening.at, "") for budget, period in held]
-    return True
 
 
 def _never_opened(void: Void) -> Rejection:

@@ -8,7 +8,7 @@ the ORM's ``bulk_update`` alone cost more than the rest of a commit.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,12 +21,14 @@ from llm_gateway.core.money import format_usd
 from llm_gateway.models import Alert, Budget, LedgerEntry
 from llm_gateway.policies.periods import Reset, period_bounds, period_id
 
+from .plain import Ended
+
 _TABLE = Budget._meta.db_table
 _COLUMNS = (
     "id, name, hard, enabled, limit_nusd, period, timezone, thresholds, period_id, posted_nusd, held_nusd, alerted, provider_id, model_id, "
     "excess_nusd, reset_hour, reset_weekday, reset_monthday, extra_nusd, extra_until"
 )
-_SELECT = f'SELECT {_COLUMNS} FROM "{_TABLE}" WHERE id IN ({{}}) ORDER BY id'  # noqa: S608  # our own names
+_SELECT = f'SELECT {_COLUMNS} FROM "{_TABLE}" WHERE id {{}} ORDER BY id'  # noqa: S608  # our own names
 _UPDATE = f'UPDATE "{_TABLE}" SET period_id = %s, posted_nusd = %s, held_nusd = %s, excess_nusd = %s, alerted = %s WHERE id = %s'  # noqa: S608  # our own names
 # Once what is above the limit stands as excess: the raise no longer has to account for it.
 _END_RAISE = f'UPDATE "{_TABLE}" SET extra_nusd = 0, extra_until = NULL WHERE id = %s'  # noqa: S608  # our own names
@@ -88,10 +90,10 @@ class _Budget:
 class BudgetBook:
     """The budgets one batch touches. ``save`` writes what changed, with an alert for each threshold that was crossed."""
 
-    def __init__(self, ids: Iterable[int], now: datetime) -> None:
-        wanted = sorted(set(ids))
+    def __init__(self, ids: Iterable[int], now: datetime, rows: dict[int, _Budget] | None = None) -> None:
+        """``rows``: the budgets of ``ids`` where they are read and locked already."""
         self._now = now
-        self._rows = _read(wanted, now, lock=True)
+        self._rows = _read(sorted(set(ids)), now, lock=True) if rows is None else rows
         self._dirty: set[int] = set()
         self._alerts: list[Alert] = []
         for row in self._rows.values():
@@ -134,20 +136,29 @@ class BudgetBook:
         if row.hard and row.posted_nusd + row.held_nusd > row.limit_nusd and posted > held:
             self._alert(row, 100, Alert.Kind.OVERRUN)
 
-    def share(self, budget_id: int, settlement: Mapping[str, Any]) -> int:
+    def share(self, budget_id: int, settlement: Ended) -> int:
         """What of a settlement's charge falls on this budget: all of it, or the part of its provider or model."""
-        charge: int = settlement["charge"]
         row = self._rows.get(budget_id)
-        shares = settlement.get("shares")
-        if row is None or shares is None or (row.provider_id is None and row.model_id is None):
-            return charge
-        part = shares["provider"].get(str(row.provider_id), 0) if row.model_id is None else shares["model"].get(str(row.model_id), 0)
-        return min(charge, part)
+        return settlement["charge"] if row is None else share(settlement, row.provider_id, row.model_id)
+
+    def owner(self, budget_id: int) -> tuple[int | None, int | None]:
+        """(provider, model) that a budget is limited to."""
+        row = self._rows[budget_id]
+        return row.provider_id, row.model_id
 
     def concerns(self, budget_id: int, provider_id: int | None, model_id: int | None) -> bool:
         """Whether a request that this provider's model answered falls on this budget."""
         row = self._rows.get(budget_id)
         return row is None or (row.provider_id in (None, provider_id) and row.model_id in (None, model_id))
+
+    def figures(self) -> list[tuple[Any, ...]] | None:
+        """What changed: (id, then the columns of ``COUNTERS``). ``None`` where there is more to write than figures."""
+        if self._alerts:
+            return None
+        rows = [self._rows[i] for i in sorted(self._dirty)]
+        if any(row.raise_over for row in rows):
+            return None
+        return [(r.id, r.period_id, r.posted_nusd, r.held_nusd, r.excess_nusd, json.dumps(r.alerted) if r.alerted else "[]") for r in rows]
 
     def save(self) -> None:
         if self._dirty:
@@ -230,6 +241,30 @@ class BudgetBook:
         )
 
 
+def share(settlement: Ended, provider_id: int | None, model_id: int | None) -> int:
+    """What of a settlement's charge falls on a budget of this provider or this model, or of neither."""
+    charge, shares = settlement["charge"], settlement["shares"]
+    if shares is None or (provider_id is None and model_id is None):
+        return charge
+    part = shares["provider"].get(str(provider_id), 0) if model_id is None else shares["model"].get(str(model_id), 0)
+    return min(charge, part)
+
+
+def budgets(rows: Iterable[tuple[Any, ...]], now: datetime) -> dict[int, _Budget] | None:
+    """Budgets by id, from rows of :func:`selection`; ``None`` where one of them enters a period or leaves a raise, which asks for more than
+    figures."""
+    found = {row[0]: _Budget(row, now) for row in rows}
+    for one in found.values():
+        if one.raise_over or one.period_id != period_id(one.period, one.timezone, now, one.reset):
+            return None
+    return found
+
+
+def selection() -> str:
+    """The statement that reads budgets, on PostgreSQL locked; ``{}`` stands for the comparison with their ids."""
+    return _SELECT if connection.vendor == "sqlite" else f"{_SELECT} FOR NO KEY UPDATE"
+
+
 def foresee(ids: Iterable[int], amount: int, now: datetime) -> list[Foreseen]:
     """What a hold of ``amount`` would meet now, in the order of ``ids``. Locks and writes nothing."""
     book = BudgetBook((), now)
@@ -257,13 +292,15 @@ def _read(ids: Sequence[int], now: datetime, *, lock: bool) -> dict[int, _Budget
     """Budgets by id, in the order of their ids; on PostgreSQL locked, where asked."""
     if not ids:
         return {}
-    sql = _SELECT.format(", ".join(["%s"] * len(ids)))
+    given = f"IN ({', '.join(['%s'] * len(ids))})"
     with connection.cursor() as cursor:
-        cursor.execute(f"{sql} FOR NO KEY UPDATE" if lock and connection.vendor != "sqlite" else sql, ids)
+        cursor.execute((selection() if lock else _SELECT).format(given), ids)
         return {row[0]: _Budget(row, now) for row in cursor.fetchall()}
 
 
 def _list(value: Any) -> list[Any]:
+    if value == "[]":
+        return []
     found = json.loads(value) if isinstance(value, str) else value
     return found if isinstance(found, list) else []
 

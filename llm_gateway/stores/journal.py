@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from django.db import Error as DatabaseError
 from django.db import connection
@@ -28,9 +28,10 @@ from llm_gateway.engine.ports import Opening, Rejection, Settlement
 
 from . import connecting, vault
 from .batch import Op, Void, commit, wake
+from .columns import FLAGS
 from .leases import Clock, Leases
 from .outage import Verdict, busy, full, judge, store_error
-from .plain import bare, plain
+from .plain import Ended, bare, plain
 from .reaper import reap
 from .rows import Writer
 from .spool import Spool
@@ -45,6 +46,7 @@ PROBE_S = 0.5
 # So often a replay may fail on a database that takes other writes before each of its settlements is tried alone.
 REPLAYS = 3
 _DEADLOCK_TRIES = 3
+_TEXTS: tuple[Literal["prompt"], Literal["answer"]] = ("prompt", "answer")
 _CLOSED = "The gateway is shutting down; send the request again."
 
 
@@ -62,7 +64,7 @@ class DatabaseJournal:
         self._trouble: GatewayError | None = None
         self._writer: Writer | None = None
         # In no file: settlements that a full disk took no more, ends of rows of which nobody knows whether they exist.
-        self._unspooled: list[dict[str, Any]] = []
+        self._unspooled: list[Ended] = []
         self._unsure: list[Op] = []
         self._clock = Clock()
         self._leases = Leases(worker, lease_s)
@@ -260,7 +262,7 @@ class DatabaseJournal:
             return False
         return True
 
-    def _keep(self, settlements: list[dict[str, Any]]) -> None:
+    def _keep(self, settlements: list[Ended]) -> None:
         if settlements:
             self._leases.waiting(settlements)
             try:
@@ -306,7 +308,7 @@ class DatabaseJournal:
         if self._trouble is None and not self._unspooled and not self._spool.pending:
             self._leases.nothing_waits()
 
-    def _replay(self, settlements: list[dict[str, Any]]) -> None:
+    def _replay(self, settlements: list[Ended]) -> None:
         """One settlement that the database always refuses must not keep all others, and every new request, waiting for ever."""
         if self._failed_replays < REPLAYS:
             for start in range(0, len(settlements), MAX_BATCH):
@@ -353,11 +355,12 @@ class DatabaseJournal:
             connection.connection = None
 
 
-def _seal(settlement: dict[str, Any]) -> None:
+def _seal(settlement: Ended) -> None:
     """Texts are encrypted before they are written anywhere, and outside the transaction."""
-    for field in ("prompt", "answer"):
-        text = settlement[field]
-        if text and not settlement.get("sealed"):
+    if settlement["sealed"]:
+        return
+    for field in _TEXTS:
+        if text := settlement[field]:
             settlement[field] = vault.seal(text.encode("utf-8", "replace").decode(), place=f"requestbody:{settlement['id']}:{field}")
     settlement["sealed"] = True
 
@@ -368,7 +371,7 @@ def _drop_texts(ops: Sequence[Op]) -> bool:
     for op in ops:
         if op.kind == "settle" and (op.work["prompt"] or op.work["answer"]):
             op.work["prompt"] = op.work["answer"] = None
-            op.work["row"]["flags"] = f"{op.work['row']['flags']} body_dropped".strip()[:100]
+            op.work["row"][FLAGS] = f"{op.work['row'][FLAGS]} body_dropped".strip()[:100]
             found = True
         op.error = None
     return found

@@ -5,21 +5,22 @@ It happens when a process was away longer than its lease (a stopped machine, a d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from llm_gateway.models import LedgerEntry, RequestLog
 
+from .columns import COST
 from .holds import BudgetBook
+from .plain import Ended
 from .rows import Writer
 
 WORD = "late"
 _NOTE = "late settlement of an orphaned request"
 
 
-def late_budgets(settlements: Sequence[Mapping[str, Any]]) -> set[int]:
+def late_budgets(settlements: Sequence[Ended]) -> set[int]:
     """The budgets that adjustments of these touch."""
     if not settlements:
         return set()
@@ -27,14 +28,14 @@ def late_budgets(settlements: Sequence[Mapping[str, Any]]) -> set[int]:
     return set(found.exclude(budget=None).values_list("budget_id", flat=True))
 
 
-def adjust(settlement: Mapping[str, Any], book: BudgetBook, writer: Writer, now: datetime) -> None:
+def adjust(settlement: Ended, book: BudgetBook, writer: Writer, now: datetime) -> None:
     """Book what the request really cost against what was charged for it, once; fill in what the row could not know."""
     row = RequestLog.objects.get(pk=UUID(settlement["id"]))
     words = row.flags.split()
     if WORD in words:
         return
     charge = settlement["charge"]
-    cost = settlement["row"]["cost_nusd"]
+    cost = settlement["row"][COST]
     entries = []
     if difference := (charge if cost is None else cost) - (row.cost_nusd or 0):
         entries.append((None, "", difference))

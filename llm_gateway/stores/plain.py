@@ -1,4 +1,4 @@
-"""A settlement as JSON-able values within what the columns take: what is written, and what the spool keeps when the database is away.
+"""A settlement as plain values within what the columns take: what is written, and what the spool keeps when the database is away.
 
 Nothing here raises, whatever a provider or a caller sent: a settlement that cannot be written would be money that nobody sees.
 """
@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -18,51 +18,57 @@ from llm_gateway.core.usage import MAX_TOKENS
 from llm_gateway.engine.calls import AttemptRecord
 from llm_gateway.engine.ports import Settlement
 
+from .columns import ATTEMPT, COUNTS, MOVED, SETTLED
+
 MAX_INT = 2**31 - 1
 MAX_SMALL = 2**15 - 1
 MAX_MONEY = 2**62
-_WORDS = ("usage_source", "service_tier")
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
-def plain(s: Settlement) -> dict[str, Any]:
-    target = s.target or s.opened.target
+class Ended(TypedDict):
+    """A settlement on its way. ``id``: 32 hex digits. ``row``: in the order of ``SETTLED``. ``moved``: in the order of ``MOVED``, where
+    another target answered than the one it was opened for. ``attempts``: in the order of ``ATTEMPT``, without the request. ``charge``:
+    nano-USD; ``shares``: what of it each provider and each model has a part in. ``sealed``: the texts are encrypted."""
+
+    id: str
+    row: list[Any]
+    moved: tuple[Any, ...] | None
+    attempts: list[tuple[Any, ...]]
+    charge: int
+    shares: dict[str, dict[str, int]] | None
+    prompt: str | None
+    answer: str | None
+    sealed: bool
+
+
+def plain(s: Settlement) -> Ended:
     began = s.opened.at
     cost = _money(s.cost_nusd)
     charge = _money(s.charge_nusd)
-    row: dict[str, Any] = {
+    usage = s.usage
+    target = s.target
+    moved = None
+    if target is not None and target is not s.opened.target:
+        moved = (target.provider.id, target.model.id, target.provider.slug, target.provider.simulated)
+    row = [
         # A clock that jumped back while the request ran must not let it end before it began.
-        "finished_at": _moment(s.at, began),
-        "state": s.state,
-        "served_model": short(without_keys(s.served_model), 200),
-        "attempt_count": min(len(s.attempts), MAX_SMALL),
-        "http_status": _whole(s.status, MAX_SMALL),
-        "error_code": short(s.error_code, 40),
-        "finish_reason": short(s.finish_reason, 20),
-        "flags": short(s.flags, 100),
-        "usage_source": "",
-        "cost_nusd": cost,
-        "price_id": s.price_id,
-        "latency_ms": _whole(s.latency_ms, MAX_INT),
-        "ttft_ms": _whole(s.ttft_ms, MAX_INT),
-        "lease_until": None,
-        "decision": as_json(s.decision),
-    }
-    for name, value in s.usage.items():
-        row[name] = short(value or "", 20) if name in _WORDS else _whole(value, MAX_TOKENS)
-    if target is not s.opened.target:
-        row["provider_id"] = target.provider.id
-        row["model_id"] = target.model.id
-        row["provider_slug"] = target.provider.slug
-        row["simulated"] = target.provider.simulated
+        _moment(s.at, began), s.state, short(without_keys(s.served_model), 200), min(len(s.attempts), MAX_SMALL),
+        _whole(s.status, MAX_SMALL), short(s.error_code, 40), short(s.finish_reason, 20), short(s.flags, 100),
+        *[_whole(usage.get(name), MAX_TOKENS) for name in COUNTS],
+        short(usage.get("service_tier") or "", 20), short(usage.get("usage_source") or "", 20),
+        cost, s.price_id, _whole(s.latency_ms, MAX_INT), _whole(s.ttft_ms, MAX_INT), None, as_json(s.decision),
+    ]  # fmt: skip
     return {
         "id": s.id.hex,
         "row": row,
+        "moved": moved,
         "attempts": [_attempt(a, began) for a in s.attempts],
         "charge": charge if charge is not None else _money(s.opened.hold_nusd) or 0,
         "shares": _shares(s),
         "prompt": s.prompt,
         "answer": s.answer,
+        "sealed": False,
     }
 
 
@@ -83,35 +89,52 @@ def _shares(s: Settlement) -> dict[str, dict[str, int]]:
     return found
 
 
-def _attempt(a: AttemptRecord, began: float) -> dict[str, Any]:
+def _attempt(a: AttemptRecord, began: float) -> tuple[Any, ...]:
+    return (
+        _moment(a.started_at, began), a.number, a.provider_id, a.provider, a.credential_id, short(without_keys(a.upstream_id), 200),
+        a.outcome, short(a.error_class, 24), _whole(a.status, MAX_SMALL), short(a.detail, 500), short(a.upstream_request_id, 100),
+        _whole(a.latency_ms, MAX_INT), _whole(a.ttft_ms, MAX_INT), _whole(a.bytes_received, MAX_MONEY) or 0, a.streamed,
+        short(a.billed, 10), a.maybe_billed, _money(a.cost_nusd),
+    )  # fmt: skip
+
+
+def durable(ended: Ended) -> dict[str, Any]:
+    """With names instead of places, as the spool keeps it: a version with other columns can read it back."""
+    row = dict(zip(SETTLED, ended["row"], strict=True))
+    if ended["moved"] is not None:
+        row |= zip(MOVED, ended["moved"], strict=True)
+    attempts = [dict(zip(ATTEMPT[1:], attempt, strict=True)) for attempt in ended["attempts"]]
+    return {**{name: value for name, value in ended.items() if name != "moved"}, "row": row, "attempts": attempts}
+
+
+def revived(kept: Mapping[str, Any]) -> Ended:
+    """What :func:`durable` made, in this version or another. A column that it does not name is empty; names unknown here are left out."""
+    row = kept["row"]
+    values = [row.get(name) for name in SETTLED]
+    for name in ("served_model", "error_code", "finish_reason", "flags", "service_tier", "usage_source"):
+        place = SETTLED.index(name)
+        values[place] = values[place] or ""
     return {
-        "number": a.number,
-        "provider_id": a.provider_id,
-        "provider_slug": a.provider,
-        "provider_key_id": a.credential_id,
-        "upstream_id": short(without_keys(a.upstream_id), 200),
-        "outcome": a.outcome,
-        "error_class": short(a.error_class, 24),
-        "http_status": _whole(a.status, MAX_SMALL),
-        "detail": short(a.detail, 500),
-        "upstream_request_id": short(a.upstream_request_id, 100),
-        "started_at": _moment(a.started_at, began),
-        "latency_ms": _whole(a.latency_ms, MAX_INT),
-        "ttft_ms": _whole(a.ttft_ms, MAX_INT),
-        "bytes_received": _whole(a.bytes_received, MAX_MONEY) or 0,
-        "streamed": a.streamed,
-        "billed": short(a.billed, 10),
-        "maybe_billed": a.maybe_billed,
-        "cost_nusd": _money(a.cost_nusd),
+        "id": kept["id"],
+        "row": values,
+        "moved": tuple(row[name] for name in MOVED) if MOVED[0] in row else None,
+        "attempts": [tuple(attempt.get(name) for name in ATTEMPT[1:]) for attempt in kept["attempts"]],
+        "charge": kept["charge"],
+        "shares": kept.get("shares"),
+        "prompt": kept["prompt"],
+        "answer": kept["answer"],
+        "sealed": bool(kept.get("sealed")),
     }
 
 
-def bare(settlement: Mapping[str, Any]) -> dict[str, Any]:
+def bare(ended: Ended) -> Ended:
     """The same end and the same money without anything a database could refuse."""
-    kept = ("finished_at", "state", "http_status", "cost_nusd")
-    row = {name: settlement["row"].get(name) for name in kept}
-    row |= {"lease_until": None, "attempt_count": 0, "error_code": "", "finish_reason": "", "served_model": "", "usage_source": "estimated"}
-    return {**settlement, "row": {**row, "flags": "bare"}, "attempts": [], "prompt": None, "answer": None}
+    kept = dict(zip(SETTLED, ended["row"], strict=True))
+    row = {name: kept[name] for name in ("finished_at", "state", "http_status", "cost_nusd")}
+    row |= {"attempt_count": 0, "error_code": "", "finish_reason": "", "served_model": "", "usage_source": "estimated", "flags": "bare"}
+    row["service_tier"] = ""
+    values = [row.get(name) for name in SETTLED]
+    return {**ended, "row": values, "moved": None, "attempts": [], "prompt": None, "answer": None}
 
 
 def short(text: str, limit: int) -> str:
@@ -142,7 +165,9 @@ def _patient(value: Mapping[str, Any]) -> str:
 
 
 def _whole(value: Any, most: int) -> int | None:
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+    if value is None or (type(value) is int and 0 <= value <= most):
+        return value
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return min(max(int(value), 0), most)
 

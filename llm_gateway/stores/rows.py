@@ -6,20 +6,23 @@ runs inside a transaction that the journal opened.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connection, models
+from django.db import connection
 
 from llm_gateway.core.errors import GatewayError
 from llm_gateway.core.redact import without_keys
 from llm_gateway.engine.ports import Opening, Rejection
-from llm_gateway.models import Attempt, LedgerEntry, RequestBody, RequestLog
+from llm_gateway.models import Attempt, Budget, LedgerEntry, RequestBody, RequestLog
 
-from .plain import as_json, short
+from . import columns
+from .plain import Ended, as_json, short
+from .running import runner
+from .statements import Insert, Update, unindexed
 
 # (request, budget, period, held, at, note)
 Ledgered = tuple[UUID, int, str, int, float, str]
@@ -35,56 +38,46 @@ class Held(NamedTuple):
     amount: int
 
 
-_USAGE = (
-    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens",
-    "audio_input_tokens", "audio_output_tokens", "image_input_tokens", "image_output_tokens", "web_searches", "service_tier",
-    "usage_source",
-)  # fmt: skip
+class Claim(NamedTuple):
+    """What this process knows to be held for a request that it opened: an entry of the ledger, and whose the budget was then."""
 
-_OPENED = (
-    "id", "created_at", "state", "kind", "dialect", "team_id", "client_key_id", "user_id", "asked_model", "strategy", "provider_id",
-    "model_id", "provider_slug", "stream", "simulated", "hold_nusd", "worker", "lease_until", "tag", "metadata", "address",
-)  # fmt: skip
-_SETTLED = (
-    "finished_at", "state", "served_model", "attempt_count", "http_status", "error_code", "finish_reason", "flags", *_USAGE, "cost_nusd",
-    "price_id", "latency_ms", "ttft_ms", "lease_until", "decision",
-)  # fmt: skip
-# Indexed columns apart: an UPDATE that names them rewrites their index entries, and most requests end where they began.
-_MOVED = ("provider_id", "model_id", "provider_slug", "simulated")
-_REJECTED = (
-    "id", "created_at", "finished_at", "state", "kind", "dialect", "team_id", "client_key_id", "user_id", "asked_model", "strategy",
-    "stream", "http_status", "error_code", "latency_ms", "tag", "metadata", "cost_nusd", "address",
-)  # fmt: skip
-_ATTEMPT = (
-    "request_id", "number", "provider_id", "provider_slug", "provider_key_id", "upstream_id", "outcome", "error_class", "http_status",
-    "detail", "upstream_request_id", "started_at", "latency_ms", "ttft_ms", "bytes_received", "streamed", "billed", "maybe_billed",
-    "cost_nusd",
-)  # fmt: skip
-_LEDGER = ("request_id", "budget_id", "period_id", "kind", "state", "held_nusd", "amount_nusd", "created_at", "note")
-_BODY = ("request_id", "created_at", "prompt", "answer")
+    budget: int
+    period: str
+    amount: int
+    provider: int | None
+    model: int | None
 
 
 class Writer:
-    """Statements and converters of the connected database. One per journal thread."""
+    """Statements and converters of the connected database. One per journal thread.
+
+    ``claims``: by request, what is held for it, where nothing but this writer's own commits can have changed it. Whoever finds out
+    otherwise, and whoever sees an error, calls :meth:`forget`; what is not known is read."""
 
     def __init__(self) -> None:
         self.sqlite = connection.vendor == "sqlite"
-        self._mark = "?" if self.sqlite else "%s"
-        self._insert_open = self._insert(RequestLog, _OPENED)
-        self._insert_rejected = self._insert(RequestLog, _REJECTED, "ON CONFLICT DO NOTHING")
-        self._insert_attempt = self._insert(Attempt, _ATTEMPT, "ON CONFLICT DO NOTHING")
-        self._insert_ledger = self._insert(LedgerEntry, _LEDGER, "ON CONFLICT DO NOTHING")
-        self._insert_body = self._insert(RequestBody, _BODY, "ON CONFLICT DO NOTHING")
-        self._update_settled = self._update(_SETTLED)
-        self._update_moved = self._update(_MOVED)
-        mark = self._mark
-        ledger = LedgerEntry._meta.db_table
-        self._resolve = (
-            f'UPDATE "{ledger}" SET state = {mark}, amount_nusd = {mark}, resolved_at = {mark} '  # noqa: S608  # our own names
-            f"WHERE id = {mark} AND state = 'held'"
-        )
-        self._void = self._update(("finished_at", "state", "http_status", "error_code", "lease_until", "cost_nusd"))
-        self._complete = self._update(("attempt_count", *_USAGE, "served_model", "decision", "flags"), state="orphaned")
+        self.run = runner()
+        # A request's rows and its entries name one moment several times in a row.
+        self._last: tuple[float, Any] = (math.nan, None)
+        self.claims: dict[str, tuple[Claim, ...]] = {}
+        once = "ON CONFLICT DO NOTHING"
+        self._insert_open = Insert(RequestLog, columns.OPENED)
+        self._insert_rejected = Insert(RequestLog, columns.REJECTED, once)
+        self._insert_attempt = Insert(Attempt, columns.ATTEMPT, once)
+        self._insert_ledger = Insert(LedgerEntry, columns.LEDGER, once)
+        self._insert_body = Insert(RequestBody, columns.BODY, once)
+        self._update_settled = Update(RequestLog, ["id"], columns.SETTLED, state="open")
+        self._update_moved = Update(RequestLog, ["id"], columns.MOVED, state="open")
+        self._void = Update(RequestLog, ["id"], columns.VOIDED, state="open")
+        self._complete = Update(RequestLog, ["id"], columns.COMPLETED, state="orphaned")
+        resolution = ("state", "amount_nusd", "resolved_at")
+        self._resolve = Update(LedgerEntry, ["id"], resolution, state="held")
+        claim = ("request_id", "budget_id", "period_id", "held_nusd")
+        self._resolve_claim = Update(LedgerEntry, claim, resolution, state="held", kind="request")
+        self._count = Update(Budget, ["id"], columns.COUNTERS)
+
+    def forget(self) -> None:
+        self.claims.clear()
 
     def states(self, ids: Sequence[str]) -> dict[str, str]:
         """The state of each of these requests that has a row; on PostgreSQL they stay locked."""
@@ -95,7 +88,7 @@ class Writer:
         """What these requests hold, by request; on PostgreSQL it stays locked."""
         sql = (
             f'SELECT id, request_id, budget_id, period_id, held_nusd FROM "{LedgerEntry._meta.db_table}" '  # noqa: S608  # our own names
-            f"WHERE request_id {{}} AND state = 'held' ORDER BY id {self._lock}"
+            f"WHERE request_id {{}} AND {unindexed('state')} = 'held' ORDER BY id {self._lock}"
         )
         found: dict[str, list[Held]] = {}
         for entry, request, budget, period, amount in self._select(sql, ids):
@@ -114,81 +107,84 @@ class Writer:
     def resolved(self, entries: Iterable[tuple[int, int]], now: datetime) -> None:
         """(entry, charge): what was held is posted, or voided where nothing is charged."""
         at = self.at(now.timestamp())
-        self._many(self._resolve, [("posted" if charge else "voided", charge, at, entry) for entry, charge in entries])
+        self.run.many(self._resolve, [(entry, "posted" if charge else "voided", charge, at) for entry, charge in entries])
+
+    def claimed(self, resolutions: Sequence[tuple[str, Claim, int]], now: datetime) -> None:
+        """The same by (request, claim, charge), which the database holds to be so: a promise."""
+        at = self.at(now.timestamp())
+        rows = [
+            (self.uuid(request), claim.budget, claim.period, claim.amount, "posted" if charge else "voided", charge, at)
+            for request, claim, charge in resolutions
+        ]
+        self.run.many(self._resolve_claim, rows, promised=True)
 
     def voided(self, opening: Opening, error: GatewayError, now: datetime) -> None:
         state = "client_cancelled" if error.status == 499 else "rejected"
         at = self.at(max(now.timestamp(), opening.at))
-        self._many(self._void, [(at, state, error.status, error.code, None, 0, self.uuid(opening.call.id))])
+        self.run.many(self._void, [(self.uuid(opening.call.id), at, state, error.status, error.code, None, 0)])
 
-    def completed(self, settlement: Mapping[str, Any], flags: str) -> None:
+    def completed(self, ended: Ended, flags: str) -> None:
         """What an orphaned row could not know. Its state and its cost stay."""
-        row = settlement["row"]
-        usage = [row.get(name) for name in _USAGE[:-2]]
-        source = row.get("usage_source") or "estimated"
-        values = (row["attempt_count"], *usage, row.get("service_tier") or "", source, row["served_model"], row["decision"], flags[:100])
-        self._many(self._complete, [(*values, self.uuid(settlement["id"]))])
-        self._attempts([settlement])
+        row = ended["row"]
+        usage = row[columns.FIRST_USAGE : columns.FIRST_USAGE + len(columns.USAGE)]
+        usage[-1] = usage[-1] or "estimated"
+        values = (row[columns.ATTEMPT_COUNT], *usage, row[columns.SERVED_MODEL], row[columns.DECISION], flags[:100])
+        self.run.many(self._complete, [(self.uuid(ended["id"]), *values)])
+        self._attempts([ended])
 
     def opened(self, openings: Sequence[Opening], worker: str, lease_until: datetime) -> None:
-        self._many(self._insert_open, [self._open_row(o, worker, lease_until) for o in openings])
+        lease = self.at(lease_until.timestamp())
+        self.run.many(self._insert_open, [self._open_row(o, worker, lease) for o in openings])
 
     def rejected(self, rejections: Sequence[Rejection]) -> None:
-        self._many(self._insert_rejected, [self._rejected_row(r) for r in rejections])
+        self.run.many(self._insert_rejected, [self._rejected_row(r) for r in rejections])
 
-    def settled(self, settlements: Sequence[Mapping[str, Any]]) -> None:
-        """Settlements in the plain form of :func:`plain`."""
-        at = self.at
-        rows = []
-        moved = []
-        for s in settlements:
-            row = s["row"]
-            values = [row.get(name) for name in _SETTLED]
-            values[_TIER] = row.get("service_tier") or ""
-            values[0] = at(row["finished_at"])
-            values[-1] = row.get("decision")
-            rows.append((*values, self.uuid(s["id"])))
-            if "provider_id" in row:
-                moved.append((*(row[name] for name in _MOVED), self.uuid(s["id"])))
-        self._many(self._update_moved, moved)
-        self._many(self._update_settled, rows)
+    def settled(self, settlements: Sequence[Ended]) -> None:
+        """Each ends one open row: a promise."""
+        at, uuid = self.at, self.uuid
+        rows = [(uuid(s["id"]), at(s["row"][0]), *s["row"][1:]) for s in settlements]
+        self.run.many(self._update_moved, [(uuid(s["id"]), *s["moved"]) for s in settlements if s["moved"] is not None])
+        self.run.many(self._update_settled, rows, promised=True)
         self._attempts(settlements)
 
-    def _attempts(self, settlements: Sequence[Mapping[str, Any]]) -> None:
-        attempts = []
+    def _attempts(self, settlements: Sequence[Ended]) -> None:
+        at = self.at
+        rows = []
         for s in settlements:
             request = self.uuid(s["id"])
-            for a in s["attempts"]:
-                found = [a.get(name) for name in _ATTEMPT]
-                found[0] = request
-                found[_STARTED] = self.at(a["started_at"])
-                attempts.append(tuple(found))
-        self._many(self._insert_attempt, attempts)
+            rows += [(request, at(attempt[0]), *attempt[1:]) for attempt in s["attempts"]]
+        self.run.many(self._insert_attempt, rows)
+
+    def counted(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Budgets' figures: (id, then ``COUNTERS``)."""
+        self.run.many(self._count, rows)
 
     def ledger(self, entries: Iterable[Ledgered]) -> None:
         rows = [
             (self.uuid(request), budget, period, "request", "held", held, held, self.at(at), note)
             for request, budget, period, held, at, note in entries
         ]
-        self._many(self._insert_ledger, rows)
+        self.run.many(self._insert_ledger, rows)
 
     def bodies(self, rows: Iterable[tuple[str, float, str, str]]) -> None:
-        self._many(self._insert_body, [(self.uuid(request), self.at(at), prompt, answer) for request, at, prompt, answer in rows])
+        self.run.many(self._insert_body, [(self.uuid(request), self.at(at), prompt, answer) for request, at, prompt, answer in rows])
 
     def uuid(self, value: UUID | str) -> Any:
-        known = value if isinstance(value, UUID) else UUID(value)
-        return known.hex if self.sqlite else known
+        if self.sqlite:
+            return value.hex if isinstance(value, UUID) else value
+        return value if isinstance(value, UUID) else UUID(value)
 
     def at(self, seconds: float | None) -> Any:
         if seconds is None:
             return None
-        moment = datetime.fromtimestamp(seconds, UTC)
-        return moment.strftime("%Y-%m-%d %H:%M:%S.%f") if self.sqlite else moment
+        if seconds != self._last[0]:
+            moment = datetime.fromtimestamp(seconds, UTC)
+            self._last = seconds, moment.isoformat(" ", "microseconds")[:-6] if self.sqlite else moment
+        return self._last[1]
 
-    def _open_row(self, o: Opening, worker: str, lease_until: datetime) -> tuple[Any, ...]:
+    def _open_row(self, o: Opening, worker: str, lease: Any) -> tuple[Any, ...]:
         call, target = o.call, o.target
         identity = call.identity
-        lease = self.at(lease_until.timestamp())
         return (
             self.uuid(call.id), self.at(o.at), "open", call.kind, call.inbound.dialect,
             identity.team_id, identity.client_key_id, call.user_id,
@@ -209,18 +205,6 @@ class Writer:
             call.address[:45] or None,
         )  # fmt: skip
 
-    def _insert(self, model: type[models.Model], columns: Sequence[str], more: str = "") -> str:
-        """Columns that are not named get their field's default: the database knows none."""
-        unnamed = [f for f in model._meta.concrete_fields if f.column not in columns and not f.primary_key and not f.null]
-        rest = [(field.column, field.get_default()) for field in unnamed]
-        names = ", ".join(f'"{name}"' for name in (*columns, *(name for name, _ in rest)))
-        values = ", ".join((*([self._mark] * len(columns)), *(_literal(value, self.sqlite) for _, value in rest)))
-        return f'INSERT INTO "{model._meta.db_table}" ({names}) VALUES ({values}) {more}'  # noqa: S608  # our own names and defaults
-
-    def _update(self, columns: Sequence[str], state: str = "open") -> str:
-        sets = ", ".join(f'"{name}" = {self._mark}' for name in columns)
-        return f"UPDATE \"{RequestLog._meta.db_table}\" SET {sets} WHERE id = {self._mark} AND state = '{state}'"  # noqa: S608  # our own names
-
     def _hex(self, value: Any) -> str:
         return value if self.sqlite else value.hex  # type: ignore[no-any-return]
 
@@ -229,48 +213,9 @@ class Writer:
         return "" if self.sqlite else "FOR NO KEY UPDATE"
 
     def _select(self, sql: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
-        if not ids:
-            return []
-        with connection.wrap_database_errors:
-            if self.sqlite:
-                marks = ", ".join("?" * len(ids))
-                return connection.connection.execute(sql.format(f"IN ({marks})"), list(ids)).fetchall()  # type: ignore[no-any-return]
-            with connection.connection.cursor() as cursor:
-                cursor.execute(sql.format("= ANY(%s)"), ([UUID(one) for one in ids],))
-                return cursor.fetchall()  # type: ignore[no-any-return]
-
-    def _many(self, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        if not rows:
-            return
-        # The driver's own cursor raises the driver's own errors.
-        with connection.wrap_database_errors:
-            if self.sqlite:
-                connection.connection.executemany(sql, rows)
-            else:
-                with connection.connection.cursor() as cursor:
-                    cursor.executemany(sql, rows)
-
-
-_STARTED = _ATTEMPT.index("started_at")
-_TIER = _SETTLED.index("service_tier")
+        return self.run.among(sql, [self.uuid(one) for one in ids]) if ids else []
 
 
 def _caller_s(text: str, limit: int) -> str:
     """A caller's own words. A key among them is not written."""
     return short(without_keys(text), limit)
-
-
-def _literal(value: Any, sqlite: bool) -> str:
-    match value:
-        case bool():
-            return str(int(value)) if sqlite else str(value).upper()
-        case int():
-            return str(value)
-        case str() if "'" not in value:
-            return f"'{value}'"
-        case None:
-            return "NULL"
-        case dict() | list():
-            return f"'{json.dumps(value)}'"
-        case _:
-            raise TypeError(f"no SQL literal for {value!r}")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from .plain import Ended, durable, revived
 
 try:
     import fcntl
@@ -59,20 +61,23 @@ class Spool:
         """Whether any process of this machine, living or dead, has left something."""
         return bool(self._files(".jsonl", ".replay"))
 
-    def keep(self, settlements: Sequence[Mapping[str, Any]], *, bad: bool = False) -> None:
+    def keep(self, settlements: Sequence[Ended], *, bad: bool = False) -> None:
         """On disk when it returns. ``bad``: what no database would take; kept for a person, never replayed."""
+        self._append([msgspec.json.encode(durable(settlement)) for settlement in settlements], bad=bad)
+
+    def _append(self, lines: Sequence[bytes], *, bad: bool) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self._path.with_suffix(".bad") if bad else self._path
         with self._locked():
             new = not path.exists()
             with path.open("ab") as file:
-                file.writelines(msgspec.json.encode(settlement) + b"\n" for settlement in settlements)
+                file.writelines(line + b"\n" for line in lines)
                 file.flush()
                 os.fsync(file.fileno())
             if new:
                 self._sync_folder()
 
-    def take(self) -> Iterator[tuple[Path, list[dict[str, Any]]]]:
+    def take(self) -> Iterator[tuple[Path, list[Ended]]]:
         """(file, its settlements); the caller deletes the file once they are committed."""
         with self._locked():
             for path in self._folder.glob("*.jsonl"):
@@ -86,10 +91,13 @@ class Spool:
             found = []
             for line in lines:
                 try:
-                    found.append(msgspec.json.decode(line, type=dict[str, Any]))
+                    found.append(revived(msgspec.json.decode(line, type=dict[str, Any])))
                 except msgspec.DecodeError:
                     # The process died while it wrote: nobody was told that this line was kept, and the reaper closes its request.
                     log.warning("a half-written settlement was left out", extra={"file": path.name})
+                except (LookupError, TypeError, AttributeError):
+                    log.error("a settlement that this version cannot read was set aside", extra={"file": path.name})
+                    self._append([line], bad=True)
             yield path, found
 
     @contextlib.contextmanager

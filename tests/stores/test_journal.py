@@ -12,6 +12,7 @@ from llm_gateway.core.errors import GatewayError, StoreUnavailable
 from llm_gateway.models import Attempt, LedgerEntry, RequestBody, RequestLog
 from llm_gateway.stores import vault
 from llm_gateway.stores.batch import Op, commit
+from llm_gateway.stores.columns import DECISION
 from llm_gateway.stores.plain import plain
 
 from .bench import Bench
@@ -228,7 +229,7 @@ def test_a_settlement_that_no_database_takes_is_booked_bare_and_kept_for_a_perso
     bench.run(bench.journal.open(opened))
     whole = bench.settlement(opened, 60)
     op = Op("settle", plain(whole), None)
-    op.work["row"]["decision"] = "{not json"
+    op.work["row"][DECISION] = "{not json"
     bench.journal._queue.put(op)
     bench.run(bench.journal.settle(bench.settlement(opened, 61)))  # comes after it and finds it done
     row = bench.row(opened)
