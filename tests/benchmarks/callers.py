@@ -9,7 +9,7 @@ import gc
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ import uvloop
 from typing_extensions import override
 
 _EVENT = b"data: "
-PATIENCE_S = 60.0
+PATIENCE_S = 30.0
 
 
 def request(port: int, path: str, headers: Mapping[str, str], model: str, *, stream: bool = False) -> bytes:
@@ -132,11 +132,19 @@ async def _closely(port: int, data: bytes, callers: int, seconds: float) -> Load
         while time.perf_counter() < until and await line.ask(data):
             pass
 
-    async with asyncio.timeout(seconds + PATIENCE_S):
-        await asyncio.gather(*map(caller, lines))
+    await _patiently(asyncio.gather(*map(caller, lines)), load, seconds + PATIENCE_S)
     for line in lines:
         line.close()
     return load
+
+
+async def _patiently(work: Awaitable[Any], load: Load, seconds: float = PATIENCE_S) -> None:
+    """What does not end in time is as bad as a refusal."""
+    try:
+        async with asyncio.timeout(seconds):
+            await work
+    except TimeoutError:
+        load.bad += 1
 
 
 @dataclass
@@ -158,28 +166,35 @@ async def _streams(port: int, data: bytes, number: int, spread_s: float, window_
         await asyncio.sleep(max(0.0, began + spread_s * at / number - time.perf_counter()))
         lines.append(await _line(port, load))
         answers.append(lines[-1].ask(data))
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            while len(load.first) < number and not load.bad:
-                await asyncio.sleep(0.01)
-            opened, events = look(), load.events
-            await asyncio.sleep(window_s)
-            closed, events = look(), load.events - events
-            # One that ended early would make the figures of the others.
-            load.bad += sum(answer.done() for answer in answers)
-            await asyncio.gather(*answers)
-    finally:
-        for line in lines:
-            line.close()
+
+    async def all_open() -> None:
+        while len(load.first) < number and not load.bad:
+            await asyncio.sleep(0.01)
+
+    await _patiently(all_open(), load)
+    opened, events = look(), load.events
+    if not load.bad:
+        await asyncio.sleep(window_s)
+    closed, events = look(), load.events - events
+    # One that ended early would make the figures of the others.
+    load.bad += sum(answer.done() for answer in answers)
+    if not load.bad:
+        await _patiently(asyncio.gather(*answers), load)
+    for line in lines:
+        line.close()
     return Window(opened, closed, events, load)
 
 
 async def _one_by_one(port: int, data: bytes, number: int) -> Load:
     load = Load()
     line = await _line(port, load)
-    for _ in range(number):
-        if not await line.ask(data):
-            break
+
+    async def caller() -> None:
+        for _ in range(number):
+            if not await line.ask(data):
+                break
+
+    await _patiently(caller(), load)
     line.close()
     return load
 
