@@ -11,7 +11,7 @@ FIND_PYTHON = python=$(VENV); "$$python" -c '' >/dev/null 2>&1 || \
 	if [ -z "$$python" ]; then echo "cogo: Python 3.11 or newer is needed; install it, or name it: make $@ PYTHON=/path/to/python3" >&2; exit 1; fi
 BOOTSTRAP = @$(FIND_PYTHON); exec "$$python" cogo/bootstrap.py
 
-.PHONY: help run demo test test-slow test-weekly test-agents square-table reliability fault-table sabotage test-postgres test-postgres-slow lint types check install install-dev install-postgres install-redis lock
+.PHONY: help run demo test test-slow test-weekly test-agents square-table reliability fault-table bench sabotage test-postgres test-postgres-slow lint types check install install-dev install-postgres install-redis lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ test-postgres-slow: install-dev ## outages, failover, PgBouncer, the task cluste
 
 reliability: install-dev ## measure the figures of docs/reliability.md on this machine, five minutes (ARGS="--write failover" writes one of them)
 	$(VENV) -m tests.reliability.scoreboard $(ARGS)
+
+bench: install-dev ## what a request and a chunk cost, beside a bare echo of the same job, five minutes (ARGS="--rounds 2 --json FILE"; COGO_PEERS_DIR, DATABASE_URL)
+	$(VENV) -m tests.benchmarks $(ARGS)
 
 fault-table: ## write the fault table of docs/reliability.md anew from tests/faults
 	$(VENV) -m tests.faults.document

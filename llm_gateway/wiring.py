@@ -24,11 +24,11 @@ from django.db import connections
 
 from llm_gateway.core.catalog import Identity, Scope, Snapshot, Target
 from llm_gateway.core.errors import CallerLeft, Failure, FailureClass, GatewayError, KeyRevoked, StoreUnavailable, Unauthenticated
-from llm_gateway.core.ids import uuid7
 from llm_gateway.core.keys import public_id_of
 from llm_gateway.core.roles import scopes_of
 from llm_gateway.engine.calls import Call
 from llm_gateway.engine.explain import Explanation, explain, with_refusal
+from llm_gateway.engine.fresh import new_id
 from llm_gateway.engine.gate import KeyGate
 from llm_gateway.engine.health import DeploymentHealth
 from llm_gateway.engine.pipeline import Pipeline
@@ -249,7 +249,7 @@ class Gateway:
 
     @staticmethod
     def new_id() -> UUID:
-        return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
+        return new_id()
 
     def health_view(self) -> Mapping[tuple[int, str], Mapping[str, Any]]:
         return self.health.view()

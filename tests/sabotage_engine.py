@@ -343,4 +343,19 @@ ENGINE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        pass",
         ("tests/engine/test_holds.py", "-k", "no_limit_that_low"),
     ),
+    # Identifiers
+    (
+        "a fork repeats its parent's ids",
+        "llm_gateway/engine/fresh.py",
+        "after_in_child=_pool.clear",
+        "after_in_child=_pool.copy",
+        ("tests/engine/test_fresh.py",),
+    ),
+    (
+        "threads share random bytes",
+        "llm_gateway/engine/fresh.py",
+        "            return _pool.popleft()",
+        "            return _pool[0] if len(_pool) % 7 else _pool.popleft()",
+        ("tests/engine/test_fresh.py",),
+    ),
 )

@@ -38,4 +38,25 @@ OPERATIONS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "pass",
         ("tests/cogo/test_supervisor.py", "-k", "promises_signs"),
     ),
+    (
+        "a worker keeps its figures to itself",
+        "llm_gateway/telemetry/tallies.py",
+        'SHARED = bool(getattr(values.ValueClass, "_multiprocess", False))',
+        "SHARED = False",
+        ("tests/telemetry/test_tallies.py", "-k", "own_choice"),
+    ),
+    (
+        "figures are brought again",
+        "llm_gateway/telemetry/tallies.py",
+        "        new, self._new = self._new, {}\n        for labels, amount in",
+        "        new = self._new\n        for labels, amount in",
+        ("tests/telemetry/test_tallies.py",),
+    ),
+    (
+        "a time on a bound falls into the next bucket",
+        "llm_gateway/telemetry/tallies.py",
+        "new[bisect_left(self._bounds, amount)]",
+        "new[bisect_left(self._bounds, amount + 1e-9)]",
+        ("tests/telemetry/test_tallies.py",),
+    ),
 )

@@ -76,6 +76,27 @@ SECURITY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/door/test_arrivals.py::test_a_key_is_good_at_its_addresses_only",),
     ),
     (
+        "the short way through JSON counts no digits",
+        "llm_gateway/core/json.py",
+        " > MAX_DEPTH or _LONG_NUMBER in body.translate(_DIGITS):\n        return _NOT_THE_SAME",
+        " > MAX_DEPTH:\n        return _NOT_THE_SAME",
+        ("tests/core/test_json_short_way.py",),
+    ),
+    (
+        "the short way through JSON knows no depth",
+        "llm_gateway/core/json.py",
+        'body.count(b"[") + body.count(b"{") > MAX_DEPTH or _LONG',
+        "_LONG",
+        ("tests/core/test_json_short_way.py",),
+    ),
+    (
+        "the short way through JSON takes what it can read",
+        "llm_gateway/core/json.py",
+        "return value if _encoder.encode(value) == body else _NOT_THE_SAME",
+        "return value if _encoder.encode(value) else _NOT_THE_SAME",
+        ("tests/core/test_json_short_way.py",),
+    ),
+    (
         "keys without number",
         "llm_gateway/core/json.py",
         '            (self.keys, MAX_KEYS, "keys"),\n',

@@ -113,6 +113,20 @@ STAFF: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (_SIGN_IN, "-k", "stranger"),
     ),
     (
+        "the quick look for keys forgets a maker",
+        "llm_gateway/core/redact.py",
+        "[kwifo][-_]",
+        "[kwio][-_]",
+        (_REDACT, "-k", "overlooked"),
+    ),
+    (
+        "the quick look for keys takes every letter for what it looks like",
+        "llm_gateway/core/redact.py",
+        "if not text.isascii() or _HINT",
+        "if _HINT",
+        (_REDACT, "-k", "overlooked"),
+    ),
+    (
         "base64 is no key",
         "llm_gateway/core/redact.py",
         "for lead in range(3):",

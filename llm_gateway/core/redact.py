@@ -23,6 +23,8 @@ _PATTERNS = (
     re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),
     re.compile(r"(?<=[?&]key=)[^&\s\"']+", re.IGNORECASE),
 )
+# Whatever a pattern finds holds one of these in lower case. Beyond ASCII there are letters that only look at another case like ours.
+_HINT = re.compile(r"[kwifo][-_]|ey[-_]|aiza|bearer|basic|://|key=")
 # The full form of a key of ours, or of a provider whose keys have one; names of models have none of these.
 _FULL = re.compile(
     r"cogo_[0-9A-Za-z]{12}_[0-9A-Za-z]{32,64}(?:_[0-9A-Za-z]{0,6})?|\bsk-(?:[a-z]+[0-9]*-)*[A-Za-z0-9_]{20,}[A-Za-z0-9_\-]*"
@@ -49,8 +51,9 @@ def redact(text: str, *secrets: str, limit: int = MAX_TEXT) -> str:
     for secret in secrets:
         if len(secret) >= 4:
             text = _without(text, secret)
-    for pattern in _PATTERNS:
-        text = pattern.sub(MASK, text)
+    if not text.isascii() or _HINT.search(text.lower()):
+        for pattern in _PATTERNS:
+            text = pattern.sub(MASK, text)
     return (text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text))[:limit]
 
 
@@ -101,14 +104,19 @@ class KeyFilter:
 
 
 def _without(text: str, secret: str) -> str:
-    for form in _forms(secret):
-        if form in text:
-            text = text.replace(form, MASK)
+    # What is shorter than each of them holds none.
+    if len(text) >= _shortest(secret):
+        for form in _forms(secret):
+            if form in text:
+                text = text.replace(form, MASK)
     if len(secret) >= _LONG_SECRET:
         text = _without_parts(text, secret)
-    for size in range(min(len(secret) - 1, len(text)), _TELLING - 1, -1):
-        if text.endswith(secret[:size]):
-            return text[:-size] + MASK
+    # The longest end of the text that begins the secret, but for the whole of it.
+    at = text.find(secret[:_TELLING])
+    while at >= 0:
+        if len(text) - at < len(secret) and secret.startswith(text[at:]) and len(text) - at >= _TELLING:
+            return text[:at] + MASK
+        at = text.find(secret[:_TELLING], at + 1)
     return text
 
 
@@ -160,6 +168,11 @@ def _forms(secret: str) -> tuple[str, ...]:
             inner = encoded[(0, 2, 3)[lead] : len(encoded) - (0 if (lead + len(raw)) % 3 == 0 else 4 - (lead + len(raw)) % 3 + 1)]
             found += [inner, inner.replace("+", "-").replace("/", "_")]
     return tuple(dict.fromkeys(found))
+
+
+@lru_cache(maxsize=512)
+def _shortest(secret: str) -> int:
+    return min(map(len, _forms(secret)))
 
 
 @lru_cache(maxsize=512)

@@ -16,6 +16,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
+from . import tallies
 from .processes import UP, Process
 
 REQUESTS = Counter("cogo_requests", "Requests by how they ended.", ["kind", "dialect", "state", "provider", "code"])
@@ -56,6 +57,7 @@ def note_audits(findings: Mapping[str, int], ages_s: Mapping[str, float]) -> Non
 
 def exposition(folder: str) -> bytes:
     """The figures as Prometheus reads them: of this process, or of all that write into ``folder``."""
+    tallies.bring()
     if not folder:
         return generate_latest()
     for path in Path(folder).glob("gauge_live*_*.db"):

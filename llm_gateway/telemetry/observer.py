@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
-
 from llm_gateway.engine.ports import Rejection, Settlement
 
 from . import metrics
+from .tallies import Times, Total
 
-
-@lru_cache(maxsize=2048)
-def _requests(kind: str, dialect: str, state: str, provider: str, code: str) -> Any:
-    return metrics.REQUESTS.labels(kind, dialect, state, provider, code)
-
-
-@lru_cache(maxsize=2048)
-def _attempts(provider: str, outcome: str, error_class: str) -> Any:
-    return metrics.ATTEMPTS.labels(provider, outcome, error_class)
-
-
-@lru_cache(maxsize=512)
-def _tokens(provider: str, kind: str) -> Any:
-    return metrics.TOKENS.labels(provider, kind)
-
-
-@lru_cache(maxsize=256)
-def _per_kind(kind: str) -> tuple[Any, Any]:
-    return metrics.DURATION.labels(kind), metrics.FIRST.labels(kind)
-
-
-@lru_cache(maxsize=256)
-def _cost(provider: str) -> Any:
-    return metrics.COST.labels(provider)
+_requests = Total(metrics.REQUESTS)
+_attempts = Total(metrics.ATTEMPTS)
+_tokens = Total(metrics.TOKENS)
+_cost = Total(metrics.COST)
+_duration = Times(metrics.DURATION)
+_first = Times(metrics.FIRST)
 
 
 class MetricsObserver:
@@ -41,19 +21,22 @@ class MetricsObserver:
     def finished(self, settlement: Settlement) -> None:
         call = settlement.opened.call
         provider = (settlement.target or settlement.opened.target).provider.slug
-        _requests(call.kind, call.inbound.dialect, settlement.state, provider, settlement.error_code).inc()
+        _requests.add((call.kind, call.inbound.dialect, settlement.state, provider, settlement.error_code))
         for attempt in settlement.attempts:
-            _attempts(attempt.provider, attempt.outcome, attempt.error_class).inc()
-        for kind in ("input", "output"):
-            if count := sum(settlement.usage.get(f"{medium}{kind}_tokens") or 0 for medium in ("", "audio_", "image_")):
-                _tokens(provider, kind).inc(count)
+            _attempts.add((attempt.provider, attempt.outcome, attempt.error_class))
+        usage = settlement.usage
+        for kind, names in _TOKENS:
+            if count := sum([usage.get(name) or 0 for name in names]):
+                _tokens.add((provider, kind), count)
         if settlement.cost_nusd:
-            _cost(provider).inc(settlement.cost_nusd / 1e9)
-        duration, first = _per_kind(call.kind)
-        duration.observe(settlement.latency_ms / 1000)
+            _cost.add((provider,), settlement.cost_nusd / 1e9)
+        _duration.add((call.kind,), settlement.latency_ms / 1000)
         if settlement.ttft_ms is not None:
-            first.observe(settlement.ttft_ms / 1000)
+            _first.add((call.kind,), settlement.ttft_ms / 1000)
 
     def rejected(self, rejection: Rejection) -> None:
         call = rejection.call
-        _requests(call.kind, call.inbound.dialect, rejection.state, "", rejection.error.code if rejection.error else "").inc()
+        _requests.add((call.kind, call.inbound.dialect, rejection.state, "", rejection.error.code if rejection.error else ""))
+
+
+_TOKENS = tuple((kind, tuple(f"{medium}{kind}_tokens" for medium in ("", "audio_", "image_"))) for kind in ("input", "output"))

@@ -59,6 +59,22 @@ class Embedding(msgspec.Struct, frozen=True, kw_only=True):
     left_out: tuple[str, ...] = ()
 
 
+class Once:
+    """``Once(read, …)()`` is ``read(…)``, done when it is first asked for; raises what that raises, each time."""
+
+    __slots__ = ("_chat", "_given", "_read")
+
+    def __init__(self, read: Callable[..., ChatRequest], *given: Any) -> None:
+        self._read = read
+        self._given = given
+        self._chat: ChatRequest | None = None
+
+    def __call__(self) -> ChatRequest:
+        if self._chat is None:
+            self._chat = self._read(*self._given)
+        return self._chat
+
+
 class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     """A caller's request, read as far as routing needs; ``chat()`` decodes the rest when a translation wants it.
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_gateway.core.keys import compose_client_key
-from llm_gateway.core.redact import KeyFilter, redact, without_keys
+from llm_gateway.core.redact import _PATTERNS, MASK, KeyFilter, _forms, _without_parts, redact, without_keys
 from llm_gateway.core.secret import Secret, mask
 
 TAIL = "Abc123" * 4
@@ -156,3 +156,61 @@ def test_the_name_of_a_setting_is_no_key() -> None:
         redact("cogo: COGO_KEY_PEPPER is not set (or COGO_KEY_PEPPER_FILE)") == "cogo: COGO_KEY_PEPPER is not set (or COGO_KEY_PEPPER_FILE)"
     )
     assert "AbCdEf123456" not in redact("the key COGO_AbCdEf123456 was refused")
+
+
+_KEY_LIKE = (
+    "sk-",
+    "SK-",
+    "pk_",
+    "Fw_",
+    "gsk_",
+    "xai-",
+    "cogo_",
+    "hf_",
+    "rk-",
+    "key-",
+    "KEY_",
+    "AIza",
+    "Bearer ",
+    "BASIC\t",
+    "://a:b@",
+    "?key=",
+    "&KEY=",
+)
+_ODD = ("\u212a", "\u017f", "\u0130", "ü", " ", "-", "_", "0", "abcdef123", "\n", "/", "secret")
+
+
+@given(st.lists(st.sampled_from(_KEY_LIKE + _ODD), max_size=8), st.sampled_from(["", "secret-of-a-provider-0123456789", "secret", "abcd"]))
+def test_a_text_that_cannot_hold_a_key_is_told_from_one_that_may(parts: list[str], secret: str) -> None:
+    """The quick looks leave out only work that would find nothing."""
+    text = "".join(parts)
+    assert redact(text, secret) == _slowly(text, secret)
+
+
+@pytest.mark.parametrize("beginning", [*_KEY_LIKE, "xa\u0131-", "xa\u0130-", "ba\u017fic ", "s\u212a-", "\u017fk-"])
+def test_nothing_that_a_pattern_finds_is_overlooked(beginning: str) -> None:
+    """Letters that only look at another case like ours, too."""
+    text = f"got {beginning}abc123abc123"
+    assert redact(text) == _slowly(text, "")
+
+
+@given(st.text("secrt0", max_size=12), st.integers(0, 40), st.text("secrt0", min_size=4, max_size=24))
+def test_the_beginning_of_a_secret_at_the_end_of_a_text_goes(before: str, size: int, secret: str) -> None:
+    text = before + secret[:size]
+    assert redact(text, secret) == _slowly(text, secret)
+
+
+def _slowly(text: str, secret: str) -> str:
+    """Every form, every beginning from the longest on, every pattern."""
+    if len(secret) >= 4:
+        for form in _forms(secret):
+            text = text.replace(form, MASK)
+        if len(secret) >= 16:
+            text = _without_parts(text, secret)
+        for size in range(min(len(secret) - 1, len(text)), 5, -1):
+            if text.endswith(secret[:size]):
+                text = text[:-size] + MASK
+                break
+    for pattern in _PATTERNS:
+        text = pattern.sub(MASK, text)
+    return "".join(c if c.isprintable() else " " for c in text)[:500]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +9,8 @@ from typing_extensions import override
 
 from llm_gateway.api.http import tag_of
 from llm_gateway.core.chat import ChatRequest
-from llm_gateway.core.ids import uuid7
 from llm_gateway.engine.calls import Call, StreamAnswer, WholeAnswer, inbound_of
+from llm_gateway.engine.fresh import new_id
 from llm_gateway.policies.deadline import DEADLINE_HEADER, parse_deadline
 
 from . import repeating
@@ -76,4 +74,4 @@ class GeneratingView(AsyncAPIView):
 
 
 def another_id() -> UUID:
-    return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
+    return new_id()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-import time
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -18,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from llm_gateway.core import errors
-from llm_gateway.core.ids import uuid7
+from llm_gateway.engine.fresh import new_id
 from llm_gateway.stores.outage import outage
 
 from .auth import REALM
@@ -34,7 +32,7 @@ def request_id(request: HttpRequest | Request) -> UUID:
     plain = request._request if isinstance(request, Request) else request
     known: UUID | None = getattr(plain, "cogo_request_id", None)
     if known is None:
-        known = uuid7(time.time_ns() // 1_000_000, os.urandom(10))
+        known = new_id()
         plain.cogo_request_id = known  # type: ignore[attr-defined]
     return known
 

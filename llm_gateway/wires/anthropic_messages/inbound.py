@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cache, partial
 from typing import Any
 
 import msgspec
@@ -11,7 +10,7 @@ import msgspec
 from llm_gateway.core import json
 from llm_gateway.core.errors import InvalidRequest
 from llm_gateway.wires import _searches, _typed
-from llm_gateway.wires._base import Inbound
+from llm_gateway.wires._base import Inbound, Once
 from llm_gateway.wires._fitting import BILLING_MARK
 
 from .errors import ThreadRefused
@@ -46,7 +45,7 @@ def decode(body: bytes, path: Mapping[str, str]) -> Inbound:
         size=size,
         needs=frozenset(needs),
         body=body,
-        chat=cache(partial(chat_of, request, body)),
+        chat=Once(chat_of, request, body),
         affinity=user or _prefix(request),
         user=user,
         searches=_searches.allowed((tool.get("type"), tool.get("max_uses")) for tool in request.tools or ()),

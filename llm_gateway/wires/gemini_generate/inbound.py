@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache, partial
 from typing import Any
 
 from llm_gateway.core import json
 from llm_gateway.core.errors import InvalidRequest
 from llm_gateway.wires import _searches, _typed
-from llm_gateway.wires._base import Inbound
+from llm_gateway.wires._base import Inbound, Once
 
 from . import embeddings
 from .names import NAME
@@ -51,7 +50,7 @@ def decode(body: bytes, path: Mapping[str, str]) -> Inbound:
         size=size,
         needs=frozenset(needs),
         body=body,
-        chat=cache(partial(chat_of, request, fields, model, stream)),
+        chat=Once(chat_of, request, fields, model, stream),
         affinity=_head(request),
         service_tier=request.service_tier,
         searches=_searches.UNBOUNDED

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache, partial
 from typing import Any, Final
 
 import msgspec
@@ -12,7 +11,7 @@ from llm_gateway.core.chat import ChatRequest, Reasoning, ResponseFormat
 from llm_gateway.core.errors import InvalidRequest
 from llm_gateway.core.json import dumps, edit_object
 from llm_gateway.wires import _searches, _typed, dialects
-from llm_gateway.wires._base import Inbound
+from llm_gateway.wires._base import Inbound, Once
 from llm_gateway.wires._openai import inbound
 
 from . import schema
@@ -44,7 +43,7 @@ def decode_request(body: bytes, path: Mapping[str, str]) -> Inbound:
         needs=needs,
         # What is mixed from both formats is no host's own: it is always written anew.
         body=b"" if _mixed(request) else body,
-        chat=cache(partial(to_chat, request, body)),
+        chat=Once(to_chat, request, body),
         affinity=request.prompt_cache_key or _head(request),
         user=request.user or request.safety_identifier,
         service_tier=request.service_tier,

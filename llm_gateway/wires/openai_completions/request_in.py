@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -11,7 +10,7 @@ import msgspec
 from llm_gateway.core.chat import ChatRequest, Message, Text
 from llm_gateway.core.errors import InvalidRequest, UnsupportedParameter
 from llm_gateway.wires import _typed
-from llm_gateway.wires._base import Inbound
+from llm_gateway.wires._base import Inbound, Once
 from llm_gateway.wires._openai import inbound
 
 NAME: Final = "openai_completions"
@@ -65,7 +64,7 @@ def decode_request(body: bytes, path: Mapping[str, str]) -> Inbound:
         size=len(text) + 16,
         needs=frozenset(),
         body=body,
-        chat=cache(lambda: _chat(request, text)),
+        chat=Once(_chat, request, text),
         affinity=text[: inbound.AFFINITY_CHARS],
         user=request.user,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache, partial
 from typing import Any
 
 import msgspec
@@ -11,7 +10,7 @@ import msgspec
 from llm_gateway.core.chat import ChatRequest, Message, Reasoning, ResponseFormat, Text, Tool
 from llm_gateway.core.errors import InvalidRequest
 from llm_gateway.wires import _searches, _typed
-from llm_gateway.wires._base import Inbound
+from llm_gateway.wires._base import Inbound, Once
 from llm_gateway.wires._openai import inbound
 
 from . import schema
@@ -37,7 +36,7 @@ def decode_request(body: bytes, path: Mapping[str, str]) -> Inbound:
         size=size,
         needs=needs,
         body=body,
-        chat=cache(partial(to_chat, request, body)),
+        chat=Once(to_chat, request, body),
         affinity=request.prompt_cache_key or _head(request),
         user=request.user or request.safety_identifier,
         service_tier=request.service_tier,
