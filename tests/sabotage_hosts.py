@@ -22,10 +22,24 @@ HOSTS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "results stay apart from their calls",
-        "llm_gateway/wires/openai_chat/order.py",
-        "    return list(_answered(found))",
-        "    return found",
-        (_HABITS, "-k", "odd_histories"),
+        "llm_gateway/wires/_fitting.py",
+        "        messages=tuple(answered(_History(held, issuer, place, chat.tools).fitted(chat.messages))),",
+        "        messages=_History(held, issuer, place, chat.tools).fitted(chat.messages),",
+        ("tests/wires/test_order.py", "-k", "match_for_every_provider"),
+    ),
+    (
+        "a call without a result stays without one",
+        "llm_gateway/wires/_order.py",
+        "        waiting = tuple(_result(call, at, results, placed) for call in calls)",
+        "        waiting = tuple(_result(call, at, results, placed) for call in calls if call.id in results)",
+        ("tests/wires/test_order.py", "-k", "match_for_every_provider"),
+    ),
+    (
+        "a call stays where the user is said to have said it",
+        "llm_gateway/wires/_order.py",
+        "    history = [one for message in messages for one in _sides(message)]",
+        "    history = list(messages)",
+        ("tests/wires/test_order.py", "-k", "match_for_every_provider"),
     ),
     (
         "several system messages are sent",

@@ -32,6 +32,7 @@ from ._elsewhere import parts_elsewhere
 from ._keys import fitted_keys, renamed_arguments
 from ._limits import Limits, fitting_id, fitting_name, fitting_user
 from ._media import identified, is_public
+from ._order import answered
 from ._schemas import answer_schema, is_open, tool_parameters
 
 BILLING_MARK = "x-anthropic-billing-header:"
@@ -52,7 +53,7 @@ def fit(chat: ChatRequest, held: Limits, issuer: str = "", place: str = "message
         wanted = replace(wanted, schema=answer_schema(wanted.schema, held))
     return replace(
         chat,
-        messages=_History(held, issuer, place, chat.tools).fitted(chat.messages),
+        messages=tuple(answered(_History(held, issuer, place, chat.tools).fitted(chat.messages))),
         tools=tuple(_tool(tool, held) for tool in chat.tools),
         tool_choice=_choice(chat.tool_choice, held),
         max_tokens=None if chat.max_tokens is None else max(chat.max_tokens, held.least_output),

@@ -55,6 +55,7 @@ _TAIL = """
 - Names, ids and figures fit the target's limits: tool names that are too long or of another alphabet get a digest and come back whole,
   so do arguments with names that Claude refuses (`filter[id]`, `$top`),
   call ids stay unique, a long `user` becomes a stable hash, `max_output_tokens` is at least 16, service tiers are the format's own words.
+- Each result of a tool stands right after its call: a missing one is filled in by a sentence, one without a call becomes the user's text.
 - Schemas: what Claude refuses (`minimum`, `pattern`, `maxItems` …) is told in the description; one that it cannot hold (maps, recursion) is
   asked for in the system prompt and not checked. Tools always have `type` and `properties`; `anyOf` at the top becomes one object.
 - Pictures and documents are sent as what their bytes are. Of another type than the target reads, they are refused in the newest message
