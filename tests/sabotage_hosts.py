@@ -42,6 +42,20 @@ HOSTS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/wires/test_order.py", "-k", "match_for_every_provider"),
     ),
     (
+        "a malformed block in the history is refused",
+        "llm_gateway/wires/anthropic_messages/blocks_in.py",
+        "        if not past:\n            raise",
+        "        raise",
+        ("tests/wires/test_odd_histories.py", "-k", "ends_the_session"),
+    ),
+    (
+        "a part of a single host in the history is refused",
+        "llm_gateway/wires/openai_chat/odd_parts.py",
+        "        if position > self._asked_from and",
+        "        if",
+        ("tests/wires/test_odd_histories.py", "-k", "ends_the_session"),
+    ),
+    (
         "several system messages are sent",
         "llm_gateway/wires/openai_chat/order.py",
         "    found = list(messages) if system_anywhere else list(_one_system(messages))",

@@ -141,8 +141,15 @@ class _History:
         for part in parts:
             if isinstance(part, ToolResult):
                 found.append(self._result(part))
-            else:
-                found += [self._medium(one, where, asked) for one in self._known(part, where, asked)]
+                continue
+            for one in self._known(part, where, asked):
+                match one:
+                    case ToolCall():
+                        found.append(self._call(one))
+                    case Thinking():
+                        found += self._thinking(one)
+                    case _:
+                        found.append(self._medium(one, where, asked))
         if self._shown and not any(isinstance(part, ToolResult) for part in found):
             found = [*self._shown, *found]
             self._shown = []
@@ -156,6 +163,8 @@ class _History:
                     found.append(self._call(one))
                 elif isinstance(one, Thinking):
                     found += self._thinking(one)
+                elif isinstance(one, ToolResult):
+                    found.append(self._result(one))
                 elif isinstance(one, Image | Document | Audio) and not self._held.shown_by_model:
                     kept = self._medium(one, "", asked=False)
                     found.append(Text(text="[The model showed a file here.]") if not isinstance(kept, Text) else kept)

@@ -17,6 +17,7 @@ from llm_gateway.wires._openai import inbound
 
 from . import schema
 from .decode_messages import function_choice_of, functions_of, messages_of, tool_choice_of, tools_of
+from .odd_parts import thought_of
 
 NAME = "openai_chat"
 _NOTHING: Final = object()
@@ -89,7 +90,7 @@ def _weigh(request: schema.Body, body: bytes) -> tuple[int, frozenset[str]]:
                     size += len(call.function.name) + len(arguments if isinstance(arguments, str) else dumps(arguments))
                 elif call.custom:
                     size += len(call.custom.input)
-        size += len(message.reasoning_content or message.reasoning or "")
+        size += len(thought_of(message.reasoning_content) or thought_of(message.reasoning))
     if request.tools or request.functions or request.response_format:
         raw = inbound.fields(body)
         size += sum(len(bytes(raw[name])) for name in ("tools", "functions", "response_format") if name in raw)
@@ -153,7 +154,7 @@ def to_chat(request: schema.Body, body: bytes) -> ChatRequest:
     functions = functions_of(request.functions)
     return ChatRequest(
         model=request.model,
-        messages=tuple(messages_of(request.messages)),
+        messages=tuple(messages_of(request.messages, raw)),
         tools=tools_of(request.tools, raw) + functions,
         tool_choice=choice or function_choice_of(request.function_call),
         # The first form of calls has room for one.

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from llm_gateway.core.chat import Audio, ChatRequest, Document, Image, Message, Part, Refusal, Text, Thinking, ToolCall, ToolResult
+from llm_gateway.core.chat import Audio, ChatRequest, Document, Image, Message, Opaque, Part, Refusal, Text, Thinking, ToolCall, ToolResult
 from llm_gateway.core.errors import UnsupportedParameter
 from llm_gateway.core.json import dumps
 from llm_gateway.wires._arguments import as_object
@@ -154,6 +154,8 @@ def _content_part(part: Part, facts: ModelFacts) -> dict[str, Any]:
             body = {"type": "text", "text": f"{part.name}:\n{text}" if part.name else text}
         case Document():
             body = {"type": "file", "file": _file(part)}
+        case Opaque(wire="openai_chat"):
+            return part.raw
         case _:
             raise UnsupportedParameter(f"User messages cannot hold {part.__struct_config__.tag} in OpenAI's chat format.", param="messages")
     cache = getattr(part, "cache", None)
