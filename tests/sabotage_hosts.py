@@ -56,6 +56,20 @@ HOSTS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/wires/test_odd_histories.py", "-k", "ends_the_session"),
     ),
     (
+        "a promise that OpenAI refuses is sent",
+        "llm_gateway/wires/_wishes.py",
+        "    loose = [at for at, tool in enumerate(chat.tools) if tool.strict and not _is_strict(tool.parameters)]",
+        "    loose: list[int] = []",
+        ("tests/wires/test_wishes_of_clients.py", "-k", "strict"),
+    ),
+    (
+        "Claude gets every mark for its cache",
+        "llm_gateway/wires/anthropic_messages/blocks_out.py",
+        "    for block in marked[1 : 1 - _MOST_BREAKPOINTS]:",
+        "    for block in marked[:0]:",
+        ("tests/wires/test_wishes_of_clients.py", "-k", "marks_for_its_cache"),
+    ),
+    (
         "several system messages are sent",
         "llm_gateway/wires/openai_chat/order.py",
         "    found = list(messages) if system_anywhere else list(_one_system(messages))",

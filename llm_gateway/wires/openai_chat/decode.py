@@ -182,12 +182,22 @@ def to_chat(request: schema.Body, body: bytes) -> ChatRequest:
 
 
 def _reasoning(request: schema.Body) -> Reasoning | None:
-    budget: int | None = None
+    effort, budget = request.reasoning_effort, None
     if request.thinking:
         budget = 0 if request.thinking.type == "disabled" else request.thinking.budget_tokens or -1
-    if request.reasoning_effort is None and budget is None:
+    include: bool | None = None
+    if isinstance(wish := request.reasoning, dict):
+        # OpenRouter's form. https://openrouter.ai/docs/use-cases/reasoning-tokens
+        told, most = wish.get("effort"), wish.get("max_tokens")
+        effort = effort or (told if isinstance(told, str) else "none" if wish.get("enabled") is False else None)
+        if budget is None and type(most) is int:
+            budget = max(most, 0)
+        elif budget is None and effort is None and wish.get("enabled") is True:
+            budget = -1
+        include = False if wish.get("exclude") is True else None
+    if effort is None and budget is None:
         return None
-    return Reasoning(effort=request.reasoning_effort, budget=budget)
+    return Reasoning(effort=effort, budget=budget, include=include)
 
 
 def _format(wish: schema.Format | None) -> tuple[ResponseFormat | None, bool]:

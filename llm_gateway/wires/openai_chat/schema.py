@@ -152,6 +152,7 @@ class Body(msgspec.Struct, gc=False):
     parallel_tool_calls: bool | None = None
     response_format: Format | None = None
     reasoning_effort: str | None = None
+    reasoning: Any = None
     thinking: Thinking | None = None
     user: str | None = None
     safety_identifier: str | None = None
