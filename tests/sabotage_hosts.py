@@ -70,6 +70,20 @@ HOSTS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/wires/test_wishes_of_clients.py", "-k", "marks_for_its_cache"),
     ),
     (
+        "arguments that are told twice are told on twice",
+        "llm_gateway/wires/_arguments.py",
+        '                piece = _new(piece, "".join(told))',
+        "                pass",
+        ("tests/wires/test_streams_of_odd_hosts.py", "-k", "more_than_once"),
+    ),
+    (
+        "null in a stream of Claude's format breaks it",
+        "llm_gateway/wires/anthropic_messages/stream_in.py",
+        "            if frame.event not in _KNOWN or is_alive(frame.data):",
+        "            if frame.event not in _KNOWN:",
+        ("tests/wires/test_streams_of_odd_hosts.py", "-k", "signs_of_life"),
+    ),
+    (
         "several system messages are sent",
         "llm_gateway/wires/openai_chat/order.py",
         "    found = list(messages) if system_anywhere else list(_one_system(messages))",

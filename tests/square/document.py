@@ -43,8 +43,8 @@ _TAIL = """
 - A wish to reason, at a model that cannot or, for Claude, beside what its thinking does not go with: a forced tool, a tool loop that
   another model began, a token limit up to 1024, sampling figures (`x-cogo-left-out: reasoning`).
 - A `seed` where the provider has none, `text.verbosity` and `prediction` off OpenAI's formats,
-  `truncation: "auto"`; named in the same header. So are the requests of single hosts (`provider`, `usage`, `enable_thinking` …), and `strict`
-  of Claude's tools whose schema OpenAI does not hold to. Fields that are `false` or an empty list ask for nothing.
+  `truncation: "auto"`; named in the same header. So are the requests of single hosts (`provider`, `usage`, `enable_thinking` …), and
+  `strict` of Claude's tools whose schema OpenAI does not hold to. Fields that are `false` or an empty list ask for nothing.
 - Which earlier thoughts a model sees again (`reasoning.context`), and what an embedded text is for (`taskType`, `title`); named in
   the same header.
 - Of answers: citations, grounding and annotations, logprobs, and calls of a provider's own tools reach only callers of the provider's

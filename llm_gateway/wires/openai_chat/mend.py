@@ -7,11 +7,13 @@ of a host's own, the object of another endpoint, no id, time or role.
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any, Final
 
 from llm_gateway.core import json
 from llm_gateway.core.chat import FinishReason
 from llm_gateway.core.events import Event, Finish
+from llm_gateway.wires import _halves
 from llm_gateway.wires._openai.ids import call_id
 
 from .answer import Reader, finish_of
@@ -20,6 +22,7 @@ from .stream_out import finish_word
 
 CHUNK: Final = "chat.completion.chunk"
 WHOLE: Final = "chat.completion"
+_HALF: Final = re.compile(rb"\\u[dD][89abcdefABCDEF]")
 _WORDS: Final = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 # A host that says its model failed means no normal end; no word of the format says so, and the host's own tells more than "stop".
 _HONEST: Final = frozenset({FinishReason.MODEL_FAULT})
@@ -44,7 +47,8 @@ class Mender:
             self._created = int(chunk.created)
         if usual and _sound(chunk, reader):
             return None
-        value = json.lenient(data)
+        cut = not usual and _HALF.search(data) is not None
+        value = _halves.loads(data) if cut else json.lenient(data)
         if not isinstance(value, dict):
             return None
         changed = self._head(value, data, CHUNK)
@@ -56,7 +60,10 @@ class Mender:
                 if place in reader.first and not isinstance(choice["delta"].get("role"), str):
                     choice["delta"] = {"role": "assistant", **choice["delta"]}
                     changed = True
-        return json.dumps(value) if changed else None
+        if not changed:
+            return None
+        # Half a character goes on in the next chunk; readers of the format join the two.
+        return _halves.dumps(value) if cut else json.dumps(value)
 
     def ends(self, finishes: list[Event]) -> bytes:
         """Chunks for the answers that their host never finished."""
@@ -161,6 +168,8 @@ def _calls(delta: Any, place: int, reader: Reader) -> bool:
                 holder.pop("name", None)
                 if repair.name:
                     holder["name"] = repair.name
+            if repair.arguments is not None and isinstance(holder, dict):
+                holder["arguments"] = repair.arguments
             changed = True
         changed |= _text_arguments(call)
     return changed
