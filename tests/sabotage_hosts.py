@@ -84,6 +84,20 @@ HOSTS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/wires/test_streams_of_odd_hosts.py", "-k", "signs_of_life"),
     ),
     (
+        "thoughts go again to a host that has refused them",
+        "llm_gateway/wires/openai_chat/own_signatures.py",
+        '    bare = foreign is not None and foreign("")',
+        "    bare = False",
+        (_HABITS, "-k", "takes_no_thoughts_back"),
+    ),
+    (
+        "thinking that nobody signed goes to Claude again",
+        "llm_gateway/wires/anthropic_messages/own_thinking.py",
+        '        return foreign is not None and foreign("")',
+        "        return False",
+        (_HABITS, "-k", "nobody_signed"),
+    ),
+    (
         "several system messages are sent",
         "llm_gateway/wires/openai_chat/order.py",
         "    found = list(messages) if system_anywhere else list(_one_system(messages))",

@@ -143,6 +143,42 @@ def test_a_call_that_another_model_made_without_a_thought_is_taken(gateway: Gate
     assert json.loads(gateway.received(mark)[-1]["body"])["messages"][1]["reasoning_content"] == " "
 
 
+THOUGHT = {"role": "assistant", "content": "Well.", "reasoning_content": "hm", "reasoning": "hm"}
+
+
+@pytest.mark.parametrize("host", ["groq", "unknown"])
+def test_a_host_that_takes_no_thoughts_back_gets_the_conversation_without(gateway: GatewayServer, hosts: dict[str, str], host: str) -> None:
+    """On its own format a history passes as it came; some clients send what another host showed them."""
+    mark = gateway.mark
+    turns = [{"role": "user", "content": "go"}, THOUGHT, {"role": "user", "content": "go on"}]
+    answer = gateway.client("openai_chat").send("/v1/chat/completions", {"model": hosts[host], "messages": turns}, False)
+    assert answer.status == 200, answer.body
+    first, second = (json.loads(entry["body"])["messages"][1] for entry in gateway.received(mark))
+    assert (first, second) == (THOUGHT, {"role": "assistant", "content": "Well."})
+    gateway.forget()
+
+
+def test_a_host_that_wants_thoughts_back_gets_them_on_its_own_format(gateway: GatewayServer, hosts: dict[str, str]) -> None:
+    mark = gateway.mark
+    turns = [{"role": "user", "content": "go"}, THOUGHT, {"role": "user", "content": "go on"}]
+    assert gateway.client("openai_chat").send("/v1/chat/completions", {"model": hosts["deepseek"], "messages": turns}, False).status == 200
+    assert [json.loads(entry["body"])["messages"][1] for entry in gateway.received(mark)] == [THOUGHT]
+
+
+@pytest.mark.parametrize("block", [{"type": "thinking", "thinking": "hm"}, {"type": "redacted_thinking"}])
+def test_thinking_that_nobody_signed_goes_to_claude_once_and_then_not(gateway: GatewayServer, block: dict[str, Any]) -> None:
+    """Anthropic's format, a host of it that signs nothing before, Claude now."""
+    mark = gateway.mark
+    said = {"role": "assistant", "content": [block, {"type": "text", "text": "Well."}]}
+    messages = [{"role": "user", "content": "go"}, said, {"role": "user", "content": "go on"}]
+    body = {"model": "anthropic/claude-haiku-4-5", "max_tokens": 99, "messages": messages}
+    answer = ask(gateway, "anthropic_messages", body)
+    assert answer.status == 200, answer.body
+    first, second = (json.loads(entry["body"])["messages"][1]["content"] for entry in gateway.received(mark))
+    assert (first[0], second) == (block, [{"type": "text", "text": "Well."}])
+    gateway.forget()
+
+
 CALL = {"type": "function_call", "call_id": "a", "name": "Read", "arguments": '{"path":"x"}'}
 OUTPUT = {"type": "function_call_output", "call_id": "a", "output": "done"}
 GO = {"role": "user", "content": "Continue."}

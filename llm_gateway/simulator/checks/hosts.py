@@ -84,7 +84,7 @@ HOSTS: dict[str, tuple[Rule, ...]] = {
     "qwen": (_one_system, _string_results, _whole_arguments(400)),
     "vllm": (_one_system, _whole_arguments(400)),
     "llamacpp": (_one_system, _whole_arguments(500)),
-    "groq": (_tools_first,),
+    "groq": (_tools_first, _no_thoughts),
     "zai": (_string_results, _tools_first),
 }
 _USER = {"openai": 64, "zai": 128, "openrouter": 128}
