@@ -98,6 +98,13 @@ HOSTS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (_HABITS, "-k", "nobody_signed"),
     ),
     (
+        "a host that knows functions only gets a free-text tool",
+        "llm_gateway/wires/openai_chat/encode.py",
+        "    if tool.custom and not facts.openai_tools:",
+        "    if False:",
+        (_HABITS, "-k", "free_text_tool"),
+    ),
+    (
         "several system messages are sent",
         "llm_gateway/wires/openai_chat/order.py",
         "    found = list(messages) if system_anywhere else list(_one_system(messages))",

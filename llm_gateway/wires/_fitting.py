@@ -157,8 +157,12 @@ class _History:
 
     def _assistant(self, parts: tuple[Part, ...]) -> list[Part]:
         found: list[Part] = []
+        retold = False
         for part in parts:
-            for one in self._known(part, "", asked=False):
+            known = self._known(part, "", asked=False)
+            # What is told in words begins a line, and what follows it another: some formats join a turn's texts.
+            retold, before = known != (part,), retold
+            for one in known:
                 if isinstance(one, ToolCall):
                     found.append(self._call(one))
                 elif isinstance(one, Thinking):
@@ -170,6 +174,8 @@ class _History:
                     found.append(Text(text="[The model showed a file here.]") if not isinstance(kept, Text) else kept)
                     if not isinstance(kept, Text):
                         self._shown += [Text(text="The file that the model showed:"), kept]
+                elif isinstance(one, Text) and (retold or before) and found and isinstance(found[-1], Text):
+                    found.append(replace(one, text=f"\n{one.text}"))
                 else:
                     found.append(self._medium(one, "", asked=False))
         return found

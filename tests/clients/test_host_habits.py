@@ -143,6 +143,39 @@ def test_a_call_that_another_model_made_without_a_thought_is_taken(gateway: Gate
     assert json.loads(gateway.received(mark)[-1]["body"])["messages"][1]["reasoning_content"] == " "
 
 
+PATCH = {"type": "custom", "name": "apply_patch", "description": "Patches.", "format": {"type": "text"}}
+NAMED = {"type": "custom", "name": "apply_patch"}
+SOME = {"type": "allowed_tools", "mode": "required", "tools": [NAMED]}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("choice", ["auto", NAMED, SOME], ids=["auto", "named", "some"])
+@pytest.mark.parametrize("host", ["deepseek", "vllm", "groq", "zai"])
+def test_a_free_text_tool_is_a_function_where_hosts_know_nothing_else(
+    gateway: GatewayServer, hosts: dict[str, str], host: str, choice: Any, stream: bool
+) -> None:
+    """Codex' patches, at hosts that refuse a tool that is no function."""
+    turn = {"role": "user", "content": "Please call apply_patch."}
+    read = {"type": "function", "name": "Read", "parameters": SCHEMA}
+    called = {"type": "custom_tool_call", "call_id": "a", "name": "apply_patch", "input": "*** Begin"}
+    result = {"type": "custom_tool_call_output", "call_id": "a", "output": "done"}
+    body = {"model": hosts[host], "stream": stream, "tools": [PATCH, read], "tool_choice": choice, "input": [turn, called, result, turn]}
+    mark = gateway.mark
+    answer = ask(gateway, "openai_responses", body, stream)
+    assert answer.status == 200, answer.body
+    sent = json.loads(gateway.received(mark)[-1]["body"])
+    assert {tool["type"] for tool in sent["tools"]} == {"function"}
+    assert [tool["function"]["name"] for tool in sent["tools"]] == ["apply_patch"] + (["Read"] if choice != SOME else [])
+    history = [call for message in sent["messages"] for call in message.get("tool_calls", ())]
+    assert json.loads(history[0]["function"]["arguments"]) == {"input": "*** Begin"}
+    output = answer.events[-1][1]["response"]["output"] if stream else answer.json["output"]
+    calls = [item for item in output if item["type"].endswith("_call") and item.get("name") == "apply_patch"]
+    assert [item["type"] for item in calls] == ["custom_tool_call"] * len(calls)
+    if choice != "auto":
+        assert calls
+        assert isinstance(calls[0]["input"], str)
+
+
 THOUGHT = {"role": "assistant", "content": "Well.", "reasoning_content": "hm", "reasoning": "hm"}
 
 

@@ -112,6 +112,9 @@ def _assistant(message: Message, facts: ModelFacts) -> dict[str, Any]:
 
 
 def _call(call: ToolCall, facts: ModelFacts) -> dict[str, Any]:
+    if call.custom and not facts.openai_tools:
+        arguments = dumps(as_object(call.arguments, custom=True)).decode()
+        return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
     if call.custom:
         return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": call.arguments}}
     body: dict[str, Any] = {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _arguments(call.arguments)}}
