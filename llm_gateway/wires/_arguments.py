@@ -18,6 +18,9 @@ def as_object(arguments: str, custom: bool = False) -> dict[str, Any]:
     if not arguments.strip():
         return {}
     value = json.lenient(arguments.encode("utf-8", "replace"))
+    if isinstance(value, str):
+        # Some hosts encode them twice (vllm#54964).
+        value = json.lenient(value.encode("utf-8", "replace"))
     return value if isinstance(value, dict) else {"arguments": arguments}
 
 

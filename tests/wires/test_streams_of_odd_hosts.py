@@ -9,8 +9,8 @@ import pytest
 from llm_gateway.core import json
 from llm_gateway.core.chat import FinishReason
 from llm_gateway.core.errors import AttemptFailed
-from llm_gateway.core.events import Done, Event, Failed, Finish, TextDelta, ToolDelta, collect
-from llm_gateway.wires import InTurn, Reply, dialects, wires
+from llm_gateway.core.events import Done, Event, Failed, Finish, TextDelta, ToolDelta, collect, replay
+from llm_gateway.wires import InTurn, Reply, WayBack, dialects, menders, wires
 
 FORMATS = ("anthropic_messages", "gemini_generate", "openai_chat", "openai_responses")
 REPLY = Reply(request_id="r", model="m", created=1)
@@ -201,3 +201,50 @@ def test_arguments_that_an_anthropic_host_gives_as_text_are_what_the_text_says()
     body = {"id": "m", "type": "message", "role": "assistant", "model": "m", "content": content, "stop_reason": "tool_use"}
     (call,) = wires.get("anthropic_messages").decode_response(json.dumps(body)).choices[0].tool_calls
     assert json.loads(call.arguments.encode()) == {"x": 1}
+
+
+def chat_answer(**message: Any) -> bytes:
+    choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": "stop"}
+    return json.dumps({"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]})
+
+
+def function(name: str, arguments: Any, call_id: str = "a") -> dict[str, Any]:
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+PIECES = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "a"}, {"type": "reference"}]
+
+
+def test_content_in_pieces_is_one_text_for_strict_readers_of_its_own_format() -> None:
+    """Mistral's. https://docs.mistral.ai/capabilities/reasoning"""
+    message = json.loads(menders.get("openai_chat")(chat_answer(content=PIECES)))["choices"][0]["message"]
+    assert message == {"role": "assistant", "content": "a", "reasoning_content": "hm"}
+    stream = sse(piece({"role": "assistant", "content": PIECES}), piece({}, "stop")) + b"data: [DONE]\n\n"
+    shown = b"".join(frame.shown for frame in frames("openai_chat", stream))
+    assert json.loads(shown.split(b"\n")[0][6:])["choices"][0]["delta"] == {"role": "assistant", "content": "a", "reasoning_content": "hm"}
+
+
+def test_a_whole_call_without_arguments_has_some_for_strict_readers_of_its_own_format() -> None:
+    body = chat_answer(content=None, tool_calls=[function("f", None)])
+    assert json.loads(menders.get("openai_chat")(body))["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] == "{}"
+
+
+@pytest.mark.parametrize("dialect", ["anthropic_messages", "gemini_generate"])
+def test_arguments_that_a_host_encodes_twice_are_an_object(dialect: str) -> None:
+    answer = wires.get("openai_chat").decode_response(chat_answer(content=None, tool_calls=[function("f", json.dumps('{"x":1}').decode())]))
+    again = wires.get(dialect).decode_response(dialects.get(dialect).encode_response(answer, REPLY))
+    assert json.loads(again.choices[0].tool_calls[0].arguments.encode()) == {"x": 1}
+
+
+@pytest.mark.parametrize("dialect", FORMATS)
+@pytest.mark.parametrize("wire", ["openai_chat", "gemini_generate"])
+def test_calls_that_share_an_id_are_told_apart(wire: str, dialect: str) -> None:
+    body = chat_answer(content=None, tool_calls=[function("f", "{}"), function("g", "{}")])
+    if wire == "gemini_generate":
+        calls = [{"functionCall": {"id": "a", "name": name, "args": {}}} for name in ("f", "g")]
+        body = json.dumps({"candidates": [{"content": {"role": "model", "parts": calls}, "finishReason": "STOP"}]})
+    answer = wires.get(wire).decode_response(body)
+    whole = dialects.get(dialect).encode_response(WayBack(None, wires.get(wire), "p/m").whole(answer), REPLY)
+    streamed = dialects.get(dialect).stream_encoder(REPLY).encode([*WayBack(None, wires.get(wire), "p/m").events(replay(answer))])
+    for again in (wires.get(dialect).decode_response(whole), collect(events_of(dialect, streamed))):
+        assert [call.id for call in again.choices[0].tool_calls] == ["a", "a_2"]

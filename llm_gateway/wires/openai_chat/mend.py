@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from llm_gateway.core import json
 from llm_gateway.core.chat import FinishReason
-from llm_gateway.core.events import Event, Finish
+from llm_gateway.core.events import Event, Finish, TextDelta, ThinkingDelta
 from llm_gateway.wires import _halves
 from llm_gateway.wires._openai.ids import call_id
 
-from .answer import Reader, finish_of
+from .answer import Reader, finish_of, pieces_of
 from .chunks import Chunk
 from .stream_out import finish_word
 
@@ -121,7 +121,7 @@ def _sound(chunk: Chunk, reader: Reader) -> bool:
     for place, choice in enumerate(chunk.choices):
         if choice.index is None or choice.delta is None or not (choice.finish_reason is None or choice.finish_reason in _WORDS):
             return False
-        if not chunk.id or (place in reader.first and choice.delta.role is None):
+        if not chunk.id or (place in reader.first and choice.delta.role is None) or isinstance(choice.delta.content, list):
             return False
         for call in choice.delta.tool_calls or ():
             if call.function is not None and isinstance(call.function.arguments, dict):
@@ -139,6 +139,7 @@ def _choice(choice: dict[str, Any], place: int, field: str) -> bool:
         text = choice.pop("text", None)
         choice[field] = other if isinstance(other, dict) else {"content": text} if isinstance(text, str) else {}
         changed = True
+    changed |= _plain_content(choice[field])
     word = choice.get("finish_reason")
     if word is None or word in _WORDS:
         return changed
@@ -149,6 +150,18 @@ def _choice(choice: dict[str, Any], place: int, field: str) -> bool:
     if reason not in _HONEST:
         choice["finish_reason"], changed = finish_word(reason, refused=False), True
     return changed
+
+
+def _plain_content(said: dict[str, Any]) -> bool:
+    """Mistral gives content as a list of texts, thoughts and references where the format has one text."""
+    pieces = said.get("content")
+    if not isinstance(pieces, list):
+        return False
+    events = list(pieces_of(pieces, 0))
+    said["content"] = "".join(event.text for event in events if isinstance(event, TextDelta))
+    if thought := "".join(event.text for event in events if isinstance(event, ThinkingDelta)):
+        said.setdefault("reasoning_content", thought)
+    return True
 
 
 def _calls(delta: Any, place: int, reader: Reader) -> bool:
@@ -192,6 +205,8 @@ def _whole_message(message: dict[str, Any], seed: str, place: int) -> bool:
         if not isinstance(call, dict):
             continue
         changed |= _text_arguments(call)
+        if isinstance(function := call.get("function"), dict) and not isinstance(function.get("arguments"), str):
+            function["arguments"], changed = "{}", True
         if not isinstance(call.get("id"), str) or not call["id"]:
             call["id"], changed = call_id(seed, place, position), True
         if not isinstance(call.get("type"), str):
