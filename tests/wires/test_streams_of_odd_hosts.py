@@ -248,3 +248,12 @@ def test_calls_that_share_an_id_are_told_apart(wire: str, dialect: str) -> None:
     streamed = dialects.get(dialect).stream_encoder(REPLY).encode([*WayBack(None, wires.get(wire), "p/m").events(replay(answer))])
     for again in (wires.get(dialect).decode_response(whole), collect(events_of(dialect, streamed))):
         assert [call.id for call in again.choices[0].tool_calls] == ["a", "a_2"]
+
+
+@pytest.mark.parametrize("dialect", [name for name in FORMATS if name != "openai_responses"])
+def test_a_message_of_responses_may_be_its_text_alone(dialect: str) -> None:
+    item = {"type": "message", "id": "x", "role": "assistant", "status": "completed", "content": "a"}
+    answer = wires.get("openai_responses").decode_response(json.dumps(RESPONSE | {"output": [item]}))
+    events = events_of("openai_responses", sse({"type": "response.completed", "response": RESPONSE | {"output": [item]}}))
+    for said in (answer, collect(events)):
+        assert wires.get(dialect).decode_response(dialects.get(dialect).encode_response(said, REPLY)).text == "a"
