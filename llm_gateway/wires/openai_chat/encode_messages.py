@@ -22,7 +22,8 @@ _AUDIO_TYPES = {"wav": "wav", "x-wav": "wav", "mpeg": "mp3"}
 
 
 def messages_to(chat: ChatRequest, facts: ModelFacts) -> list[dict[str, Any]]:
-    ordered = in_order(chat.messages, "system_anywhere" in facts.extensions)
+    # What came in another format is matched where it was fitted to this one.
+    ordered = in_order(chat.messages, "system_anywhere" in facts.extensions, matched=chat.origin != "openai_chat")
     return [body for message in ordered for body in _message(message, facts)]
 
 

@@ -12,10 +12,10 @@ from llm_gateway.wires._order import answered
 _SYSTEM = "[System message]\n"
 
 
-def in_order(messages: Iterable[Message], system_anywhere: bool) -> list[Message]:
-    """``system_anywhere``: the host takes several system messages, and at any place."""
+def in_order(messages: Iterable[Message], system_anywhere: bool, matched: bool = False) -> list[Message]:
+    """``system_anywhere``: the host takes several system messages, and at any place. ``matched``: results follow their calls already."""
     found = list(messages) if system_anywhere else list(_one_system(messages))
-    return list(answered(found))
+    return found if matched else list(answered(found))
 
 
 def _one_system(messages: Iterable[Message]) -> Iterator[Message]:
