@@ -37,6 +37,7 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     efforts: frozenset[Effort] | None = None
     user_limit: int | None = None
     stream_usage: bool | None = None
+    openai_tools: bool | None = None
 
     def known(self) -> dict[str, Any]:
         return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}

@@ -28,7 +28,8 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     ``extensions``: what an OpenAI-compatible host takes beyond what every one of them takes: see
     :data:`~llm_gateway.core.host_facts.EXTENSIONS`. Apart from capabilities, for it refuses nothing. ``efforts``: the reasoning efforts the
     model takes; empty: unknown, any is sent. ``user_limit``: characters of ``user``. ``stream_usage``: whether usage may be asked for in a
-    stream (OpenAI chat only). ``issuer``: whose thinking the target takes back (see _issuers.py); empty: nobody knows.
+    stream, ``openai_tools``: whether free-text tools and a choice of some tools may be sent (both OpenAI chat only). ``issuer``: whose
+    thinking the target takes back (see _issuers.py); empty: nobody knows.
     """
 
     upstream_id: str
@@ -46,6 +47,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     issuer: str = ""
     user_limit: int = 64
     stream_usage: bool = True
+    openai_tools: bool = True
 
 
 class Embedding(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,6 +32,7 @@ from ._elsewhere import parts_elsewhere
 from ._keys import fitted_keys, renamed_arguments
 from ._limits import Limits, fitting_id, fitting_name, fitting_user
 from ._media import identified, is_public
+from ._order import answered
 from ._schemas import answer_schema, is_open, tool_parameters
 
 BILLING_MARK = "x-anthropic-billing-header:"
@@ -52,7 +53,7 @@ def fit(chat: ChatRequest, held: Limits, issuer: str = "", place: str = "message
         wanted = replace(wanted, schema=answer_schema(wanted.schema, held))
     return replace(
         chat,
-        messages=_History(held, issuer, place, chat.tools).fitted(chat.messages),
+        messages=tuple(answered(_History(held, issuer, place, chat.tools).fitted(chat.messages))),
         tools=tuple(_tool(tool, held) for tool in chat.tools),
         tool_choice=_choice(chat.tool_choice, held),
         max_tokens=None if chat.max_tokens is None else max(chat.max_tokens, held.least_output),
@@ -140,8 +141,15 @@ class _History:
         for part in parts:
             if isinstance(part, ToolResult):
                 found.append(self._result(part))
-            else:
-                found += [self._medium(one, where, asked) for one in self._known(part, where, asked)]
+                continue
+            for one in self._known(part, where, asked):
+                match one:
+                    case ToolCall():
+                        found.append(self._call(one))
+                    case Thinking():
+                        found += self._thinking(one)
+                    case _:
+                        found.append(self._medium(one, where, asked))
         if self._shown and not any(isinstance(part, ToolResult) for part in found):
             found = [*self._shown, *found]
             self._shown = []
@@ -149,17 +157,25 @@ class _History:
 
     def _assistant(self, parts: tuple[Part, ...]) -> list[Part]:
         found: list[Part] = []
+        retold = False
         for part in parts:
-            for one in self._known(part, "", asked=False):
+            known = self._known(part, "", asked=False)
+            # What is told in words begins a line, and what follows it another: some formats join a turn's texts.
+            retold, before = known != (part,), retold
+            for one in known:
                 if isinstance(one, ToolCall):
                     found.append(self._call(one))
                 elif isinstance(one, Thinking):
                     found += self._thinking(one)
+                elif isinstance(one, ToolResult):
+                    found.append(self._result(one))
                 elif isinstance(one, Image | Document | Audio) and not self._held.shown_by_model:
                     kept = self._medium(one, "", asked=False)
                     found.append(Text(text="[The model showed a file here.]") if not isinstance(kept, Text) else kept)
                     if not isinstance(kept, Text):
                         self._shown += [Text(text="The file that the model showed:"), kept]
+                elif isinstance(one, Text) and (retold or before) and found and isinstance(found[-1], Text):
+                    found.append(replace(one, text=f"\n{one.text}"))
                 else:
                     found.append(self._medium(one, "", asked=False))
         return found

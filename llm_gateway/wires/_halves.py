@@ -28,6 +28,11 @@ def loads(data: bytes) -> Any:
         return None
 
 
+def dumps(value: Any) -> bytes:
+    """The JSON of what :func:`loads` decoded, with halves as the escapes that they were."""
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()
+
+
 def whole(text: str) -> str:
     """``text`` with its halves joined where both are there, and U+FFFD where one is alone."""
     if text.isascii():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, count
 
 import msgspec
 
@@ -23,7 +23,7 @@ class WayBack:
     """For one answer. ``chat``: the caller's request, where it could be read; ``issuer``: whose tokens the answer holds; ``stops``: the
     sequences at which we cut it, as the provider does not."""
 
-    __slots__ = ("_calls", "_cut", "_first", "_issuer", "_names", "_turns")
+    __slots__ = ("_calls", "_cut", "_first", "_given", "_issuer", "_names", "_turns")
 
     def __init__(self, chat: ChatRequest | None, wire: Wire, issuer: str, stops: tuple[str, ...] = ()) -> None:
         self._cut = StopCut(stops) if stops else None
@@ -34,6 +34,7 @@ class WayBack:
         self._calls = HeldCalls.wanted(chat, held)
         self._issuer = issuer
         self._turns = InTurn()
+        self._given: set[tuple[int, str]] = set()
 
     def events(self, events: Iterable[Event]) -> Iterable[Event]:
         events = self._turns(events)
@@ -48,7 +49,7 @@ class WayBack:
         return chain(told, self._calls.rest()) if self._calls else told
 
     def _told(self, events: Iterable[Event]) -> Iterable[Event]:
-        events = stamped(events, self._issuer)
+        events = map(self._told_apart, stamped(events, self._issuer))
         if self._first:
             events = self._first(events)
         if self._names:
@@ -56,7 +57,7 @@ class WayBack:
         return self._calls(events) if self._calls else events
 
     def whole(self, response: ChatResponse) -> ChatResponse:
-        response = stamped_whole(response, self._issuer)
+        response = self._apart(stamped_whole(response, self._issuer))
         if self._cut:
             response = self._cut.of(response)
         if self._first:
@@ -64,6 +65,31 @@ class WayBack:
         if self._names:
             response = _renamed(response, self._names)
         return self._calls.of(response) if self._calls else response
+
+    def _told_apart(self, event: Event) -> Event:
+        """Some hosts give every call of an answer the same id; the results could not be told apart."""
+        if not isinstance(event, ToolStart):
+            return event
+        own = self._unique(event.choice, event.id, event.index)
+        return event if own == event.id else msgspec.structs.replace(event, id=own)
+
+    def _unique(self, choice: int, call_id: str, index: int) -> str:
+        own = f"{call_id}_{index + 1}" if (choice, call_id) in self._given else call_id
+        self._given.add((choice, own))
+        return own
+
+    def _apart(self, response: ChatResponse) -> ChatResponse:
+        if all(len({call.id for call in choice.tool_calls}) == len(choice.tool_calls) for choice in response.choices):
+            return response
+        choices = []
+        for choice in response.choices:
+            numbers = count()
+            parts = tuple(
+                msgspec.structs.replace(part, id=self._unique(choice.index, part.id, next(numbers))) if isinstance(part, ToolCall) else part
+                for part in choice.parts
+            )
+            choices.append(msgspec.structs.replace(choice, parts=parts))
+        return msgspec.structs.replace(response, choices=tuple(choices))
 
     def _renamed(self, events: Iterable[Event]) -> Iterator[Event]:
         for event in events:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from llm_gateway.core.chat import ChatRequest
+from llm_gateway.core.chat import ChatRequest, Tool
 from llm_gateway.wires._base import ModelFacts
 
 CHAT: Final = "openai_chat"
@@ -24,8 +24,14 @@ _HINTS: Final[dict[str, frozenset[str]]] = {
     "prediction": frozenset({CHAT}),
     "truncation": frozenset({RESPONSES}),
     "context_management": frozenset({RESPONSES, MESSAGES}),
+    # What clients of OpenRouter, Qwen and vLLM ask of their hosts: how to route, whether to report usage and to show thoughts.
+    # https://openrouter.ai/docs/api-reference/parameters, https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html, 2026-11-30
+    **dict.fromkeys(
+        ("usage", "provider", "route", "transforms", "include_reasoning", "enable_thinking", "chat_template_kwargs"), frozenset({CHAT})
+    ),
 }
 _IN_RESPONSES: Final = {"verbosity": "text.verbosity"}
+_OPENAI: Final = frozenset({CHAT, RESPONSES})
 _SEEDS: Final = frozenset({CHAT, GENERATE})
 # How many stop sequences a format takes: OpenAI's and Google's references.
 _MOST_STOPS: Final = {CHAT: 4, GENERATE: 5}
@@ -51,6 +57,10 @@ def fitted(chat: ChatRequest, wire: str, facts: ModelFacts) -> Fitted:
         extras, told = _extras(chat, wire, facts)
         if extras != chat.extras:
             changes["extras"] = extras
+        tools, loose = _tools(chat, wire)
+        if loose:
+            changes["tools"] = tools
+            told += loose
         if chat.seed is not None and wire not in _SEEDS:
             changes["seed"] = None
             told.append("seed")
@@ -68,9 +78,43 @@ def stops_to_cut(stops: tuple[str, ...], wire: str, facts: ModelFacts) -> tuple[
     return tuple(stop for stop in given if stop not in taken)
 
 
+def _tools(chat: ChatRequest, wire: str) -> tuple[tuple[Tool, ...], list[str]]:
+    """OpenAI's strict schemas close every object and require every property, Anthropic's may leave some out: such a one is not refused but
+    sent as a schema that is not held to."""
+    if wire not in _OPENAI or chat.origin in _OPENAI:
+        return chat.tools, []
+    loose = [at for at, tool in enumerate(chat.tools) if tool.strict and not _is_strict(tool.parameters)]
+    tools = tuple(msgspec.structs.replace(tool, strict=False) if at in loose else tool for at, tool in enumerate(chat.tools))
+    return tools, [f"tools[{at}].strict" for at in loose]
+
+
+def _is_strict(schema: Any) -> bool:
+    match schema:
+        case list():
+            return all(map(_is_strict, schema))
+        case dict():
+            inner = schema.get("properties")
+            properties = inner if isinstance(inner, dict) else {}
+            if properties or schema.get("type") == "object":
+                open_ones = properties.keys() - set(schema.get("required") or ())
+                if open_ones or schema.get("additionalProperties") is not False:
+                    return False
+            return all(map(_is_strict, [*properties.values(), *(one for name, one in schema.items() if name != "properties")]))
+    return True
+
+
+def _neutral(value: Any) -> bool:
+    """Whether a field asks for nothing."""
+    return value is False or value == []
+
+
 def _extras(chat: ChatRequest, wire: str, facts: ModelFacts) -> tuple[dict[str, Any], list[str]]:
-    extras = dict(chat.extras)
+    extras = {name: value for name, value in chat.extras.items() if not _neutral(value)}
     told: list[str] = []
+    if isinstance(config := extras.get("generationConfig"), dict):
+        extras["generationConfig"] = {name: value for name, value in config.items() if not _neutral(value)}
+        if not extras["generationConfig"]:
+            del extras["generationConfig"]
     for name, takers in _HINTS.items():
         if name in extras and (wire not in takers or facts.drop_hints or not _same_family(chat.origin, wire)):
             del extras[name]

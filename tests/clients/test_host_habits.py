@@ -143,6 +143,75 @@ def test_a_call_that_another_model_made_without_a_thought_is_taken(gateway: Gate
     assert json.loads(gateway.received(mark)[-1]["body"])["messages"][1]["reasoning_content"] == " "
 
 
+PATCH = {"type": "custom", "name": "apply_patch", "description": "Patches.", "format": {"type": "text"}}
+NAMED = {"type": "custom", "name": "apply_patch"}
+SOME = {"type": "allowed_tools", "mode": "required", "tools": [NAMED]}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("choice", ["auto", NAMED, SOME], ids=["auto", "named", "some"])
+@pytest.mark.parametrize("host", ["deepseek", "vllm", "groq", "zai"])
+def test_a_free_text_tool_is_a_function_where_hosts_know_nothing_else(
+    gateway: GatewayServer, hosts: dict[str, str], host: str, choice: Any, stream: bool
+) -> None:
+    """Codex' patches, at hosts that refuse a tool that is no function."""
+    turn = {"role": "user", "content": "Please call apply_patch."}
+    read = {"type": "function", "name": "Read", "parameters": SCHEMA}
+    called = {"type": "custom_tool_call", "call_id": "a", "name": "apply_patch", "input": "*** Begin"}
+    result = {"type": "custom_tool_call_output", "call_id": "a", "output": "done"}
+    body = {"model": hosts[host], "stream": stream, "tools": [PATCH, read], "tool_choice": choice, "input": [turn, called, result, turn]}
+    mark = gateway.mark
+    answer = ask(gateway, "openai_responses", body, stream)
+    assert answer.status == 200, answer.body
+    sent = json.loads(gateway.received(mark)[-1]["body"])
+    assert {tool["type"] for tool in sent["tools"]} == {"function"}
+    assert [tool["function"]["name"] for tool in sent["tools"]] == ["apply_patch"] + (["Read"] if choice != SOME else [])
+    history = [call for message in sent["messages"] for call in message.get("tool_calls", ())]
+    assert json.loads(history[0]["function"]["arguments"]) == {"input": "*** Begin"}
+    output = answer.events[-1][1]["response"]["output"] if stream else answer.json["output"]
+    calls = [item for item in output if item["type"].endswith("_call") and item.get("name") == "apply_patch"]
+    assert [item["type"] for item in calls] == ["custom_tool_call"] * len(calls)
+    if choice != "auto":
+        assert calls
+        assert isinstance(calls[0]["input"], str)
+
+
+THOUGHT = {"role": "assistant", "content": "Well.", "reasoning_content": "hm", "reasoning": "hm"}
+
+
+@pytest.mark.parametrize("host", ["groq", "unknown"])
+def test_a_host_that_takes_no_thoughts_back_gets_the_conversation_without(gateway: GatewayServer, hosts: dict[str, str], host: str) -> None:
+    """On its own format a history passes as it came; some clients send what another host showed them."""
+    mark = gateway.mark
+    turns = [{"role": "user", "content": "go"}, THOUGHT, {"role": "user", "content": "go on"}]
+    answer = gateway.client("openai_chat").send("/v1/chat/completions", {"model": hosts[host], "messages": turns}, False)
+    assert answer.status == 200, answer.body
+    first, second = (json.loads(entry["body"])["messages"][1] for entry in gateway.received(mark))
+    assert (first, second) == (THOUGHT, {"role": "assistant", "content": "Well."})
+    gateway.forget()
+
+
+def test_a_host_that_wants_thoughts_back_gets_them_on_its_own_format(gateway: GatewayServer, hosts: dict[str, str]) -> None:
+    mark = gateway.mark
+    turns = [{"role": "user", "content": "go"}, THOUGHT, {"role": "user", "content": "go on"}]
+    assert gateway.client("openai_chat").send("/v1/chat/completions", {"model": hosts["deepseek"], "messages": turns}, False).status == 200
+    assert [json.loads(entry["body"])["messages"][1] for entry in gateway.received(mark)] == [THOUGHT]
+
+
+@pytest.mark.parametrize("block", [{"type": "thinking", "thinking": "hm"}, {"type": "redacted_thinking"}])
+def test_thinking_that_nobody_signed_goes_to_claude_once_and_then_not(gateway: GatewayServer, block: dict[str, Any]) -> None:
+    """Anthropic's format, a host of it that signs nothing before, Claude now."""
+    mark = gateway.mark
+    said = {"role": "assistant", "content": [block, {"type": "text", "text": "Well."}]}
+    messages = [{"role": "user", "content": "go"}, said, {"role": "user", "content": "go on"}]
+    body = {"model": "anthropic/claude-haiku-4-5", "max_tokens": 99, "messages": messages}
+    answer = ask(gateway, "anthropic_messages", body)
+    assert answer.status == 200, answer.body
+    first, second = (json.loads(entry["body"])["messages"][1]["content"] for entry in gateway.received(mark))
+    assert (first[0], second) == (block, [{"type": "text", "text": "Well."}])
+    gateway.forget()
+
+
 CALL = {"type": "function_call", "call_id": "a", "name": "Read", "arguments": '{"path":"x"}'}
 OUTPUT = {"type": "function_call_output", "call_id": "a", "output": "done"}
 GO = {"role": "user", "content": "Continue."}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from llm_gateway.core.errors import Failure, FailureClass
@@ -19,6 +20,12 @@ REFUSALS = (
     "Thought signature is not valid",
     "Corrupted thought signature.",
     "Function call is missing a thought_signature in functionCall parts.",
+    "messages.1.content.0.thinking.signature: Field required",
+    "messages.1.content.0.redacted_thinking.data: Input should be a valid string",
+    "'messages.2' : for 'role:assistant' the following must be satisfied[('messages.2' : property 'reasoning_content' is unsupported)]",
+    "Extra inputs are not permitted, field: 'messages[1].reasoning_content'",
+    "Unknown parameter: 'messages[1].reasoning'.",
+    "messages.1.assistant.reasoning_content: property is not allowed",
 )
 OTHERS = (
     "prompt is too long: 210000 tokens > 200000 maximum",
@@ -26,6 +33,9 @@ OTHERS = (
     "thinking: Input should be a valid dictionary",
     "Unsupported parameter: 'reasoning_effort' is not supported with this model.",
     "Item with id 'msg_68af' not found.",
+    "The `reasoning_content` in the thinking mode must be passed back to the API.",
+    "Unknown parameter: 'reasoning'.",
+    "messages.0.content: Input should be a valid string",
     "tools.0.custom.name: String should match pattern",
 )
 
@@ -39,6 +49,12 @@ def test_a_refusal_of_thinking_is_known(message: str) -> None:
 @pytest.mark.parametrize("message", OTHERS)
 def test_other_refusals_are_none(message: str) -> None:
     assert not refuses_thinking(Failure(kind=FailureClass.BAD_REQUEST, status=400, message=message))
+
+
+def test_a_place_says_what_is_meant() -> None:
+    failure = Failure(kind=FailureClass.BAD_REQUEST, status=422, message="Extra inputs are not permitted")
+    assert not refuses_thinking(failure)
+    assert refuses_thinking(msgspec.structs.replace(failure, param="messages.1.assistant.reasoning_content"))
 
 
 def test_a_code_is_enough() -> None:

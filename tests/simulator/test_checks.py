@@ -90,6 +90,10 @@ TEXT = {"type": "text", "text": "and"}
             "Thinking may not be enabled",
         ),
         ({"system": [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}] * 5}, "maximum of 4 blocks"),
+        (
+            {"messages": [USER, {"role": "assistant", "content": [{"type": "thinking", "thinking": "x"}, TEXT]}, USER]},
+            "messages.1.content.0.thinking.signature: Field required",
+        ),
     ],
 )
 async def test_anthropic_refuses(sim: Simulator, extra: dict[str, Any], words: str) -> None:

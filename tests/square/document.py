@@ -43,7 +43,8 @@ _TAIL = """
 - A wish to reason, at a model that cannot or, for Claude, beside what its thinking does not go with: a forced tool, a tool loop that
   another model began, a token limit up to 1024, sampling figures (`x-cogo-left-out: reasoning`).
 - A `seed` where the provider has none, `text.verbosity` and `prediction` off OpenAI's formats,
-  `truncation: "auto"`; named in the same header.
+  `truncation: "auto"`; named in the same header. So are the requests of single hosts (`provider`, `usage`, `enable_thinking` …), and
+  `strict` of Claude's tools whose schema OpenAI does not hold to. Fields that are `false` or an empty list ask for nothing.
 - Which earlier thoughts a model sees again (`reasoning.context`), and what an embedded text is for (`taskType`, `title`); named in
   the same header.
 - Of answers: citations, grounding and annotations, logprobs, and calls of a provider's own tools reach only callers of the provider's
@@ -55,6 +56,7 @@ _TAIL = """
 - Names, ids and figures fit the target's limits: tool names that are too long or of another alphabet get a digest and come back whole,
   so do arguments with names that Claude refuses (`filter[id]`, `$top`),
   call ids stay unique, a long `user` becomes a stable hash, `max_output_tokens` is at least 16, service tiers are the format's own words.
+- Each result of a tool stands right after its call: a missing one is filled in by a sentence, one without a call becomes the user's text.
 - Schemas: what Claude refuses (`minimum`, `pattern`, `maxItems` …) is told in the description; one that it cannot hold (maps, recursion) is
   asked for in the system prompt and not checked. Tools always have `type` and `properties`; `anyOf` at the top becomes one object.
 - Pictures and documents are sent as what their bytes are. Of another type than the target reads, they are refused in the newest message

@@ -78,10 +78,11 @@ def test_system_alone_becomes_the_users_turn() -> None:
 
 
 def test_images_in_results_stand_inside_for_new_models_and_beside_for_old_ones() -> None:
-    request = chat(ToolResult(call_id="c", name="f", content=(Text(text="see"), Image(data="/9j/", media_type="image/jpeg"))))
+    result = ToolResult(call_id="c", name="f", content=(Text(text="see"), Image(data="/9j/", media_type="image/jpeg")))
+    request = talk(("assistant", (ToolCall(id="c", name="f", arguments="{}"),)), ("user", (result,)))
     image = {"inlineData": {"mimeType": "image/jpeg", "data": "/9j/"}}
-    inside = WIRE.encode_request(request, LEVEL)["contents"][0]["parts"]
-    beside = WIRE.encode_request(request, BUDGET)["contents"][0]["parts"]
+    inside = WIRE.encode_request(request, LEVEL)["contents"][1]["parts"]
+    beside = WIRE.encode_request(request, BUDGET)["contents"][1]["parts"]
     assert (len(inside), inside[0]["functionResponse"]["parts"]) == (1, [image])
     assert beside[1] == image
 

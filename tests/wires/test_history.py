@@ -118,6 +118,14 @@ def test_what_claude_did_by_itself_is_told_to_others(block: dict[str, Any], word
     assert json.loads(own)["messages"][1]["content"][1] == block
 
 
+def test_what_is_told_in_words_stands_on_lines_of_its_own() -> None:
+    blocks = [text("I look."), SEARCH, FOUND, text("Found"), text(" it.")]
+    sent = json.loads(sent_to("openai_chat", messages(("user", [text("hi")]), ("assistant", blocks), ("user", [text("go on")]))).encode())
+    said = sent["messages"][1]["content"].split("\n")
+    assert (said[0], said[-1]) == ("I look.", "Found it.")
+    assert len(said) == 5
+
+
 @pytest.mark.parametrize(("block", "words"), USER)
 @pytest.mark.parametrize("wire", [name for name in FORMATS if name != "anthropic_messages"])
 def test_what_the_user_once_sent_is_told_to_others(block: dict[str, Any], words: tuple[str, ...], wire: str) -> None:

@@ -201,8 +201,8 @@ def test_pictures_in_a_tool_result_follow_in_a_user_message() -> None:
     )["messages"]
     assert [message["role"] for message in messages[1:]] == ["tool", "user"]
     assert [part["type"] for part in messages[2]["content"]] == ["text", "image_url", "text"]
-    items = openai_responses.WIRE.encode_request(asked(messages=(Message(role="user", parts=(result,)),)), PLAIN)["input"]
-    assert items == [
+    items = openai_responses.WIRE.encode_request(asked(messages=(CALLING, Message(role="user", parts=(result,)))), PLAIN)["input"]
+    assert items[1:] == [
         {
             "type": "function_call_output",
             "call_id": "c",
@@ -216,7 +216,7 @@ def test_a_failed_result_says_so(text: str, shown: str) -> None:
     content = (Text(text=text),) if text else ()
     result = Message(role="user", parts=(ToolResult(call_id="c", content=content, is_error=True),))
     assert openai_chat.WIRE.encode_request(asked(messages=(CALLING, result)), PLAIN)["messages"][1]["content"] == shown
-    assert openai_responses.WIRE.encode_request(asked(messages=(result,)), PLAIN)["input"][0]["output"] == shown
+    assert openai_responses.WIRE.encode_request(asked(messages=(CALLING, result)), PLAIN)["input"][1]["output"] == shown
 
 
 def test_several_system_texts_are_one_string_for_simple_templates() -> None:

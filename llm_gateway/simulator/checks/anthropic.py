@@ -100,6 +100,14 @@ def _check_media(blocks: list[dict[str, Any]], at: int) -> None:
         _check_media(inner, at)
 
 
+def _check_tokens(blocks: list[dict[str, Any]], at: int) -> None:
+    """Thinking comes back with what it was signed or encrypted with."""
+    for place, block in enumerate(blocks):
+        mark = {"thinking": "signature", "redacted_thinking": "data"}.get(str(block.get("type")))
+        if mark and mark not in block:
+            raise Problem("bad_request", f"messages.{at}.content.{place}.{block['type']}.{mark}: Field required")
+
+
 def _breakpoints(value: Any) -> int:
     if isinstance(value, list):
         return sum(map(_breakpoints, value))
@@ -117,6 +125,7 @@ def _check_turns(messages: list[dict[str, Any]]) -> None:
             if block.get("type") == "text" and not block.get("text"):
                 raise Problem("bad_request", f"messages.{at}: text content blocks must be non-empty")
         _check_media(blocks, at)
+        _check_tokens(blocks, at)
         role = str(message.get("role"))
         if turns and turns[-1][1] == role:
             # Consecutive turns of one role are merged before anything is checked.

@@ -76,6 +76,16 @@ def _whole_arguments(status: int) -> Callable[[list[dict[str, Any]]], None]:
     return check
 
 
+def _functions_only(body: dict[str, Any]) -> None:
+    """Free-text tools and a choice of some tools are OpenAI's own."""
+    for at, tool in enumerate(objs(body.get("tools"))):
+        if tool.get("type") != "function":
+            text = f"tools[{at}].type: unknown variant `{tool.get('type')}`, expected `function`"
+            raise Problem("rule", text, f"tools[{at}].type", "invalid_request_error", status=400)
+    if obj(body.get("tool_choice")).get("type") not in (None, "function"):
+        raise Problem("rule", "tool_choice: invalid value", "tool_choice", "invalid_request_error", status=400)
+
+
 Rule = Callable[[list[dict[str, Any]]], None]
 HOSTS: dict[str, tuple[Rule, ...]] = {
     "openai": (_tools_first, _no_thoughts),
@@ -84,7 +94,7 @@ HOSTS: dict[str, tuple[Rule, ...]] = {
     "qwen": (_one_system, _string_results, _whole_arguments(400)),
     "vllm": (_one_system, _whole_arguments(400)),
     "llamacpp": (_one_system, _whole_arguments(500)),
-    "groq": (_tools_first,),
+    "groq": (_tools_first, _no_thoughts),
     "zai": (_string_results, _tools_first),
 }
 _USER = {"openai": 64, "zai": 128, "openrouter": 128}
@@ -99,6 +109,8 @@ def check(body: dict[str, Any], model: str) -> None:
             f"Invalid 'user': string too long. Expected a string with maximum length {limit}, but got one with length {len(user)} instead."
         )
         raise Problem("rule", text, "user", "string_above_max_length", status=400)
+    if name in HOSTS and name != "openai":
+        _functions_only(body)
     for rule in HOSTS.get(name, ()):
         rule(objs(body.get("messages")))
 

@@ -43,11 +43,11 @@ def _effort(reasoning: Reasoning) -> str | None:
     return "low" if budget <= 2048 else "medium" if budget <= 8192 else "high"
 
 
-def offered(chat: ChatRequest, wire: str) -> tuple[list[Tool], ToolChoice | None]:
+def offered(chat: ChatRequest, wire: str, facts: ModelFacts) -> tuple[list[Tool], ToolChoice | None]:
     """The tools and the choice to send. Only OpenAI's own formats say ``allowed_tools``, and few hosts know it: a narrowed choice of
-    another origin becomes fewer tools."""
+    another origin, or at another host, becomes fewer tools."""
     tools = _capabilities.hosted(chat, wire)
     choice = chat.tool_choice
-    if choice is None or not choice.allowed or chat.origin in ("openai_chat", "openai_responses"):
+    if choice is None or not choice.allowed or (facts.openai_tools and chat.origin in ("openai_chat", "openai_responses")):
         return tools, choice
     return [tool for tool in tools if tool.name in choice.allowed], ToolChoice(mode=choice.mode)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import msgspec
 
 from llm_gateway.core import json
 from llm_gateway.core.chat import Document, Image, Opaque, Part, Text, Thinking, ToolCall, ToolResult
+from llm_gateway.core.errors import InvalidRequest
 from llm_gateway.wires import _typed
 
 from .names import NAME
@@ -38,12 +39,12 @@ class MediaIn(msgspec.Struct):
 
 
 class ThinkingIn(msgspec.Struct):
-    thinking: str
-    signature: str = ""
+    thinking: str | None = None
+    signature: str | None = None
 
 
 class RedactedIn(msgspec.Struct):
-    data: str
+    data: str | None = None
 
 
 class CallIn(msgspec.Struct):
@@ -54,7 +55,7 @@ class CallIn(msgspec.Struct):
 
 class ResultIn(msgspec.Struct):
     tool_use_id: str
-    content: str | list[dict[str, Any]] | None = None
+    content: Any = None
     is_error: bool | None = None
 
 
@@ -64,10 +65,22 @@ class FoundIn(msgspec.Struct):
     content: list[TextIn]
 
 
-def parts_of(content: str | list[dict[str, Any]], path: str) -> tuple[Part, ...]:
+def parts_of(content: str | list[dict[str, Any]], path: str, past: bool = False) -> tuple[Part, ...]:
+    """``past``: the content stands in the history, where nobody can put a block right; what is malformed there travels as it is."""
     if isinstance(content, str):
         return (Text(text=content),)
-    return tuple(_part(block, f"{path}[{at}]") for at, block in enumerate(content))
+    return tuple(_read(block, f"{path}[{at}]", past) for at, block in enumerate(content))
+
+
+def _read(block: dict[str, Any], path: str, past: bool) -> Part:
+    try:
+        return _part(block, path, past)
+    except InvalidRequest:
+        if not past:
+            raise
+    if "cache_control" in block:
+        return _read({name: value for name, value in block.items() if name != "cache_control"}, path, past)
+    return Opaque(wire=NAME, raw=block)
 
 
 def cache_of(block: dict[str, Any], path: str) -> str | None:
@@ -75,8 +88,10 @@ def cache_of(block: dict[str, Any], path: str) -> str | None:
     return None if mark is None else _typed.convert(mark, CacheIn, f"{path}.cache_control").ttl
 
 
-def _part(block: dict[str, Any], path: str) -> Part:
+def _part(block: dict[str, Any], path: str, past: bool) -> Part:
     kind = _typed.convert(block.get("type"), str, f"{path}.type")
+    if kind == "tool_result":
+        return _result(block, path, past)
     reader = _READERS.get(kind)
     part = reader(block, path) if reader else None
     return part or Opaque(wire=NAME, raw=block)
@@ -120,12 +135,12 @@ def _document(block: dict[str, Any], path: str) -> Part | None:
 
 def _thinking(block: dict[str, Any], path: str) -> Part:
     known = _typed.convert(block, ThinkingIn, path)
-    token, wire, item, issuer = unpack(known.signature)
-    return Thinking(text=known.thinking, signature=token, wire=wire, issuer=issuer, id=item)
+    token, wire, item, issuer = unpack(known.signature or "")
+    return Thinking(text=known.thinking or "", signature=token, wire=wire, issuer=issuer, id=item)
 
 
 def _redacted(block: dict[str, Any], path: str) -> Part:
-    data, wire, item, issuer = unpack(_typed.convert(block, RedactedIn, path).data)
+    data, wire, item, issuer = unpack(_typed.convert(block, RedactedIn, path).data or "")
     return Thinking(redacted=data, wire=wire, issuer=issuer, id=item)
 
 
@@ -137,10 +152,29 @@ def _call(block: dict[str, Any], path: str) -> Part | None:
     return ToolCall(id=known.id, name=known.name, arguments=json.dumps(known.input).decode(), cache=cache_of(block, path))
 
 
-def _result(block: dict[str, Any], path: str) -> Part:
+def _result(block: dict[str, Any], path: str, past: bool) -> Part:
     known = _typed.convert(block, ResultIn, path)
-    content = () if known.content is None else parts_of(known.content, f"{path}.content")
-    return ToolResult(call_id=known.tool_use_id, content=content, is_error=bool(known.is_error), cache=cache_of(block, path))
+    return ToolResult(
+        call_id=known.tool_use_id,
+        content=tuple(_content(known.content, f"{path}.content", past)),
+        is_error=bool(known.is_error),
+        cache=cache_of(block, path),
+    )
+
+
+def _content(content: Any, path: str, past: bool) -> Iterator[Part]:
+    """Some clients send a result as the value that it is; models read JSON."""
+    if not isinstance(content, str | list | None):
+        content = json.dumps(content).decode()
+    if isinstance(content, str):
+        yield Text(text=content)
+        return
+    for at, block in enumerate(content or ()):
+        yield _read(block, f"{path}[{at}]", past) if isinstance(block, dict) else Text(text=_words(block))
+
+
+def _words(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value).decode()
 
 
 def _found(block: dict[str, Any], path: str) -> Part | None:
@@ -159,6 +193,5 @@ _READERS: dict[str, Callable[[dict[str, Any], str], Part | None]] = {
     "thinking": _thinking,
     "redacted_thinking": _redacted,
     "tool_use": _call,
-    "tool_result": _result,
     "search_result": _found,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from llm_gateway.core.chat import Audio, Document, Image, Opaque, Part, Refusal, Text, Thinking, ToolCall, ToolResult
@@ -15,6 +15,7 @@ from llm_gateway.wires._arguments import as_object
 from .names import NAME
 
 _BAD_ID = re.compile(r"[^a-zA-Z0-9_-]")
+_MOST_BREAKPOINTS = 4
 _KINDS_OF_IMAGE = {"/9j/": "image/jpeg", "iVBOR": "image/png", "R0lGOD": "image/gif", "UklGR": "image/webp"}
 
 
@@ -27,6 +28,24 @@ def cache_control(ttl: str | None) -> dict[str, Any]:
     if ttl is None:
         return {}
     return {"cache_control": {"type": "ephemeral", "ttl": ttl} if ttl != "5m" else {"type": "ephemeral"}}
+
+
+def keep_breakpoints(body: dict[str, Any]) -> None:
+    """The format takes four marks for the cache, callers of others set as many as they like: the first stays, which holds what is the same
+    in every request, and the last, which hold the conversation. https://docs.claude.com/en/docs/build-with-claude/prompt-caching"""
+    marked = [block for field in ("tools", "system", "messages") for block in _marked(body.get(field))]
+    for block in marked[1 : 1 - _MOST_BREAKPOINTS]:
+        del block["cache_control"]
+
+
+def _marked(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, list):
+        for one in value:
+            yield from _marked(one)
+    elif isinstance(value, dict):
+        yield from _marked(value.get("content"))
+        if "cache_control" in value:
+            yield value
 
 
 def blocks_of(parts: Iterable[Part], path: str, *, own: bool) -> list[dict[str, Any]]:

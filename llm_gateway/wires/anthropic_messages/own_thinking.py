@@ -43,9 +43,12 @@ def _kept(messages: list[Any], foreign: Callable[[str], bool] | None) -> list[An
 
 def _strange(block: Any, foreign: Callable[[str], bool] | None) -> bool:
     mark = _TOKEN.get(block.get("type", "")) if isinstance(block, dict) else None
-    token = block.get(mark) if mark else None
-    if not isinstance(token, str):
+    if mark is None:
         return False
+    token = block.get(mark)
+    if not isinstance(token, str):
+        # Of a host that signs nothing: it goes to who may take it, and not to who has refused it.
+        return foreign is not None and foreign("")
     return is_foreign(token) or (foreign is not None and foreign(token))
 
 

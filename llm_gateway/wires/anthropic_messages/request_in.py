@@ -91,8 +91,10 @@ def _messages(request: RequestIn) -> list[Message]:
     messages = []
     if request.system and (parts := parts_of(request.system, "system")):
         messages.append(Message(role="system", parts=parts))
+    asked_from = max((at for at, message in enumerate(request.messages) if message.role == "assistant"), default=-1)
     for at, message in enumerate(request.messages):
-        messages.append(Message(role=message.role, parts=parts_of(message.content, f"messages[{at}].content")))
+        parts = parts_of(message.content, f"messages[{at}].content", past=at <= asked_from)
+        messages.append(Message(role=message.role, parts=parts))
     return messages
 
 

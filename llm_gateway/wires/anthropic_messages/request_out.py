@@ -13,7 +13,7 @@ from llm_gateway.wires._fitting import fit
 from llm_gateway.wires._schemas import is_open
 
 from . import thinking_out
-from .blocks_out import blocks_of, cache_control
+from .blocks_out import blocks_of, cache_control, keep_breakpoints
 from .limits import LIMITS
 from .names import NAME
 
@@ -69,6 +69,8 @@ def encode(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
         _put_back(body, chat.extras)
         if not facts.drop_hints:
             _put_back(body, chat.hints)
+    else:
+        keep_breakpoints(body)
     return body
 
 

@@ -26,6 +26,7 @@ from llm_gateway.core.events import (
     collect,
 )
 from llm_gateway.wires import _mending
+from llm_gateway.wires._arguments import Pieces
 
 from . import errors
 from .names import NAME, finish_of
@@ -90,7 +91,7 @@ _object = msgspec.json.Decoder(dict[str, Any])
 class _Open:
     """A block between its start and its stop. ``call`` is the tool call's index; ``raw`` a provider-side tool's block."""
 
-    __slots__ = ("call", "input", "pieces", "raw", "signature", "type")
+    __slots__ = ("arguments", "call", "input", "pieces", "raw", "signature", "type")
 
     def __init__(self, block: Block) -> None:
         self.type = block.type
@@ -99,17 +100,19 @@ class _Open:
         self.call = 0
         self.raw: dict[str, Any] = {}
         self.pieces: list[str] = []
+        self.arguments = Pieces()
 
 
 class Reader:
     """Turns the format's events into neutral ones. Raises :class:`msgspec.DecodeError` for a block of the wrong shape."""
 
-    __slots__ = ("_calls", "_id", "_open", "_tally")
+    __slots__ = ("_calls", "_finished", "_id", "_open", "_tally")
 
     def __init__(self) -> None:
         self._open: dict[int, _Open] = {}
         self._tally = Tally()
         self._calls = 0
+        self._finished = False
         self._id = ""
 
     def read(self, event: StreamEvent) -> tuple[Event, ...]:
@@ -125,7 +128,7 @@ class Reader:
             case "message_delta":
                 return (*self._end_all(), *self.finish(event.delta or Delta()), *self.usage(event.usage))
             case "message_stop":
-                return (*self._end_all(), Done())
+                return (*self._end_all(), *self.unfinished(), Done())
             case "error":
                 return (Failed(errors.from_object(event.error)),)
         return (Failed(errors.from_object(event.error)),) if event.error and not event.type else ()
@@ -167,9 +170,10 @@ class Reader:
         if delta.type == "signature_delta":
             at.signature += delta.signature or ""
         elif delta.type == "input_json_delta" and delta.partial_json:
-            at.pieces.append(delta.partial_json)
-            if at.type == "tool_use":
-                return (ToolDelta(at.call, delta.partial_json),)
+            if at.type != "tool_use":
+                at.pieces.append(delta.partial_json)
+            elif told := at.arguments.fed(delta.partial_json):
+                return (ToolDelta(at.call, told),)
         return ()
 
     def end(self, index: int) -> tuple[Event, ...]:
@@ -181,9 +185,9 @@ class Reader:
                 return ()
             token, wire, item, issuer = unpack(at.signature)
             return (ThinkingMark(signature=token, wire=wire, id=item, issuer=issuer),) if token or wire or item else ()
-        if at.type == "tool_use" and not at.pieces:
-            whole = msgspec.json.format(at.input, indent=-1).decode()
-            return (ToolDelta(at.call, "{}" if whole in ("null", '""') else whole),)
+        if at.type == "tool_use":
+            rest = at.arguments.rest() if at.arguments.begun else _arguments(at.input)
+            return (ToolDelta(at.call, rest),) if rest else ()
         if at.type not in _OWN:
             if at.pieces:
                 at.raw["input"] = json.lenient("".join(at.pieces).encode())
@@ -196,9 +200,23 @@ class Reader:
     def finish(self, last: Delta | Message) -> tuple[Event, ...]:
         if not last.stop_reason:
             return ()
+        self._finished = True
         finish = Finish(finish_of(last.stop_reason, self._calls), last.stop_reason, last.stop_sequence)
         why = last.stop_details.get("explanation") if isinstance(last.stop_details, dict) else None
         return (RefusalDelta(why), finish) if isinstance(why, str) and why else (finish,)
+
+    def unfinished(self) -> tuple[Event, ...]:
+        """The finish of an answer that its host ended without a word for it."""
+        return () if self._finished else (Finish(finish_of("end_turn", self._calls)),)
+
+
+def _arguments(raw: bytes) -> str:
+    """A call's input where no deltas told it; some hosts give it as text."""
+    whole = msgspec.json.format(raw, indent=-1).decode()
+    value = json.lenient(raw) if whole[:1] == '"' else None
+    if isinstance(value, str):
+        whole = value
+    return "{}" if whole in ("null", "") else whole
 
 
 def decode(body: bytes) -> ChatResponse:
@@ -214,7 +232,7 @@ def decode(body: bytes) -> ChatResponse:
         for index, raw in enumerate(message.content):
             events += reader.begin(index, raw)
             events += reader.end(index)
-        events += reader.finish(message)
+        events += reader.finish(message) or reader.unfinished()
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise AttemptFailed(Failure(kind=FailureClass.BAD_JSON, message="the answer is not a message")) from None
     return collect(events)

@@ -9,6 +9,7 @@ from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass
 from llm_gateway.core.events import Done, Event, Failed, Frame
 from llm_gateway.core.sse import EventTooLarge, SseDecoder, SseFrame
 from llm_gateway.wires import _mending
+from llm_gateway.wires._alive import is_alive
 from llm_gateway.wires._halves import Halves, whole
 
 from . import errors
@@ -48,18 +49,20 @@ class Decoder:
             frames = self._sse.feed(chunk)
         except EventTooLarge as error:
             raise AttemptFailed(Failure(kind=FailureClass.EVENT_TOO_LARGE, message=str(error))) from None
-        return [Frame(frame.raw, self._events(frame)) for frame in frames]
+        return [self._frame(frame) for frame in frames]
 
     def close(self) -> list[Frame]:
-        return [Frame(frame.raw, self._events(frame)) for frame in self._sse.close()]
+        return [self._frame(frame) for frame in self._sse.close()]
 
-    def _events(self, frame: SseFrame) -> tuple[Event, ...]:
+    def _frame(self, frame: SseFrame) -> Frame:
         if self._ended:
-            return ()
+            return Frame(frame.raw)
         events = self._read(frame)
         if events and isinstance(events[-1], Done | Failed):
             self._ended = True
-        return events
+        elif not events and frame.data and frame.data[:1] != b"{" and is_alive(frame.data):
+            return Frame(frame.raw, mended=b"" if frame.data.strip() else None)
+        return Frame(frame.raw, events)
 
     def _read(self, frame: SseFrame) -> tuple[Event, ...]:
         if frame.data is None:
@@ -72,7 +75,7 @@ class Decoder:
                 event.type = frame.event
             return (*self._joined(event), *self._reader.read(event))
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            if frame.event not in _KNOWN:
+            if frame.event not in _KNOWN or is_alive(frame.data):
                 return ()
             return (Failed(Failure(kind=FailureClass.BAD_EVENT, message=f"event {frame.event or 'without name'} cannot be read")),)
 

@@ -14,7 +14,7 @@ from llm_gateway.wires import _typed
 
 from . import media
 from .names import NAME
-from .schema import CallIn, ContentIn, PartIn, ResultIn
+from .schema import CallIn, ContentIn, PartIn, ResultIn, ResultPartIn
 from .signatures import unpack
 
 _KNOWN = frozenset(PartIn.__struct_encode_fields__)
@@ -30,8 +30,9 @@ def system_of(content: ContentIn | None) -> list[Message]:
 def messages_of(contents: list[ContentIn]) -> list[Message]:
     reader = _Reader()
     messages = []
+    asked_from = max((at for at, content in enumerate(contents) if content.role == "model"), default=-1)
     for at, content in enumerate(contents):
-        parts = _joined(reader.parts(content, f"contents[{at}]", at))
+        parts = _joined(reader.parts(content, f"contents[{at}]", at, past=at <= asked_from))
         role = {"model": "assistant", "system": "system"}.get(content.role or "user", "user")
         messages.append(Message(role=role, parts=parts))  # type: ignore[arg-type]  # the table's words
     return messages
@@ -61,9 +62,16 @@ class _Reader:
     def __init__(self) -> None:
         self._open: list[tuple[str, str]] = []
 
-    def parts(self, content: ContentIn, path: str, turn: int) -> Iterator[Part]:
+    def parts(self, content: ContentIn, path: str, turn: int, past: bool = False) -> Iterator[Part]:
+        """``past``: the content stands in the history, where nobody can put a part right; what is malformed there travels as it is."""
         for at, raw in enumerate(content.parts or ()):
-            yield from self._part(raw, f"{path}.parts[{at}]", f"{turn}_{at}")
+            try:
+                yield from self._part(raw, f"{path}.parts[{at}]", f"{turn}_{at}")
+            except InvalidRequest:
+                if not past:
+                    raise
+                if any(raw.values()):
+                    yield Opaque(wire=NAME, raw=raw)
 
     def _part(self, raw: dict[str, Any], path: str, place: str) -> Iterator[Part]:
         part = _typed.convert(raw, PartIn, path)
@@ -72,7 +80,7 @@ class _Reader:
         elif part.function_call is not None:
             yield self._call(part.function_call, part.thought_signature, place)
         elif part.function_response is not None:
-            yield self._result(part.function_response, path)
+            yield self._result(part.function_response)
         elif part.inline_data is not None:
             yield media.read(part.inline_data) or Opaque(wire=NAME, raw=raw)
         elif part.file_data is not None:
@@ -90,16 +98,16 @@ class _Reader:
         arguments = json.dumps(call.args or {}).decode()
         return ToolCall(id=name, name=call.name, arguments=arguments, signature=own, issuer=found.issuer)
 
-    def _result(self, result: ResultIn, path: str) -> Part:
+    def _result(self, result: ResultIn) -> Part:
         answered = result.id or next((made for name, made in self._open if name == result.name), f"call_{result.name}")
         self._open = [one for one in self._open if one[1] != answered]
         text, failed = _said(result.response or {})
         content: list[Part] = [Text(text=text)] if text else []
         for one in result.parts or ():
-            inner = media.read(one.inline_data) if one.inline_data else media.read_file(one.file_data) if one.file_data else None
-            if inner is None:
-                raise InvalidRequest(f"{path}.functionResponse.parts: only images and documents.", param=f"{path}.functionResponse.parts")
-            content.append(inner)
+            part = _typed.convert(one, ResultPartIn, "functionResponse.parts") if one.keys() & {"inlineData", "fileData"} else None
+            inner = media.read(part.inline_data) if part and part.inline_data else None
+            inner = media.read_file(part.file_data) if part and part.file_data else inner
+            content.append(inner or Opaque(wire=NAME, raw=one))
         return ToolResult(call_id=answered, name=result.name, content=tuple(content), is_error=failed)
 
 

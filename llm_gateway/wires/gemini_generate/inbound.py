@@ -12,7 +12,7 @@ from llm_gateway.wires._base import Inbound, Once
 
 from . import embeddings
 from .names import NAME
-from .naming import normal
+from .naming import listed, normal
 from .request_in import chat_of
 from .schema import ContentIn, RequestIn
 
@@ -29,6 +29,7 @@ def decode(body: bytes, path: Mapping[str, str]) -> Inbound:
     inner = fields.get("generateContentRequest")
     if kind == "count_tokens" and isinstance(inner, dict):
         fields = inner
+    fields = listed(fields)
     request = _typed.convert(fields, RequestIn, "")
     if not request.contents:
         raise InvalidRequest("contents: contents is not specified.", param="contents")

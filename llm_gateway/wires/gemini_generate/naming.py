@@ -37,3 +37,21 @@ def normal(value: Any) -> Any:
             raise InvalidRequest(f"{name}: given in both spellings.", param=name)
         found[name] = inner if name in _FREE else normal(inner)
     return found
+
+
+def listed(fields: dict[str, Any]) -> dict[str, Any]:
+    """The conversation with lists where the format takes a lone object for a list of one: ``"contents": {"parts": {"text": "hi"}}``."""
+    found = dict(fields)
+    if isinstance(found.get("contents"), dict):
+        found["contents"] = [found["contents"]]
+    if isinstance(found.get("contents"), list):
+        found["contents"] = [_with_parts(one) for one in found["contents"]]
+    if "systemInstruction" in found:
+        found["systemInstruction"] = _with_parts(found["systemInstruction"])
+    return found
+
+
+def _with_parts(content: Any) -> Any:
+    if isinstance(content, dict) and isinstance(content.get("parts"), dict):
+        return {**content, "parts": [content["parts"]]}
+    return content

@@ -120,7 +120,7 @@ def _tools(tools: list[dict[str, Any]] | tuple[()]) -> list[Tool]:
     found = []
     for at, tool in enumerate(tools):
         for kind, body in tool.items():
-            if kind == "functionDeclarations":
+            if kind == "functionDeclarations" and body is not None:
                 declared = _typed.convert(body, list[dict[str, Any]], f"tools[{at}].{kind}")
                 found += [_function(one, f"tools[{at}].{kind}[{position}]") for position, one in enumerate(declared)]
             elif body is not None:

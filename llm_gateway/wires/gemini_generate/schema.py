@@ -31,7 +31,7 @@ class ResultIn(msgspec.Struct):
     name: str
     id: str | None = None
     response: dict[str, Any] | None = None
-    parts: list[ResultPartIn] | None = None
+    parts: list[dict[str, Any]] | None = None
 
 
 class PartIn(msgspec.Struct, rename="camel"):

@@ -11,6 +11,7 @@ from llm_gateway.core import json
 from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass
 from llm_gateway.core.events import Event, Failed, Frame
 from llm_gateway.core.sse import EventTooLarge, SseDecoder, SseFrame
+from llm_gateway.wires._alive import is_alive
 
 from . import errors
 from .array_in import ArrayDecoder, Item, TooLarge
@@ -57,6 +58,8 @@ class Decoder:
     def _frame(self, piece: SseFrame | Item) -> Frame:
         if self._failed:
             return Frame(piece.raw)
+        if isinstance(piece, SseFrame) and piece.data and piece.data[:1] != b"{" and is_alive(piece.data):
+            return Frame(piece.raw, mended=b"" if piece.data.strip() else None)
         events = self._read(piece.data, piece.stray if isinstance(piece, SseFrame) else None)
         self._failed = bool(events) and isinstance(events[-1], Failed)
         return Frame(piece.raw, tuple(events))

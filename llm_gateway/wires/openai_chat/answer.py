@@ -141,7 +141,7 @@ class Reader:
             if isinstance(content, str):
                 self._say(TextDelta, content, index, at, events)
             else:
-                events.extend(_pieces(content, index))
+                events.extend(pieces_of(content, index))
         if delta.refusal:
             at.refused = True
             self._say(RefusalDelta, delta.refusal, index, at, events)
@@ -205,7 +205,7 @@ def finish_of(word: str | float) -> FinishReason:
     return _FINISH.get(_word(word).lower(), FinishReason.STOP)
 
 
-def _pieces(content: list[Any], at: int) -> Iterator[Event]:
+def pieces_of(content: list[Any], at: int) -> Iterator[Event]:
     """Mistral's content lists: text, thinking (itself a list) and references."""
     for piece in content:
         match piece:

@@ -12,6 +12,7 @@ import msgspec
 
 from llm_gateway.core import json
 from llm_gateway.core.events import Event, ToolDelta, ToolStart
+from llm_gateway.wires._arguments import Pieces
 from llm_gateway.wires._openai.ids import call_id
 
 from .chunks import CallDelta
@@ -31,20 +32,21 @@ class Call:
         self.name = ""
         self.custom = False
         self.signature: str | None = None
-        self.arguments: list[str] = []
+        self.arguments = Pieces()
         self.begun = False
 
     @property
     def complete(self) -> bool:
-        return json.lenient("".join(self.arguments).encode("utf-8", "replace")) is not None
+        return json.lenient(self.arguments.text.encode("utf-8", "replace")) is not None
 
 
 class Repair(msgspec.Struct, frozen=True):
-    """What a delta should have for readers of its own format, who add names up. ``id``, ``name`` ``None``: leave it as it is."""
+    """What a delta should have for readers of its own format, who add names and arguments up. ``None``: leave it as it is."""
 
     index: int
     id: str | None = None
     name: str | None = None
+    arguments: str | None = None
 
 
 class Calls:
@@ -76,19 +78,28 @@ class Calls:
             call.signature = call.signature or signature_of(delta.extra_content)
             if begins := bool(arguments or (whole and call.name)):
                 events.append(self._begin(call))
-        if arguments:
-            call.arguments.append(arguments)
-            events.append(ToolDelta(call.index, arguments, self._choice))
+        told = arguments
+        if arguments and not call.custom:
+            told = call.arguments.fed(arguments)
+            if whole:
+                told += call.arguments.rest()
+        if told:
+            events.append(ToolDelta(call.index, told, self._choice))
+        # ``{}`` that waits for what follows stays in its own format.
+        again = told if arguments not in (told, "{}") and not told.startswith("{}") else None
         made = call.id if begins and not call.given else None
         misplaced = not whole and delta.index != call.shown
         rest = call.name[len(before) :] if name and call.name[len(before) :] != name else None
-        return events, Repair(call.shown, made, rest) if made or misplaced or rest is not None else None
+        odd = made or misplaced or rest is not None or again is not None
+        return events, Repair(call.shown, made, rest, again) if odd else None
 
     def begin(self) -> Iterator[Event]:
-        """The starts of calls that wait for more of their name: other content follows, or the end."""
+        """The starts of calls that wait for more of their name, and arguments that wait for more: other content follows, or the end."""
         for call in self.all:
             if call.name and not call.begun:
                 yield self._begin(call)
+            if call.begun and (arguments := call.arguments.rest()):
+                yield ToolDelta(call.index, arguments, self._choice)
 
     def _begin(self, call: Call) -> ToolStart:
         call.begun = True

@@ -16,6 +16,7 @@ from llm_gateway.wires._openai import inbound
 
 from . import schema
 from .decode_messages import function_choice_of, functions_of, messages_of, tool_choice_of, tools_of
+from .odd_parts import thought_of
 
 NAME = "openai_chat"
 _NOTHING: Final = object()
@@ -88,7 +89,7 @@ def _weigh(request: schema.Body, body: bytes) -> tuple[int, frozenset[str]]:
                     size += len(call.function.name) + len(arguments if isinstance(arguments, str) else dumps(arguments))
                 elif call.custom:
                     size += len(call.custom.input)
-        size += len(message.reasoning_content or message.reasoning or "")
+        size += len(thought_of(message.reasoning_content) or thought_of(message.reasoning))
     if request.tools or request.functions or request.response_format:
         raw = inbound.fields(body)
         size += sum(len(bytes(raw[name])) for name in ("tools", "functions", "response_format") if name in raw)
@@ -152,7 +153,7 @@ def to_chat(request: schema.Body, body: bytes) -> ChatRequest:
     functions = functions_of(request.functions)
     return ChatRequest(
         model=request.model,
-        messages=tuple(messages_of(request.messages)),
+        messages=tuple(messages_of(request.messages, raw)),
         tools=tools_of(request.tools, raw) + functions,
         tool_choice=choice or function_choice_of(request.function_call),
         # The first form of calls has room for one.
@@ -180,12 +181,22 @@ def to_chat(request: schema.Body, body: bytes) -> ChatRequest:
 
 
 def _reasoning(request: schema.Body) -> Reasoning | None:
-    budget: int | None = None
+    effort, budget = request.reasoning_effort, None
     if request.thinking:
         budget = 0 if request.thinking.type == "disabled" else request.thinking.budget_tokens or -1
-    if request.reasoning_effort is None and budget is None:
+    include: bool | None = None
+    if isinstance(wish := request.reasoning, dict):
+        # OpenRouter's form. https://openrouter.ai/docs/use-cases/reasoning-tokens
+        told, most = wish.get("effort"), wish.get("max_tokens")
+        effort = effort or (told if isinstance(told, str) else "none" if wish.get("enabled") is False else None)
+        if budget is None and type(most) is int:
+            budget = max(most, 0)
+        elif budget is None and effort is None and wish.get("enabled") is True:
+            budget = -1
+        include = False if wish.get("exclude") is True else None
+    if effort is None and budget is None:
         return None
-    return Reasoning(effort=request.reasoning_effort, budget=budget)
+    return Reasoning(effort=effort, budget=budget, include=include)
 
 
 def _format(wish: schema.Format | None) -> tuple[ResponseFormat | None, bool]:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from llm_gateway.core.chat import Audio, Document, Image, Message, Part, Refusal, Text, Thinking, Tool, ToolCall, ToolChoice, ToolResult
-from llm_gateway.core.errors import InvalidRequest, UnsupportedParameter
+from llm_gateway.core.errors import InvalidRequest
 from llm_gateway.core.json import dumps
 from llm_gateway.wires._issuers import unwrapped
 from llm_gateway.wires._openai import inbound
@@ -16,6 +16,7 @@ from llm_gateway.wires._openai.ids import call_id
 
 from . import schema
 from .calls import signature_of
+from .odd_parts import Bodies, thought_of
 
 
 def tools_of(tools: list[schema.InTool] | None, raw: Mapping[str, msgspec.Raw]) -> tuple[Tool, ...]:
@@ -92,30 +93,30 @@ def _cache(control: schema.CacheControl | None) -> str | None:
     return (control.ttl or "5m") if control else None
 
 
-def messages_of(messages: list[schema.InMessage]) -> Iterator[Message]:
+def messages_of(messages: list[schema.InMessage], raw: Mapping[str, msgspec.Raw]) -> Iterator[Message]:
+    bodies = Bodies(messages, raw)
     results: list[Part] = []
     custom: set[str] = set()
     called: list[ToolCall] = []
     for position, message in enumerate(messages):
         at = f"messages[{position}]"
         if message.role == "tool":
-            results.append(_tool_result(message, custom, at))
+            results.append(_tool_result(message, custom, bodies, position))
             continue
         if message.role == "function":
-            results.append(
-                ToolResult(call_id=_legacy_id(message.name, called), content=tuple(_parts(message.content, at)), name=message.name)
-            )
+            content = tuple(_parts(message.content, bodies, position))
+            results.append(ToolResult(call_id=_legacy_id(message.name, called), content=content, name=message.name))
             continue
         if results:
             yield Message(role="user", parts=tuple(results))
             results = []
         match message.role:
             case "system" | "developer":
-                yield Message(role="system", parts=tuple(_parts(message.content, at)), name=message.name)
+                yield Message(role="system", parts=tuple(_parts(message.content, bodies, position)), name=message.name)
             case "user":
-                yield Message(role="user", parts=tuple(_parts(message.content, at)), name=message.name)
+                yield Message(role="user", parts=tuple(_parts(message.content, bodies, position)), name=message.name)
             case "assistant":
-                parts = tuple(_assistant_parts(message, at))
+                parts = tuple(_assistant_parts(message, bodies, position))
                 if message.function_call:
                     called.append(_legacy_call(message.function_call, len(called)))
                     parts += (called[-1],)
@@ -127,28 +128,31 @@ def messages_of(messages: list[schema.InMessage]) -> Iterator[Message]:
         yield Message(role="user", parts=tuple(results))
 
 
-def _tool_result(message: schema.InMessage, custom: set[str], at: str) -> ToolResult:
+def _tool_result(message: schema.InMessage, custom: set[str], bodies: Bodies, position: int) -> ToolResult:
+    at = f"messages[{position}]"
     if message.tool_call_id is None:
         raise InvalidRequest(f"{at}.tool_call_id is missing.", param=f"{at}.tool_call_id")
     return ToolResult(
         call_id=message.tool_call_id,
-        content=tuple(_parts(message.content, at)),
+        content=tuple(_parts(message.content, bodies, position)),
         name=message.name,
         custom=message.tool_call_id in custom,
     )
 
 
-def _assistant_parts(message: schema.InMessage, at: str) -> Iterator[Part]:
+def _assistant_parts(message: schema.InMessage, bodies: Bodies, position: int) -> Iterator[Part]:
     for name in ("audio", "prefix", "partial"):
         if getattr(message, name):
-            raise UnsupportedParameter(f"{at}.{name} cannot be translated for this provider.", param=f"{at}.{name}")
-    if thought := message.reasoning_content or message.reasoning:
+            yield from bodies.field(position, name)
+    if thought := thought_of(message.reasoning_content) or thought_of(message.reasoning):
         yield Thinking(text=thought)
-    yield from _parts(message.content, at)
+    yield from _parts(message.content, bodies, position)
+    if isinstance(message.images, list):
+        yield from bodies.pictures(position)
     if message.refusal:
         yield Refusal(text=message.refusal)
-    for position, call in enumerate(message.tool_calls or ()):
-        yield _call(call, f"{at}.tool_calls[{position}]")
+    for place, call in enumerate(message.tool_calls or ()):
+        yield _call(call, bodies, position, place)
 
 
 def _legacy_call(call: schema.FunctionCall, number: int) -> ToolCall:
@@ -163,11 +167,11 @@ def _legacy_id(name: str | None, called: list[ToolCall]) -> str:
     return next((call.id for call in reversed(called) if call.name == name), called[-1].id if called else call_id("function", 0, 0))
 
 
-def _call(call: schema.Call, at: str) -> ToolCall:
+def _call(call: schema.Call, bodies: Bodies, position: int, place: int) -> Part:
     if call.custom:
         return ToolCall(id=call.id or "", name=call.custom.name, arguments=call.custom.input, custom=True)
     if not call.function:
-        raise InvalidRequest(f"{at}.function is missing.", param=f"{at}.function")
+        return bodies.call(position, place)
     arguments = call.function.arguments
     signature, issuer = unwrapped(signature_of(call.extra_content) or "")
     return ToolCall(
@@ -179,16 +183,17 @@ def _call(call: schema.Call, at: str) -> ToolCall:
     )
 
 
-def _parts(content: str | list[schema.ContentPart] | None, at: str) -> Iterator[Part]:
+def _parts(content: str | list[schema.ContentPart] | None, bodies: Bodies, position: int) -> Iterator[Part]:
     if isinstance(content, str):
         if content:
             yield Text(text=content)
         return
-    for position, part in enumerate(content or ()):
-        yield _part(part, f"{at}.content[{position}]")
+    for place, part in enumerate(content or ()):
+        yield _part(part, f"messages[{position}].content[{place}]") or bodies.part(position, place, part.type)
 
 
-def _part(part: schema.ContentPart, at: str) -> Part:
+def _part(part: schema.ContentPart, at: str) -> Part | None:
+    """``None`` for a part that is no plain one or lacks what its type has."""
     cache = _cache(part.cache_control)
     match part:
         case schema.ContentPart(type="text" | "input_text" | "output_text", text=str(text)):
@@ -203,10 +208,7 @@ def _part(part: schema.ContentPart, at: str) -> Part:
             return Audio(data=audio.data, format=audio.format)
         case schema.ContentPart(type="file", file=schema.File() as file):
             return _document(file, at, cache)
-        case schema.ContentPart(type="text" | "refusal" | "image_url" | "input_audio" | "file" as kind):
-            raise InvalidRequest(f"{at}.{kind} is missing.", param=f"{at}.{kind}")
-        case _:
-            raise UnsupportedParameter(f"Content of type `{part.type}` cannot be translated for this provider.", param=f"{at}.type")
+    return None
 
 
 def _image(url: str, detail: str | None, cache: str | None) -> Image:

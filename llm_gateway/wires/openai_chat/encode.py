@@ -18,6 +18,8 @@ from .limits import LIMITS
 
 NAME: Final = "openai_chat"
 _TARGET = "OpenAI's chat format"
+# A free-text tool where a host knows functions only; the answer is unpacked again (_held_calls.py).
+_FREE_TEXT: Final = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
 # Hints of the Responses dialect that mean the same here.
 _SHARED_HINTS = ("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "safety_identifier", "service_tier")
 
@@ -27,11 +29,11 @@ def encode_request(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
     # A host may take longer or shorter ids of end users than OpenAI.
     chat = fit(chat, msgspec.structs.replace(LIMITS, user_chars=facts.user_limit), facts.issuer)
     body: dict[str, Any] = {"model": facts.upstream_id, "messages": messages_to(chat, facts)}
-    tools, choice = can.offered(chat, NAME)
+    tools, choice = can.offered(chat, NAME, facts)
     if tools:
-        body["tools"] = [_tool(tool, chat) for tool in tools]
+        body["tools"] = [_tool(tool, chat, facts) for tool in tools]
     if choice:
-        body["tool_choice"] = _tool_choice(choice, chat)
+        body["tool_choice"] = _tool_choice(choice, chat, facts)
     plain: dict[str, Any] = {
         "parallel_tool_calls": chat.parallel_tool_calls if chat.tools else None,
         facts.max_tokens_field: chat.max_tokens,
@@ -79,9 +81,14 @@ def _put_back(body: dict[str, Any], chat: ChatRequest, facts: ModelFacts) -> Non
     body.update(hints)
 
 
-def _tool(tool: Tool, chat: ChatRequest) -> dict[str, Any]:
+def _tool(tool: Tool, chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
     if tool.builtin:
         return tool.raw or {"type": tool.builtin}
+    if tool.custom and not facts.openai_tools:
+        return {
+            "type": "function",
+            "function": can.without_none(name=tool.name, description=tool.description, parameters=_FREE_TEXT),
+        }
     if tool.custom:
         return {
             "type": "custom",
@@ -100,8 +107,8 @@ def _custom_format(tool: Tool, chat: ChatRequest) -> dict[str, Any] | None:
     return tool.format
 
 
-def _tool_choice(choice: ToolChoice, chat: ChatRequest) -> Any:
-    custom = {tool.name for tool in chat.tools if tool.custom}
+def _tool_choice(choice: ToolChoice, chat: ChatRequest, facts: ModelFacts) -> Any:
+    custom = {tool.name for tool in chat.tools if tool.custom and facts.openai_tools}
 
     def named(name: str) -> dict[str, Any]:
         kind = "custom" if name in custom else "function"

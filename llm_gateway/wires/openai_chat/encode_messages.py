@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from llm_gateway.core.chat import Audio, ChatRequest, Document, Image, Message, Part, Refusal, Text, Thinking, ToolCall, ToolResult
+from llm_gateway.core.chat import Audio, ChatRequest, Document, Image, Message, Opaque, Part, Refusal, Text, Thinking, ToolCall, ToolResult
 from llm_gateway.core.errors import UnsupportedParameter
 from llm_gateway.core.json import dumps
 from llm_gateway.wires._arguments import as_object
@@ -22,7 +22,8 @@ _AUDIO_TYPES = {"wav": "wav", "x-wav": "wav", "mpeg": "mp3"}
 
 
 def messages_to(chat: ChatRequest, facts: ModelFacts) -> list[dict[str, Any]]:
-    ordered = in_order(chat.messages, "system_anywhere" in facts.extensions)
+    # What came in another format is matched where it was fitted to this one.
+    ordered = in_order(chat.messages, "system_anywhere" in facts.extensions, matched=chat.origin != "openai_chat")
     return [body for message in ordered for body in _message(message, facts)]
 
 
@@ -112,6 +113,9 @@ def _assistant(message: Message, facts: ModelFacts) -> dict[str, Any]:
 
 
 def _call(call: ToolCall, facts: ModelFacts) -> dict[str, Any]:
+    if call.custom and not facts.openai_tools:
+        arguments = dumps(as_object(call.arguments, custom=True)).decode()
+        return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
     if call.custom:
         return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": call.arguments}}
     body: dict[str, Any] = {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _arguments(call.arguments)}}
@@ -154,6 +158,8 @@ def _content_part(part: Part, facts: ModelFacts) -> dict[str, Any]:
             body = {"type": "text", "text": f"{part.name}:\n{text}" if part.name else text}
         case Document():
             body = {"type": "file", "file": _file(part)}
+        case Opaque(wire="openai_chat"):
+            return part.raw
         case _:
             raise UnsupportedParameter(f"User messages cannot hold {part.__struct_config__.tag} in OpenAI's chat format.", param="messages")
     cache = getattr(part, "cache", None)

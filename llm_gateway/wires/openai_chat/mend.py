@@ -7,19 +7,22 @@ of a host's own, the object of another endpoint, no id, time or role.
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any, Final
 
 from llm_gateway.core import json
 from llm_gateway.core.chat import FinishReason
-from llm_gateway.core.events import Event, Finish
+from llm_gateway.core.events import Event, Finish, TextDelta, ThinkingDelta
+from llm_gateway.wires import _halves
 from llm_gateway.wires._openai.ids import call_id
 
-from .answer import Reader, finish_of
+from .answer import Reader, finish_of, pieces_of
 from .chunks import Chunk
 from .stream_out import finish_word
 
 CHUNK: Final = "chat.completion.chunk"
 WHOLE: Final = "chat.completion"
+_HALF: Final = re.compile(rb"\\u[dD][89abcdefABCDEF]")
 _WORDS: Final = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 # A host that says its model failed means no normal end; no word of the format says so, and the host's own tells more than "stop".
 _HONEST: Final = frozenset({FinishReason.MODEL_FAULT})
@@ -44,7 +47,8 @@ class Mender:
             self._created = int(chunk.created)
         if usual and _sound(chunk, reader):
             return None
-        value = json.lenient(data)
+        cut = not usual and _HALF.search(data) is not None
+        value = _halves.loads(data) if cut else json.lenient(data)
         if not isinstance(value, dict):
             return None
         changed = self._head(value, data, CHUNK)
@@ -56,7 +60,10 @@ class Mender:
                 if place in reader.first and not isinstance(choice["delta"].get("role"), str):
                     choice["delta"] = {"role": "assistant", **choice["delta"]}
                     changed = True
-        return json.dumps(value) if changed else None
+        if not changed:
+            return None
+        # Half a character goes on in the next chunk; readers of the format join the two.
+        return _halves.dumps(value) if cut else json.dumps(value)
 
     def ends(self, finishes: list[Event]) -> bytes:
         """Chunks for the answers that their host never finished."""
@@ -114,7 +121,7 @@ def _sound(chunk: Chunk, reader: Reader) -> bool:
     for place, choice in enumerate(chunk.choices):
         if choice.index is None or choice.delta is None or not (choice.finish_reason is None or choice.finish_reason in _WORDS):
             return False
-        if not chunk.id or (place in reader.first and choice.delta.role is None):
+        if not chunk.id or (place in reader.first and choice.delta.role is None) or isinstance(choice.delta.content, list):
             return False
         for call in choice.delta.tool_calls or ():
             if call.function is not None and isinstance(call.function.arguments, dict):
@@ -132,6 +139,7 @@ def _choice(choice: dict[str, Any], place: int, field: str) -> bool:
         text = choice.pop("text", None)
         choice[field] = other if isinstance(other, dict) else {"content": text} if isinstance(text, str) else {}
         changed = True
+    changed |= _plain_content(choice[field])
     word = choice.get("finish_reason")
     if word is None or word in _WORDS:
         return changed
@@ -142,6 +150,18 @@ def _choice(choice: dict[str, Any], place: int, field: str) -> bool:
     if reason not in _HONEST:
         choice["finish_reason"], changed = finish_word(reason, refused=False), True
     return changed
+
+
+def _plain_content(said: dict[str, Any]) -> bool:
+    """Mistral gives content as a list of texts, thoughts and references where the format has one text."""
+    pieces = said.get("content")
+    if not isinstance(pieces, list):
+        return False
+    events = list(pieces_of(pieces, 0))
+    said["content"] = "".join(event.text for event in events if isinstance(event, TextDelta))
+    if thought := "".join(event.text for event in events if isinstance(event, ThinkingDelta)):
+        said.setdefault("reasoning_content", thought)
+    return True
 
 
 def _calls(delta: Any, place: int, reader: Reader) -> bool:
@@ -161,6 +181,8 @@ def _calls(delta: Any, place: int, reader: Reader) -> bool:
                 holder.pop("name", None)
                 if repair.name:
                     holder["name"] = repair.name
+            if repair.arguments is not None and isinstance(holder, dict):
+                holder["arguments"] = repair.arguments
             changed = True
         changed |= _text_arguments(call)
     return changed
@@ -183,6 +205,8 @@ def _whole_message(message: dict[str, Any], seed: str, place: int) -> bool:
         if not isinstance(call, dict):
             continue
         changed |= _text_arguments(call)
+        if isinstance(function := call.get("function"), dict) and not isinstance(function.get("arguments"), str):
+            function["arguments"], changed = "{}", True
         if not isinstance(call.get("id"), str) or not call["id"]:
             call["id"], changed = call_id(seed, place, position), True
         if not isinstance(call.get("type"), str):

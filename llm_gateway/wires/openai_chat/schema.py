@@ -62,17 +62,19 @@ class Call(msgspec.Struct, gc=False):
     extra_content: dict[str, Any] | None = None
 
 
-class InMessage(msgspec.Struct, gc=False):
+class InMessage(msgspec.Struct):
     role: str
     content: str | list[ContentPart] | None = None
     name: str | None = None
     refusal: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
+    # Clients give back what a host called its thoughts: a text, a list of pieces, an object.
+    reasoning_content: Any = None
+    reasoning: Any = None
     tool_calls: list[Call] | None = None
     tool_call_id: str | None = None
     function_call: FunctionCall | None = None
     audio: dict[str, Any] | None = None
+    images: Any = None
     prefix: bool | None = None
     partial: bool | None = None
 
@@ -150,6 +152,7 @@ class Body(msgspec.Struct, gc=False):
     parallel_tool_calls: bool | None = None
     response_format: Format | None = None
     reasoning_effort: str | None = None
+    reasoning: Any = None
     thinking: Thinking | None = None
     user: str | None = None
     safety_identifier: str | None = None

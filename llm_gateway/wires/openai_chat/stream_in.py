@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +13,7 @@ from llm_gateway.core.events import Done, Event, Failed, Finish, Frame, UsageRep
 from llm_gateway.core.redact import redact
 from llm_gateway.core.sse import EventTooLarge, SseDecoder, SseFrame, encode_event
 from llm_gateway.wires import _halves
+from llm_gateway.wires._alive import is_alive
 from llm_gateway.wires._openai.errors import error_in_200, failing
 
 from .answer import Reader
@@ -22,10 +22,7 @@ from .mend import Mender
 
 _chunk = msgspec.json.Decoder(Chunk)
 _ERROR_WORDS: Final = ("error", "detail", "message", "msg")
-# What hosts and proxies send to keep a connection open, where the format has chunks. To its own SDKs it is a chunk without choices.
-_ALIVE: Final = re.compile(
-    rb'[\s":[{]*(?:null|none|true|false|ping|pong|keep[-_ ]?alive|heartbeat|processing|waiting|\d+)?[\s"\]}.]*', re.IGNORECASE
-)
+# Objects that keep a connection open, where the format has chunks. To its own SDKs they are chunks without choices.
 _ALIVE_TYPES: Final = frozenset({"ping", "pong", "keepalive", "keep-alive", "keep_alive", "heartbeat"})
 
 
@@ -126,7 +123,7 @@ class ChatStreamDecoder:
         if frame.event == "error" or isinstance(answer, dict):
             return self._error(frame, data, answer)
         if answer is None:
-            if _ALIVE.fullmatch(data):
+            if is_alive(data):
                 return Frame(frame.raw, mended=b"" if data.strip() else None)
             raise AttemptFailed(Failure(kind=FailureClass.BAD_EVENT, message=redact(data[:200].decode("utf-8", "replace"))))
         events = self._reader.read(answer)

@@ -88,11 +88,13 @@ def _choice(choice: Choice, reply: Reply) -> dict[str, Any]:
         message["tool_calls"] = calls
     if images := [_image(part) for part in choice.parts if isinstance(part, Image)]:
         message["images"] = images
+    # A whole answer has stopped, though its provider may not say why; strict readers want a word.
+    finish = choice.finish or (FinishReason.TOOL_CALLS if calls else FinishReason.STOP)
     return {
         "index": choice.index,
         "message": message,
         "logprobs": None,
-        "finish_reason": _legacy_word(finish_word(choice.finish, bool(refusal)), legacy),
+        "finish_reason": _legacy_word(finish_word(finish, bool(refusal)), legacy),
     }
 
 

@@ -67,7 +67,8 @@ class ChatWire:
                 changes["stream"] = False
             drop.add("stream_options")
         changes |= _limit(now, edits, drop)
-        if b'"thought_signature"' in body and (messages := own_signatures(body, edits.foreign)) is not None:
+        bare = edits.foreign is not None and b'"reasoning' in body and edits.foreign("")
+        if (bare or b'"thought_signature"' in body) and (messages := own_signatures(body, edits.foreign)) is not None:
             changes["messages"] = messages
         if facts.drop_hints:
             drop |= schema.HINTS - {"stream_options"}

@@ -270,7 +270,7 @@ class Reader:
 
     def _message(self, key: Any, body: dict[str, Any]) -> list[Event]:
         events: list[Event] = []
-        for index, part in enumerate(_objects(body.get("content"))):
+        for index, part in enumerate(_pieces(body.get("content"))):
             if part.get("type") == "refusal":
                 events += self.refusal_done(key, index, _text(part.get("refusal")))
             else:
@@ -310,7 +310,7 @@ def mended(body: dict[str, Any], item: _Item) -> dict[str, Any]:
             name = "arguments" if item.kind == "function_call" else "input"
             told = "".join(item.told.get(ARGUMENTS, ()))
             return body | {name: told} if told and not body.get(name) else body
-        case "message" if not _objects(body.get("content")):
+        case "message" if not _pieces(body.get("content")):
             return body | {"content": content} if (content := _content_of(item)) else body
         case _:
             return body
@@ -346,6 +346,11 @@ def text_of(value: Any) -> str:
 def _is_search(body: dict[str, Any]) -> bool:
     action = body.get("action")
     return not isinstance(action, dict) or action.get("type") in (None, "search")
+
+
+def _pieces(content: Any) -> list[dict[str, Any]]:
+    """The content of a message; some hosts give the text alone."""
+    return [{"type": "output_text", "text": content}] if isinstance(content, str) and content else _objects(content)
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:

@@ -37,18 +37,18 @@ def messages_of(items: list[schema.Item], raws: list[msgspec.Raw]) -> Iterator[M
     role: Any = None
     parts: list[Part] = []
     open_turn = False
-    for position, item in enumerate(items):
-        at = f"input[{position}]"
-        if item.type == "additional_tools":
+    sides = [None if item.type == "additional_tools" else _side(item, f"input[{position}]") for position, item in enumerate(items)]
+    asked_from = max((position for position, side in enumerate(sides) if side == "assistant"), default=-1)
+    for position, (item, side) in enumerate(zip(items, sides, strict=True)):
+        if side is None:
             continue
-        side = _side(item, at)
         joins = side == "assistant" or item.type not in (None, "message")
         if not (joins and open_turn and side == role):
             if role is not None:
                 yield Message(role=role, parts=tuple(parts))
             role, parts = side, []
         open_turn = joins
-        parts.extend(_parts_of(item, raws[position], at))
+        parts.extend(_parts_of(item, raws[position], f"input[{position}]", past=position <= asked_from))
     if role is not None:
         yield Message(role=role, parts=tuple(parts))
 
@@ -70,27 +70,37 @@ def _side(item: schema.Item, at: str) -> str:
     return "user" if kind.endswith("_output") or kind in _SAID_BY_USER else "assistant"
 
 
-def _parts_of(item: schema.Item, raw: msgspec.Raw, at: str) -> Iterator[Part]:
+def _parts_of(item: schema.Item, raw: msgspec.Raw, at: str, past: bool) -> Iterator[Part]:
+    """``past``: the item stands in the history, where nobody can put it right; what is malformed there is told as it is."""
+    try:
+        yield from list(_read(item, raw, at, past))
+    except InvalidRequest:
+        if not past:
+            raise
+        yield Opaque(wire=NAME, raw=msgspec.json.decode(raw))
+
+
+def _read(item: schema.Item, raw: msgspec.Raw, at: str, past: bool) -> Iterator[Part]:
     match item.type:
         case None | "message":
-            yield from _content(item.content, f"{at}.content")
+            yield from _content(item.content, f"{at}.content", past)
         case "function_call":
             yield ToolCall(
                 id=_call_id(item, at),
                 name=_flat_name(item, at),
-                arguments=_as_text(_required(item.arguments, f"{at}.arguments")),
+                arguments="" if item.arguments is None and past else _as_text(_required(item.arguments, f"{at}.arguments")),
             )
         case "custom_tool_call":
             yield ToolCall(
                 id=_call_id(item, at),
                 name=_flat_name(item, at),
-                arguments=_as_text(_required(item.input, f"{at}.input")),
+                arguments="" if item.input is None and past else _as_text(_required(item.input, f"{at}.input")),
                 custom=True,
             )
         case "function_call_output" | "custom_tool_call_output":
             yield ToolResult(
                 call_id=_call_id(item, at),
-                content=tuple(_output(item.output, f"{at}.output")),
+                content=tuple(_output(item.output, f"{at}.output", past)),
                 custom=item.type == "custom_tool_call_output",
             )
         case "reasoning":
@@ -106,6 +116,8 @@ def _required(value: Any, at: str) -> Any:
 
 
 def _call_id(item: schema.Item, at: str) -> str:
+    if isinstance(item.call_id, int):
+        return str(item.call_id)
     return str(_typed.convert(_required(item.call_id, f"{at}.call_id"), str, f"{at}.call_id"))
 
 
@@ -132,18 +144,38 @@ def _thinking(item: schema.Item) -> Thinking:
     return Thinking(text=text, signature=token or None, wire=wire, issuer=issuer, id=own)
 
 
-def _output(output: Any, at: str) -> Iterator[Part]:
+def _output(output: Any, at: str, past: bool) -> Iterator[Part]:
     # Some clients send the result as an object; models read JSON.
-    yield from _content(output if isinstance(output, str | list | None) else dumps(output).decode(), at)
+    yield from _content(output if isinstance(output, str | list | None) else dumps(output).decode(), at, past)
 
 
-def _content(content: Any, at: str) -> Iterator[Part]:
+def _content(content: Any, at: str, past: bool) -> Iterator[Part]:
     if isinstance(content, str):
         if content:
             yield Text(text=content)
         return
+    if past and isinstance(content, dict):
+        content = [content]
     for position, part in enumerate(_typed.convert(content or [], list[Any], at)):
-        yield _part(part, f"{at}[{position}]")
+        try:
+            yield _part(part, f"{at}[{position}]")
+        except InvalidRequest:
+            if not past:
+                raise
+            if words := _said(part):
+                yield Text(text=words)
+
+
+def _said(part: Any) -> str:
+    """A malformed part of the history in words; nothing where it says nothing."""
+    match part:
+        case {"text": str(text)}:
+            return text
+        case {"text": None} | {"refusal": None} | {"image_url": None} | {"file_data": None}:
+            return ""
+        case dict():
+            return plain_words(part)
+    return dumps(part).decode()
 
 
 def _part(raw: Any, at: str) -> Part:

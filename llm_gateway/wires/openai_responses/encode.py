@@ -36,7 +36,7 @@ def encode_request(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
     _check(chat, facts)
     chat = fit(chat, LIMITS, facts.issuer)
     instructions, items = input_of(chat)
-    tools, choice = can.offered(chat, NAME)
+    tools, choice = can.offered(chat, NAME, facts)
     body: dict[str, Any] = {"model": facts.upstream_id, "input": items}
     plain: dict[str, Any] = {
         "instructions": instructions,

@@ -15,6 +15,7 @@ from llm_gateway.core.events import Done, Event, Failed, Frame, collect
 from llm_gateway.core.redact import redact
 from llm_gateway.core.sse import EventTooLarge, SseDecoder, SseFrame, encode_event
 from llm_gateway.wires import _mending
+from llm_gateway.wires._alive import is_alive
 from llm_gateway.wires._halves import Halves
 from llm_gateway.wires._openai.errors import error_in_200
 
@@ -225,6 +226,8 @@ class ResponsesStreamDecoder:
                 return self._failed(frame, error_in_200(value))
             if not isinstance(kind, str) or (kind not in _CONTENT and kind not in _ENDS):
                 return Frame(frame.raw)
+        elif is_alive(data):
+            return Frame(frame.raw, mended=b"")
         raise AttemptFailed(Failure(kind=FailureClass.BAD_EVENT, message=redact(data[:200].decode("utf-8", "replace"))))
 
     def _stray(self, frame: SseFrame) -> Frame:
