@@ -32,6 +32,20 @@ OPERATIONS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/cogo/test_serving.py", "-k", "does_nothing"),
     ),
     (
+        "an earlier key may be a published one",
+        "cogo/settings.py",
+        "        fallbacks=SECRET_KEY_FALLBACKS,\n",
+        "",
+        ("tests/cogo/test_configuration.py", "-k", "unsafe_or_meaningless"),
+    ),
+    (
+        "a proxy hides from DEBUG",
+        "cogo/weakness.py",
+        "    if debug and (proxied := proxied or _of_strangers(origins)):",
+        "    if not debug and (proxied := proxied or _of_strangers(origins)):",
+        ("tests/cogo/test_configuration.py", "-k", "unsafe_or_meaningless"),
+    ),
+    (
         "silence from the start is no silence",
         "cogo/children.py",
         "beat = 0.0  # none since its start",
