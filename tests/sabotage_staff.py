@@ -27,6 +27,13 @@ STAFF: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "if column.name in ():",
         ("tests/admin/test_forged_filters.py", "-k", "begins_with"),
     ),
+    (
+        "Python's own reader takes what was typed",
+        "llm_gateway/admin/_facts.py",
+        "        if value in self.empty_values or not isinstance(value, str):\n            return",
+        "        if True:\n            return",
+        (_FORGED, "-k", "has_no_end"),
+    ),
     # Staff
     (
         "who reads may spend",
