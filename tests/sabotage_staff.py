@@ -34,6 +34,13 @@ STAFF: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        if True:\n            return",
         (_FORGED, "-k", "has_no_end"),
     ),
+    (
+        "a role takes people in unseen",
+        "llm_gateway/models/trail.py",
+        "        _linked_from_behind(sender, instance, action, model, pk_set)\n        return",
+        "        return",
+        (_TRAIL, "-k", "takes_a_person_in"),
+    ),
     # Staff
     (
         "who reads may spend",
