@@ -35,6 +35,13 @@ STAFF: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (_FORGED, "-k", "has_no_end"),
     ),
     (
+        "the door knows a key that the view does not",
+        "llm_gateway/api/native/auth.py",
+        ' or request.headers.get("x-goog-api-key")',
+        "",
+        ("tests/api/native/test_auth.py", "-k", "come_as"),
+    ),
+    (
         "a role takes people in unseen",
         "llm_gateway/models/trail.py",
         "        _linked_from_behind(sender, instance, action, model, pk_set)\n        return",
