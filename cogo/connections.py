@@ -1,8 +1,8 @@
 """One caller's connection: clocks on everything a caller may leave half done, and bounds on what a head may hold.
 
-uvicorn's protocol waits for ever for a first byte and for the end of a head. Here a head has :data:`HEAD_S`, a kept connection uvicorn's
-own pause; bodies have the door's clock. An address has a share of the connections, and when there are no more, those that have said
-nothing yet make room.
+uvicorn's protocol waits for ever for a first byte and for the end of a head. Here a head has :data:`HEAD_S`, as has what is left of a body
+that nobody waits for any more; a kept connection has uvicorn's own pause; other bodies have the door's clock. An address has a share of the
+connections, and when there are no more, those that have said nothing yet make room.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ LINGER_S = 1.0
 MOST_HEAD_BYTES = 64 << 10
 MOST_FIELDS = 128
 MOST_TARGET_BYTES = 8 << 10
+# Requests sent before the answer to an earlier one. uvicorn reads on with each answer, so it would queue them without end.
+MOST_WAITING = 32
 
 
 class Limits:
@@ -73,7 +75,8 @@ class Connection(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._clock: asyncio.TimerHandle | None = None
         self._awaiting_head = True
-        self._head_bytes = 0
+        # Bytes since the last piece of a body that were none themselves: sizes of chunks, and fields behind them.
+        self._head_bytes = self._framing = 0
         self._refused = self._completed = False
         self._address = ""
 
@@ -103,8 +106,15 @@ class Connection(HttpToolsProtocol):
         if self._refused:
             return
         self._completed = False
+        self._framing += len(data)
         super().data_received(data)
-        if self._refused or self.transport.is_closing() or not self._awaiting_head:
+        if self._refused or self.transport.is_closing():
+            return
+        if not self._awaiting_head:
+            if self._framing > MOST_HEAD_BYTES:
+                self._refused = True
+                self._stop_clock()
+                self.transport.close()
             return
         if not self._completed:
             self._head_bytes += len(data)
@@ -115,13 +125,24 @@ class Connection(HttpToolsProtocol):
 
     @override
     def on_message_begin(self) -> None:
+        if self._refused:
+            return
         super().on_message_begin()
         self._awaiting_head = True
         self._head_bytes = 0
 
     @override
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Fields behind a chunked body are dropped: who the caller is and what it wants was judged by the head."""
+        if self._awaiting_head and not self._refused:
+            super().on_header(name, value)
+
+    @override
     def on_headers_complete(self) -> None:
+        if self._refused:
+            return
         self._awaiting_head = False
+        self._framing = 0
         self._stop_clock()
         self.limits.silent.pop(self, None)
         size = sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -129,22 +150,35 @@ class Connection(HttpToolsProtocol):
             self._refuse(TargetTooLong(f"The address is longer than {MOST_TARGET_BYTES} bytes; send what it holds in the body."))
         elif size > MOST_HEAD_BYTES or len(self.headers) > MOST_FIELDS:
             self._refuse(_too_large())
+        elif len(self.pipeline) >= MOST_WAITING:
+            self._refuse(Overloaded("Too many requests wait for the answer to an earlier one.", retry_after_s=1))
         else:
             super().on_headers_complete()
 
     @override
     def on_body(self, body: bytes) -> None:
+        self._framing -= len(body)
         if not self._refused:
             super().on_body(body)
+
+    def on_chunk_complete(self) -> None:
+        self._framing = 0
 
     @override
     def on_message_complete(self) -> None:
         if not self._refused:
             super().on_message_complete()
+            self._stop_clock()
         # What follows is the next head, or nothing for as long as a kept connection may be quiet.
         self._completed = True
         self._awaiting_head = True
         self._head_bytes = 0
+
+    @override
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self._awaiting_head and not self.pipeline and self._clock is None and not self.transport.is_closing():
+            self._start_clock()
 
     @override
     def _unsupported_upgrade_warning(self) -> None:

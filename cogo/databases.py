@@ -43,8 +43,9 @@ def _check_encoding(url: str) -> None:
     rest = url.partition("://")[2]
     try:
         parts = urlsplit(url)
-        port = parts.port
-        del port
+        # Several hosts, of which one is the primary, have a port each.
+        for host in parts.netloc.rpartition("@")[2].split(","):
+            _ = urlsplit(f"//{host}").port
     except ValueError:
         raise DatabaseTrouble(f"DATABASE_URL cannot be read; {FORMS}; {_ENCODE}") from None
     userinfo = parts.netloc.rpartition("@")[0]

@@ -23,7 +23,8 @@ def parse(text: str, source: str = ".env") -> dict[str, str]:
     """The pairs of a ``.env`` file as people write one: ``export``, blanks around ``=``, quotes (over several lines, too), comments, a byte
     order mark, any line ends. Raises :class:`EnvironmentTrouble` for a line that sets nothing, without its text: that may be a secret."""
     pairs: dict[str, str] = {}
-    lines = text.removeprefix("\ufeff").splitlines()
+    # Not splitlines(): what it takes for line ends beside these may stand in a password.
+    lines = re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff"))
     number = 0
     while number < len(lines):
         line = lines[number].strip()
@@ -121,6 +122,8 @@ class Environment:
     def list(self, name: str, default: tuple[str, ...] = ()) -> list[str]:
         """Words separated by commas, semicolons or blanks, each with or without quotes; a JSON list will do."""
         text = self.str(name).strip()
+        if re.fullmatch(r"\[[^\[\]\"']*,[^\[\]\"']*\]", text):
+            text = text[1:-1]
         if text[:1] == "[" and re.match(r"""\[\s*["'\]]""", text):
             try:
                 found = json.loads(text.replace("'", '"'))

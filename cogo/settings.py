@@ -11,7 +11,7 @@ from typing import Any
 
 import environ
 
-from cogo import databases, footing, outgoing, weakness
+from cogo import databases, footing, names, outgoing, weakness
 from cogo.environment import Environment, EnvironmentTrouble, read_file
 from cogo.frameworks import Q_CLUSTER, REST_FRAMEWORK  # noqa: F401  # read from here by name
 from cogo.unfold import UNFOLD  # noqa: F401  # the console's look; django-unfold reads it from here
@@ -76,12 +76,11 @@ def _number(name: str, default: int, low: int, high: int) -> int:
     return value
 
 
-def _networks(name: str, value: str) -> list[str]:
-    """Addresses and networks, separated by commas or blanks."""
+def _networks(name: str, values: list[str]) -> list[str]:
     found = []
-    for text in value.replace(",", " ").split():
+    for text in values:
         try:
-            found.append(str(ip_network(text.strip("'\""), strict=False)))
+            found.append(str(ip_network(text, strict=False)))
         except ValueError:
             raise SettingsError(f"{name} has {text!r}, which is no address and no network; write 10.0.0.7 or 10.0.0.0/8") from None
     return found
@@ -113,18 +112,21 @@ SECRET_KEY_FALLBACKS = [key for part in env.str("SECRET_KEY_FALLBACKS").split(",
 COGO_ENCRYPTION_KEYS = _secret("COGO_ENCRYPTION_KEYS")
 COGO_KEY_PEPPER = _secret("COGO_KEY_PEPPER")
 
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]"))
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS")
+ALLOWED_HOSTS = [names.host(one) for one in env.list("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]"))]
+CSRF_TRUSTED_ORIGINS = [names.origin(one) for one in env.list("CSRF_TRUSTED_ORIGINS")]
 # True where TLS ends in front of the gateway: secure cookies and HSTS.
 COGO_HTTPS = _flag("COGO_HTTPS", False)
 COGO_TRUST_PROXY = _flag("COGO_TRUST_PROXY", False)
+_PROXIES = _networks("COGO_TRUSTED_PROXIES", env.list("COGO_TRUSTED_PROXIES"))
+_PROXIED = "COGO_TRUST_PROXY" if COGO_TRUST_PROXY else "COGO_TRUSTED_PROXIES" if _PROXIES else ""
 for _line in (
     weakness.of_settings(
         secrets={"SECRET_KEY": SECRET_KEY, "COGO_KEY_PEPPER": COGO_KEY_PEPPER, "COGO_METRICS_TOKEN": env.str("COGO_METRICS_TOKEN"),
                  "COGO_ALERT_WEBHOOK_SECRET": env.str("COGO_ALERT_WEBHOOK_SECRET")},
         encryption_keys=COGO_ENCRYPTION_KEYS,
+        fallbacks=SECRET_KEY_FALLBACKS,
     ),
-    weakness.of_exposure(debug=DEBUG, https=COGO_HTTPS, hosts=ALLOWED_HOSTS, origins=CSRF_TRUSTED_ORIGINS),
+    weakness.of_exposure(debug=DEBUG, https=COGO_HTTPS, hosts=ALLOWED_HOSTS, origins=CSRF_TRUSTED_ORIGINS, proxied=_PROXIED),
 ):  # fmt: skip
     if _line:
         raise SettingsError(_line)
@@ -317,10 +319,10 @@ COGO = {
     "connections_per_address": _number("COGO_CONNECTIONS_PER_ADDRESS", 256, 1, 1_000_000),
     "uploads_per_key": _number("COGO_UPLOADS_PER_KEY", 32, 1, 100_000),
     "uploads_per_address": _number("COGO_UPLOADS_PER_ADDRESS", 64, 1, 100_000),
-    "trusted_proxies": _networks("COGO_TRUSTED_PROXIES", env.str("COGO_TRUSTED_PROXIES", default="")),
+    "trusted_proxies": _PROXIES,
     "lease_s": _number("COGO_LEASE_S", 30, 5, 3600),
-    "unpriced": env.str("COGO_UNPRICED", default="block"),
-    "unpriced_ceiling_usd_per_million": env.str("COGO_UNPRICED_CEILING_USD", default="100"),
+    "unpriced": env.plain("COGO_UNPRICED").lower() or "block",
+    "unpriced_ceiling_usd_per_million": env.plain("COGO_UNPRICED_CEILING_USD") or "100",
     "heartbeat_s": _number("COGO_HEARTBEAT_S", 15, 1, 600),
     "retention_days": (_KEPT := _number("COGO_RETENTION_DAYS", 400, 1, 36500)),
     "text_retention_days": min(_KEPT, _number("COGO_TEXT_RETENTION_DAYS", _KEPT, 1, 36500)),
@@ -328,8 +330,8 @@ COGO = {
     "responses_ttl_h": _number("COGO_RESPONSES_TTL_HOURS", 72, 0, 8760),
     "idempotency_h": _number("COGO_IDEMPOTENCY_HOURS", 24, 24, 8760),
     "mail": bool(env.str("COGO_EMAIL_URL", default="")),
-    "alert_email": env.str("COGO_ALERT_EMAIL", default="").strip(),
-    "alert_webhook_url": env.str("COGO_ALERT_WEBHOOK_URL", default="").strip(),
+    "alert_email": ", ".join(env.list("COGO_ALERT_EMAIL")),
+    "alert_webhook_url": env.plain("COGO_ALERT_WEBHOOK_URL"),
     "alert_webhook_secret": env.str("COGO_ALERT_WEBHOOK_SECRET", default=""),
     "alert_webhook_private": _flag("COGO_ALERT_WEBHOOK_PRIVATE", False),
     "bootstrap_client_key": env.str("COGO_BOOTSTRAP_CLIENT_KEY", default=""),
@@ -350,15 +352,21 @@ except outgoing.OutgoingTrouble as trouble:
     raise SettingsError(str(trouble)) from None
 if COGO["unpriced"] not in ("block", "ceiling"):
     raise SettingsError("COGO_UNPRICED must be block or ceiling")
+if names.amount(COGO["unpriced_ceiling_usd_per_million"]) is None:
+    raise SettingsError("COGO_UNPRICED_CEILING_USD must be an amount above 0, such as 100, in USD per million tokens")
+if _line := names.beyond_channels(COGO):
+    raise SettingsError(_line)
 
 # Where alerts are mailed from and through: smtp://user:password@host:587. Without it none is sent.
 try:
     vars().update(environ.Env.email_url_config(env.str("COGO_EMAIL_URL", default="consolemail://")))
 except (ValueError, KeyError, environ.ImproperlyConfigured):
     raise SettingsError("COGO_EMAIL_URL cannot be read; use smtp://user:password@host:587") from None
+if vars()["EMAIL_BACKEND"].endswith("smtp.EmailBackend") and not vars()["EMAIL_HOST"]:
+    raise SettingsError("COGO_EMAIL_URL names no host; use smtp://user:password@host:587")
 # For each step of a delivery; llm_gateway.actions.send_alerts bounds the whole.
 EMAIL_TIMEOUT = 10
-DEFAULT_FROM_EMAIL = env.str("COGO_EMAIL_FROM", default="cogo@localhost")
+DEFAULT_FROM_EMAIL = " ".join(env.str("COGO_EMAIL_FROM", default="cogo@localhost").split())
 
 # Provider keys and model names by the environment's names; the bootstrap command turns them into rows.
 COGO_ENVIRONMENT = {
@@ -367,5 +375,5 @@ COGO_ENVIRONMENT = {
         "FIREWORKS_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY",
         "FIREWORKS_MODEL", "ANTHROPIC_MODEL", "CLAUDE_MODEL", "OPENAI_MODEL", "GEMINI_MODEL",
     )
-    if (value := env.str(name, default="").strip())
+    if (value := env.plain(name))
 }  # fmt: skip

@@ -8,6 +8,9 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from cogo import names
 
 # Where a value is copied from a page or a template and left as it was.
 _COPIED = re.compile(
@@ -48,13 +51,17 @@ def of_encryption_keys(text: str) -> str:
 _SHORTEST = {"SECRET_KEY": (32, 12), "COGO_KEY_PEPPER": (20, 10), "COGO_METRICS_TOKEN": (16, 8), "COGO_ALERT_WEBHOOK_SECRET": (16, 8)}
 
 
-def of_settings(secrets: Mapping[str, str], encryption_keys: str) -> str:
-    """The line that stops a start, for the first secret that is none. An empty one is another matter: it switches something off."""
+def of_settings(secrets: Mapping[str, str], encryption_keys: str, fallbacks: Sequence[str] = ()) -> str:
+    """The line that stops a start, for the first secret that is none. An empty one is another matter: it switches something off.
+    ``fallbacks``: earlier values of SECRET_KEY, which still vouch for whatever they sign."""
     for name, text in secrets.items():
         shortest, distinct = _SHORTEST[name]
         if text and (why := of_secret(text, shortest=shortest, distinct=distinct)):
             made = "unset it to have one made" if name in ("SECRET_KEY", "COGO_KEY_PEPPER") else "make one with: openssl rand -hex 32"
             return f"{name} is too easy to guess ({why}); set 50 random characters, or {made}"
+    for text in fallbacks:
+        if why := of_secret(text):
+            return f"SECRET_KEY_FALLBACKS holds a key that is too easy to guess ({why}); leave it out: whoever guesses it can sign with it"
     if why := of_encryption_keys(encryption_keys):
         return f"COGO_ENCRYPTION_KEYS protects nothing ({why}); unset it to have one made, or set id:$(openssl rand -base64 32)"
     if why := same({**secrets, "COGO_ENCRYPTION_KEYS": encryption_keys}):
@@ -62,16 +69,18 @@ def of_settings(secrets: Mapping[str, str], encryption_keys: str) -> str:
     return ""
 
 
-def of_exposure(*, debug: bool, https: bool, hosts: Sequence[str], origins: Sequence[str]) -> str:
-    """The line that stops a start whose doors are open further than anybody means."""
+def of_exposure(*, debug: bool, https: bool, hosts: Sequence[str], origins: Sequence[str], proxied: str = "") -> str:
+    """The line that stops a start whose doors are open further than anybody means. ``proxied``: the setting that tells of a proxy."""
     if debug and https:
         return "DEBUG shows internals to everybody and COGO_HTTPS says this is a deployment; unset DEBUG"
+    if debug and (proxied := proxied or _of_strangers(origins)):
+        return f"DEBUG shows internals to everybody, and {proxied} says that others come through a proxy; unset one of them"
     if debug and exposed(https=https, hosts=hosts):
         return "DEBUG shows internals to everybody, and ALLOWED_HOSTS names more than this machine; unset one of them"
     if https and "*" in hosts:
         return "ALLOWED_HOSTS is *, which lets any site use the console's name; list the host names of this deployment"
     for host in hosts:
-        if host != "*" and ("*" in host or "/" in host or "@" in host):
+        if not names.is_host(host):
             return f"ALLOWED_HOSTS holds {host[:80]!r}, which matches nothing; write host names such as gateway.example.com or .example.com"
     for origin in origins:
         if not re.fullmatch(r"https?://(\*\.)?[^*/@\s]+", origin):
@@ -81,6 +90,10 @@ def of_exposure(*, debug: bool, https: bool, hosts: Sequence[str], origins: Sequ
         if https and origin.startswith("http://"):
             return f"CSRF_TRUSTED_ORIGINS holds {origin[:80]!r} without TLS, and COGO_HTTPS is set; write https://"
     return ""
+
+
+def _of_strangers(origins: Sequence[str]) -> str:
+    return "" if all(is_loopback(urlsplit(one).hostname or "") for one in origins) else "CSRF_TRUSTED_ORIGINS"
 
 
 def exposed(*, https: bool, hosts: Sequence[str]) -> bool:

@@ -62,6 +62,35 @@ DOOR: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        if size > 1 << 40:",
         ("tests/faults/test_callers.py::test_c9_an_oversized_body_is_refused_and_not_read",),
     ),
+    # What follows a body, and what follows its answer
+    (
+        "fields behind a body are heard",
+        "cogo/connections.py",
+        "        if self._awaiting_head and not self._refused:\n            super().on_header",
+        "        if not self._refused:\n            super().on_header",
+        ("tests/door/test_connections.py", "-k", "change_nothing"),
+    ),
+    (
+        "fields behind a body without end",
+        "cogo/connections.py",
+        "            if self._framing > MOST_HEAD_BYTES:",
+        "            if self._framing > 1 << 40:",
+        ("tests/door/test_connections.py", "-k", "have_an_end"),
+    ),
+    (
+        "an answered body trickles on for ever",
+        "cogo/connections.py",
+        "and self._clock is None and not self.transport.is_closing():\n            self._start_clock()",
+        "and self._clock is None and self.transport.is_closing():\n            self._start_clock()",
+        ("tests/door/test_connections.py", "-k", "goes_on"),
+    ),
+    (
+        "requests queue without end",
+        "cogo/connections.py",
+        "        elif len(self.pipeline) >= MOST_WAITING:",
+        "        elif len(self.pipeline) >= 1 << 40:",
+        ("tests/door/test_connections.py", "-k", "few_requests"),
+    ),
     # T18
     (
         "gzip without bound",

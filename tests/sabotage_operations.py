@@ -32,6 +32,27 @@ OPERATIONS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/cogo/test_serving.py", "-k", "does_nothing"),
     ),
     (
+        "an earlier key may be a published one",
+        "cogo/settings.py",
+        "        fallbacks=SECRET_KEY_FALLBACKS,\n",
+        "",
+        ("tests/cogo/test_configuration.py", "-k", "unsafe_or_meaningless"),
+    ),
+    (
+        "a proxy hides from DEBUG",
+        "cogo/weakness.py",
+        "    if debug and (proxied := proxied or _of_strangers(origins)):",
+        "    if not debug and (proxied := proxied or _of_strangers(origins)):",
+        ("tests/cogo/test_configuration.py", "-k", "unsafe_or_meaningless"),
+    ),
+    (
+        "each look at the schema makes it anew",
+        "llm_gateway/api/docs.py",
+        "        if form in self._made:",
+        "        if form in ():",
+        ("tests/api/test_schema.py", "-k", "made_once"),
+    ),
+    (
         "silence from the start is no silence",
         "cogo/children.py",
         "beat = 0.0  # none since its start",

@@ -27,6 +27,27 @@ STAFF: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "if column.name in ():",
         ("tests/admin/test_forged_filters.py", "-k", "begins_with"),
     ),
+    (
+        "Python's own reader takes what was typed",
+        "llm_gateway/admin/_facts.py",
+        "        if value in self.empty_values or not isinstance(value, str):\n            return",
+        "        if True:\n            return",
+        (_FORGED, "-k", "has_no_end"),
+    ),
+    (
+        "the door knows a key that the view does not",
+        "llm_gateway/api/native/auth.py",
+        ' or request.headers.get("x-goog-api-key")',
+        "",
+        ("tests/api/native/test_auth.py", "-k", "come_as"),
+    ),
+    (
+        "a role takes people in unseen",
+        "llm_gateway/models/trail.py",
+        "        _linked_from_behind(sender, instance, action, model, pk_set)\n        return",
+        "        return",
+        (_TRAIL, "-k", "takes_a_person_in"),
+    ),
     # Staff
     (
         "who reads may spend",

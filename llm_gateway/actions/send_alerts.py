@@ -196,7 +196,7 @@ def _said(error: Exception) -> str:
 def _letter(alert: Alert, now: datetime) -> Letter:
     budget = alert.budget
     team = (budget.team or (budget.client_key.team if budget.client_key else None)) if budget else None
-    to = dict.fromkeys(filter(None, (team.alert_email if team else "", settings.COGO["alert_email"])))
+    to = dict.fromkeys(filter(None, (team.alert_email if team else "", *settings.COGO["alert_email"].split(", "))))
     return Letter(
         alert=alert.pk,
         subject=f"[COGO] {' '.join(alert.budget_name.split())}: {alert.kind}",

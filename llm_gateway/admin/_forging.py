@@ -119,4 +119,6 @@ def comparable(model: type[Model], lookup: str, value: Any) -> bool:
 
 
 def _is_year(value: Any) -> bool:
-    return all(str(one).isdecimal() and 1 <= int(one) <= 9999 for one in (value if isinstance(value, list) else [value]))
+    return all(
+        str(one).isdecimal() and len(str(one)) < 5 and 1 <= int(one) <= 9999 for one in (value if isinstance(value, list) else [value])
+    )

@@ -41,7 +41,7 @@ class PercentagesField(forms.CharField):
     @override
     def to_python(self, value: Any) -> Any:
         words = [word.strip().removesuffix("%") for word in (super().to_python(value) or "").split(",") if word.strip()]
-        if not all(word.isdecimal() and 1 <= int(word) <= 1000 for word in words):
+        if not all(word.isdecimal() and len(word) < 5 and 1 <= int(word) <= 1000 for word in words):
             raise forms.ValidationError("Write whole percentages with commas, such as 50, 80, 100.")
         return sorted({int(word) for word in words})
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -20,7 +22,24 @@ def landing(request: HttpRequest) -> HttpResponse:
 
 
 class SchemaView(SpectacularAPIView):
-    """Without the library's parameter ``version``, which it would write into a header whatever it holds."""
+    """Made once for each form of it: it is the same for everybody, and a quarter of a second's work that any stranger may ask for.
+
+    Without the library's parameter ``version``, which it would write into a header whatever it holds."""
+
+    _made: ClassVar[dict[tuple[type, str], tuple[bytes, dict[str, str]]]] = {}
+
+    @override
+    def _get_schema_response(self, request: Request) -> Any:
+        form = (type(request.accepted_renderer), get_script_prefix())
+        if form in self._made:
+            content, headers = self._made[form]
+            return HttpResponse(content, headers=headers)
+        response = super()._get_schema_response(request)
+        response.add_post_render_callback(lambda made: self._keep(form, made))
+        return response
+
+    def _keep(self, form: tuple[type, str], made: Any) -> None:
+        self._made[form] = (made.content, {name: made[name] for name in ("Content-Type", "Content-Disposition") if name in made})
 
     @override
     def _get_version_parameter(self, request: Request) -> None:

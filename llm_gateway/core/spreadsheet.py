@@ -4,7 +4,8 @@ from __future__ import annotations
 
 # Without it Excel reads a CSV file in the alphabet of its own country.
 BOM = "\ufeff"
-_DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
+# The wide ones are what a Japanese or Chinese spreadsheet reads as the narrow ones.
+_DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def defused(text: str) -> str:

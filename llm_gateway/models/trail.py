@@ -149,8 +149,11 @@ def _deleted(sender: type[models.Model], instance: Any, **_: Any) -> None:
 
 
 def _linked(sender: Any, instance: Any, action: str, model: Any, pk_set: Any, reverse: bool = False, **_: Any) -> None:
-    """Roles and single permissions of an account, permissions of a group."""
-    if reverse or not isinstance(instance, models.Model) or not _wanted(type(instance)):
+    """Roles and single permissions of an account, permissions of a group; from whichever side they are given."""
+    if reverse:
+        _linked_from_behind(sender, instance, action, model, pk_set)
+        return
+    if not isinstance(instance, models.Model) or not _wanted(type(instance)):
         return
     if action == "pre_clear":
         field = next((f for f in instance._meta.many_to_many if f.remote_field.through is sender), None)
@@ -160,6 +163,20 @@ def _linked(sender: Any, instance: Any, action: str, model: Any, pk_set: Any, re
     names = sorted(str(one) for one in model._base_manager.filter(pk__in=pk_set)[:50])
     values = [None, names] if action == "post_add" else [names, None]
     record("changed", instance, changes={str(model._meta.verbose_name_plural): values})
+
+
+def _linked_from_behind(sender: Any, given: Any, action: str, model: Any, pk_set: Any) -> None:
+    """A role that takes accounts in: what changes is the accounts'."""
+    if not _wanted(model):
+        return
+    if action == "pre_clear":
+        field = next(f for f in model._meta.many_to_many if f.remote_field.through is sender)
+        pk_set = model._base_manager.filter(**{field.name: given}).values_list("pk", flat=True)
+    if action not in ("post_add", "post_remove", "pre_clear"):
+        return
+    values = [None, [str(given)]] if action == "post_add" else [[str(given)], None]
+    for row in model._base_manager.filter(pk__in=list(pk_set or ())):
+        record("changed", row, changes={str(given._meta.verbose_name_plural): values})
 
 
 def _shown(field: models.Field[Any, Any], value: Any) -> Any:

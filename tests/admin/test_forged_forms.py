@@ -26,6 +26,34 @@ def _no_failure(answer: Any, *what: object) -> None:
     assert answer.status_code in (200, 302, 400, 403, 404, 405), (answer.status_code, *what)
 
 
+# Python's own readers fail over these with other errors than for a wrong digit.
+ENDLESS = ("1" * 5000, "[" * 100_000, '{"a":' * 5000, "1e400", '{"user_limit": 1e999}', '{"user_limit": ' + "9" * 5000 + "}")
+
+
+@pytest.mark.parametrize("value", ENDLESS, ids=lambda text: text[:12].encode("ascii", "replace").decode())
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [
+        ("budget", "thresholds"),
+        ("provider", "facts"),
+        ("languagemodel", "facts"),
+        ("strategy", "settings"),
+        ("clientkey", "models_allowed"),
+    ],
+)
+def test_what_has_no_end_is_an_error_in_the_form(boss: Client, model: str, field: str, value: str) -> None:
+    url = reverse(f"admin:llm_gateway_{model}_add")
+    sent = fields_of(boss.get(url).content.decode())
+    answer = boss.post(url, sent | {field: value})
+    assert answer.status_code == 200
+    assert "errorlist" in answer.content.decode() or "text-red" in answer.content.decode()
+
+
+def test_a_year_without_end_is_a_wrong_filter(boss: Client) -> None:
+    for query in ("created_at__year", "created_at__year__in"):
+        _no_failure(boss.get(reverse("admin:llm_gateway_clientkey_changelist"), {query: "1" * 5000}), query)
+
+
 @pytest.mark.slow
 @pytest.mark.weekly
 @pytest.mark.timeout(900)

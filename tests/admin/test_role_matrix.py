@@ -207,3 +207,23 @@ def test_refusals_of_staff_are_in_the_trail() -> None:
     entries = AuditEntry.objects.filter(action="refused").order_by("pk")
     assert [(e.actor, e.detail) for e in entries] == [("viewer", f"{method} {name(Team, 'add')}") for method in ("GET", "POST")]
     assert fields_of("") == {}
+
+
+def test_what_is_taken_away_is_gone_with_the_next_click() -> None:
+    """A session holds no right of its own: role, staff, account and password are asked each time."""
+    page = "/admin/llm_gateway/provider/add/"
+    for number, (take, status) in enumerate(
+        (
+            (lambda user: user.groups.clear(), 403),
+            (lambda user: User.objects.filter(pk=user.pk).update(is_staff=False), 302),
+            (lambda user: User.objects.filter(pk=user.pk).update(is_active=False), 302),
+            (lambda user: (user.set_password("quite another one 7"), user.save()), 302),
+        )
+    ):
+        user = User.objects.create_user(f"staff{number}", password="a first one 1", is_staff=True)
+        user.groups.set(Group.objects.filter(name="operator"))
+        client = Client()
+        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        assert client.get(page).status_code == 200
+        take(user)
+        assert client.get(page).status_code == status

@@ -147,6 +147,17 @@ def test_roles_and_rights_given_to_a_person_are_recorded(boss: Client) -> None:
     assert {"groups": [None, ["operator"]]} in found
 
 
+def test_a_role_that_takes_a_person_in_is_recorded_at_the_person() -> None:
+    """The same from the role's side, as a script at the terminal does it."""
+    user, role = User.objects.create_user("new", is_staff=True), Group.objects.get(name="operator")
+    role.user_set.add(user)
+    role.user_set.remove(user)
+    role.user_set.add(user)
+    role.user_set.clear()
+    found = [e.changes for e in entries(noun="auth.user", action="changed", object_id=str(user.pk))]
+    assert found == 2 * [{"groups": [None, ["operator"]]}, {"groups": [["operator"], None]}]
+
+
 def test_commands_are_recorded_with_who_ran_them() -> None:
     call_command("create_client_key", "from a script", "--team", "Blue", stdout=io.StringIO(), stderr=io.StringIO())
     entry = last(noun="llm_gateway.clientkey")

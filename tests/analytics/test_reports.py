@@ -118,7 +118,7 @@ def test_reports_are_for_those_who_may_read_them(boss: Client) -> None:
     assert boss.post("/admin/reports/cost/").status_code == 405
 
 
-@pytest.mark.parametrize("lead", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("lead", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
 def test_what_begins_like_a_formula_is_defused(lead: str) -> None:
     text = f"{lead}HYPERLINK(A1)"
     columns = (Column(text, text), Column("n", "n", "usd"))

@@ -11,6 +11,7 @@ from django.test import Client
 
 from llm_gateway.api.compat import routes
 from llm_gateway.api.compat._described import ROUTES
+from llm_gateway.api.docs import SchemaView
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +87,15 @@ def test_the_page_names_the_compatible_routes(document: dict[str, Any]) -> None:
     assert tags >= {"ai-models", "openai-compatible", "anthropic-compatible", "gemini-compatible"}
     assert document["paths"]["/v1/chat/completions"]["post"]["security"] == [{"clientKey": []}]
     assert "clientKey" in document["components"]["securitySchemes"]
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/vnd.oai.openapi", "application/vnd.oai.openapi+json"])
+def test_it_is_made_once_for_each_form(accept: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any stranger may ask for it, so it must not cost the relay a quarter of a second each time."""
+    first = Client().get("/api/schema/", HTTP_ACCEPT=accept)
+    monkeypatch.setattr(SchemaView, "generator_class", None)
+    again = Client().get("/api/schema/", HTTP_ACCEPT=accept)
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.content == first.content
+    assert again.headers["Content-Type"] == first.headers["Content-Type"]
+    assert again.headers["Content-Disposition"] == first.headers["Content-Disposition"]

@@ -50,6 +50,16 @@ def test_the_example_names_only_variables_that_exist_and_sets_none():
         ({"COGO_HTTPS": "true", "ALLOWED_HOSTS": "*"}, "list the host names"),
         ({"COGO_LOG_LEVEL": "loud"}, "COGO_LOG_LEVEL must be"),
         ({"COGO_UNPRICED": "free"}, "COGO_UNPRICED must be block or ceiling"),
+        ({"COGO_UNPRICED_CEILING_USD": "NaN"}, "COGO_UNPRICED_CEILING_USD must be an amount"),
+        ({"COGO_ALERT_WEBHOOK_URL": "hooks.example.com/x"}, "COGO_ALERT_WEBHOOK_URL must be an address"),
+        ({"COGO_ALERT_WEBHOOK_URL": "http://hooks.example.com/x"}, "COGO_ALERT_WEBHOOK_URL must be an address"),
+        ({"COGO_ALERT_EMAIL": "ops@example.com, finance"}, "'finance', which is no e-mail address"),
+        ({"COGO_EMAIL_URL": "smtp://"}, "COGO_EMAIL_URL names no host"),
+        ({"SECRET_KEY_FALLBACKS": f"{'Zq8' * 3},django-insecure-{'x' * 40}"}, "SECRET_KEY_FALLBACKS holds a key"),
+        ({"DEBUG": "true", "COGO_TRUST_PROXY": "true"}, "COGO_TRUST_PROXY says that others come"),
+        ({"DEBUG": "true", "COGO_TRUSTED_PROXIES": "10.0.0.7"}, "COGO_TRUSTED_PROXIES says that others come"),
+        ({"DEBUG": "true", "CSRF_TRUSTED_ORIGINS": "https://gw.example.com"}, "CSRF_TRUSTED_ORIGINS says that others come"),
+        ({"ALLOWED_HOSTS": "(a.example.com,b.example.com)"}, "which matches nothing"),
     ],
 )
 def test_an_unsafe_or_meaningless_setting_stops_the_start(tmp_path, environment, said):
@@ -88,6 +98,37 @@ def test_a_password_that_has_to_be_encoded_is_told_how(password):
 def test_a_url_that_is_encoded_where_it_must_be_is_read(written, password):
     found = from_url(f"postgres://cogo:{written}@database:5433/cogo")
     assert (found["PASSWORD"], found["HOST"], found["PORT"], found["USER"]) == (password, "database", 5433, "cogo")
+
+
+@pytest.mark.parametrize("hosts", ["db1.example,db2.example", "db1.example:5432,db2.example:5433", "db1.example:5432,[::1]:5433"])
+def test_a_url_may_name_several_servers_of_which_one_is_the_primary(hosts):
+    found = from_url(f"postgres://us%2Fer:p@{hosts}/ledger?target_session_attrs=read-write")
+    assert len(found["HOST"].split(",")) == 2
+    assert found["OPTIONS"]["target_session_attrs"] == "read-write"
+    with pytest.raises(DatabaseTrouble, match="percent-encode"):
+        from_url(f"postgres://user:p/w@{hosts}/ledger")
+
+
+WRITTEN = {
+    "ALLOWED_HOSTS": "[Gw.example.com:8443, ::1]", "CSRF_TRUSTED_ORIGINS": "https://GW.example.com:443/", "COGO_UNPRICED": "'Ceiling'",
+    "COGO_TRUSTED_PROXIES": "10.0.0.0/8;192.0.2.7", "COGO_ALERT_EMAIL": "a@example.com; b@example.com", "OPENAI_API_KEY": '"quoted"',
+}  # fmt: skip
+
+
+def test_values_mean_what_was_written(tmp_path):
+    """docker hands quotes of an env file over as they stand; lists come in every form."""
+    show = (
+        "import json; from cogo import settings as s; print(json.dumps([s.ALLOWED_HOSTS, s.CSRF_TRUSTED_ORIGINS, s.COGO['unpriced'], "
+        "s.COGO['trusted_proxies'], s.COGO['alert_email'], s.COGO_ENVIRONMENT]))"
+    )
+    base = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    environment = {**base, **WRITTEN, "COGO_VAR_DIR": str(tmp_path)}
+    run = [sys.executable, "manage.py", "shell", "--no-imports", "-c", show]
+    done = subprocess.run(run, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert json.loads(done.stdout.splitlines()[-1]) == [
+        ["gw.example.com", "[::1]"], ["https://gw.example.com"], "ceiling", ["10.0.0.0/8", "192.0.2.7/32"],
+        "a@example.com, b@example.com", {"OPENAI_API_KEY": "quoted"},
+    ], done.stderr  # fmt: skip
 
 
 def test_two_databases_contradict_each_other(tmp_path):

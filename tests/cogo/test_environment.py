@@ -39,6 +39,7 @@ HOSTS = ["a.example.com", "b.example.com"]
         ("# X=other\n\n   # another\nX=plain", "plain"),
         ("X=first\nX=second", "second"),
         ("X=pässwörd", "pässwörd"),
+        ("X=a\u2028b\x85c\x0bd", "a\u2028b\x85c\x0bd"),
     ],
 )
 def test_a_line_of_an_env_file_sets_what_its_writer_meant(line, value):
@@ -63,7 +64,7 @@ def test_a_quote_that_is_never_closed_is_named_where_it_opens():
         "a.example.com,b.example.com", "a.example.com, b.example.com", " a.example.com ,b.example.com,", '"a.example.com", "b.example.com"',
         "'a.example.com','b.example.com'", "a.example.com b.example.com", "a.example.com;b.example.com",
         '["a.example.com", "b.example.com"]', "['a.example.com','b.example.com']", '"a.example.com,b.example.com"',
-        "a.example.com,\n b.example.com\r\n",
+        "a.example.com,\n b.example.com\r\n", "[a.example.com, b.example.com]",
     ],
 )  # fmt: skip
 def test_a_list_is_read_however_it_is_separated_and_quoted(text):

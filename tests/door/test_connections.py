@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cogo.connections import MOST_FIELDS, MOST_HEAD_BYTES, MOST_TARGET_BYTES, Limits
+from cogo.connections import MOST_FIELDS, MOST_HEAD_BYTES, MOST_TARGET_BYTES, MOST_WAITING, Limits
 from llm_gateway.core.errors import Overloaded
 from llm_gateway.engine.transport import UpstreamResponse
 from tests.support.gateway import GatewayServer
@@ -71,6 +72,70 @@ def test_a_head_is_bounded_in_the_callers_dialect(gateway: GatewayServer, dialec
     usual = {**base, **{f"x-proxy-{n}": "a" * 200 for n in range(80)}}
     with connected(gateway.port, head("POST", path, usual, 2) + b"{}") as peer:
         assert status_of(until(peer, b"\r\n\r\n")) == 400, "as many as proxies add are read"
+
+
+CHUNKED = {"content-type": "application/json"}
+
+
+def chunked(gateway: GatewayServer, path: str, body: bytes, behind: bytes, **headers: str) -> bytes:
+    """A whole request in one chunk, with ``behind`` where fields may follow the body."""
+    sent = head("POST", path, {**CHUNKED, **auth("native", gateway.rows.key), **headers}, None)
+    return sent + f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n" + behind
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/ai-models/generate"])
+def test_fields_behind_a_body_change_nothing(gateway: GatewayServer, path: str) -> None:
+    """The caller was judged by its head: another key, host or address behind the body is nobody's."""
+    behind = b"authorization: Bearer nonsense\r\nx-api-key: nonsense\r\nhost: evil.example\r\n\r\n"
+    asks = {"prompt": "hi"} if path.startswith("/api/") else {"messages": [{"role": "user", "content": "hi"}]}
+    body = json.dumps({"model": "chat/x", **asks}).encode()
+    with connected(gateway.port, chunked(gateway, path, body, behind)) as peer:
+        assert status_of(until(peer, b"\r\n\r\n")) == 200
+    gateway.quiet()
+
+
+@pytest.mark.parametrize(
+    "behind", [b"".join(b"x-%d: %s\r\n" % (n, b"a" * 90) for n in range(40_000)), b"x-long: " + b"a" * 4_000_000], ids=["many", "long"]
+)
+@pytest.mark.parametrize("target", ["POST /v1/chat/completions", "GET /healthz", "GET /admin/login/"])
+def test_fields_behind_a_body_have_an_end(gateway: GatewayServer, target: str, behind: bytes) -> None:
+    """Without one they would fill the memory of the process, for whoever sends them."""
+    method, path = target.split()
+    data = head(method, path, auth("native", gateway.rows.key), None) + b"2\r\n{}\r\n0\r\n" + behind
+    with connected(gateway.port) as peer, pytest.raises(ConnectionError):  # noqa: PT012  # the last one finds it closed for sure
+        peer.sendall(data)
+        rest(peer, 4)
+        for _ in range(20):
+            peer.sendall(b"x-more: y\r\n")
+            time.sleep(0.05)
+    gateway.quiet()
+
+
+@pytest.mark.parametrize("length", [None, 100_000], ids=["chunked", "declared"])
+def test_a_body_that_goes_on_after_its_answer_has_a_clock(gateway: GatewayServer, length: int | None) -> None:
+    """It is no idle connection, and nobody reads it: only its own clock ends it."""
+    with connected(gateway.port, head("GET", "/healthz", {}, length)) as peer:
+        assert status_of(until(peer, b"ok\n")) == 200
+        with pytest.raises(ConnectionError):  # noqa: PT012  # somewhere in the trickle
+            for _ in range(60):
+                peer.sendall(b"x" if length else b"1\r\nx\r\n")
+                time.sleep(0.1)
+
+
+def test_few_requests_wait_for_the_answer_to_an_earlier_one(gateway: GatewayServer) -> None:
+    """uvicorn reads on with each answer: a stranger's requests would fill the memory, and each read keep the loop busy."""
+    one = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+    with connected(gateway.port, one * MOST_WAITING) as peer:
+        until(peer, b"ok\n")
+    answers = b""
+    with connected(gateway.port) as peer, contextlib.suppress(ConnectionError):
+        peer.sendall(one * 20_000)
+        while part := peer.recv(65536):
+            answers += part
+    assert answers.count(b"200 OK") < 500
+    assert len(gateway.protocol.limits.silent) <= GATEWAY["max_connections"]  # type: ignore[operator]
+    with connected(gateway.port, one) as peer:
+        assert status_of(until(peer, b"ok\n")) == 200
 
 
 def test_silent_connections_make_room_for_those_who_speak(gateway: GatewayServer) -> None:

@@ -72,6 +72,12 @@ def test_an_alert_is_mailed_and_posted_once(configured: Any, alert: Alert) -> No
     assert alert.sent_at is not None
 
 
+def test_several_people_are_mailed(configured: Any, alert: Alert, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(configured, "alert_email", "ops@example.test, cfo@example.test")
+    assert send_alerts(NOW, Hook()).sent == 1
+    assert mail.outbox[0].recipients() == ["team@example.test", "ops@example.test", "cfo@example.test"]
+
+
 def test_a_sink_that_is_down_is_tried_again_without_mailing_twice(configured: Any, alert: Alert) -> None:
     hook = Hook(500, OSError("refused"), 204)
     assert send_alerts(NOW, hook).waiting == 1

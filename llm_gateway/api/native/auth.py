@@ -73,11 +73,11 @@ class HasHeaders(Protocol):
 
 
 def presented_key(request: HasHeaders) -> str | None:
-    """The client key of a request: a Bearer token, or ``x-api-key`` as some SDKs send it. ``None``: it carries none."""
+    """The client key of a request, wherever the door looks: a Bearer token, or a header some SDKs send. ``None``: it carries none."""
     scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")
     if scheme.lower() == "bearer":
         return token.strip()
-    return request.headers.get("x-api-key")
+    return request.headers.get("x-api-key") or request.headers.get("x-goog-api-key")
 
 
 class ClientKeyAuthentication(authentication.BaseAuthentication):

@@ -40,8 +40,10 @@ async def test_every_endpoint_asks_for_a_scope(method: str, path: str) -> None:
     assert (response.status_code, response.json()["error"]["code"]) == (403, "permission_denied")
 
 
-async def test_a_key_may_come_as_x_api_key(gateway: FakeGateway) -> None:
-    response = await Caller(None).get("models", headers={"x-api-key": KEY})
+@pytest.mark.parametrize("header", ["x-api-key", "x-goog-api-key"])
+async def test_a_key_may_come_as_x_api_key(gateway: FakeGateway, header: str) -> None:
+    """Wherever the door looks for one: two readers of a request must not differ about who sends it."""
+    response = await Caller(None).get("models", headers={header: KEY})
     assert response.status_code == 200
 
 
