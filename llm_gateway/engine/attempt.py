@@ -110,7 +110,9 @@ class Attempt:
                 if response.status >= 300:
                     await self._refused(response)
                 kind = response.headers.get("content-type", "")
-                if not prepared.streamed or "json" in kind:
+                # Some hosts stream whatever they were asked for.
+                streams = prepared.streamed or (prepared.kind == "chat" and "event-stream" in kind)
+                if not streams or "json" in kind:
                     await self._whole(response, kind)
                     return
                 if "html" in kind:
