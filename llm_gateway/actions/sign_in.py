@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.core import signing
 from django.db import IntegrityError, transaction
@@ -185,4 +186,11 @@ def _signed_out(sender: Any, request: Any, user: Any, **_: Any) -> None:
 def _failed(sender: Any, credentials: Any, request: Any = None, **_: Any) -> None:
     plain = getattr(request, "_request", request)
     tried = str(credentials.get("username") or "")[:150]
-    trail.record("sign-in failed", who=_who(plain), name=tried, detail="Wrong name or password, or the account may not sign in.")
+    # People type passwords into the wrong box: only names of accounts are kept.
+    known = get_user_model()._default_manager.filter(**{get_user_model().USERNAME_FIELD: tried}).exists()
+    trail.record(
+        "sign-in failed",
+        who=_who(plain),
+        name=tried if known else "no account",
+        detail="Wrong name or password, or the account may not sign in.",
+    )

@@ -110,9 +110,7 @@ class Attempt:
                 if response.status >= 300:
                     await self._refused(response)
                 kind = response.headers.get("content-type", "")
-                # Some hosts stream whatever they were asked for.
-                streams = prepared.streamed or (prepared.kind == "chat" and "event-stream" in kind)
-                if not streams or "json" in kind:
+                if not self._comes_streamed(kind) or "json" in kind:
                     await self._whole(response, kind)
                     return
                 if "html" in kind:
@@ -145,6 +143,10 @@ class Attempt:
                 raise AttemptFailed(self.clean(self.tally.failure))
             self.held += frames
         self.first_event_ms = self.elapsed_ms
+
+    def _comes_streamed(self, content_type: str) -> bool:
+        """Some hosts stream whatever they were asked for."""
+        return self.prepared.streamed or (self.prepared.kind == "chat" and "event-stream" in content_type)
 
     async def more(self) -> list[Frame]:
         """The next frames, already in the tally; after ``Done`` there are none."""

@@ -88,6 +88,12 @@ def test_no_secret_is_in_it(boss: Client) -> None:
     assert last(noun="auth.user", action="changed").changes["password"] == ["(secret)", "(secret)"]
 
 
+def test_a_password_in_the_wrong_box_is_not_kept() -> None:
+    Client().post("/admin/login/", {"username": CANARY, "password": "ann"})
+    assert last(action="sign-in failed").object_name == "no account"
+    assert CANARY not in json.dumps([[str(v) for v in row] for row in AuditEntry.objects.values_list()])
+
+
 def test_sign_ins_failures_and_sign_outs_are_recorded() -> None:
     User.objects.create_superuser("ann", password="a long enough one")
     browser = Client()
