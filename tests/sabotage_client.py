@@ -119,4 +119,11 @@ CLIENT: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "timeout=None",
         (_ADDRESSES, "-k", "holds_the_next_up"),
     ),
+    (
+        "an interim body is the body",
+        "llm_gateway/engine/connections.py",
+        "        if answer is not None and answer.status and not answer.ended:",
+        "        if answer is not None and not answer.ended:",
+        (_ANSWERS, "-k", "ends_where_it_says"),
+    ),
 )

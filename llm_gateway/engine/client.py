@@ -84,7 +84,6 @@ class Client:
         self.lookups = Lookups()
         self._trust = trust
         self._pools: dict[tuple[str, str, int, bool], Pool] = {}
-        self._targets: dict[tuple[str, bool], Target] = {}
         self._names: dict[str, str] = {}
         self._sweep: asyncio.TimerHandle | None = None
         self._closed = False

@@ -352,7 +352,8 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, data: bytes) -> None:
         answer = self._answer
-        if answer is not None and not answer.ended:
+        # Without a status it is an interim answer's, which has none.
+        if answer is not None and answer.status and not answer.ended:
             self._quiet = 0
             answer.parts.append(data)
             answer.unread += len(data)
