@@ -126,4 +126,11 @@ CLIENT: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        if answer is not None and not answer.ended:",
         (_ANSWERS, "-k", "ends_where_it_says"),
     ),
+    (
+        "what was given up is kept in mind",
+        "llm_gateway/engine/client.py",
+        "            self.lost(connection)\n            if not",
+        "            if not",
+        (_CONNECTIONS, "-k", "leaves_no_connection_behind"),
+    ),
 )

@@ -200,6 +200,8 @@ class Client:
                 await loop.create_connection(lambda: connection, sock=made, ssl=pool.trust, server_hostname=name)
         except BaseException as error:
             connection.abort()
+            # uvloop says nothing of a connection that was given up while it was made.
+            self.lost(connection)
             if not isinstance(error, Exception):
                 raise
             if is_ours(error):

@@ -259,6 +259,23 @@ def test_who_is_cancelled_hangs_up_and_leaves_nothing_to_the_next(client: Client
 
 
 @OUR_CLIENT
+def test_who_is_cancelled_at_any_moment_leaves_no_connection_behind(client: Client) -> None:
+    async def scene(upstream: Any) -> None:
+        for _ in range(20):
+            tasks = [asyncio.ensure_future(body_of(upstream, host.url)) for _ in range(10)]
+            for task in tasks:
+                await asyncio.sleep(0.0001)
+                task.cancel()
+            await asyncio.wait(tasks)
+        await asyncio.sleep(0.05)
+        assert len(upstream._client.connections) == sum(len(pool.idle) for pool in upstream._client._pools.values())
+        await _twice(upstream, host.url)
+
+    with Host(saying(CLOSING)) as host:
+        client.run(scene)
+
+
+@OUR_CLIENT
 def test_a_reader_that_is_cancelled_needs_nobody_to_hang_up(client: Client) -> None:
     def talk(host: Host, peer: socket.socket, number: int) -> None:
         host.asked(peer)
