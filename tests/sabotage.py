@@ -13,6 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.sabotage_client import CLIENT
 from tests.sabotage_door import DOOR
 from tests.sabotage_engine import ENGINE
 from tests.sabotage_hosts import HOSTS
@@ -169,7 +170,7 @@ SABOTAGES = (
     ),
 )
 
-SABOTAGES += tuple(Sabotage(*fields) for fields in (*DOOR, *ENGINE, *HOSTS, *MONEY, *OPERATIONS, *SECURITY, *STAFF))
+SABOTAGES += tuple(Sabotage(*fields) for fields in (*CLIENT, *DOOR, *ENGINE, *HOSTS, *MONEY, *OPERATIONS, *SECURITY, *STAFF))
 
 
 def survives(one: Sabotage) -> bool:

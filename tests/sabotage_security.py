@@ -6,6 +6,8 @@ _BEFORE = "tests/security/test_before_identity.py"
 _SECRETS = "tests/security/test_secrets_stay.py"
 _WHERE = "tests/security/test_where_bytes_go.py"
 _AVAILABILITY = "tests/reliability/test_availability.py"
+_ADDRESSES = "tests/engine/test_client_addresses.py"
+_CONNECTIONS = "tests/engine/test_client_connections.py"
 _REDACT = "tests/core/test_redact.py"
 
 SECURITY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
@@ -112,7 +114,7 @@ SECURITY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "our lack is their fault",
-        "llm_gateway/engine/transport.py",
+        "llm_gateway/engine/client.py",
         "            if is_ours(error):",
         "            if False:",
         ("tests/door/test_connections.py::test_our_own_lack_of_descriptors_is_no_providers_fault",),
@@ -156,24 +158,52 @@ SECURITY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     # T10
     (
         "follow redirects",
-        "llm_gateway/engine/transport.py",
+        "llm_gateway/engine/through_aiohttp.py",
         "timeout=timeout, allow_redirects=False)",
         "timeout=timeout, allow_redirects=True)",
-        (_WHERE, "-k", "redirect"),
+        ("tests/engine/test_client_answers.py", "-k", "ends_where_it_says"),
     ),
     (
         "trust the name server",
-        "llm_gateway/engine/transport.py",
+        "llm_gateway/engine/lookups.py",
+        "        if not found or any(",
+        "        if not found or False and any(",
+        (_WHERE, "-k", "changes_its_mind"),
+    ),
+    (
+        "trust the name server behind a proxy",
+        "llm_gateway/engine/through_aiohttp.py",
         "        if not found or any(",
         "        if not found or False and any(",
         (_WHERE, "-k", "changes_its_mind"),
     ),
     (
         "trust literals",
-        "llm_gateway/engine/transport.py",
-        "        _refuse_literal(target, allow_private)\n",
-        "",
+        "llm_gateway/engine/lookups.py",
+        "        found = _literal(host, port) or await",
+        "        if literal := _literal(host, port):\n            return literal\n        found = await",
         (_WHERE, "-k", "holds_such_an_address"),
+    ),
+    (
+        "one pool for all",
+        "llm_gateway/engine/client.py",
+        "        key = (url.scheme, host, port, allow_private)",
+        "        key = (url.scheme, host, port, True)",
+        (_ADDRESSES, "-k", "serves_nobody_else"),
+    ),
+    (
+        "a field may be two",
+        "llm_gateway/engine/client.py",
+        "        if text.count(",
+        "        if False and text.count(",
+        (_CONNECTIONS, "-k", "would_be_two"),
+    ),
+    (
+        "any name is a field's",
+        "llm_gateway/engine/client.py",
+        "        if not _TOKEN.fullmatch(name) or lower in _OURS:",
+        "        if False:",
+        (_CONNECTIONS, "-k", "would_be_two or nobody_else_s_to_say"),
     ),
     (
         "look up twice for a key check",
@@ -263,7 +293,7 @@ SECURITY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "the proxy judges for us",
-        "llm_gateway/engine/transport.py",
+        "llm_gateway/engine/through_aiohttp.py",
         '            await self._judge(target.host or "", allow_private)',
         "            pass",
         ("tests/engine/test_going_out.py", "-k", "our_own_look"),

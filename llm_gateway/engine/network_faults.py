@@ -77,6 +77,13 @@ def failure_of(error: BaseException, *, reading: bool = False, fresh: bool = Fal
     return Failure(kind=kind, message=type(error).__name__)
 
 
+def unreached(error: BaseException) -> Failure:
+    """The class of what kept a connection from being made: anything from its name to its certificate."""
+    if is_ours(error) or isinstance(error, socket.gaierror | ssl.SSLError | ValueError):
+        return failure_of(error)
+    return Failure(kind=_K.CONNECT_TIMEOUT if isinstance(error, TimeoutError) else _K.CONNECT_REFUSED, message=type(error).__name__)
+
+
 def of_proxy(proxy: str, status: int | None = None) -> Failure:
     """A fault of the proxy, by name. Our side of the matter unless the proxy says that it is the provider who cannot be reached."""
     name = f"the proxy {shown(proxy)}" if proxy else "the proxy"

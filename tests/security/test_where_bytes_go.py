@@ -8,13 +8,14 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-import aiohttp
 import pytest
 
 from llm_gateway.core.errors import AttemptFailed, FailureClass
 from llm_gateway.engine import transport
+from llm_gateway.engine.through_aiohttp import AiohttpUpstream
 from llm_gateway.simulator.journal import digest
 from tests.policies.test_addresses import NEVER, PRIVATE
+from tests.support.clients import forget_names
 from tests.support.gateway import GatewayServer
 from tests.support.rows import KEY_OF
 from tests.support.speaking import DIALECTS, auth, request
@@ -177,47 +178,36 @@ def test_a_picture_in_a_prompt_is_not_fetched(gateway: GatewayServer, elsewhere:
                 assert answer.status in (200, 400), (dialect, slug, answer.body[:300])
 
 
-class Names(aiohttp.abc.AbstractResolver):
-    """A name server that says something else each time."""
-
-    def __init__(self, *answers: list[str]) -> None:
-        self.answers = list(answers)
-
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[Any]:
-        found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        return [
-            {"hostname": host, "host": one, "port": port, "family": socket.AF_INET, "proto": 0, "flags": socket.AI_NUMERICHOST}
-            for one in found
-        ]
-
-    async def close(self) -> None:
-        return
-
-
-def test_a_name_that_changes_its_mind_is_not_followed(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("make", [transport.HttpUpstream, AiohttpUpstream], ids=["own", "aiohttp"])
+def test_a_name_that_changes_its_mind_is_not_followed(make: Any, listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
     """Public when first asked, inside when asked again: each connection is judged by the addresses it is made to."""
     connected: list[str] = []
+    answers = [[PUBLIC], ["127.0.0.1"], [PUBLIC, "127.0.0.1"], ["::ffff:127.0.0.1"]]
 
-    async def start_connection(addr_infos: Any, **options: Any) -> Any:
-        connected.extend(info[4][0] for info in addr_infos)
+    async def getaddrinfo(loop: Any, host: Any, port: Any, **options: Any) -> Any:
+        """A name server that says something else each time."""
+        found = answers.pop(0) if len(answers) > 1 else answers[0]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port or 0)) for one in found]
+
+    async def sock_connect(loop: Any, sock: Any, address: Any) -> None:
+        connected.append(address[0])
         raise OSError("nobody there")
 
-    monkeypatch.setattr("aiohttp.connector.aiohappyeyeballs.start_connection", start_connection)
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(asyncio.selector_events.BaseSelectorEventLoop, "sock_connect", sock_connect)
     url = f"https://rebind.example:{listener.port}/v1/chat/completions"
 
-    async def ask(upstream: transport.HttpUpstream) -> FailureClass:
+    async def ask(upstream: Any) -> FailureClass:
         with pytest.raises(AttemptFailed) as failed:
             await upstream.send("POST", url, {}, b"{}", connect_s=1, allow_private=False)
         return failed.value.failure.kind
 
     async def run() -> list[FailureClass]:
-        upstream = transport.HttpUpstream()
-        connector: Any = upstream._guarded.connector
-        connector._resolver._inner = Names([PUBLIC], ["127.0.0.1"], [PUBLIC, "127.0.0.1"], ["::ffff:127.0.0.1"])
+        upstream = make()
         kinds = []
         for _ in range(4):
             kinds.append(await ask(upstream))
-            connector.clear_dns_cache()
+            forget_names(upstream)
         await upstream.close()
         return kinds
 
