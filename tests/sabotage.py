@@ -16,6 +16,7 @@ from pathlib import Path
 from tests.sabotage_door import DOOR
 from tests.sabotage_engine import ENGINE
 from tests.sabotage_hosts import HOSTS
+from tests.sabotage_journal import JOURNAL
 from tests.sabotage_money import MONEY
 from tests.sabotage_operations import OPERATIONS
 from tests.sabotage_security import SECURITY
@@ -169,7 +170,7 @@ SABOTAGES = (
     ),
 )
 
-SABOTAGES += tuple(Sabotage(*fields) for fields in (*DOOR, *ENGINE, *HOSTS, *MONEY, *OPERATIONS, *SECURITY, *STAFF))
+SABOTAGES += tuple(Sabotage(*fields) for fields in (*DOOR, *ENGINE, *HOSTS, *JOURNAL, *MONEY, *OPERATIONS, *SECURITY, *STAFF))
 
 
 def survives(one: Sabotage) -> bool:
