@@ -17,6 +17,7 @@ from tests.sabotage_client import CLIENT
 from tests.sabotage_door import DOOR
 from tests.sabotage_engine import ENGINE
 from tests.sabotage_hosts import HOSTS
+from tests.sabotage_journal import JOURNAL
 from tests.sabotage_money import MONEY
 from tests.sabotage_operations import OPERATIONS
 from tests.sabotage_security import SECURITY
@@ -170,7 +171,7 @@ SABOTAGES = (
     ),
 )
 
-SABOTAGES += tuple(Sabotage(*fields) for fields in (*CLIENT, *DOOR, *ENGINE, *HOSTS, *MONEY, *OPERATIONS, *SECURITY, *STAFF))
+SABOTAGES += tuple(Sabotage(*fields) for fields in (*CLIENT, *DOOR, *ENGINE, *HOSTS, *JOURNAL, *MONEY, *OPERATIONS, *SECURITY, *STAFF))
 
 
 def survives(one: Sabotage) -> bool:

@@ -6,10 +6,9 @@ A row that a statement was promised to change and did not is told by :meth:`Runn
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import connection
-from typing_extensions import override
 
 from . import connecting
 from .statements import Rows, Statement, Update
@@ -18,37 +17,37 @@ from .statements import Rows, Statement, Update
 _BY_KEYS = tuple(f"SET LOCAL enable_{way} = off" for way in ("seqscan", "hashjoin", "mergejoin"))
 
 
-class Runner:
+class Runner(Protocol):
     """One connection's statements. ``begin``, then ``end`` or ``undo``; inside a transaction of Django's none of them."""
 
-    def begin(self) -> None:
-        raise NotImplementedError
+    def begin(self) -> None: ...
 
     def by_keys(self) -> None:
         """The same choice of indexes for the rest of a transaction of Django's as ``begin`` makes."""
+        ...
 
     def end(self) -> None:
         """Returns once it is committed."""
-        raise NotImplementedError
+        ...
 
     def undo(self) -> None:
         """Roll back, whatever went wrong. A connection that cannot is closed."""
-        raise NotImplementedError
+        ...
 
     def many(self, statement: Statement, rows: Rows, *, promised: bool = False) -> None:
         """``promised``: each row changes one row of the table."""
-        raise NotImplementedError
+        ...
 
     def kept(self) -> bool:
         """Whether every promise since ``begin`` was kept."""
-        raise NotImplementedError
+        ...
 
     def among(self, sql: str, ids: Sequence[Any]) -> list[tuple[Any, ...]]:
         """The rows of ``sql``, in which ``{}`` stands where a column is compared with ``ids``: integers, or requests as they are stored."""
-        raise NotImplementedError
+        ...
 
 
-class SQLiteRunner(Runner):
+class SQLiteRunner:
     def __init__(self) -> None:
         self._broken = False
         # The driver's connection and its errors, looked up once a transaction: Django's own way to them costs as much as a statement.
@@ -63,6 +62,9 @@ class SQLiteRunner(Runner):
     def end(self) -> None:
         self._execute("COMMIT")
         self._begun = None
+
+    def by_keys(self) -> None:
+        """The statements themselves forbid other indexes."""
 
     def undo(self) -> None:
         self._begun = None
@@ -94,7 +96,7 @@ class SQLiteRunner(Runner):
             return raw.executemany(sql, parameters) if many else raw.execute(sql, parameters)
 
 
-class PostgresRunner(Runner):
+class PostgresRunner:
     """Between ``begin`` and ``end`` statements are collected and sent in one message, each time an answer is needed: a batch takes one
     round trip to change and read, and one to write."""
 
@@ -109,7 +111,6 @@ class PostgresRunner(Runner):
         self._promises: list[int | None] = []
         self._broken = False
 
-    @override
     def begin(self) -> None:
         connection.ensure_connection()
         self._begun, self._broken = True, False
@@ -117,7 +118,6 @@ class PostgresRunner(Runner):
         self._texts = ["BEGIN", f"SET LOCAL lock_timeout = {wait}", f"SET LOCAL statement_timeout = {2 * wait}", *_BY_KEYS]
         self._promises = [None] * len(self._texts)
 
-    @override
     def by_keys(self) -> None:
         for one in _BY_KEYS:
             self._add(one)

@@ -7,6 +7,7 @@ lock once for all of them. PostgreSQL gets the rows as one JSON text, so that a 
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ Rows = Sequence[tuple[Any, ...]]
 MOST = 32
 
 
-class Statement:
+class Statement(ABC):
     """``columns``: what each row gives, in order. Rendered once for each number of rows."""
 
     def __init__(self, model: type[models.Model], columns: Sequence[str]) -> None:
@@ -55,11 +56,11 @@ class Statement:
             yield self.sql(size), list(piece[0]) if size == 1 else [value for row in piece for value in row], size
             start += size
 
-    def _sqlite(self, count: int) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def _sqlite(self, count: int) -> str: ...
 
-    def _postgres(self, count: int) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def _postgres(self, count: int) -> str: ...
 
     def _source(self, count: int) -> str:
         return f"(SELECT * FROM json_to_recordset($1::json) AS given({self._record}) LIMIT {count}) AS x"  # noqa: S608  # our own names
