@@ -19,11 +19,14 @@ from llm_gateway.actions.sync_schedules import JOBS, sync_schedules
 from llm_gateway.actions.watch import watch
 from llm_gateway.models import AuditRun, Budget, Heartbeat
 from llm_gateway.stores.audits import newest
+from llm_gateway.stores.plain import revived
 from llm_gateway.stores.spool import Spool
 from llm_gateway.telemetry import metrics
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
+
+WAITING = revived({"id": "0" * 32, "row": {}, "attempts": [], "charge": 0, "prompt": None, "answer": None})
 
 
 def found(spool: Path) -> list[str]:
@@ -41,14 +44,14 @@ def quiet(tmp_path: Path) -> Path:
 
 
 def spooled(folder: Path, name: str, age: timedelta) -> None:
-    Spool(folder, name).keep([{"id": "0" * 32}])
+    Spool(folder, name).keep([WAITING])
     at = (NOW - age).timestamp()
     os.utime(folder / f"{name}.jsonl", (at, at))
 
 
 DAMAGE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a settlement that waits for ever": ("S1", lambda folder: spooled(folder, "dead", timedelta(minutes=5))),
-    "a settlement set aside here": ("S2", lambda folder: Spool(folder, "w").keep([{"id": "0" * 32}], bad=True)),
+    "a settlement set aside here": ("S2", lambda folder: Spool(folder, "w").keep([WAITING], bad=True)),
     "a settlement set aside elsewhere": (
         "S2",
         lambda _: Heartbeat.objects.create(name="worker:other-1-a", at=NOW, detail={"set_aside": 2}),
