@@ -111,6 +111,7 @@ def test_the_benchmark_looks_at_every_page() -> None:
 
 @pytest.mark.alone
 @pytest.mark.slow
+@pytest.mark.weekly
 @pytest.mark.timeout(1800)
 def test_a_million_rows_are_reported_and_listed_in_the_promised_time(capsys: Any) -> None:
     seeding.seed(1_000_000, now=timezone.now())
