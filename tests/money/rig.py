@@ -80,7 +80,8 @@ class Processes:
 
     @contextlib.contextmanager
     def only(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
-        """Meanwhile this one takes every new connection: who accepts from a shared socket is up to the kernel."""
+        """Meanwhile this one takes every new connection: who accepts from a shared socket is up to the kernel. For moments only: who is
+        stopped may hold a lock of the database."""
         others = [one for one in self._running if one is not process]
         for one in others:
             one.send_signal(signal.SIGSTOP)
@@ -90,11 +91,9 @@ class Processes:
             for one in others:
                 one.send_signal(signal.SIGCONT)
 
-    def each(self) -> Iterator[None]:
-        """For each process once: it alone answers."""
-        for process in list(self._running):
-            with self.only(process):
-                yield
+    @property
+    def running(self) -> tuple[subprocess.Popen[bytes], ...]:
+        return tuple(self._running)
 
     def wait_ready(self, seconds: float = 30) -> None:
         import httpx
