@@ -15,6 +15,7 @@ import pytest
 from tests.support.gateway import GatewayServer
 
 from .installing import Agent, install
+from .prefixes import turns
 
 pytestmark = [pytest.mark.agents, pytest.mark.timeout(900)]
 
@@ -54,6 +55,8 @@ def check(gateway: GatewayServer, made: Agent, ran: Any, mark: int) -> None:
     assert (made.work / "greeting.txt").read_text() == "goodbye\n", (ran.code, ran.output[-3000:], calls)
     assert ran.code == 0, ran.output[-2000:]
     assert "All done." in ran.output, ran.output[-2000:]
+    kept = turns(gateway.received(mark))
+    print(f"\nprefixes: {made.program.name} {sum(kept)} of {len(kept)} turns begin as the one before")  # noqa: T201  # a figure
 
 
 def test_claude_code(gateway: GatewayServer, model: str, folder: Path, tmp_path: Path) -> None:
