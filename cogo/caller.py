@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 from llm_gateway.core.errors import BodyTimeout, BodyTooLarge, GatewayError, ShuttingDown
 from llm_gateway.engine.tasks import TaskOwner
@@ -21,6 +21,12 @@ Unpack = Callable[[bytes, int], Awaitable[bytes]]
 GRACE_S = 0.05
 # A call that lasts longer than this is worth a task that watches whether its caller is still there.
 WATCH_AFTER_S = 0.2
+
+
+class Reads(Protocol):
+    """``complete`` once all of a body was read."""
+
+    complete: bool
 
 
 class Body:
@@ -127,7 +133,7 @@ class Watch:
         "sending", "stalled",
     )  # fmt: skip
 
-    def __init__(self, receive: Receive, send: Send, reader: Body, owner: TaskOwner, *, heartbeat_s: float, stall_s: float) -> None:
+    def __init__(self, receive: Receive, send: Send, reader: Reads, owner: TaskOwner, *, heartbeat_s: float, stall_s: float) -> None:
         self._receive = receive
         self._send = send
         self._reader = reader

@@ -96,6 +96,13 @@ def purge_idempotency() -> dict[str, Any]:
     return {"deleted": purge()}
 
 
+def purge_batches() -> dict[str, Any]:
+    """Batches with their results, and files, whose time is over."""
+    from llm_gateway.stores.batch_results import purge
+
+    return dict(purge(timezone.now()))
+
+
 def send_alerts() -> dict[str, Any]:
     """Each minute: mails and webhooks that are due."""
     from llm_gateway.actions.send_alerts import send_alerts as send

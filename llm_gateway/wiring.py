@@ -354,6 +354,8 @@ class Gateway:
 
         return await sync_to_async(run, thread_sensitive=False)()
 
+    threaded = _threaded
+
 
 class _Repeated(GatewayError):
     """Only for the log: the status of an error that is told once more."""

@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+import msgspec
+
 from cogo.caller import Body, Receive, Send, Watch, hang_up
+from cogo.streamed import Upload
 from llm_gateway.api.compat import Route, routes
 from llm_gateway.api.http import Endpoint, HttpCall, HttpReply, request_id
 from llm_gateway.api.limits import with_limits
@@ -57,6 +60,9 @@ class Compat:
         except GatewayError as error:
             await send_reply(send, compatible(error, dialect, call_id), close=method == "POST")
             return
+        if route.uploads and method in ("POST", "PUT"):
+            await self._take_upload(scope, path, headers, who, call_id, route, receive, send)
+            return
         with self._arrivals.body(receive, headers, who) as reader:
             try:
                 placed = await self._let_in(method, headers, reader)
@@ -70,6 +76,16 @@ class Compat:
             finally:
                 if placed:
                     self._arrivals.places.leave()
+
+    async def _take_upload(
+        self, scope: Scope, path: str, headers: Mapping[str, str], who: Who, call_id: Any, route: Route, receive: Receive, send: Send
+    ) -> None:
+        try:
+            with self._arrivals.upload(receive, headers, who, route.uploads) as reader:
+                call = msgspec.structs.replace(_call(scope, path, headers, who, call_id, reader), upload=reader.pieces)
+                await self._serve(call, route, reader, receive, send)
+        except GatewayError as error:
+            await send_reply(send, compatible(error, route.dialect, call_id), close=True)
 
     async def _let_in(self, method: str, headers: Mapping[str, str], reader: Body) -> bool:
         """Whether the request now has a place. It needs none where its body is at fault: the endpoint then only logs that. Raises
@@ -87,7 +103,7 @@ class Compat:
         await self._arrivals.places.take()
         return True
 
-    async def _serve(self, call: HttpCall, route: Route, reader: Body, receive: Receive, send: Send) -> None:
+    async def _serve(self, call: HttpCall, route: Route, reader: Body | Upload, receive: Receive, send: Send) -> None:
         watch = Watch(receive, send, reader, self._owner, heartbeat_s=self._heartbeat_s, stall_s=self.stall_s)
         self._drain.watches.add(watch)
         reply: HttpReply | None = None
@@ -132,7 +148,7 @@ def _no_route(fitting: list[Route], path: str, headers: Mapping[str, str]) -> Ga
     return MethodNotAllowed(f"Use {' or '.join(allowed)} here.", details={"allow": allowed})
 
 
-def _call(scope: Scope, path: str, headers: Mapping[str, str], who: Who, call_id: Any, reader: Body) -> HttpCall:
+def _call(scope: Scope, path: str, headers: Mapping[str, str], who: Who, call_id: Any, reader: Body | Upload) -> HttpCall:
     assert who.identity is not None
     return HttpCall(
         id=call_id,

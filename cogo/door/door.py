@@ -102,4 +102,16 @@ def compatible_path(method: str, path: str) -> str | None:
 
 
 # First words of the compatible paths that nothing else has.
-BARE = ("/chat/", "/models", "/responses", "/messages", "/embeddings", "/completions", "/moderations", "/rerank", "/audio/")
+BARE = (
+    "/chat/",
+    "/files",
+    "/batches",
+    "/models",
+    "/responses",
+    "/messages",
+    "/embeddings",
+    "/completions",
+    "/moderations",
+    "/rerank",
+    "/audio/",
+)

@@ -23,6 +23,7 @@ from django.utils import timezone
 from llm_gateway.core.catalog import SUBJECT_CHARS
 from llm_gateway.models import Attempt, IdempotencyRecord, LedgerEntry, RequestBody, RequestLog, Statement, StoredResponse, Team
 from llm_gateway.policies.periods import period_bounds, period_id
+from llm_gateway.stores import batch_results
 
 from . import ActionError
 from .close_month import close_month
@@ -162,6 +163,7 @@ def _erase(ids: Sequence[UUID]) -> None:
     # The key stays taken: a repeat is told that its answer is not kept, and is not sent twice.
     IdempotencyRecord.objects.filter(request_id__in=ids, state="finished").update(state="unknown", headers=[], body="")
     StoredResponse.objects.filter(request_id__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
+    batch_results.erase(ids)
     # A provider's complaint may quote what it was sent.
     Attempt.objects.filter(request_id__in=ids).exclude(detail="").update(detail="")
     RequestLog.objects.filter(pk__in=ids).update(metadata={"erased": True}, user_id=None)

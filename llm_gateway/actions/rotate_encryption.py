@@ -12,8 +12,8 @@ from collections.abc import Callable
 import msgspec
 from django.db.models import Model
 
-from llm_gateway.models import IdempotencyRecord, ProviderKey, RequestBody, StoredResponse
-from llm_gateway.stores import idempotency, responses, vault
+from llm_gateway.models import Batch, BatchResult, FileChunk, IdempotencyRecord, ProviderKey, RequestBody, StoredResponse
+from llm_gateway.stores import batch_results, files, idempotency, responses, vault
 
 from .store_provider_key import place_of
 
@@ -22,12 +22,22 @@ CHUNK = 200
 
 class Sealed(msgspec.Struct, frozen=True):
     """A column of ciphertexts and what each is bound to. A new encrypted column is one entry in :data:`COLUMNS`. ``bulky``: too many to
-    open at every start."""
+    open at every start; ``binary``: bytes, not text."""
 
     model: type[Model]
     field: str
     place: Callable[..., str]
     bulky: bool = False
+    binary: bool = False
+
+    def opened(self, row: Model) -> str | bytes:
+        """Raises :class:`vault.VaultError`."""
+        place, sealed = self.place(row), getattr(row, self.field)
+        return vault.open_bytes(bytes(sealed), place=place) if self.binary else vault.open_sealed(sealed, place=place).reveal()
+
+    def sealed(self, row: Model, plain: str | bytes) -> str | bytes:
+        place = self.place(row)
+        return vault.seal_bytes(plain, place=place) if isinstance(plain, bytes) else vault.seal(plain, place=place)
 
 
 def _text(field: str) -> Sealed:
@@ -40,6 +50,9 @@ COLUMNS = (
     _text("answer"),
     Sealed(StoredResponse, "ciphertext", responses.place_of, bulky=True),
     Sealed(IdempotencyRecord, "body", idempotency.place_of, bulky=True),
+    Sealed(FileChunk, "data", files.place_of, bulky=True, binary=True),
+    Sealed(BatchResult, "body", batch_results.place_of, bulky=True, binary=True),
+    Sealed(Batch, "webhook_secret", lambda batch: f"batch:{batch.pk.hex}:webhook_secret", bulky=True),
 )
 
 
@@ -61,7 +74,7 @@ def rotate_encryption() -> Rotation:
     moved = current = 0
     failed: list[str] = []
     for column in COLUMNS:
-        rest = column.model._default_manager.exclude(**{column.field: ""}).order_by("pk")
+        rest = column.model._default_manager.exclude(**{column.field: b"" if column.binary else ""}).order_by("pk")
         last = None
         while rows := list((rest.filter(pk__gt=last) if last else rest)[:CHUNK]):
             last = rows[-1].pk
@@ -71,11 +84,11 @@ def rotate_encryption() -> Rotation:
                     current += 1
                     continue
                 try:
-                    plain = vault.open_sealed(ciphertext, place=column.place(row))
+                    plain = column.opened(row)
                 except vault.VaultError as error:
                     failed.append(_named(row, error))
                     continue
-                fresh = vault.seal(plain.reveal(), place=column.place(row))
+                fresh = column.sealed(row, plain)
                 moved += column.model._default_manager.filter(pk=row.pk, **{column.field: ciphertext}).update(**{column.field: fresh})
     return Rotation(moved=moved, current=current, failed=tuple(failed))
 
@@ -86,9 +99,9 @@ def verify_encryption(bulky: bool = False) -> list[str]:
     for column in COLUMNS:
         if column.bulky and not bulky:
             continue
-        for row in column.model._default_manager.exclude(**{column.field: ""}).order_by("pk").iterator(CHUNK):
+        for row in column.model._default_manager.exclude(**{column.field: b"" if column.binary else ""}).order_by("pk").iterator(CHUNK):
             try:
-                vault.open_sealed(getattr(row, column.field), place=column.place(row))
+                column.opened(row)
             except vault.VaultError as error:
                 failed.append(_named(row, error))
     return failed

@@ -4,6 +4,7 @@ from .access import ClientKey, Team
 from .alerts import Alert
 from .audit import AuditEntry
 from .audits import AuditRun
+from .batches import Batch, BatchLine, BatchResult, FileChunk, StoredFile
 from .catalogue_version import CatalogueVersion
 from .health import DeploymentHealth, Heartbeat, KeyCheck
 from .idempotency import IdempotencyRecord
@@ -22,10 +23,14 @@ __all__ = [
     "Attempt",
     "AuditEntry",
     "AuditRun",
+    "Batch",
+    "BatchLine",
+    "BatchResult",
     "Budget",
     "CatalogueVersion",
     "ClientKey",
     "DeploymentHealth",
+    "FileChunk",
     "Heartbeat",
     "IdempotencyRecord",
     "KeyCheck",
@@ -39,6 +44,7 @@ __all__ = [
     "SignInTries",
     "Statement",
     "StatementClosed",
+    "StoredFile",
     "StoredResponse",
     "Strategy",
     "StrategyActivation",

@@ -77,6 +77,8 @@ class RequestLog(models.Model):
     worker = models.CharField(max_length=40, blank=True, default="")
     lease_until = models.DateTimeField(null=True)
     tag = models.CharField(max_length=60, blank=True, default="")
+    origin = models.CharField(max_length=8, null=True, help_text="live, batch, shadow, judge or embed; empty in rows of before: live.")
+    batch_id = models.UUIDField(null=True, help_text="The batch of which it executed a line.")
     decision = models.JSONField(null=True)
     metadata = models.JSONField(null=True)
 
@@ -94,6 +96,8 @@ class RequestLog(models.Model):
             models.Index(fields=["state", "id"], name="request_troubled", condition=_TROUBLED),
             # The console searches by tag; most requests have none and are not in it.
             models.Index(fields=["tag", "id"], name="request_of_tag", condition=~Q(tag="")),
+            # What a batch costs is the sum of its rows.
+            models.Index(fields=["batch_id", "id"], name="request_of_batch", condition=Q(batch_id__isnull=False)),
         ]
         constraints = [
             models.CheckConstraint(

@@ -190,7 +190,7 @@ class Writer:
             identity.team_id, identity.client_key_id, call.user_id,
             _caller_s(call.inbound.model, 200), o.strategy, target.provider.id, target.model.id, target.provider.slug, call.stream,
             o.simulated, o.hold_nusd, worker, lease, _caller_s(call.tag, 60), as_json(call.metadata),
-            call.address[:45] or None,
+            call.address[:45] or None, call.origin, None if call.batch_id is None else self.uuid(call.batch_id),
         )  # fmt: skip
 
     def _rejected_row(self, r: Rejection) -> tuple[Any, ...]:
@@ -202,7 +202,7 @@ class Writer:
             identity.team_id, identity.client_key_id, call.user_id,
             _caller_s(call.inbound.model, 200), _caller_s(r.strategy, 60), call.stream,
             r.error.status if r.error else 200, r.error.code if r.error else "", 0, _caller_s(call.tag, 60), as_json(call.metadata), 0,
-            call.address[:45] or None,
+            call.address[:45] or None, call.origin, None if call.batch_id is None else self.uuid(call.batch_id),
         )  # fmt: skip
 
     def _hex(self, value: Any) -> str:
