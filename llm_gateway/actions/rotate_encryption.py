@@ -8,9 +8,10 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 
 from llm_gateway.models import Batch, BatchResult, FileChunk, IdempotencyRecord, ProviderKey, RequestBody, StoredResponse
 from llm_gateway.stores import batch_results, files, idempotency, responses, vault
@@ -29,6 +30,10 @@ class Sealed(msgspec.Struct, frozen=True):
     place: Callable[..., str]
     bulky: bool = False
     binary: bool = False
+
+    def rows(self) -> QuerySet[Any]:
+        """Those that have something sealed."""
+        return self.model._default_manager.exclude(**{self.field: b"" if self.binary else ""})
 
     def opened(self, row: Model) -> str | bytes:
         """Raises :class:`vault.VaultError`."""
@@ -74,7 +79,7 @@ def rotate_encryption() -> Rotation:
     moved = current = 0
     failed: list[str] = []
     for column in COLUMNS:
-        rest = column.model._default_manager.exclude(**{column.field: b"" if column.binary else ""}).order_by("pk")
+        rest = column.rows().order_by("pk")
         last = None
         while rows := list((rest.filter(pk__gt=last) if last else rest)[:CHUNK]):
             last = rows[-1].pk
@@ -99,7 +104,7 @@ def verify_encryption(bulky: bool = False) -> list[str]:
     for column in COLUMNS:
         if column.bulky and not bulky:
             continue
-        for row in column.model._default_manager.exclude(**{column.field: b"" if column.binary else ""}).order_by("pk").iterator(CHUNK):
+        for row in column.rows().order_by("pk").iterator(CHUNK):
             try:
                 column.opened(row)
             except vault.VaultError as error:

@@ -22,7 +22,7 @@ def test_each_line_has_a_row_a_hold_and_a_ledger_entry_and_the_batch_costs_what_
     from llm_gateway.models import LedgerEntry, RequestLog
 
     lane.gateway.program("busy", "status:429", "ok", "status:429")
-    batch = lane.create([*[chat(n) for n in range(1, 9)], chat(9, "chat/busy"), chat(10, "nothing/at-all")]).json()["id"]
+    batch = lane.create([*[chat(n) for n in range(1, 9)], chat(9, "chat/busy"), chat(10, "chat/fault:status:400")]).json()["id"]
     with lane.runner():
         ended = lane.ended(batch)
     assert ended["request_counts"] == {"total": 10, "completed": 9, "failed": 1}
@@ -33,7 +33,7 @@ def test_each_line_has_a_row_a_hold_and_a_ledger_entry_and_the_batch_costs_what_
     assert cost > 0
     assert row(batch).cost_nusd == cost == LedgerEntry.objects.filter(request__in=rows).aggregate(sum=Sum("amount_nusd"))["sum"]
     failed = lane.results(ended, "error_file_id")[0]
-    assert (failed["custom_id"], failed["response"]["status_code"]) == ("c10", 404)
+    assert (failed["custom_id"], failed["response"]["status_code"]) == ("c10", 400)
     assert ended["usage"]["output_tokens"] == 9 * 8
 
 

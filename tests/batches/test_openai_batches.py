@@ -110,9 +110,7 @@ def test_what_belongs_to_another_key_is_answered_as_if_it_did_not_exist(lane: La
     same("get", "/v1/batches/{}", batch, nobody_batch)
     same("post", "/v1/batches/{}/cancel", batch, nobody_batch)
     for one in (file, nobody_file):
-        asked = stranger.post(
-            "/v1/batches", json={"input_file_id": one, "endpoint": "/v1/chat/completions", "completion_window": "24h"}
-        )
+        asked = stranger.post("/v1/batches", json={"input_file_id": one, "endpoint": "/v1/chat/completions", "completion_window": "24h"})
         assert asked.status_code == 404
     assert stranger.get("/v1/files").json()["data"] == []
     assert stranger.get("/v1/batches").json()["data"] == []

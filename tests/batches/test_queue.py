@@ -79,7 +79,9 @@ def test_two_runners_never_hold_the_same_line_and_only_the_holder_ends_it(batch:
     assert (batch.completed, batch.failed, batch.running, batch.queued) == (5, 1, 4, 2)
 
 
-def test_a_dead_runner_s_line_is_queued_once_more_if_its_request_may_have_been_sent_and_without_counting_if_not(batch: Any, lane: Lane) -> None:
+def test_a_dead_runner_s_line_is_queued_once_more_if_its_request_may_have_been_sent_and_without_counting_if_not(
+    batch: Any, lane: Lane
+) -> None:
     from llm_gateway.models import BatchLine
     from llm_gateway.stores.batch_queue import reap
 

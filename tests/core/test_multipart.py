@@ -10,9 +10,11 @@ from llm_gateway.core.multipart import Multipart, NotMultipart, boundary_of
 
 FILE = bytes(range(256)) * 3 + b"\r\n--B\r\n-- \r\n--Bo\r\n"
 BODY = (
-    b"preamble\r\n--Bound\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n--Bound\r\n"
+    b'preamble\r\n--Bound\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n--Bound\r\n'
     b'Content-Disposition: form-data; name="empty"\r\n\r\n\r\n--Bound\r\n'
-    b'content-type: application/jsonl\r\nContent-Disposition: form-data; name="file"; filename="a b.jsonl"\r\n\r\n' + FILE + b"\r\n--Bound--\r\n"
+    b'content-type: application/jsonl\r\nContent-Disposition: form-data; name="file"; filename="a b.jsonl"\r\n\r\n'
+    + FILE
+    + b"\r\n--Bound--\r\n"
 )
 
 

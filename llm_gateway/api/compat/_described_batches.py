@@ -1,0 +1,20 @@
+"""The routes of files and batches in the OpenAPI document: (operation, summary, tag) each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+_OPENAI = "openai-compatible"
+
+BATCHES: Final[Mapping[tuple[str, str], tuple[str, str, str]]] = {
+    ("POST", "/v1/files"): ("file_upload", "Upload a file as multipart/form-data; docs/batch.md.", _OPENAI),
+    ("GET", "/v1/files"): ("file_list", "The files of this key.", _OPENAI),
+    ("GET", "/v1/files/{file_id}"): ("file_get", "One file.", _OPENAI),
+    ("DELETE", "/v1/files/{file_id}"): ("file_delete", "Delete a file.", _OPENAI),
+    ("GET", "/v1/files/{file_id}/content"): ("file_content", "What a file holds.", _OPENAI),
+    ("POST", "/v1/batches"): ("batch_create", "Execute the requests of a file within a day.", _OPENAI),
+    ("GET", "/v1/batches"): ("batch_list", "The batches of this key.", _OPENAI),
+    ("GET", "/v1/batches/{batch_id}"): ("batch_get", "One batch.", _OPENAI),
+    ("POST", "/v1/batches/{batch_id}/cancel"): ("batch_cancel", "Begin nothing more of a batch.", _OPENAI),
+}
