@@ -11,7 +11,7 @@ FIND_PYTHON = python=$(VENV); "$$python" -c '' >/dev/null 2>&1 || \
 	if [ -z "$$python" ]; then echo "cogo: Python 3.11 or newer is needed; install it, or name it: make $@ PYTHON=/path/to/python3" >&2; exit 1; fi
 BOOTSTRAP = @$(FIND_PYTHON); exec "$$python" cogo/bootstrap.py
 
-.PHONY: help run demo doctor test test-slow test-weekly test-agents square-table reliability fault-table bench sabotage test-postgres test-postgres-slow lint types check install install-dev install-postgres install-redis lock
+.PHONY: help run demo doctor test test-slow test-weekly test-agents square-table provider-tables reliability fault-table bench sabotage test-postgres test-postgres-slow lint types check install install-dev install-postgres install-redis lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +90,9 @@ bench: install-dev ## what a request and a chunk cost, beside a bare echo of the
 
 fault-table: ## write the fault table of docs/reliability.md anew from tests/faults
 	$(VENV) -m tests.faults.document
+
+provider-tables: ## write the models and prices of docs/providers anew from the catalogue
+	COGO_WRITE_DOCUMENTS=1 $(VENV) -m pytest -q -n 0 tests/providers/test_documents.py
 
 square-table: ## write docs/square.md anew from the table of the square
 	$(VENV) -m tests.square.document
