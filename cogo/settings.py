@@ -346,7 +346,11 @@ COGO = {
     # Whether others than this machine's own users are meant to reach it; serve adds what it listens on.
     "exposed": weakness.exposed(https=COGO_HTTPS or COGO_TRUST_PROXY, hosts=ALLOWED_HOSTS),
     "browsable_api": _flag("COGO_BROWSABLE_API", True),
+    # Where callers reach the gateway, for addresses that stand in answers; without it they are relative.
+    "public_url": env.plain("COGO_PUBLIC_URL").rstrip("/"),
 }
+if COGO["public_url"] and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", COGO["public_url"]):
+    raise SettingsError("COGO_PUBLIC_URL is where callers reach the gateway, such as https://llm.example.com or https://example.com/llm")
 
 try:
     COGO |= outgoing.ways(env)

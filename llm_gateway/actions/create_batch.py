@@ -101,7 +101,7 @@ def create_batch(identity: Identity, asked: AskedBatch, snapshot: Snapshot, now:
         raise InvalidRequest("A batch belongs to a client key; send one.")
     _check_backlog(identity)
     pk = new_id()
-    at_once = asked.file.bytes <= READ_AT_ONCE
+    at_once = asked.file.inline or asked.file.bytes <= READ_AT_ONCE
     batch = Batch(
         id=pk,
         team_id=identity.team_id,
@@ -136,7 +136,19 @@ def create_batch(identity: Identity, asked: AskedBatch, snapshot: Snapshot, now:
     if at_once:
         batch_reading.read_in(batch, snapshot, identity)
         batch.refresh_from_db()
+    if asked.file.inline and batch.state == "failed":
+        # Who sent the requests in the body is told in the answer; there is no batch to look at.
+        batch.delete()
+        raise _refusal(batch.faults)
     return batch
+
+
+def _refusal(faults: list[dict[str, Any]]) -> InvalidRequest:
+    first = faults[0]
+    where = f"Request {first['line']}" if first["line"] else "The batch"
+    field = f", `{first['field']}`" if first["field"] else ""
+    more = f" {len(faults) - 1} more are wrong." if len(faults) > 1 else ""
+    return InvalidRequest(f"{where}{field}: {first['message']}{more}", param=first["field"] or None, details={"faults": faults})
 
 
 def _digests(identity: Identity, asked: AskedBatch) -> tuple[str, str]:

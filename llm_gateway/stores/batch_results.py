@@ -72,14 +72,25 @@ def erase(requests: Sequence[UUID]) -> None:
             blank(line.batch.input_id, line.offset, line.length)
 
 
+def delete_batch(batch: Batch) -> None:
+    """One that has ended, with its lines and results; requests that came in a body go with it."""
+    _delete(batch.pk)
+    if batch.input_id is not None:
+        StoredFile.objects.filter(pk=batch.input_id, inline=True).delete()
+
+
+def _delete(pk: UUID) -> int:
+    while ids := list(BatchLine.objects.filter(batch=pk).values_list("pk", flat=True)[:PAGE]):
+        BatchResult.objects.filter(pk__in=ids).delete()
+        BatchLine.objects.filter(pk__in=ids).delete()
+    return int(Batch.objects.filter(pk=pk).delete()[0] > 0)
+
+
 def purge(now: datetime) -> dict[str, int]:
     """Batches and files whose time is over, and uploads that never ended. A batch goes with its lines and results."""
     batches = files = 0
     for pk in list(Batch.objects.filter(expires_at__lte=now).exclude(ended_at=None).values_list("pk", flat=True)):
-        while ids := list(BatchLine.objects.filter(batch=pk).values_list("pk", flat=True)[:PAGE]):
-            BatchResult.objects.filter(pk__in=ids).delete()
-            BatchLine.objects.filter(pk__in=ids).delete()
-        batches += Batch.objects.filter(pk=pk).delete()[0] > 0
+        batches += _delete(pk)
     in_use = Batch.objects.filter(ended_at=None, input__isnull=False).values("input")
     for file in StoredFile.objects.filter(expires_at__lte=now, batch=None).exclude(pk__in=in_use):
         files += file.delete()[0] > 0
