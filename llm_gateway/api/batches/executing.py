@@ -9,6 +9,7 @@ import msgspec
 from llm_gateway.api.compat import _responses
 from llm_gateway.api.compat._generate import Keeper, body_of, read, subject_of
 from llm_gateway.api.http import HttpCall
+from llm_gateway.api.refusal import native_body
 from llm_gateway.core import json
 from llm_gateway.core.catalog import Identity, Scope, Snapshot
 from llm_gateway.core.errors import (
@@ -236,8 +237,6 @@ def encoded_error(line: Line, error: GatewayError) -> tuple[int, bytes]:
     if line.kind in PATHS:
         dialect: Dialect = dialects.get(PATHS[line.kind][0])
         return dialect.encode_error(error, str(line.request_id))
-    from llm_gateway.api.native.errors import body_of as native_body
-
     return error.status, json.dumps(native_body(error, line.request_id))
 
 
