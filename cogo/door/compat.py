@@ -16,6 +16,7 @@ from cogo.streamed import Upload
 from llm_gateway.api.compat import Route, routes
 from llm_gateway.api.http import Endpoint, HttpCall, HttpReply, request_id
 from llm_gateway.api.limits import with_limits
+from llm_gateway.core.catalog import Identity
 from llm_gateway.core.errors import GatewayError, InternalError, MethodNotAllowed, NotFound, Overloaded, UpgradeRequired
 from llm_gateway.engine.tasks import TaskOwner
 from llm_gateway.stores.outage import outage
@@ -31,6 +32,7 @@ log = logging.getLogger("cogo.door")
 
 Scope = dict[str, Any]
 WRITE_STALL_S = 60.0
+NOBODY = Identity(client_key_id=None, public_id="", name="", team_id=0, team="", scopes=frozenset())
 
 
 class Compat:
@@ -55,7 +57,7 @@ class Compat:
             head.check_single(scope)
             if route is None:
                 raise _no_route(fitting, scope["path"], headers)
-            who = self._callers.keyed(scope, headers)
+            who = self._nobody(scope) if route.keyless else self._callers.keyed(scope, headers)
             self._arrivals.check_open()
         except GatewayError as error:
             await send_reply(send, compatible(error, dialect, call_id), close=method == "POST")
@@ -76,6 +78,10 @@ class Compat:
             finally:
                 if placed:
                     self._arrivals.places.leave()
+
+    def _nobody(self, scope: Scope) -> Who:
+        """For an address that says itself who may come: without rights of any key."""
+        return msgspec.structs.replace(self._callers.anonymous(scope), identity=NOBODY)
 
     async def _take_upload(
         self, scope: Scope, path: str, headers: Mapping[str, str], who: Who, call_id: Any, route: Route, receive: Receive, send: Send

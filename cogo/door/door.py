@@ -27,7 +27,7 @@ from .drain import Drain
 log = logging.getLogger("cogo.door")
 
 Scope = dict[str, Any]
-COMPAT = ("/v1/", "/v1beta/")
+COMPAT = ("/v1/", "/v1beta/", "/upload/v1/", "/upload/v1beta/")
 
 
 class Door:

@@ -10,7 +10,7 @@ from llm_gateway.engine.fresh import new_id
 from llm_gateway.models import Batch, BatchLine, RequestLog, StoredFile
 from llm_gateway.policies.batches import CANCELLED, EXPIRED
 
-from .batch_formats import rendered_bytes, writes_files
+from .batch_formats import parts_of, rendered_bytes
 from .connecting import short_transaction
 
 STEP = 2000
@@ -29,8 +29,7 @@ def close(batch: Batch, now: datetime) -> None:
     if batch.webhook_url:
         batch.webhook_due_at = now
     batch.save(update_fields=["state", "ended_at", "pause_reason", "look_again_at", "cost_nusd", "webhook_due_at"])
-    if writes_files(batch.dialect):
-        _write_files(batch, now)
+    _write_files(batch, now)
     if batch.input_id is not None:
         StoredFile.objects.filter(pk=batch.input_id, state="deleted").delete()
 
@@ -45,7 +44,7 @@ def cost(batch: Batch) -> int:
 def _write_files(batch: Batch, now: datetime) -> None:
     """The files of results have no text of their own: it is read line by line when somebody asks."""
     StoredFile.objects.filter(batch=batch).delete()
-    for part, states in (("outputs", ("completed",)), ("errors", ("failed", "expired"))):
+    for part, states in parts_of(batch.dialect):
         lines = BatchLine.objects.filter(batch=batch, state__in=states)
         if not lines.exists():
             continue
@@ -57,7 +56,7 @@ def _write_files(batch: Batch, now: datetime) -> None:
             id=new_id(),
             team_id=batch.team_id,
             client_key_id=batch.client_key_id,
-            name=f"batch_{batch.pk.hex}_{'output' if part == 'outputs' else 'error'}.jsonl",
+            name=f"batch_{batch.pk.hex}_{part}.jsonl",
             purpose="batch_output",
             media_type="application/jsonl",
             state="ready",

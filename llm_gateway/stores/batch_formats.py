@@ -6,8 +6,9 @@ from llm_gateway.models import Batch, BatchLine
 from llm_gateway.wires._batch import FORMATS, Result
 
 
-def writes_files(dialect: str) -> bool:
-    return FORMATS[dialect].files
+def parts_of(dialect: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The files of results that a dialect has, and the states of the lines in each."""
+    return FORMATS[dialect].parts
 
 
 def result_of(batch: Batch, line: BatchLine, body: bytes | None) -> Result:

@@ -17,7 +17,12 @@ from .files import blank
 
 # A page is as many lines as this, or fewer where they are long.
 PAGE, PAGE_BYTES = 500, 4 << 20
-STATES = {"outputs": ("completed",), "errors": ("failed", "expired"), "": ("completed", "failed", "expired", "cancelled")}
+STATES = {
+    "outputs": ("completed",),
+    "errors": ("failed", "expired"),
+    "all": ("completed", "failed", "expired"),
+    "": ("completed", "failed", "expired", "cancelled"),
+}
 
 
 def place_of(result: BatchResult) -> str:

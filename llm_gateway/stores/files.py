@@ -59,12 +59,13 @@ def check_quota(team_id: int, more: int) -> None:
 class FileWriter:
     """Takes bytes as they come and stores whole pieces: ``size`` is what came so far."""
 
-    def __init__(self, file: StoredFile, largest: int = LARGEST_FILE) -> None:
+    def __init__(self, file: StoredFile, largest: int = LARGEST_FILE, *, at: int = 0) -> None:
+        """``at``: what is stored already, whole pieces."""
         self.file = file
-        self.size = 0
+        self.size = at
         self._largest = largest
         self._rest = bytearray()
-        self._number = 0
+        self._number = at // CHUNK_BYTES
 
     @property
     def full(self) -> bool:
@@ -95,9 +96,15 @@ class FileWriter:
         except BodyTooLarge:
             self.give_up()
             raise
-        StoredFile.objects.filter(pk=self.file.pk).update(state="ready", bytes=self.size)
+        StoredFile.objects.filter(pk=self.file.pk).update(state="ready", bytes=self.size, expires_at=self.file.expires_at)
         self.file.state, self.file.bytes = "ready", self.size
         return self.file
+
+    def pause(self) -> None:
+        """Blocking: what came so far is stored, and more may come at another time."""
+        self.store(last=True)
+        StoredFile.objects.filter(pk=self.file.pk).update(bytes=self.size)
+        self.file.bytes = self.size
 
     def give_up(self) -> None:
         StoredFile.objects.filter(pk=self.file.pk).delete()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from decimal import Decimal
 from typing import Any
@@ -153,3 +154,43 @@ def test_old_batches_and_files_go_with_everything_in_them_and_sealed_bytes_follo
     assert lane.results(ended)[0]["custom_id"] == "c1"
     purge(datetime.now(UTC) + timedelta(days=31))
     assert not any(model.objects.exists() for model in (Batch, BatchLine, BatchResult, FileChunk, StoredFile))
+
+
+def test_the_end_of_a_batch_is_told_once_signed_and_again_until_it_is_heard(lane: Lane) -> None:
+    import hashlib
+    import hmac
+    from datetime import UTC, datetime, timedelta
+
+    from llm_gateway.actions.tell_batch_ended import tell_due
+
+    secret = "a secret of this test"
+    hook = {"cogo_webhook": "https://example.test/hook", "cogo_webhook_secret": secret, "job": "7"}
+    batch = lane.create([chat(1)], metadata=hook).json()
+    assert batch["metadata"] == {"job": "7"}
+    assert secret not in str(row(batch["id"]).__dict__)
+    with lane.runner():
+        lane.ended(batch["id"])
+    heard: list[tuple[str, bytes, dict[str, str]]] = []
+    answers = [500, 204]
+
+    async def post(url: str, body: bytes, headers: dict[str, str]) -> int:
+        heard.append((url, body, headers))
+        return answers.pop(0)
+
+    now = datetime.now(UTC)
+    assert tell_due(now, post) == 0
+    assert tell_due(now + timedelta(seconds=1), post) == 0
+    assert tell_due(now + timedelta(minutes=1), post) == 1
+    assert tell_due(now + timedelta(minutes=10), post) == 0
+    url, body, headers = heard[-1]
+    assert (len(heard), url) == (2, "https://example.test/hook")
+    assert json.loads(body) == {
+        "type": "batch.completed",
+        "data": {
+            "id": batch["id"],
+            "counts": {"total": 1, "completed": 1, "failed": 0, "expired": 0, "cancelled": 0},
+            "metadata": {"job": "7"},
+        },
+    }
+    stamp, _, signature = headers["x-cogo-signature"].partition(",v1=")
+    assert hmac.digest(secret.encode(), stamp.removeprefix("t=").encode() + b"." + body, hashlib.sha256).hex() == signature

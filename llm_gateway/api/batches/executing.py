@@ -243,7 +243,7 @@ def encoded_error(line: Line, error: GatewayError) -> tuple[int, bytes]:
 def _ended(line: Line, completed: bool, status: int, code: str, body: bytes, summaries: tuple[Summary, ...]) -> Ended:
     form = FORMATS[line.dialect]
     written = 0
-    if form.files:
+    if form.parts:
         told = Result(
             batch=line.batch.hex,
             number=line.number,

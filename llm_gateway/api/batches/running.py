@@ -7,20 +7,23 @@ import gc
 import logging
 import signal
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from django.conf import settings
 
+from llm_gateway.actions.tell_batch_ended import tell_due
 from llm_gateway.engine.batch_runner import PLACES, BatchRunner
 from llm_gateway.engine.tasks import TaskOwner
 from llm_gateway.stores.batch_port import DatabaseBatchQueue
 from llm_gateway.telemetry import processes
-from llm_gateway.wiring import shutdown, startup
+from llm_gateway.wiring import Gateway, shutdown, startup
 
 from .executing import execute
 from .resuming import resume_paused
 
 log = logging.getLogger("cogo.batches")
 BEAT_S = 1.0
+TELL_S = 3.0
 GRACE_S = 5.0
 
 
@@ -37,6 +40,7 @@ async def run(*, places: int = PLACES, said: Callable[[str], None] = lambda _: N
         loop.add_signal_handler(number, runner.stop)
     owner.start(_beat(), "say that the loop turns")
     owner.start(resume_paused(found), "look at paused batches")
+    owner.start(_tell_ends(found), "tell ends of batches")
     gc.collect()
     gc.freeze()
     said("ready")
@@ -46,6 +50,15 @@ async def run(*, places: int = PLACES, said: Callable[[str], None] = lambda _: N
     finally:
         await owner.close()
         await shutdown(0.0)
+
+
+async def _tell_ends(found: Gateway) -> None:
+    while True:
+        try:
+            await found.threaded(tell_due, datetime.now(UTC))
+        except Exception as error:
+            log.warning("ends of batches could not be told", extra={"reason": f"{type(error).__name__}: {error}"[:200]})
+        await asyncio.sleep(TELL_S)
 
 
 async def _beat() -> None:

@@ -44,10 +44,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BatchFormat(Protocol):
-    """``files``: its results are files with an address of their own."""
+    """``parts``: the files its results are in, and the states of the lines in each; none where results have an address of the batch's."""
 
     name: str
-    files: bool
+    parts: tuple[tuple[str, tuple[str, ...]], ...]
 
     def read(self, line: bytes, endpoint: str) -> Item:
         """Raises :class:`Fault`."""

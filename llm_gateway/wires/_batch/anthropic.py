@@ -23,7 +23,7 @@ _request = msgspec.json.Decoder(_Request)
 
 class AnthropicBatch:
     name = "anthropic"
-    files = False
+    parts: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def read(self, line: bytes, endpoint: str) -> Item:
         try:

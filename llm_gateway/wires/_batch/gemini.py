@@ -34,7 +34,7 @@ _request = msgspec.json.Decoder(_Request)
 
 class GeminiBatch:
     name = "gemini"
-    files = True
+    parts: tuple[tuple[str, tuple[str, ...]], ...] = (("all", ("completed", "failed", "expired")),)
 
     def read(self, line: bytes, endpoint: str) -> Item:
         try:

@@ -23,7 +23,7 @@ _line = msgspec.json.Decoder(_Line)
 
 class NativeBatch:
     name = "native"
-    files = False
+    parts: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def read(self, line: bytes, endpoint: str) -> Item:
         try:

@@ -25,7 +25,7 @@ _line = msgspec.json.Decoder(_Line)
 
 class OpenAIBatch:
     name = "openai"
-    files = True
+    parts: tuple[tuple[str, tuple[str, ...]], ...] = (("outputs", ("completed",)), ("errors", ("failed", "expired")))
 
     def read(self, line: bytes, endpoint: str) -> Item:
         try:
