@@ -20,6 +20,7 @@ from llm_gateway.api.compat.files import file_id, missing_file
 from llm_gateway.core import json
 from llm_gateway.core.catalog import Identity
 from llm_gateway.core.errors import InvalidRequest, NotFound
+from llm_gateway.core.roles import READS_TEXTS
 from llm_gateway.models import Batch, BatchLine, StoredFile
 from llm_gateway.policies.batches import ECONOMY, LARGEST_INLINE, ON_BUDGET, WEBHOOK, WEBHOOK_SECRET
 from llm_gateway.policies.idempotency import HEADER
@@ -255,7 +256,14 @@ class RetryBatchView(_OneBatch):
         return told_one
 
 
-class BatchResultsView(_OneBatch):
+class _Texts(_OneBatch):
+    """Answers are texts: staff need the right to read them."""
+
+    def get_permissions(self) -> list[Any]:
+        return [HasScope("read", READS_TEXTS)()]
+
+
+class BatchResultsView(_Texts):
     """Results in the order of the requests, also while the batch runs: up to the first request that has not ended. `next` is where the
     next page begins; `null` when nothing more will come. With `Accept: application/x-ndjson` all of them, a line each."""
 
@@ -299,7 +307,7 @@ async def _lines(batch: Batch, after: int) -> AsyncIterator[bytes]:
         yield b"".join(json.dumps(told(one)) + b"\n" for one in found)
 
 
-class BatchFilesView(_OneBatch):
+class BatchFilesView(_Texts):
     """The code blocks of the answers as a zip: a file per block, named after `custom_id`."""
 
     @documented("batches_files", "Code of a batch as a zip", answer=Deleted, binary="application/zip")
