@@ -92,6 +92,7 @@ UNFOLD = {
                     },
                     _page("Models", "neurology", "languagemodel"),
                     _page("Aliases", "label", "alias"),
+                    _page("Answer cache", "cached", "cacherule"),
                 ],
             },
             {
@@ -123,6 +124,7 @@ UNFOLD = {
                     _report("Performance", "speed", "performance"),
                     _report("Savings", "trending_down", "savings"),
                     _report("Forecast", "query_stats", "forecast"),
+                    _report("Answer cache", "cached", "cache"),
                 ],
             },
             {

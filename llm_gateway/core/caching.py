@@ -46,7 +46,7 @@ class CacheRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CacheNote(msgspec.Struct, frozen=True, kw_only=True):
-    """What an answer says of the cache. ``why``: of a bypass. Of a hit: ``age_s``, and ``origin``, the id of the request it was made for."""
+    """What an answer says of the cache. ``why``: of a bypass. Of a hit: ``age_s``, and ``origin``, the request it was made for."""
 
     status: str
     why: str = ""

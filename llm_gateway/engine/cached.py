@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -189,36 +188,35 @@ class CachedPipeline(Pipeline):
         """Counted and logged; raises what the caller is told where its limits or the log say no."""
         began = time.perf_counter()
         try:
+            # Of the requests a minute it is one; of those at once it is none, for nobody is asked: a twin that has waited is not refused.
             self.gate.enter(call.identity)
+            self.gate.leave(call.identity)
         except GatewayError as error:
             await self.reject(call, error)
             raise
-        try:
-            target = _target(snapshot, asked, entry)
-            age_s = max(0, int(time.time() - entry.made_at))
-            decision: dict[str, Any] = {
-                "asked": call.inbound.model or "auto",
-                "strategy": entry.strategy,
-                "cached_from": entry.request_id,
-                "age_s": age_s,
-            }
-            if entry.stands_in_for:
-                decision["stands_in_for"] = entry.stands_in_for
-            latency_ms = round((time.perf_counter() - began) * 1000)
-            remembered = Remembered(
-                cache=HIT,
-                target=target,
-                served_model=entry.served_model,
-                strategy=entry.strategy,
-                finish_reason=entry.finish,
-                latency_ms=latency_ms,
-                saved_nusd=_worth(entry, target),
-                decision=decision,
-            )
-            logged = msgspec.structs.replace(call, cache=HIT)
-            await self._finished(Rejection(call=logged, at=time.time(), error=None, strategy=entry.strategy, state="ok", remembered=remembered))
-        finally:
-            self.gate.leave(call.identity)
+        target = _target(snapshot, asked, entry)
+        age_s = max(0, int(time.time() - entry.made_at))
+        decision: dict[str, Any] = {
+            "asked": call.inbound.model or "auto",
+            "strategy": entry.strategy,
+            "cached_from": entry.request_id,
+            "age_s": age_s,
+        }
+        if entry.stands_in_for:
+            decision["stands_in_for"] = entry.stands_in_for
+        latency_ms = round((time.perf_counter() - began) * 1000)
+        remembered = Remembered(
+            cache=HIT,
+            target=target,
+            served_model=entry.served_model,
+            strategy=entry.strategy,
+            finish_reason=entry.finish,
+            latency_ms=latency_ms,
+            saved_nusd=_worth(entry, target),
+            decision=decision,
+        )
+        logged = msgspec.structs.replace(call, cache=HIT)
+        await self._finished(Rejection(call=logged, at=time.time(), error=None, strategy=entry.strategy, state="ok", remembered=remembered))
         return Summary(
             id=call.id,
             state="ok",

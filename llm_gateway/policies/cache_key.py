@@ -15,9 +15,7 @@ import msgspec
 # A new number makes every entry of before unreachable.
 VERSION: Final = 1
 
-_OPENAI: Final = frozenset(
-    {"stream", "stream_options", "user", "safety_identifier", "metadata", "prompt_cache_key", "service_tier"}
-)
+_OPENAI: Final = frozenset({"stream", "stream_options", "user", "safety_identifier", "metadata", "prompt_cache_key", "service_tier"})
 # Top-level fields by dialect that change how an answer is delivered, billed or filed, never what it says.
 DENIED: Final[Mapping[str, frozenset[str]]] = {
     "openai_chat": _OPENAI,

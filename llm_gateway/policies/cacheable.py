@@ -18,9 +18,9 @@ _SERVER_SIDE: Final = frozenset({
     "previous_response_id", "conversation", "prompt", "background", "web_search_options", "mcp_servers", "container",
     "context_management", "cachedContent", "cached_content", "search_parameters", "plugins", "prediction", "audio", "deferred",
 })  # fmt: skip
-_NOT_SET: Final = (None, False, [], {}, 0)
+_NOT_SET: Final[tuple[Any, ...]] = (None, False, [], {}, 0)
 # An empty object switches a search on.
-_NOT_THERE: Final = (None, False, [])
+_NOT_THERE: Final[tuple[Any, ...]] = (None, False, [])
 
 
 def refusal(kind: str, dialect: str, size: int, body: Mapping[str, Any], chat: ChatRequest | None, *, chance: bool) -> str:

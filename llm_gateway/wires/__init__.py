@@ -40,7 +40,7 @@ renewers: Registry[Renewer] = Registry("renewer", __name__)
 
 __all__ = [
     "Counted", "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "Fitted", "HeldCalls", "InTurn", "Inbound",
-    "Limits", "ModelFacts", "Renewer", "Reply", "StopCut", "StreamDecoder", "StreamEncoder", "WayBack", "Wire", "at_callers_place", "counters",
-    "dialects", "elsewhere", "embedders", "fitted", "glances", "issuer_of", "left_out", "limits", "menders", "meters", "renewer", "renewers", "unthought",
-    "wires", "without_tokens",
+    "Limits", "ModelFacts", "Renewer", "Reply", "StopCut", "StreamDecoder", "StreamEncoder", "WayBack", "Wire", "at_callers_place",
+    "counters", "dialects", "elsewhere", "embedders", "fitted", "glances", "issuer_of", "left_out", "limits", "menders", "meters",
+    "renewer", "renewers", "unthought", "wires", "without_tokens",
 ]  # fmt: skip
