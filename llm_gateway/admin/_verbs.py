@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from llm_gateway.models import Alias, Budget, ClientKey, DeploymentHealth, Heartbeat, ProviderKey, Strategy, StrategyActivation
+from llm_gateway.models import Budget, ClientKey, DeploymentHealth, Heartbeat, ProviderKey, Strategy, StrategyActivation
 
 FRESH = timedelta(minutes=3)
 # Under which the task cluster reports every minute (llm_gateway.tasks).
@@ -126,10 +126,3 @@ def purge_answers(scope: str, whose: str) -> int:
     from llm_gateway.actions.purge_answers import purge_answers as purge
 
     return purge(scope, whose)
-
-
-def semantic_refusal(alias: Alias | None) -> str:
-    """Why an alias may not answer nearly the same question yet; empty: it may."""
-    from llm_gateway.actions.semantic_bound import refusal
-
-    return refusal(alias.name if alias is not None else "")

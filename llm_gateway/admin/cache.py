@@ -29,7 +29,7 @@ _WHOSE = {"all": "", "team": "its short name", "key": "its public id", "alias": 
 class CacheRuleForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = CacheRule
-        fields = ("client_key", "alias", "switch", "chance", "shared", "ttl_s", "semantic")
+        fields = ("client_key", "alias", "switch", "chance", "shared", "ttl_s")
 
     @override
     def clean(self) -> dict[str, Any]:
@@ -39,10 +39,6 @@ class CacheRuleForm(forms.ModelForm):  # type: ignore[type-arg]
             self.add_error("alias", "A rule is of a client key, of an alias, or of the whole gateway; name one or none.")
         if alias is None and cleaned.get("shared"):
             self.add_error("shared", "Only an alias can share its answers in a team.")
-        if alias is None and cleaned.get("semantic", "off") != "off":
-            self.add_error("semantic", "Only an alias can answer nearly the same question.")
-        if cleaned.get("semantic") == "on" and (why := _verbs.semantic_refusal(alias)):
-            self.add_error("semantic", why)
         if key is None and alias is None and CacheRule.objects.filter(client_key=None, alias=None).exclude(pk=self.instance.pk).exists():
             self.add_error(None, "The gateway has its rule already; change that one.")
         return cleaned
@@ -51,7 +47,7 @@ class CacheRuleForm(forms.ModelForm):  # type: ignore[type-arg]
 @admin.register(CacheRule)
 class CacheRuleAdmin(GatewayAdmin):
     form = CacheRuleForm
-    list_display = ("level", "switch_badge", "kept_for", "chance", "shared", "semantic_badge", "purge_button")
+    list_display = ("level", "switch_badge", "kept_for", "chance", "shared", "purge_button")
     list_display_links = ("level",)
     list_select_related = ("client_key__team", "alias")
     search_fields = ("client_key__name", "alias__name")
@@ -60,10 +56,7 @@ class CacheRuleAdmin(GatewayAdmin):
     list_before_template = "admin/llm_gateway/cache_state.html"
     empty_title = "The cache is off"
     empty_hint = "Add a rule of a client key, an alias or the whole gateway; a request's header may switch it on for itself."
-    fieldsets = (
-        (None, {"fields": ("client_key", "alias", "switch", "ttl_s", "chance", "shared")}),
-        ("Nearly the same question", {"fields": ("semantic",)}),
-    )
+    fieldsets = ((None, {"fields": ("client_key", "alias", "switch", "ttl_s", "chance", "shared")}),)
 
     @override
     def get_urls(self) -> list[URLPattern]:
@@ -110,11 +103,9 @@ class CacheRuleAdmin(GatewayAdmin):
 
     @admin.display(description="kept for", ordering="ttl_s")
     def kept_for(self, row: CacheRule) -> str:
-        return span(row.ttl_s) if row.ttl_s else "as the level above"
-
-    @admin.display(description="nearly the same", ordering="semantic")
-    def semantic_badge(self, row: CacheRule) -> str:
-        return badge(row.semantic, {"on": "good", "shadow": "info"}.get(row.semantic, "quiet"))
+        if row.ttl_s:
+            return span(row.ttl_s)
+        return "1 day" if row.client_key_id is None and row.alias_id is None else "as the level above"
 
     @admin.display(description="")
     def purge_button(self, row: CacheRule) -> str:

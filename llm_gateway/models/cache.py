@@ -22,14 +22,14 @@ class CacheRule(CatalogueModel):
         ON = "on", "on"
         OFF = "off", "off"
 
-    class Semantic(models.TextChoices):
-        OFF = "off", "off"
-        SHADOW = "shadow", "shadow: measured, never served"
-        ON = "on", "on"
-
-    client_key = models.OneToOneField(ClientKey, null=True, blank=True, on_delete=models.CASCADE, related_name="cache_rule")
-    alias = models.OneToOneField(Alias, null=True, blank=True, on_delete=models.CASCADE, related_name="cache_rule")
-    switch = models.CharField(max_length=3, blank=True, default="", choices=Switch.choices)
+    client_key = models.OneToOneField(
+        ClientKey, null=True, blank=True, on_delete=models.CASCADE, related_name="cache_rule", help_text="Whose requests the rule is for."
+    )
+    alias = models.OneToOneField(
+        Alias, null=True, blank=True, on_delete=models.CASCADE, related_name="cache_rule",
+        help_text="The name whose requests it is for. With neither key nor alias it is for the whole gateway.",
+    )  # fmt: skip
+    switch = models.CharField("cache", max_length=3, blank=True, default="", choices=Switch.choices)
     chance = models.BooleanField(
         "answers with chance in them",
         default=False,
@@ -45,11 +45,6 @@ class CacheRule(CatalogueModel):
         validators=[MinValueValidator(SHORTEST_S), MaxValueValidator(LONGEST_S)],
         help_text="60 to 2,592,000 (30 days). Empty: as the level above, at last one day.",
     )
-    semantic = models.CharField(
-        "answers to nearly the same question", max_length=6, default=Semantic.OFF, choices=Semantic.choices,
-        help_text="On is refused until the shadow has measured enough right hits.",
-    )  # fmt: skip
-
     seat = models.PositiveSmallIntegerField(default=0, editable=False, help_text="The same for all rules.")
 
     class Meta:
@@ -57,7 +52,7 @@ class CacheRule(CatalogueModel):
         verbose_name = "cache rule"
         constraints = [
             models.CheckConstraint(condition=Q(client_key=None) | Q(alias=None), name="cache_rule_has_one_owner"),
-            models.CheckConstraint(condition=~Q(alias=None) | Q(shared=False, semantic="off"), name="cache_rule_of_alias"),
+            models.CheckConstraint(condition=~Q(alias=None) | Q(shared=False), name="cache_rule_of_alias"),
             # Nulls are equal to nobody, so the gateway's own rule is held to one by a constant.
             models.UniqueConstraint(fields=["seat"], name="cache_rule_of_gateway", condition=Q(client_key=None, alias=None)),
         ]

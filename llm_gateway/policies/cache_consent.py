@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from llm_gateway.core.caching import LONGEST_S, SHORTEST_S, USUAL_S, CacheRule, CacheRules
+from llm_gateway.core.caching import LONGEST_S, SHORTEST_S, USUAL_S, CacheRules
 from llm_gateway.core.errors import InvalidRequest
 
 HEADER, TTL_HEADER = "x-cogo-cache", "x-cogo-cache-ttl"
@@ -24,7 +24,6 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     shared: bool = False
     ttl_s: int = USUAL_S
     max_age_s: int | None = None
-    semantic: str = "off"
 
 
 def wish_of(headers: Mapping[str, str], rules: CacheRules, client_key_id: int | None, asked: str) -> Wish | None:
@@ -48,16 +47,11 @@ def wish_of(headers: Mapping[str, str], rules: CacheRules, client_key_id: int | 
         shared=alias is not None and alias.shared,
         ttl_s=ttl_s or next((rule.ttl_s for rule in levels if rule.ttl_s), USUAL_S),
         max_age_s=_seconds(control.get("max-age")),
-        semantic=_semantic(alias),
     )
 
 
 def says_something(headers: Mapping[str, str]) -> bool:
     return HEADER in headers or TTL_HEADER in headers
-
-
-def _semantic(alias: CacheRule | None) -> str:
-    return alias.semantic if alias is not None else "off"
 
 
 def _word(headers: Mapping[str, str]) -> str | None:

@@ -16,7 +16,7 @@ def cache_rules() -> CacheRules:
     keys: dict[int, Rule] = {}
     aliases: dict[str, Rule] = {}
     for row in CacheRule.objects.select_related("alias").order_by("id"):
-        rule = Rule(on=_SWITCH.get(row.switch), chance=row.chance, shared=row.shared, ttl_s=row.ttl_s, semantic=row.semantic)
+        rule = Rule(on=_SWITCH.get(row.switch), chance=row.chance, shared=row.shared, ttl_s=row.ttl_s)
         if row.client_key_id is not None:
             keys[row.client_key_id] = rule
         elif row.alias is not None:
