@@ -13,6 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.sabotage_cache import CACHE
 from tests.sabotage_client import CLIENT
 from tests.sabotage_door import DOOR
 from tests.sabotage_engine import ENGINE
@@ -171,7 +172,9 @@ SABOTAGES = (
     ),
 )
 
-SABOTAGES += tuple(Sabotage(*fields) for fields in (*CLIENT, *DOOR, *ENGINE, *HOSTS, *JOURNAL, *MONEY, *OPERATIONS, *SECURITY, *STAFF))
+SABOTAGES += tuple(
+    Sabotage(*fields) for fields in (*CACHE, *CLIENT, *DOOR, *ENGINE, *HOSTS, *JOURNAL, *MONEY, *OPERATIONS, *SECURITY, *STAFF)
+)
 
 
 def survives(one: Sabotage) -> bool:
