@@ -26,7 +26,8 @@ from llm_gateway.models import (
     RequestLog,
     Strategy,
 )
-from llm_gateway.telemetry import processes
+from llm_gateway.policies.standing import Lately
+from llm_gateway.telemetry import lately, processes
 
 from . import queries
 from .charts import rendered
@@ -139,6 +140,7 @@ def _keys() -> Kpi:
 def _providers(now: datetime, *, keys: bool, traffic: bool) -> list[dict[str, Any]]:
     rows = list(Provider.objects.filter(enabled=True).prefetch_related("keys"))
     cells = queries.spend(("provider",), _day_ago(now), now, times=True) if traffic else {}
+    now_of = lately.by_provider(lately.by_model())
     resting: dict[int, int] = {}
     for provider_id in DeploymentHealth.objects.values_list("provider_key__provider_id", flat=True):
         resting[provider_id] = resting.get(provider_id, 0) + 1
@@ -153,6 +155,7 @@ def _providers(now: datetime, *, keys: bool, traffic: bool) -> list[dict[str, An
                 "state": state if keys else "",
                 "tone": tone,
                 "resting": resting.get(row.pk, 0),
+                "now": now_of.get(row.pk, Lately()),
                 "requests": cell.requests,
                 "success": cell.success_rate,
                 "p50": _ms(cell.latency_at(0.5)),

@@ -51,6 +51,7 @@ UNFOLD = {
     "DASHBOARD_CALLBACK": "analytics.dashboard.dashboard",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("llm_gateway/favicon.svg")}],
     "STYLES": [lambda request: static("llm_gateway/admin.css")],
+    "SCRIPTS": [lambda request: static("llm_gateway/console.js")],
     "BORDER_RADIUS": "6px",
     "COLORS": {
         "primary": {

@@ -12,7 +12,7 @@ from llm_gateway.models import Alert, Statement
 from ._base import ReadOnlyAdmin
 from ._show import BAD, GOOD, NONE, WARN, ago, badge
 
-_TONE = {Alert.Kind.THRESHOLD: WARN, Alert.Kind.EXHAUSTED: BAD, Alert.Kind.OVERRUN: BAD}
+_TONE = {Alert.Kind.THRESHOLD: WARN, Alert.Kind.EXHAUSTED: BAD, Alert.Kind.TOO_SMALL: WARN, Alert.Kind.OVERRUN: BAD}
 
 
 @admin.register(Alert)

@@ -24,7 +24,8 @@ SETTLED = (
 MOVED = ("provider_id", "model_id", "provider_slug", "simulated")
 REJECTED = (
     "id", "created_at", "finished_at", "state", "kind", "dialect", "team_id", "client_key_id", "user_id", "asked_model", "strategy",
-    "stream", "http_status", "error_code", "latency_ms", "tag", "metadata", "cost_nusd", "address",
+    "stream", "http_status", "error_code", "latency_ms", "tag", "metadata", "cost_nusd", "address", "error_message", "error_details",
+    "refused_by_id",
 )  # fmt: skip
 VOIDED = ("finished_at", "state", "http_status", "error_code", "lease_until", "cost_nusd")
 COMPLETED = ("attempt_count", *USAGE, "served_model", "decision", "flags")

@@ -202,7 +202,7 @@ class Writer:
             identity.team_id, identity.client_key_id, call.user_id,
             _caller_s(call.inbound.model, 200), _caller_s(r.strategy, 60), call.stream,
             r.error.status if r.error else 200, r.error.code if r.error else "", 0, _caller_s(call.tag, 60), as_json(call.metadata), 0,
-            call.address[:45] or None,
+            call.address[:45] or None, *_told(r.error),
         )  # fmt: skip
 
     def _hex(self, value: Any) -> str:
@@ -214,6 +214,14 @@ class Writer:
 
     def _select(self, sql: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
         return self.run.among(sql, [self.uuid(one) for one in ids]) if ids else []
+
+
+def _told(error: GatewayError | None) -> tuple[str | None, str | None, int | None]:
+    """The words, the figures and the budget of a refusal, as its caller was told."""
+    if error is None:
+        return None, None, None
+    details = {**(error.details or {}), **({"param": error.param} if error.param else {})}
+    return _caller_s(error.message, 600), as_json(details) if details else None, error.budget_id
 
 
 def _caller_s(text: str, limit: int) -> str:
