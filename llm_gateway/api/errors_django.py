@@ -13,7 +13,8 @@ from django.utils.html import escape
 from llm_gateway.core import errors, json
 from llm_gateway.stores.outage import outage
 
-from .native.errors import as_gateway_error, body_of, headers_of, request_id
+from . import refusal
+from .native.errors import as_gateway_error, request_id
 
 API_PREFIXES = ("/api/", "/v1/", "/v1beta/")
 
@@ -29,7 +30,7 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """handler403."""
-    return _answer(request, errors.PermissionDenied("This is not allowed."))
+    return _answer(request, errors.PermissionDenied("Your role does not include this page; whoever manages accounts can change that."))
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -78,12 +79,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def _page(request: HttpRequest, status: int, message: str, id_: str) -> str:
     """Drawn without the database and without templates: it may be what is broken."""
-    title = {403: "You may not open this page", 404: "There is no such page"}.get(status, f"Error {status}")
+    title = {403: "This is not allowed", 404: "There is no such page"}.get(status, f"Error {status}")
     home = get_script_prefix()
     ways = [("The console", f"{home}admin/")]
-    if status == 403:
-        message = f"{message} Your role does not include it; whoever manages accounts can change that."
-        ways.append(("Sign in as somebody else", f"{home}admin/login/"))
     if back := _page_before(request):
         ways.insert(0, ("Back", back))
     links = " ".join(f'<a href="{escape(url)}">{text}</a>' for text, url in ways)
@@ -114,11 +112,11 @@ def _page_before(request: HttpRequest) -> str:
 
 def _answer(request: HttpRequest, error: errors.GatewayError) -> HttpResponse:
     id_ = request_id(request)
-    body = body_of(error, id_)
+    body = refusal.native_body(error, id_)
     if request.path_info.startswith(API_PREFIXES):
         response = HttpResponse(json.dumps(body), status=error.status, content_type="application/json")
     else:
         response = HttpResponse(_page(request, error.status, body["error"]["message"], id_), status=error.status)
-    for name, value in headers_of(error, id_).items():
+    for name, value in refusal.headers(error, id_).items():
         response[name] = value
     return response

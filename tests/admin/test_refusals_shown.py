@@ -195,7 +195,7 @@ def test_who_may_not_open_a_page_finds_the_way_back() -> None:
     answer = viewer.get("/admin/llm_gateway/budget/", HTTP_REFERER="http://testserver/admin/reports/cost/?range=7")
     html = answer.content.decode()
     assert answer.status_code == 403
-    for text in ('href="/admin/reports/cost/?range=7"', 'href="/admin/"', "You may not open this page", "<main>", 'lang="en"'):
+    for text in ('href="/admin/reports/cost/?range=7"', 'href="/admin/"', "Your role does not include this page", "<main>", 'lang="en"'):
         assert text in html, text
     for elsewhere in ("https://evil.example/x", "http://testserver//evil.example", "javascript:alert(1)", "http://[broken"):
         assert "evil" not in viewer.get("/admin/llm_gateway/budget/", HTTP_REFERER=elsewhere).content.decode()
