@@ -122,7 +122,7 @@ def timeline(row: RequestLog, attempts: list[Attempt]) -> list[dict[str, Any]]:
         found.append(
             {
                 "number": one.number,
-                "target": f"{one.provider_slug}/{one.upstream_id}",
+                "target": f"{one.upstream_id.rsplit('/', 1)[-1]} at {one.provider_slug}",
                 "outcome": badge(one.outcome, REQUEST_TONE.get(one.outcome, "quiet")),
                 "tone": REQUEST_TONE.get(one.outcome, "quiet"),
                 "left": f"{100 * begin / whole:.2f}",

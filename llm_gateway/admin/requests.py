@@ -21,7 +21,7 @@ from . import _conversation, _decision, _live, _request_page, _searching
 from ._base import READ_TEXTS, ReadOnlyInline
 from ._keyset import KeysetAdmin, KeysetChangeList
 from ._request_filters import BudgetFilter, DayFilter, EndUserFilter, KindFilter, StrategyFilter, TagFilter, WhenFilter
-from ._show import NONE, REQUEST_TONE, ago, badge, count, milliseconds, mono, usd
+from ._show import NONE, REQUEST_TONE, ago, badge, count, milliseconds, mono, nowrap, usd
 
 
 def _counted(row: RequestLog, classes: tuple[str, ...]) -> str:
@@ -43,7 +43,8 @@ class AttemptInline(ReadOnlyInline):
     @admin.display(description="tried")
     def target(self, row: Attempt) -> str:
         key = row.provider_key.name if row.provider_key else "key deleted"
-        return format_html('{}<span class="cogo-sub">{} · {}</span>', row.upstream_id, row.provider_slug, key)
+        name = row.upstream_id.rsplit("/", 1)[-1]
+        return format_html('<span title="{}">{}</span><span class="cogo-sub">{} · {}</span>', row.upstream_id, name, row.provider_slug, key)
 
     @admin.display(description="outcome")
     def outcome_badge(self, row: Attempt) -> str:
@@ -257,7 +258,7 @@ class RequestLogAdmin(KeysetAdmin):
 
     @admin.display(description="took")
     def latency(self, row: RequestLog) -> str:
-        return milliseconds(row.latency_ms)
+        return nowrap(milliseconds(row.latency_ms))
 
     @admin.display(description="first token")
     def ttft(self, row: RequestLog) -> str:

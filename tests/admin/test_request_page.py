@@ -228,3 +228,16 @@ def test_pages_of_requests_take_a_fixed_number_of_queries(boss: Client) -> None:
     for number in range(2, 9):
         factories.attempt(row, number)
     assert len(queries(boss, url)) == few
+
+
+def test_thinking_with_a_price_of_its_own_is_no_output(boss: Client) -> None:
+    served = factories.model("acme-1", factories.provider(), ("2", "10"))
+    rate = served.prices.get()
+    rate.reasoning = "4"
+    rate.save()
+    tokens = {"input_tokens": 1000, "output_tokens": 300, "reasoning_tokens": 100}
+    row = factories.request(timezone.now(), factories.client_key(), served, price_id=rate.pk, cost_nusd=4_400_000, **tokens)
+    html = page(boss, row)
+    for text in ("Reasoning tokens", "× $4.00 per 1M", "$0.0044"):
+        assert text in html, text
+    assert "Billed with 0" not in html
