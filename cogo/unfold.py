@@ -73,7 +73,7 @@ UNFOLD = {
         "command_search": False,
         "show_all_applications": False,
         "navigation": [
-            {"items": [{"title": "Dashboard", "icon": "space_dashboard", "link": reverse_lazy("admin:index")}]},
+            {"items": [{"title": "Home", "icon": "space_dashboard", "link": reverse_lazy("admin:index")}]},
             {
                 "title": "Traffic",
                 "items": [
