@@ -20,7 +20,7 @@ from llm_gateway.policies.standing import Lately
 from llm_gateway.telemetry import lately
 
 from .home import traffic
-from .home.checklist import steps
+from .home.checklist import begun, steps
 from .home.inbox import inbox
 from .home.traffic import Kpi
 from .measures import Measures
@@ -51,7 +51,7 @@ def parts(request: HttpRequest) -> dict[str, Any]:
     now = timezone.now()
     user = request.user
     reads, sees_keys = user.has_perm(READS_REPORTS), user.has_perm("llm_gateway.view_providerkey")
-    found: dict[str, Any] = {"steps": steps(user), "items": inbox(user, now), "simulated": _simulated(), "at": now}
+    found: dict[str, Any] = {"steps": steps(user), "begun": begun(), "items": inbox(user, now), "simulated": _simulated(), "at": now}
     kpis: list[Kpi] = []
     by_provider: dict[str, Measures] = {}
     if reads:

@@ -30,6 +30,11 @@ def steps(user: Any) -> list[dict[str, Any]]:
     return [] if all(step["done"] for step in found) else found
 
 
+def begun() -> bool:
+    """Whether the gateway answers already: what is left to set up is then no longer the first thing to say."""
+    return _key() and _first_call()
+
+
 def _key() -> bool:
     return ProviderKey.objects.filter(enabled=True, provider__enabled=True).exclude(provider__slug=LOCAL).exists()
 
