@@ -25,8 +25,11 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Series(msgspec.Struct, frozen=True):
+    """``key``: the value that the name stands for; ``None``: several."""
+
     name: str
     values: tuple[float | None, ...]
+    key: Any = None
 
 
 class Chart(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +39,9 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
     unit: str = ""
     stacked: bool = True
     line: bool = False
+    # The dimension that its series are of, and the days that its labels are of, where it leads to requests.
+    by: str = ""
+    days: tuple[date, ...] = ()
 
 
 class Card(msgspec.Struct, frozen=True):

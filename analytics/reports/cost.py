@@ -143,11 +143,11 @@ def daily_cost(asked: Asked) -> Chart:
         sums[value] = sums.get(value, 0) + (cell.total_nusd or 0)
     ranked = [value for value in sorted(sums, key=lambda v: (-sums[v], str(v))) if sums[value]]
     shown = ranked[:MOST_SERIES]
-    series = [Series(names.one(by, value), _per_day(asked.days, cells, [value])) for value in shown]
+    series = [Series(names.one(by, value), _per_day(asked.days, cells, [value]), value) for value in shown]
     if rest := ranked[MOST_SERIES:]:
         series.append(Series("others", _per_day(asked.days, cells, rest)))
     labels = tuple(f"{day:%b} {day.day}" for day in asked.days)
-    return Chart(title=f"Cost per day by {TITLES[by].lower()}", labels=labels, series=tuple(series), unit="USD")
+    return Chart(title=f"Cost per day by {TITLES[by].lower()}", labels=labels, series=tuple(series), unit="USD", by=by, days=asked.days)
 
 
 def _per_day(days: Iterable[date], cells: Mapping[tuple[Any, ...], Measures], values: Iterable[Any]) -> tuple[float, ...]:
