@@ -19,7 +19,7 @@ from llm_gateway.core.money import to_usd
 from llm_gateway.core.roles import READS, READS_REPORTS
 from llm_gateway.models import Budget, ClientKey, Team, trail
 
-from . import asking, days, exports, queries
+from . import asking, days, exports, queries, saved_views
 from .charts import rendered
 from .links import Requests
 from .reports import Chart, Column, Sheet, reports
@@ -62,6 +62,7 @@ def report(request: HttpRequest, name: str) -> HttpResponse | StreamingHttpRespo
         "chart": rendered(sheet.chart, _jumps(sheet.chart, links)) if sheet.chart else None,
         "ranges": asking.RANGES,
         "zones": _zones(asked.zone),
+        "saved_views": saved_views.of(request, name),
         "zone": asked.zone,
         "preset": found.preset,
         "first_day": found.first_day.isoformat(),

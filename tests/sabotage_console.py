@@ -164,4 +164,18 @@ CONSOLE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "_LAST = timedelta(0)",
         (_ZONES, "-k", "without_a_gap"),
     ),
+    (
+        "anybody deletes anybody's view",
+        "analytics/saved_views.py",
+        "pk=pk, user_id=request.user.pk, page=page",
+        "pk=pk",
+        ("tests/analytics/test_saved_views.py", "-k", "kept_shown"),
+    ),
+    (
+        "a page without a way past the menu",
+        "llm_gateway/admin/_landmarks.py",
+        'return SafeString(f"{_SKIP}{marked}" if _CONTENT in page else marked)',
+        "return page",
+        ("tests/admin/test_words.py", "-k", "landmark"),
+    ),
 )

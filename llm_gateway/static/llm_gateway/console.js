@@ -201,6 +201,13 @@
         || one.closest(".field-line")?.querySelector("label, .readonly-label")?.textContent || one.name.replaceAll("_", " ");
       if (said) one.setAttribute("aria-label", said.trim());
     }
+    for (const one of root.querySelectorAll(".help-tooltip[aria-label]")) one.setAttribute("role", "img");
+    for (const one of root.querySelectorAll(".select2-selection")) {
+      const of = one.closest(".select2")?.previousElementSibling;
+      const said = of?.labels?.[0]?.textContent.trim() || of?.getAttribute("aria-label");
+      if (!said) continue;
+      for (const part of [one, ...one.querySelectorAll("[role=textbox]")]) part.setAttribute("aria-label", said);
+    }
     for (const one of root.querySelectorAll("[data-simplebar], .overflow-x-auto, pre.cogo-text")) {
       if (!one.hasAttribute("tabindex") && one.scrollWidth > one.clientWidth) one.tabIndex = 0;
     }
