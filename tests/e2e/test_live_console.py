@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux" or BROWSER is None, reason="needs Linux and Chromium (the gate installs it)"),
 ]
 # Never shipped: from a copy that is installed here, if there is one.
-AXE = Path(os.environ.get("COGO_AXE", "node_modules/axe-core/axe.min.js"))
+AXE = Path(os.environ.get("AXE_JS", "node_modules/axe-core/axe.min.js"))
 SERIOUS = (
     "() => axe.run(document, {resultTypes: ['violations']}).then(told => told.violations"
     ".filter(one => ['serious', 'critical'].includes(one.impact)).map(one => [one.id, one.nodes.map(node => node.html.slice(0, 120))]))"
@@ -131,7 +131,7 @@ def test_home_moves_by_itself_and_its_charts_lead_to_requests(page: Any, served:
 
 
 def test_whoever_uses_a_keyboard_gets_past_the_menu_with_two_keys(page: Any) -> None:
-    page.goto("/admin/llm_gateway/budget/add/")
+    page.goto("/admin/reports/cost/")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to content"
     page.keyboard.press("Enter")
@@ -139,7 +139,7 @@ def test_whoever_uses_a_keyboard_gets_past_the_menu_with_two_keys(page: Any) -> 
     assert page.evaluate("document.activeElement.closest('#content') !== null")
 
 
-@pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core: npm install axe-core, or COGO_AXE names its axe.min.js")
+@pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core: npm install axe-core, or AXE_JS names its axe.min.js")
 def test_axe_finds_nothing_serious(page: Any) -> None:
     found = []
     for theme in ("light", "dark"):
