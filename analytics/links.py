@@ -12,6 +12,8 @@ from django.urls import reverse
 
 from llm_gateway.models import LanguageModel, Provider
 
+from .days import UTC_NAME
+
 # A dimension of reports, and the filter of the list that means the same.
 _SAME = {"client_key_id": "client_key__id__exact", "team_id": "team__id__exact", "strategy": "strategy", "tag": "tag", "kind": "kind"}
 
@@ -19,8 +21,9 @@ _SAME = {"client_key_id": "client_key__id__exact", "team_id": "team__id__exact",
 class Requests:
     """Looked up once for a page. ``of`` gives an empty text where the list has no filter for what is meant."""
 
-    def __init__(self, first: date, last: date) -> None:
-        self._span = f"{first}..{last}"
+    def __init__(self, first: date, last: date, zone: str = UTC_NAME) -> None:
+        self._zone = "" if zone == UTC_NAME else f"@{zone}"
+        self._span = f"{first}..{last}{self._zone}"
         self._list = reverse("admin:llm_gateway_requestlog_changelist")
 
     @cached_property
@@ -36,7 +39,7 @@ class Requests:
         query: dict[str, Any] = {"day": self._span}
         for name, value in values.items():
             if name == "day":
-                query["day"] = str(value)
+                query["day"] = f"{value}{self._zone}"
             elif name == "provider" and value in self._providers:
                 query["provider__id__exact"] = self._providers[value]
             elif name == "model" and value in self._models:

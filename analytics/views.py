@@ -17,9 +17,9 @@ from django.views.decorators.http import require_safe
 
 from llm_gateway.core.money import to_usd
 from llm_gateway.core.roles import READS, READS_REPORTS
-from llm_gateway.models import ClientKey, Team, trail
+from llm_gateway.models import Budget, ClientKey, Team, trail
 
-from . import asking, exports, queries
+from . import asking, days, exports, queries, saved_views
 from .charts import rendered
 from .links import Requests
 from .reports import Chart, Column, Sheet, reports
@@ -49,7 +49,7 @@ def report(request: HttpRequest, name: str) -> HttpResponse | StreamingHttpRespo
             return _attachment(streamed(request, exports.xlsx(sheet, chosen.title), XLSX_TYPE), f"{file}.xlsx")
     asked = found.asked
     rows = list(islice(sheet.rows, MOST_ROWS + 1))
-    links = Requests(found.first_day, found.last_day) if request.user.has_perm(READS) else None
+    links = Requests(found.first_day, found.last_day, found.asked.zone) if request.user.has_perm(READS) else None
     context = {
         **admin.site.each_context(request),
         "title": f"{chosen.title} report",
@@ -61,6 +61,9 @@ def report(request: HttpRequest, name: str) -> HttpResponse | StreamingHttpRespo
         "most": MOST_ROWS,
         "chart": rendered(sheet.chart, _jumps(sheet.chart, links)) if sheet.chart else None,
         "ranges": asking.RANGES,
+        "zones": _zones(asked.zone),
+        "saved_views": saved_views.of(request, name),
+        "zone": asked.zone,
         "preset": found.preset,
         "first_day": found.first_day.isoformat(),
         "last_day": found.last_day.isoformat(),
@@ -132,6 +135,14 @@ def _selects(asked: Any) -> list[dict[str, Any]]:
         chosen = getattr(filters, name)
         found.append({"name": name, "title": TITLES[name], "options": [(pk, text, pk == chosen) for pk, text in rows]})
     return found
+
+
+def _zones(chosen: str) -> list[str]:
+    """The gateway's own, those of teams and budgets, and what is chosen; the browser adds its own."""
+    found = set(Team.objects.order_by().values_list("timezone", flat=True)) | set(
+        Budget.objects.order_by().values_list("timezone", flat=True)
+    )
+    return sorted({days.UTC_NAME, chosen, *(zone for zone in found if days.known(zone))}, key=lambda zone: (zone != days.UTC_NAME, zone))
 
 
 def _query(request: HttpRequest) -> str:

@@ -118,7 +118,7 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": [
                     _page("Switch history", "history", "strategyactivation"),
-                    _page("Signs of life", "monitor_heart", "heartbeat"),
+                    _page("Heartbeats", "monitor_heart", "heartbeat"),
                     _page("Audits", "fact_check", "auditrun"),
                     _page("Scheduled jobs", "schedule", "schedule", "django_q"),
                     _page("Finished jobs", "task_alt", "success", "django_q"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 _STANDING = "tests/policies/test_standing.py"
 _REFUSALS = "tests/stores/test_refusals.py"
 _SHOWN = "tests/admin/test_refusals_shown.py"
+_HOME = "tests/admin/test_home.py"
+_ZONES = "tests/analytics/test_zones.py"
 _PAGE = "tests/admin/test_request_page.py"
 
 CONSOLE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
@@ -126,5 +128,54 @@ CONSOLE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "    for name in sorted(set(names)):\n        place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % len(COLOURS)",
         "    for place, name in enumerate(names):",
         ("tests/analytics/test_links.py", "-k", "colour"),
+    ),
+    (
+        "what set-up made ticks the checklist",
+        "analytics/home/checklist.py",
+        "revoked_at=None, created_by__isnull=False",
+        "revoked_at=None",
+        (_HOME, "-k", "ticks_itself"),
+    ),
+    (
+        "home tells everybody everything",
+        "analytics/home/inbox.py",
+        "if user.has_perm(permission) for item",
+        "if permission for item",
+        (_HOME, "-k", "nobody_is_told"),
+    ),
+    (
+        "home's figures are worked out at every look",
+        "analytics/dashboard.py",
+        "if known is not None and cache.get(name) == known[0]:",
+        "if known is not None and cache.get(name) is None:",
+        (_HOME, "-k", "worked_out_once"),
+    ),
+    (
+        "every day is a day of UTC",
+        "analytics/queries.py",
+        'if zone != days.UTC_NAME and "day" in group_by:',
+        'if zone == "" and "day" in group_by:',
+        (_ZONES, "-k", "counts_as_the_log"),
+    ),
+    (
+        "an hour in which a day begins is of the day before",
+        "analytics/days.py",
+        "_LAST = timedelta(minutes=59)",
+        "_LAST = timedelta(0)",
+        (_ZONES, "-k", "without_a_gap"),
+    ),
+    (
+        "anybody deletes anybody's view",
+        "analytics/saved_views.py",
+        "pk=pk, user_id=request.user.pk, page=page",
+        "pk=pk",
+        ("tests/analytics/test_saved_views.py", "-k", "kept_shown"),
+    ),
+    (
+        "a page without a way past the menu",
+        "llm_gateway/admin/_landmarks.py",
+        'return SafeString(f"{_SKIP}{marked}" if _CONTENT in page else marked)',
+        "return page",
+        ("tests/admin/test_words.py", "-k", "landmark"),
     ),
 )

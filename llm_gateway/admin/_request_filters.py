@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
@@ -63,15 +64,18 @@ class LinkedFilter(admin.SimpleListFilter):
 
 
 class DayFilter(LinkedFilter):
-    """``2026-11-18``, or the first and the last day: ``2026-11-01..2026-11-18``."""
+    """``2026-11-18``, or the first and the last day: ``2026-11-01..2026-11-18``; in another zone ``2026-11-18@Europe/Berlin``."""
 
     title = "day"
     parameter_name = "day"
 
     @override
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        first, _, last = self.text.partition("..")
-        zone = timezone.get_current_timezone()
+        text, _, name = self.text.partition("@")
+        first, _, last = text.partition("..")
+        if name and name not in available_timezones():
+            return queryset
+        zone = ZoneInfo(name) if name else timezone.get_current_timezone()
         try:
             start, end = (datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=zone) for day in (first, last or first))
             return queryset.filter(pk__gte=first_id_at(start), pk__lt=first_id_at(end + timedelta(days=1)))

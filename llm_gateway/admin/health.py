@@ -1,4 +1,4 @@
-"""What is cooling, suspended or off, and signs of life."""
+"""What is cooling, suspended or off, and heartbeats."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class HeartbeatAdmin(ReadOnlyAdmin):
     ordering = ("name",)
     fields = ("name", "at", "alive", "detail_shown")
     readonly_fields = fields
-    empty_title = "No sign of life yet"
+    empty_title = "No heartbeat yet"
     empty_hint = "Workers and scheduled jobs report here once they run."
 
     @override

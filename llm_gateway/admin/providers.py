@@ -45,7 +45,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, label, text in (
-            ("service", "Adapter", "What knows its quirks; custom fits every other host."),
+            ("service", "Type", "The service it is; custom fits every other host."),
             ("wire", "Format", "The API format it takes."),
         ):
             if name in self.fields:
@@ -192,7 +192,7 @@ class ProviderAdmin(GatewayAdmin):
 
     @admin.display(description="format", ordering="wire")
     def service_shown(self, row: Provider) -> str:
-        return format_html('{}<span class="cogo-sub">{}</span>', row.wire.replace("_", " "), f"adapter: {row.service}")
+        return format_html('{}<span class="cogo-sub">{}</span>', row.wire.replace("_", " "), f"type: {row.service}")
 
     @admin.display(description="")
     def marks(self, row: Provider) -> str:

@@ -70,7 +70,9 @@ class AttemptInline(ReadOnlyInline):
 
     @admin.display(description="billed as")
     def billed_shown(self, row: Attempt) -> str:
-        return format_html("{}{}", row.billed or NONE, ", maybe" if row.maybe_billed else "")
+        if row.billed != "void":
+            return row.billed or NONE
+        return "not billed; the provider may have" if row.maybe_billed else "not billed"
 
     @admin.display(description="cost")
     def cost(self, row: Attempt) -> str:

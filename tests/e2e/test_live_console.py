@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,6 +19,12 @@ pytestmark = [
     pytest.mark.timeout(180),
     pytest.mark.skipif(sys.platform != "linux" or BROWSER is None, reason="needs Linux and Chromium (the gate installs it)"),
 ]
+# Never shipped: from a copy that is installed here, if there is one.
+AXE = Path(os.environ.get("AXE_JS", "node_modules/axe-core/axe.min.js"))
+SERIOUS = (
+    "() => axe.run(document, {resultTypes: ['violations']}).then(told => told.violations"
+    ".filter(one => ['serious', 'critical'].includes(one.impact)).map(one => [one.id, one.nodes.map(node => node.html.slice(0, 120))]))"
+)
 LIST = "/admin/llm_gateway/requestlog/"
 SIZES = ((1280, 900), (390, 844))
 PAGES = (
@@ -104,6 +112,47 @@ def test_a_replaced_key_shows_its_state_in_the_list_by_itself(page: Any) -> None
     page.locator("tbody", has_text="Gemini").get_by_text("invalid", exact=True).wait_for(timeout=12000)
 
 
+def test_home_moves_by_itself_and_its_charts_lead_to_requests(page: Any, served: Served) -> None:
+    page.goto("/admin/")
+    page.locator("canvas.chart").first.wait_for()
+    before = page.locator("a.cogo-kpi", has_text="Requests, 24 h").locator(".cogo-kpi-value").inner_text()
+    for _ in range(3):
+        assert ask(served).status_code == 200
+    page.wait_for_function(
+        "before => [...document.querySelectorAll('a.cogo-kpi')].find(one => one.textContent.includes('Requests, 24 h'))"
+        "?.querySelector('.cogo-kpi-value').textContent !== before",
+        arg=before, timeout=30000,
+    )  # fmt: skip
+    assert page.locator("canvas.chart").count() == 4
+    assert page.evaluate("[...document.querySelectorAll('canvas.chart')].every(one => Chart.getChart(one))"), "charts are drawn again"
+    jumps = page.evaluate("JSON.parse(document.querySelector('canvas[data-jumps]').dataset.jumps)")
+    page.goto(jumps[0][-1])
+    page.locator("#result_list tbody a[href*='/requestlog/']").first.wait_for()
+
+
+def test_whoever_uses_a_keyboard_gets_past_the_menu_with_two_keys(page: Any) -> None:
+    page.goto("/admin/reports/cost/")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to content"
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('#content') !== null")
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core: npm install axe-core, or AXE_JS names its axe.min.js")
+def test_axe_finds_nothing_serious(page: Any) -> None:
+    found = []
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        for path in (*PAGES, "/admin/llm_gateway/languagemodel/", "/admin/llm_gateway/price/add/", "/admin/llm_gateway/strategy/explain/"):
+            page.goto(path)
+            page.wait_for_load_state()
+            page.wait_for_timeout(600)
+            page.evaluate(AXE.read_text())
+            found += [(path, theme, *one) for one in page.evaluate(SERIOUS)]
+    assert found == []
+
+
 def test_every_page_fits_its_screen_in_both_themes_without_a_complaint(page: Any) -> None:
     for width, height in SIZES:
         page.set_viewport_size({"width": width, "height": height})
@@ -115,5 +164,5 @@ def test_every_page_fits_its_screen_in_both_themes_without_a_complaint(page: Any
                 whole, seen = page.evaluate(WIDER)
                 assert whole <= seen, f"{path} is {whole} wide at {width}, {theme}"
     page.set_viewport_size({"width": 1280, "height": 900})
-    assert page.seen.complaints == []
+    assert [one for one in page.seen.complaints if "axe" not in one] == []
     assert page.seen.hosts == {page.url.split("/")[2]}

@@ -181,8 +181,44 @@
     if (button) copy(button);
   });
 
+  // Reports may be of the reader's own days.
+  function zones(select) {
+    const mine = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    if (mine && ![...select.options].some((one) => one.value === mine)) select.add(new Option(`${mine} (yours)`, mine));
+  }
+
+  // Toggles and boxes in lists, and filters, have a name on the screen only; whoever listens hears it, too.
+  function name(root) {
+    for (const one of root.querySelectorAll("#result_list td input, #result_list td select, #result_list th input")) {
+      if (one.getAttribute("aria-label") || one.type === "hidden") continue;
+      const cell = one.closest("td, th");
+      const row = one.closest("tr")?.querySelector("th a, td a")?.textContent.trim().replace(/\s+/g, " ") || "this row";
+      one.setAttribute("aria-label", `${cell.dataset.label || "select"}: ${row}`);
+    }
+    for (const one of root.querySelectorAll("input, select, textarea")) {
+      if (one.type === "hidden" || one.labels?.length || one.getAttribute("aria-label") || one.getAttribute("aria-labelledby")) continue;
+      const said = one.title || one.placeholder || one.closest("[data-label]")?.dataset.label
+        || one.closest(".field-line")?.querySelector("label, .readonly-label")?.textContent || one.name.replaceAll("_", " ");
+      if (said) one.setAttribute("aria-label", said.trim());
+    }
+    for (const one of root.querySelectorAll(".help-tooltip[aria-label]")) one.setAttribute("role", "img");
+    for (const one of root.querySelectorAll(".select2-selection")) {
+      const of = one.closest(".select2")?.previousElementSibling;
+      const said = of?.labels?.[0]?.textContent.trim() || of?.getAttribute("aria-label");
+      if (!said) continue;
+      for (const part of [one, ...one.querySelectorAll("[role=textbox]")]) part.setAttribute("aria-label", said);
+    }
+    for (const one of root.querySelectorAll("[data-simplebar], .overflow-x-auto, pre.cogo-text")) {
+      if (!one.hasAttribute("tabindex") && one.scrollWidth > one.clientWidth) one.tabIndex = 0;
+    }
+  }
+
   function begin() {
+    name(document);
+    // Boxes that are drawn later, such as Unfold's select boxes, are named once they are there.
+    addEventListener("load", () => setTimeout(() => name(document), 200));
     setInterval(tick, 1000);
+    document.querySelectorAll("[data-zones]").forEach(zones);
     document.querySelectorAll("[data-live]").forEach(live);
     document.querySelectorAll("[data-refresh]").forEach(refresh);
     document.querySelectorAll("canvas[data-jumps]").forEach(jumps);
