@@ -13,8 +13,17 @@ from typing import Any
 import msgspec
 from django.db.models import Model, QuerySet
 
-from llm_gateway.models import Batch, BatchResult, FileChunk, IdempotencyRecord, ProviderKey, RequestBody, StoredResponse
-from llm_gateway.stores import batch_results, files, idempotency, responses, vault
+from llm_gateway.models import (
+    Batch,
+    BatchResult,
+    CachedAnswer,
+    FileChunk,
+    IdempotencyRecord,
+    ProviderKey,
+    RequestBody,
+    StoredResponse,
+)
+from llm_gateway.stores import answer_table, batch_results, files, idempotency, responses, vault
 
 from .store_provider_key import place_of
 
@@ -58,6 +67,7 @@ COLUMNS = (
     Sealed(FileChunk, "data", files.place_of, bulky=True, binary=True),
     Sealed(BatchResult, "body", batch_results.place_of, bulky=True, binary=True),
     Sealed(Batch, "webhook_secret", lambda batch: f"batch:{batch.pk.hex}:webhook_secret", bulky=True),
+    Sealed(CachedAnswer, "ciphertext", answer_table.place_of, bulky=True),
 )
 
 

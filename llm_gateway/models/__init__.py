@@ -5,6 +5,7 @@ from .alerts import Alert
 from .audit import AuditEntry
 from .audits import AuditRun
 from .batches import Batch, BatchLine, BatchResult, FileChunk, StoredFile
+from .cache import CachedAnswer, CachePurge, CacheRule
 from .catalogue_version import CatalogueVersion
 from .health import DeploymentHealth, Heartbeat, KeyCheck
 from .idempotency import IdempotencyRecord
@@ -27,6 +28,9 @@ __all__ = [
     "BatchLine",
     "BatchResult",
     "Budget",
+    "CachePurge",
+    "CacheRule",
+    "CachedAnswer",
     "CatalogueVersion",
     "ClientKey",
     "DeploymentHealth",
