@@ -71,6 +71,7 @@ UNFOLD: dict[str, Any] = {
                 "title": "Traffic",
                 "items": [
                     _page("Requests", "receipt_long", "requestlog"),
+                    _page("Batches", "dynamic_feed", "batch"),
                     _page("Deployment health", "ecg_heart", "deploymenthealth"),
                 ],
             },

@@ -4,6 +4,7 @@ from . import (  # noqa: F401  # imported for what they register
     access,
     accounts,
     background,
+    batches,
     books,
     budgets,
     cache,

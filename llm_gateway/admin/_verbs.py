@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from llm_gateway.models import Budget, ClientKey, DeploymentHealth, Heartbeat, ProviderKey, Strategy, StrategyActivation
+from llm_gateway.models import Batch, Budget, ClientKey, DeploymentHealth, Heartbeat, ProviderKey, Strategy, StrategyActivation
 
 FRESH = timedelta(minutes=3)
 # Under which the task cluster reports every minute (llm_gateway.tasks).
@@ -126,3 +126,22 @@ def purge_answers(scope: str, whose: str) -> int:
     from llm_gateway.actions.purge_answers import purge_answers as purge
 
     return purge(scope, whose)
+
+
+def cancel_batch(row: Batch) -> None:
+    from llm_gateway.stores.batch_ends import cancel
+
+    cancel(row.pk, timezone.now())
+
+
+def retry_batch(row: Batch) -> int:
+    """How many requests are queued again. Raises :class:`GatewayError`."""
+    from llm_gateway.actions.retry_batch import retry_batch as retry
+
+    return retry(row.pk, timezone.now())
+
+
+def batch_cost(row: Batch) -> int:
+    from llm_gateway.stores.batch_ends import cost
+
+    return cost(row)

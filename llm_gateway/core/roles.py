@@ -45,6 +45,7 @@ _METADATA = {
     "llm_gateway.deploymenthealth": VIEW,
     "llm_gateway.heartbeat": VIEW,
     "llm_gateway.auditrun": VIEW,
+    "llm_gateway.batch": VIEW,
     **_REQUESTS,
     **_REPORTS,
 }
@@ -89,6 +90,7 @@ ROLES: Mapping[str, Role] = {
             "llm_gateway.team": EDIT,
             "llm_gateway.clientkey": EDIT,
             "llm_gateway.deploymenthealth": "view change",
+            "llm_gateway.batch": "view change",
         },
         more=(SPENDS,),
     ),

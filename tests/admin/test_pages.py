@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from django.contrib import admin
@@ -17,6 +18,8 @@ from llm_gateway.actions.close_month import draw_up
 from llm_gateway.models import (
     Alert,
     AuditRun,
+    Batch,
+    BatchLine,
     Budget,
     CachedAnswer,
     CacheRule,
@@ -57,6 +60,13 @@ def fill() -> None:
     CacheRule.objects.create(switch="on")
     made = {"team": key.team, "client_key": key, "model_name": "<b>", "made_at": now, "expires_at": now + timedelta(days=1), "size": 5}
     CachedAnswer.objects.create(digest="0" * 64, request_id=row.pk, **made)
+    batch = Batch.objects.create(
+        id=UUID(int=7), team=key.team, client_key=key, dialect="openai", endpoint="/v1/chat/completions", title="<b>", state="completed",
+        total=3, completed=2, failed=1, estimate_nusd=5, worst_nusd=9, cost_nusd=4, created_at=now, started_at=now, ended_at=now,
+        ends_at=now, expires_at=now,
+    )  # fmt: skip
+    line = {"batch": batch, "kind": "chat", "offset": 0, "length": 9, "ended_at": now}
+    BatchLine.objects.create(number=1, custom_id="<b>", state="failed", error_code="rate_limited", **line)
 
 
 def name(model: type, page: str, *args: object) -> str:
