@@ -32,7 +32,7 @@ _SEES_MONEY = "llm_gateway.view_ledgerentry"
 
 @admin.register(Batch)
 class BatchAdmin(GatewayAdmin):
-    list_display = ("id_shown", "title", "client_key", "dialect", "state_badge", "progress", "created_shown", "buttons")
+    list_display = ("id_short", "title", "key_name", "dialect", "state_badge", "progress", "created_shown", "buttons")
     list_filter = ("state", "dialect", ("team", RelatedDropdownFilter))
     list_select_related = ("client_key__team",)
     search_fields = ("title",)
@@ -90,6 +90,20 @@ class BatchAdmin(GatewayAdmin):
             self.log_change(request, row, f"Queued {count} failed requests again.")
             messages.success(request, f"{count} requests of {row} are queued again.")
         return self.back(request, row.pk)
+
+    @override
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
+        """Nothing on it is a field: there is nothing to save."""
+        nothing = {"show_save": False, "show_save_and_continue": False}
+        return super().change_view(request, object_id, form_url, {**nothing, **(extra_context or {})})
+
+    @admin.display(description="batch", ordering="id")
+    def id_short(self, row: Batch) -> str:
+        return format_html('<span title="{}">…{}</span>', str(row), row.pk.hex[-12:])
+
+    @admin.display(description="client key", ordering="client_key__name")
+    def key_name(self, row: Batch) -> str:
+        return row.client_key.name
 
     @admin.display(description="batch", ordering="id")
     def id_shown(self, row: Batch) -> str:
