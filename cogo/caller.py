@@ -10,6 +10,7 @@ from typing import Any
 
 from llm_gateway.core.errors import BodyTimeout, BodyTooLarge, GatewayError, ShuttingDown
 from llm_gateway.engine.tasks import TaskOwner
+from llm_gateway.engine.until import Until
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -44,7 +45,7 @@ class Body:
         self._seconds = seconds
         self._upload = upload
         self._unpack = unpack
-        self._scope: asyncio.Timeout | None = None
+        self._scope: Until | None = None
         self._stopped = False
         self._parts: list[bytes] = []
         self._size = 0
@@ -81,12 +82,12 @@ class Body:
         """Whoever reads is told that the gateway shuts down."""
         self._stopped = True
         if self._scope is not None:
-            self._scope.reschedule(asyncio.get_running_loop().time())
+            self._scope.pass_now()
 
     async def _within(self, seconds: float) -> bool:
         """Whether the body was complete in time; what has come stays."""
         try:
-            async with asyncio.timeout(0 if self._stopped else seconds) as self._scope:
+            with Until(asyncio.get_running_loop().time() + (0 if self._stopped else seconds)) as self._scope:
                 await self._collect()
         except TimeoutError:
             if self._stopped:

@@ -22,9 +22,9 @@ from .health import DeploymentHealth
 from .live import LiveAttempts
 from .plan import Plan
 from .ports import Journal, Observer, Opening, Settlement
-from .prepare import model_facts
 from .prompt_text import TEXT_LIMIT, prompt_of
 from .tasks import TaskOwner
+from .ways import model_facts
 
 _MAX_WAIT_S = 60.0
 _MAX_JITTER_S = 8.0

@@ -15,10 +15,9 @@ import msgspec
 
 from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, GatewayError, UnsupportedParameter
 from llm_gateway.policies import retry
-from llm_gateway.policies.deadline import Clocks, clocks_for
+from llm_gateway.policies.deadline import Clocks
 from llm_gateway.policies.retry import Step
 from llm_gateway.policies.thinking import refuses_thinking
-from llm_gateway.wires import issuer_of
 
 from .admission import Admission
 from .attempt import Attempt
@@ -31,6 +30,7 @@ from .prepare import prepare
 from .tasks import TaskOwner
 from .ticket import Ticket
 from .transport import Upstream
+from .ways import way_to
 
 _K = FailureClass
 _TOO_LONG = frozenset({_K.CONTEXT_LENGTH, _K.TOO_LARGE})
@@ -73,12 +73,13 @@ class Track:
     async def attempt(self, exchange: Exchange, ticket: Ticket, form: Form) -> Attempt:
         """Ready to begin. Raises :class:`UnsupportedParameter`; until it returns the ticket stays its caller's."""
         target = ticket.target
-        issuer = issuer_of(target.provider.slug, target.upstream_id)
+        way = way_to(target)
+        issuer = way.issuer
         strangers = self.issuers.strangers(issuer)
         call = exchange.call
         size = len(call.inbound.body) or call.inbound.size
         prepared = await away(size, prepare, call, target, exchange.ceiling(target), form.streamed, strangers, form.bare)
-        clocks = clocks_for(target.provider, exchange.remaining_s, self.defaults, streamed=prepared.streamed)
+        clocks = way.clocks(exchange.remaining_s, self.defaults, prepared.streamed)
         attempt = Attempt(ticket, prepared, clocks, exchange.keeps_text, self.health.lengths(target))
         if prepared.passthrough:
             attempt.tally.on_token = partial(self.issuers.note, issuer=issuer)

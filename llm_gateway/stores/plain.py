@@ -55,7 +55,7 @@ def plain(s: Settlement) -> Ended:
         # A clock that jumped back while the request ran must not let it end before it began.
         _moment(s.at, began), s.state, short(without_keys(s.served_model), 200), min(len(s.attempts), MAX_SMALL),
         _whole(s.status, MAX_SMALL), short(s.error_code, 40), short(s.finish_reason, 20), short(s.flags, 100),
-        *[_whole(usage.get(name), MAX_TOKENS) for name in COUNTS],
+        *[n if n is None or (type(n) is int and 0 <= n <= MAX_TOKENS) else _whole(n, MAX_TOKENS) for n in map(usage.get, COUNTS)],
         short(usage.get("service_tier") or "", 20), short(usage.get("usage_source") or "", 20),
         cost, s.price_id, _whole(s.latency_ms, MAX_INT), _whole(s.ttft_ms, MAX_INT), None, as_json(s.decision),
     ]  # fmt: skip
@@ -76,6 +76,9 @@ def _shares(s: Settlement) -> dict[str, dict[str, int]]:
     """What each provider and each model has a part in: a budget of one is not charged for another's answer. As for the whole request,
     what is only feared never takes a part above the hold."""
     hold = s.opened.hold_nusd
+    if len(s.attempts) == 1 and (only := s.attempts[0]).billed == "reported" and only.cost_nusd is not None:
+        cost = min(_money(only.cost_nusd) or 0, MAX_MONEY)
+        return {"provider": {str(only.provider_id): cost}, "model": {str(only.model_id): cost}}
     sums: dict[tuple[str, int], tuple[int, int]] = {}
     for a in s.attempts:
         sure = a.cost_nusd if a.billed == "reported" and a.cost_nusd is not None else 0
@@ -139,6 +142,8 @@ def bare(ended: Ended) -> Ended:
 
 def short(text: str, limit: int) -> str:
     """Text a database takes: no NUL, no lone surrogate."""
+    if not text:
+        return text
     if not text.isprintable():
         text = text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
     return text[:limit]
