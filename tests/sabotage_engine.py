@@ -117,56 +117,6 @@ ENGINE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "                    pass\n                self.status",
         ("tests/engine/test_hedging.py::test_what_we_end_at_any_moment_ends_on_both_sides",),
     ),
-    # What is worked out once
-    (
-        "requests share their targets",
-        "llm_gateway/engine/resolve.py",
-        'force_setattr(mine, "targets", tuple([copy(target) for target in mine.targets]))',
-        "pass",
-        ("tests/engine/test_ways.py", "-k", "targets_of_its_own"),
-    ),
-    (
-        "an older catalogue's key goes on",
-        "llm_gateway/engine/ways.py",
-        "own.credential is target.credential and ",
-        "",
-        ("tests/engine/test_ways.py", "-k", "newer_catalogue"),
-    ),
-    (
-        "an older catalogue's keys are kept",
-        "llm_gateway/engine/resolve.py",
-        "            forget_ways()\n",
-        "",
-        ("tests/engine/test_ways.py", "-k", "newer_catalogue"),
-    ),
-    (
-        "a name is whose it was first",
-        "llm_gateway/engine/resolve.py",
-        "    key = id(identity), asked, strategy\n",
-        "    key = 0, asked, strategy\n",
-        ("tests/engine/test_ways.py", "-k", "another_identity"),
-    ),
-    (
-        "a nested field is renamed",
-        "llm_gateway/core/json.py",
-        "body.count(key) != 1 or ",
-        "",
-        ("tests/engine/test_ways.py", "-k", "every_byte"),
-    ),
-    (
-        "a caller's headers are nobody's",
-        "llm_gateway/engine/ways.py",
-        "        if service.facts.pass_headers.isdisjoint(passed):",
-        "        if True:",
-        ("tests/engine/test_ways.py", "-k", "lets_through"),
-    ),
-    (
-        "a deadline swallows a caller's leaving",
-        "llm_gateway/engine/until.py",
-        "self._late and task.uncancel() <= self._before and ",
-        "",
-        ("tests/engine/test_until.py", "-k", "elsewhere"),
-    ),
     # P20
     (
         "nobody watches the loop",
@@ -381,7 +331,7 @@ ENGINE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "refused thinking ends the session",
-        "llm_gateway/engine/race.py",
+        "llm_gateway/engine/form.py",
         "        if refuses_thinking(failure) and not self.bare",
         "        if self.streamed and refuses_thinking(failure) and not self.bare",
         ("tests/clients/test_thinking.py", "-k", "one_more_try"),
