@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 from llm_gateway.core.errors import BodyTimeout, BodyTooLarge, GatewayError, ShuttingDown
 from llm_gateway.engine.tasks import TaskOwner
@@ -119,6 +119,12 @@ def shown_size(size: int) -> str:
     return f"{size >> 20} MB" if size >= 1 << 20 else f"{size} bytes"
 
 
+class Reader(Protocol):
+    """Whose body a watch does not disturb. ``complete``: all of it was read."""
+
+    complete: bool
+
+
 class Watch:
     """Sees a caller leave, keeps a quiet stream alive, and gives up on one that no longer reads: then the serving task is cancelled and
     ``gone`` is true, ``stalled`` too in the last case."""
@@ -128,7 +134,7 @@ class Watch:
         "sending", "stalled",
     )  # fmt: skip
 
-    def __init__(self, receive: Receive, send: Send, reader: Body, owner: TaskOwner, *, heartbeat_s: float, stall_s: float) -> None:
+    def __init__(self, receive: Receive, send: Send, reader: Reader, owner: TaskOwner, *, heartbeat_s: float, stall_s: float) -> None:
         self._receive = receive
         self._send = send
         self._reader = reader
