@@ -9,6 +9,7 @@ from .health import DeploymentHealth, Heartbeat, KeyCheck
 from .idempotency import IdempotencyRecord
 from .logs import Attempt, RequestBody, RequestLog
 from .money import Budget, LedgerEntry
+from .people import INVITABLE, SUPERUSER, Invitation, OneTimePassword
 from .providers import Alias, AliasTarget, LanguageModel, Price, Provider, ProviderKey
 from .responses import StoredResponse
 from .routing import Strategy, StrategyActivation
@@ -16,6 +17,8 @@ from .sign_ins import SignInTries
 from .statements import Statement, StatementClosed
 
 __all__ = [
+    "INVITABLE",
+    "SUPERUSER",
     "Alert",
     "Alias",
     "AliasTarget",
@@ -28,9 +31,11 @@ __all__ = [
     "DeploymentHealth",
     "Heartbeat",
     "IdempotencyRecord",
+    "Invitation",
     "KeyCheck",
     "LanguageModel",
     "LedgerEntry",
+    "OneTimePassword",
     "Price",
     "Provider",
     "ProviderKey",

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django_q.models import Failure, OrmQ, Schedule, Success, Task
 
 from llm_gateway.actions.close_month import draw_up
-from llm_gateway.models import Alert, AuditRun, Budget, DeploymentHealth, Heartbeat, LedgerEntry, RequestBody, Team, trail
+from llm_gateway.models import Alert, AuditRun, Budget, DeploymentHealth, Heartbeat, Invitation, LedgerEntry, RequestBody, Team, trail
 from tests.analytics import factories
 
 pytestmark = pytest.mark.django_db
@@ -42,6 +42,7 @@ def fill() -> None:
     RequestBody.objects.create(request=row, created_at=now)
     trail.record("did", budget, detail="Looked at.")
     User.objects.get_or_create(username="colleague")
+    Invitation.objects.create(name="New", email="new@example.com", role="viewer", digest=b"x", expires_at=now + timedelta(days=7))
 
 
 def name(model: type, page: str, *args: object) -> str:
