@@ -126,6 +126,7 @@ UNFOLD: dict[str, Any] = {
                     _page("Queue", "stacks", "ormq", "django_q"),
                     _page("Audit trail", "policy", "auditentry"),
                     _page("Users", "person", "user", "auth"),
+                    _page("Invitations", "person_add", "invitation"),
                     _page("Roles", "shield_person", "group", "auth"),
                 ],
             },

@@ -113,6 +113,7 @@ ROLES: Mapping[str, Role] = {
             **_BACKGROUND,
             **_MONEY,
             "llm_gateway.auditentry": VIEW,
+            "llm_gateway.invitation": VIEW,
             "auth.user": VIEW,
             "auth.group": VIEW,
         },

@@ -10,6 +10,7 @@ from .health import DeploymentHealth, Heartbeat, KeyCheck
 from .idempotency import IdempotencyRecord
 from .logs import Attempt, RequestBody, RequestLog
 from .money import Budget, LedgerEntry
+from .people import INVITABLE, SUPERUSER, Invitation, OneTimePassword
 from .providers import Alias, AliasTarget, LanguageModel, Price, Provider, ProviderKey
 from .responses import StoredResponse
 from .routing import Strategy, StrategyActivation
@@ -17,6 +18,8 @@ from .sign_ins import SignInTries
 from .statements import Statement, StatementClosed
 
 __all__ = [
+    "INVITABLE",
+    "SUPERUSER",
     "Alert",
     "Alias",
     "AliasTarget",
@@ -32,9 +35,11 @@ __all__ = [
     "DeploymentHealth",
     "Heartbeat",
     "IdempotencyRecord",
+    "Invitation",
     "KeyCheck",
     "LanguageModel",
     "LedgerEntry",
+    "OneTimePassword",
     "Price",
     "Provider",
     "ProviderKey",

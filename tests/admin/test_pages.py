@@ -22,6 +22,7 @@ from llm_gateway.models import (
     CacheRule,
     DeploymentHealth,
     Heartbeat,
+    Invitation,
     LedgerEntry,
     RequestBody,
     Team,
@@ -54,6 +55,7 @@ def fill() -> None:
     RequestBody.objects.create(request=row, created_at=now)
     trail.record("did", budget, detail="Looked at.")
     User.objects.get_or_create(username="colleague")
+    Invitation.objects.create(name="New", email="new@example.com", role="viewer", digest=b"x", expires_at=now + timedelta(days=7))
     CacheRule.objects.create(switch="on")
     made = {"team": key.team, "client_key": key, "model_name": "<b>", "made_at": now, "expires_at": now + timedelta(days=1), "size": 5}
     CachedAnswer.objects.create(digest="0" * 64, request_id=row.pk, **made)

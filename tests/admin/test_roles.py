@@ -44,7 +44,8 @@ EXPECTED = {
         "llm_gateway.ClientKey": "l", "llm_gateway.RequestLog": "l", "llm_gateway.KeyCheck": "l", "llm_gateway.DeploymentHealth": "l",
         "llm_gateway.Heartbeat": "l", "llm_gateway.Budget": "l", "llm_gateway.LedgerEntry": "l", "llm_gateway.Alert": "l",
         "llm_gateway.Statement": "l", "llm_gateway.AuditEntry": "l", "llm_gateway.AuditRun": "l",
-        "llm_gateway.CacheRule": "l", "llm_gateway.CachedAnswer": "l", "auth.User": "l", "auth.Group": "l",
+        "llm_gateway.CacheRule": "l", "llm_gateway.CachedAnswer": "l",
+        "llm_gateway.Invitation": "l", "auth.User": "l", "auth.Group": "l",
         "django_q.Schedule": "l", "django_q.Success": "l", "django_q.Failure": "l", "django_q.OrmQ": "l",
     },
 }  # fmt: skip
