@@ -35,6 +35,7 @@ from llm_gateway.engine.pipeline import Pipeline
 from llm_gateway.engine.tasks import Detached, TaskOwner
 from llm_gateway.engine.transport import HttpUpstream
 from llm_gateway.policies.health import Effect
+from llm_gateway.probes import Scoring
 from llm_gateway.stores import audits, vault
 from llm_gateway.stores import health as health_store
 from llm_gateway.stores.catalog import SnapshotCatalog
@@ -43,6 +44,7 @@ from llm_gateway.stores.idempotency import IdempotencyStore
 from llm_gateway.stores.journal import DatabaseJournal
 from llm_gateway.stores.network import network
 from llm_gateway.stores.responses import ResponseStore
+from llm_gateway.stores.scores import ScoreBook
 from llm_gateway.telemetry import metrics
 from llm_gateway.telemetry.loop_watch import LoopWatch
 from llm_gateway.telemetry.observer import MetricsObserver
@@ -106,6 +108,8 @@ class Gateway:
         self.journal = DatabaseJournal(worker=self.worker, spool_folder=Path(settings.VAR_DIR) / "spool", lease_s=settings.COGO["lease_s"])
         self.gate = KeyGate(settings.COGO_WORKERS)
         self.upstream = HttpUpstream(network())
+        self.scores = ScoreBook(self._threaded, lambda by, number: metrics.SCORES_DROPPED.labels(by).inc(number))
+        self.scoring = Scoring()
         self.pipeline = Pipeline(
             catalog=self.catalog,
             journal=self.journal,
@@ -113,7 +117,7 @@ class Gateway:
             upstream=self.upstream,
             gate=self.gate,
             owner=self.owner,
-            observers=(MetricsObserver(),),
+            observers=(MetricsObserver(), self.scores),
         )
         self.responses = ResponseStore(self.owner, self._threaded, settings.COGO["responses_ttl_h"])
         self.idempotency = IdempotencyStore(
@@ -139,6 +143,7 @@ class Gateway:
         self.journal.start()
         await self._threaded(self._refresh)
         self._refreshing = self.owner.start(self._refresh_for_ever(), "refresh the catalogue")
+        self.scores.start()
 
     async def stop(self, drain_s: float) -> None:
         until = time.monotonic() + drain_s
@@ -155,6 +160,8 @@ class Gateway:
             self._refreshing.cancel()
         await self.owner.settle(2.0)
         await self.owner.close()
+        await self.scores.stop()
+        await asyncio.to_thread(self.scoring.close)
         await self.journal.stop()
         await self.upstream.close()
         self.watch.stop()
@@ -281,6 +288,7 @@ class Gateway:
         """Called in the refreshing thread; what the event loop reads is changed on the event loop."""
         from llm_gateway.models import Budget, Team
 
+        self.scores.load_rules()
         team, _ = Team.objects.get_or_create(slug=GATEWAY_TEAM, defaults={"name": "Gateway"})
         budgets = tuple(Budget.objects.filter(enabled=True, team=team).order_by("id").values_list("pk", flat=True))
         own = _OwnTeam(id=team.pk, enabled=team.enabled, budgets=budgets)

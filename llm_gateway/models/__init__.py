@@ -10,6 +10,7 @@ from .idempotency import IdempotencyRecord
 from .logs import Attempt, RequestBody, RequestLog
 from .money import Budget, LedgerEntry
 from .providers import Alias, AliasTarget, LanguageModel, Price, Provider, ProviderKey
+from .quality import AnswerScore, Feedback, QualityRule, ScoreJob
 from .responses import StoredResponse
 from .routing import Strategy, StrategyActivation
 from .sign_ins import SignInTries
@@ -19,6 +20,7 @@ __all__ = [
     "Alert",
     "Alias",
     "AliasTarget",
+    "AnswerScore",
     "Attempt",
     "AuditEntry",
     "AuditRun",
@@ -26,6 +28,7 @@ __all__ = [
     "CatalogueVersion",
     "ClientKey",
     "DeploymentHealth",
+    "Feedback",
     "Heartbeat",
     "IdempotencyRecord",
     "KeyCheck",
@@ -34,8 +37,10 @@ __all__ = [
     "Price",
     "Provider",
     "ProviderKey",
+    "QualityRule",
     "RequestBody",
     "RequestLog",
+    "ScoreJob",
     "SignInTries",
     "Statement",
     "StatementClosed",

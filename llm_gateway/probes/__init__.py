@@ -2,6 +2,7 @@
 
 from .bench import Bench, BenchBusy, BenchFailed
 from .present import present
+from .scoring import Scoring
 from .tasks import Task, run
 
-__all__ = ["Bench", "BenchBusy", "BenchFailed", "Task", "present", "run"]
+__all__ = ["Bench", "BenchBusy", "BenchFailed", "Scoring", "Task", "present", "run"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -13,6 +14,7 @@ FORMULA = 1
 WEIGHTS: Mapping[str, int] = {"structure": 4, "syntax": 4, "lint": 3, "security": 3, "complexity": 1, "judge": 4, "execution": 8}
 CAP = 40
 _UNKNOWN = Verdict()
+_QUOTED = re.compile(r"`[^`]*`?|'[^']*'?|\"[^\"]*\"?")
 
 
 class Quality(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +23,18 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True):
     score: int | None
     scorers: tuple[Scored, ...]
     formula: int = FORMULA
+
+    def without_words(self) -> Quality:
+        """As it is kept: a message may name what the answer says, in backticks; the place and the rule stay."""
+        return msgspec.structs.replace(
+            self,
+            scorers=tuple(
+                msgspec.structs.replace(
+                    one, findings=tuple(msgspec.structs.replace(f, message=_QUOTED.sub("…", f.message)) for f in one.findings)
+                )
+                for one in self.scorers
+            ),
+        )
 
 
 def judge(text: str, facts: Facts, probes: Probes, using: Iterable[Scorer]) -> Quality:
