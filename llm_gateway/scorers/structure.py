@@ -12,17 +12,21 @@ from ._schema import fault
 
 # Words that stand where code should, in a comment of a block: prose may speak of them.
 _LEFT_OUT = re.compile(
-    r"(?://|#|/\*|<!--|--|\"\"\"|;).{0,24}?\b(?:"
-    r"(?:the )?rest (?:of )?(?:the |your |this )?(?:\w+ ){0,3}(?:remains?|stays?|is|goes|here|unchanged|as before|as is|same)"
-    r"|(?:existing|remaining|previous|other|same) (?:\w+ ){0,3}(?:code|methods?|functions?|fields?|imports?|logic)"
-    r"(?: (?:here|unchanged|as before|above|remains?\b.*))?\s*(?:\.\.\.|…|$|here|unchanged|\*/|-->)"
-    r"|(?:your|actual|real|more) (?:code|logic|implementation)(?: goes)? here"
-    r"|(?:implement(?:ation)?|code|logic) (?:goes )?here"
-    r"|to" r"do[:\s]+(?:implement|add|write|complete|fill)"
-    r"|unchanged\s*(?:\.\.\.|…)?$)"
+    r"(?://|#|/\*|<!--|--|\"\"\"|;).{0,24}?(?:"
+    r"\brest (?:of )?(?:the |your |this )?(?:\w+ ){0,3}(?:is |are |remains? |stays? )?"
+    r"(?:unchanged|the same|as before|as is|omitted|goes here)"
+    r"|\brest of (?:the |your |this )?(?:\w+ )?(?:code|file|function|class|implementation|logic|methods?|program)\b"
+    r".{0,12}(?:here|remains|\.\.\.|…|\W*$)"
+    r"|\b(?:existing|remaining|previous|other|same) (?:\w+ ){0,3}(?:code|methods?|functions?|fields?|imports?|logic)"
+    r" ?(?:here|goes here|unchanged|as before|as above|remains?\b|\.\.\.|…)"
+    r"|(?:\.\.\.|…) ?(?:the )?(?:existing|remaining|previous|other|same|rest)\b"
+    r"|\b(?:your|actual|real|more) (?:code|logic|implementation)(?: goes)? here"
+    r"|\b(?:implement(?:ation)?|code|logic) (?:goes )?here"
+    r"|\bto" r"do[:\s]+(?:implement|add|write|complete|fill)"
+    r"|\b(?:remains?|stays?) unchanged\W*$)"
 )  # fmt: skip
 # One of these stands in each of them: to look for words is cheap, to try the pattern on every line is not.
-_HINTS = ("rest ", "existing ", "remaining ", "previous ", "other ", "same ", " here", "todo", "unchanged")
+_HINTS = ("rest", "existing", "remaining", "previous", "other", "same", " here", "todo", "unchanged")
 _ENDED_SHORT = {"length": "the answer reached its token limit", "model_fault": "the model broke off", "content_filter": "a filter cut it"}
 _WANTS_CODE = {"generate", "complete", "refactor", "test", "debug", "optimize"}
 _REPEATS = 6

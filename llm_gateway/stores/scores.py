@@ -16,6 +16,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from django.db import transaction
 
 from llm_gateway.core.catalog import BodyLogging, Target
 from llm_gateway.engine.calls import Call
@@ -238,18 +239,21 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
 
 def _write(rows: list[AnswerScore], jobs: list[tuple[Answered, str, Facts, tuple[str, ...]]], due: bool) -> int:
     """Returns how many jobs there was no room for."""
+    now = datetime.now(UTC)
+    room = max(0, MOST_JOBS - ScoreJob.objects.count()) if jobs else 0
+    sealed = [_job(*job, now) for job in jobs[:room]]
     plain = [row for row in rows if not row.coded]
     coded = [row for row in rows if row.coded]
-    if plain:
-        AnswerScore.objects.bulk_create(plain, ignore_conflicts=True)
-    if coded:
-        save_coded(coded)
-    now = datetime.now(UTC)
+    with transaction.atomic():
+        if plain:
+            AnswerScore.objects.bulk_create(plain, ignore_conflicts=True)
+        if coded:
+            save_coded(coded)
+        if sealed:
+            ScoreJob.objects.bulk_create(sealed, ignore_conflicts=True)
     if due:
         ScoreJob.objects.filter(expires_at__lt=now).delete()
-    room = max(0, MOST_JOBS - ScoreJob.objects.count()) if jobs else 0
-    ScoreJob.objects.bulk_create([_job(*job, now) for job in jobs[:room]], ignore_conflicts=True)
-    return len(jobs) - min(room, len(jobs))
+    return len(jobs) - len(sealed)
 
 
 def save_coded(rows: list[AnswerScore]) -> None:
