@@ -92,6 +92,7 @@ UNFOLD = {
                     },
                     _page("Models", "neurology", "languagemodel"),
                     _page("Aliases", "label", "alias"),
+                    _page("Quality rules", "verified", "qualityrule"),
                 ],
             },
             {

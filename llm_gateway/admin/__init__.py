@@ -11,6 +11,7 @@ from . import (  # noqa: F401  # imported for what they register
     prices,
     provider_keys,
     providers,
+    quality,
     requests,
     strategies,
     trail,

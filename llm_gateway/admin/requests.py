@@ -19,7 +19,7 @@ from llm_gateway.core.roles import READS_TEXTS
 from llm_gateway.core.usage import COMPLETION, PROMPT
 from llm_gateway.models import Attempt, Price, RequestBody, RequestLog
 
-from . import _decision, _searching
+from . import _decision, _quality, _searching
 from ._base import READ_TEXTS, ReadOnlyInline
 from ._keyset import KeysetAdmin, first_id_at
 from ._show import NONE, REQUEST_TONE, ago, badge, count, link, milliseconds, mono, price, usd
@@ -214,6 +214,7 @@ class RequestLogAdmin(KeysetAdmin):
                 **self._facts(row),
             }
             context["decision"] = _decision.readable(row.decision)
+            context["quality"] = _quality.readable(row.pk)
             context["has_body"] = RequestBody.objects.filter(pk=row.pk).exists()
             context["may_read"] = request.user.has_perm(READS_TEXTS)
         return super().changeform_view(request, object_id, form_url, context)
