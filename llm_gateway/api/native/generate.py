@@ -81,7 +81,7 @@ def start_of(opened: sse.Opened) -> dict[str, Any]:
 
 
 async def _quality(call: Call, summary: Summary, text: str) -> QualityBody:
-    return quality_body(await score_calls(gateway(), call, summary.target, text, (), summary.finish_reason))
+    return quality_body(await score_calls(gateway(), call, summary.target, text, (), summary.finish_reason), QualityBody)
 
 
 async def _events(opened: sse.Opened, scored: Call | None) -> AsyncGenerator[bytes, None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from msgspec import Meta
 
@@ -31,14 +31,21 @@ class FeedbackRequest(Body, frozen=True, kw_only=True):
     outcome: Annotated[Literal["accepted", "edited", "reverted", "tests_passed"], Meta(description="What became of it.")] | None = None
 
 
+class Score(QualityBody, frozen=True, kw_only=True):
+    """What `score` answers: the same object that stands in other answers as `quality`."""
+
+
 class FeedbackTaken(Shape, frozen=True, kw_only=True):
     request_id: str
     score: float
     outcome: str | None
 
 
-def quality_body(quality: Quality) -> QualityBody:
-    return QualityBody(
+Q = TypeVar("Q", bound=QualityBody)
+
+
+def quality_body(quality: Quality, into: type[Q]) -> Q:
+    return into(
         score=quality.score,
         formula=quality.formula,
         scorers=[

@@ -14,8 +14,7 @@ from llm_gateway.core.errors import BodyTooLarge, InvalidRequest, NotFound
 from .auth import HasScope
 from .host import gateway
 from .openapi import documented
-from .quality_shapes import MOST_BYTES, FeedbackRequest, FeedbackTaken, ScoreRequest, quality_body
-from .shapes import QualityBody
+from .quality_shapes import MOST_BYTES, FeedbackRequest, FeedbackTaken, Score, ScoreRequest, quality_body
 from .views import AsyncAPIView
 
 
@@ -27,8 +26,8 @@ class ScoreView(AsyncAPIView):
     example = {"code": "def add(a, b):\n    return a + b\n", "language": "python"}  # noqa: RUF012
     form_fields = ("code", "content", "language", "task_type")
 
-    @documented("score", "Score code", body=ScoreRequest, answer=QualityBody, example=example)
-    async def post(self, request: Request) -> QualityBody:
+    @documented("score", "Score code", body=ScoreRequest, answer=Score, example=example)
+    async def post(self, request: Request) -> Score:
         asked = await self.read(ScoreRequest)
         if (asked.code is None) == (asked.content is None):
             raise InvalidRequest("Send either `code` (one snippet) or `content` (text with fenced code).", param="code")
@@ -40,7 +39,7 @@ class ScoreView(AsyncAPIView):
         made = await score_text(
             gateway(), self.identity, text, bare=asked.code is not None, language=asked.language, task_type=asked.task_type
         )
-        return quality_body(made)
+        return quality_body(made, Score)
 
 
 class FeedbackView(AsyncAPIView):
