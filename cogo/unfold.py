@@ -122,6 +122,7 @@ UNFOLD = {
                 "items": [
                     _report("Cost", "payments", "cost"),
                     _report("Performance", "speed", "performance"),
+                    _report("Quality", "verified", "quality"),
                     _report("Savings", "trending_down", "savings"),
                     _report("Forecast", "query_stats", "forecast"),
                 ],

@@ -44,7 +44,7 @@ from llm_gateway.stores.idempotency import IdempotencyStore
 from llm_gateway.stores.journal import DatabaseJournal
 from llm_gateway.stores.network import network
 from llm_gateway.stores.responses import ResponseStore
-from llm_gateway.stores.scores import ScoreBook
+from llm_gateway.stores.scores import ScoreBook, qualities
 from llm_gateway.telemetry import metrics
 from llm_gateway.telemetry.loop_watch import LoopWatch
 from llm_gateway.telemetry.observer import MetricsObserver
@@ -56,6 +56,8 @@ T = TypeVar("T")
 REFRESH_S = 1.0
 # How late the metrics may learn of a new audit.
 AUDITS_S = 10.0
+# How late strategies may learn of new scores.
+QUALITY_S = 60.0
 KNOWN_KEYS = 10_000
 GATEWAY_TEAM = "gateway"
 SPENDING = frozenset({Scope.GENERATE, Scope.ANALYZE})
@@ -130,7 +132,7 @@ class Gateway:
         self._loop = asyncio.get_running_loop()
         self._team = _OwnTeam()
         self._audited = audits.Audited()
-        self._look_at_audits = 0.0
+        self._look_at_audits = self._look_at_scores = 0.0
         self._known_rests: list[tuple[tuple[int, str], str, str, int | None]] = []
         # One reader of the catalogue at a time: an older reading never takes the place of a newer one.
         self._reading = threading.Lock()
@@ -338,6 +340,7 @@ class Gateway:
             self.catalog.refresh()
             now = datetime.now(UTC)
             rows = health_store.resting(now)
+            self._look_at_quality()
             if time.monotonic() >= self._look_at_audits:
                 self._audited = audits.newest()
                 self._look_at_audits = time.monotonic() + AUDITS_S
@@ -349,6 +352,15 @@ class Gateway:
         if known != self._known_rests:
             self._known_rests = known
             self._loop.call_soon_threadsafe(self.health.restore, rows)
+
+    def _look_at_quality(self) -> None:
+        """What a strategy that weighs quality is told of each model."""
+        weighed = any(strategy.settings.get("quality_weight") for strategy in self.catalog.snapshot().strategies.values())
+        if not weighed:
+            self.health.qualities = {}
+        elif time.monotonic() >= self._look_at_scores:
+            self.health.qualities = qualities(datetime.now(UTC))
+            self._look_at_scores = time.monotonic() + QUALITY_S
 
     async def _threaded(self, work: Callable[..., Any], *args: Any) -> Any:
         """Run blocking database work in a thread and give its connection back."""

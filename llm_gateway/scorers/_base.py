@@ -60,11 +60,13 @@ class Probes(msgspec.Struct, frozen=True, kw_only=True):
     """What tools outside this room found, by block (the same order as ``Facts.blocks``). ``None``: the tool did not run on it.
 
     ``parsed``: (line, message) of what a grammar could not read. ``linted``: findings of ruff. ``measured``: one (name, line, cyclomatic
-    complexity, lines) per function, from lizard."""
+    complexity, lines) per function, from lizard. ``passed``: whether the tests that came with the code did; ``ended_by``: why not."""
 
     parsed: tuple[tuple[tuple[int, str], ...] | None, ...] = ()
     linted: tuple[tuple[Finding, ...] | None, ...] = ()
     measured: tuple[tuple[tuple[str, int, int, int], ...] | None, ...] = ()
+    passed: bool | None = None
+    ended_by: str = ""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from uuid import UUID
 
 import msgspec
 from django.db import transaction
+from django.db.models import Avg, Count
 
 from llm_gateway.core.catalog import BodyLogging, Target
 from llm_gateway.engine.calls import Call
@@ -40,6 +41,7 @@ MOST_ROWS = 400
 MOST_JOBS = 5000
 JOB_LIVES = timedelta(hours=1)
 LOOK_FOR_EXPIRED_S = 60.0
+ROUTES_FOR = timedelta(days=7)
 KINDS = frozenset({"chat", "generate", "analyze"})
 STRUCTURE = ("structure", "syntax")
 
@@ -256,6 +258,13 @@ def _write(rows: list[AnswerScore], jobs: list[tuple[Answered, str, Facts, tuple
     return len(jobs) - len(sealed)
 
 
+def qualities(now: datetime) -> dict[int, tuple[float, int]]:
+    """By model: the mean score, 0 to 1, of the answers of the last days whose code was looked at, and how many they are."""
+    rows = AnswerScore.objects.filter(created_at__gte=now - ROUTES_FOR, coded=True, score__isnull=False, formula=FORMULA)
+    means = rows.filter(model__isnull=False).values_list("model_id").annotate(Avg("score"), Count("pk")).order_by()
+    return {model: (mean / 100, count) for model, mean, count in means}
+
+
 def save_coded(rows: list[AnswerScore]) -> None:
     """What is known of the code takes the place of what was known of the structure alone."""
     AnswerScore.objects.bulk_create(
@@ -274,4 +283,4 @@ def _job(answered: Answered, text: str, facts: Facts, using: tuple[str, ...], no
     )
 
 
-__all__ = ["FORMULA", "Rule", "ScoreBook", "Sealed", "columns_of", "place_of", "row_of", "save_coded"]
+__all__ = ["Rule", "ScoreBook", "Sealed", "columns_of", "place_of", "qualities", "row_of", "save_coded"]

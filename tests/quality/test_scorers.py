@@ -79,7 +79,7 @@ def test_unknown_is_none_and_never_zero() -> None:
     code = "```haskell\nmain = print 1\n```"
     made = judge(code, facts_of(code), Probes(), [scorers.get(name) for name in scorers])
     assert {one.name: one.value for one in made.scorers} == {
-        "structure": 1.0, "syntax": None, "lint": None, "security": None, "complexity": None,
+        "structure": 1.0, "syntax": None, "lint": None, "security": None, "complexity": None, "execution": None,
     }  # fmt: skip
     assert made.score == 100, "what is unknown is left out of the mean"
 
