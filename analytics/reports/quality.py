@@ -23,6 +23,8 @@ _TITLES = {"model": "Model", "language": "Language", "task": "Task"}
 class Quality:
     name = "quality"
     title = "Quality"
+    icon = "verified"
+    position = 25
     summary = "Computed scores of answers, 0 to 100: defects that can be seen, not whether the code is right. Ranges are 95 % intervals."
     dated = True
     groups = ("model", "language", "task")
