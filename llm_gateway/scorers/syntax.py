@@ -86,9 +86,10 @@ def _python(code: str) -> list[tuple[int, str]]:
 
 
 def _without_prompts(code: str) -> str:
-    lines = code.splitlines()
-    if not any(line.lstrip().startswith(">>> ") for line in lines):
+    """A session as it is typed; a docstring may hold one, too, and is left alone."""
+    if not code.lstrip().startswith(">>> "):
         return code
+    lines = code.splitlines()
     return "\n".join(line.lstrip()[4:] for line in lines if line.lstrip().startswith(_PROMPTS))
 
 

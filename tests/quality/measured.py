@@ -106,7 +106,7 @@ def measure(draw: random.Random) -> Figures:
         for name, made in seeded(one.code).items():
             seen.setdefault(name, []).append(_score(look(made.text, made.finish)) < before)
     cuts = [one.code[: draw.randrange(len(one.code) // 4, len(one.code) - 1)] for one in chosen for _ in range(5)]
-    parsed = [look(answer(cut), using=("syntax",)).scorers[0].value for cut in cuts]
+    parsed = [look(answer(cut + "\n"), using=("syntax",)).scorers[0].value for cut in cuts]
     told = [_score(look(answer(cut, closed=False), "length", ("structure", "syntax"))) <= 40 for cut in cuts]
     changed = [(one, code) for one in chosen if (code := mutant(one.code, draw)) is not None]
     # Compared with the right solution in the same form: unparsing takes comments and blank lines away.

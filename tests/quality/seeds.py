@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 BASE = '''import os
@@ -38,7 +39,7 @@ def seeded(code: str = BASE) -> dict[str, Seeded]:
         "open fence": Seeded(answer(code, closed=False)),
         "placeholder": Seeded(answer(f"{code}\n{LEFT_OUT[len(code) % len(LEFT_OUT)]}\n")),
         "wrong language": Seeded(answer(code, tag="ruby")),
-        "syntax": Seeded(answer(code.replace(":\n", "\n", 1))),
+        "syntax": Seeded(answer(re.sub(r"^(def .*):[ \t]*$", r"\1", code, count=1, flags=re.MULTILINE))),
         "undefined name": Seeded(answer(f"{code}\nprint(no_such_name_{len(code)})\n")),
         "unused import": Seeded(answer(f"import shelve\n{code}")),
         "bare except": Seeded(answer(f"{code}\ntry:\n    print(1)\nexcept:\n    print(2)\n")),

@@ -42,6 +42,7 @@ def rules(quality: Quality) -> list[str]:
         ("```json\n{\"a\": 1,}\n```", {}, "syntax"),
         ("```toml\na = = 1\n```", {}, "syntax"),
         (answer("x\0y = 1\n"), {}, "syntax"),
+        (answer('def f(x)\n    """One more.\n\n    >>> f(1)\n    2\n    """\n    return x + 1\n'), {}, "syntax"),
     ],
 )  # fmt: skip
 def test_a_defect_is_named_and_lowers_the_score(text: str, facts: dict[str, Any], rule: str) -> None:
