@@ -95,8 +95,8 @@ QUALITY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "the text of a bomb stays",
         "llm_gateway/actions/score_jobs.py",
-        "        job.delete()\n        return\n",
-        "        return\n",
+        "ScoreJob.objects.filter(pk__in=[job.pk for job in jobs]).delete()",
+        "ScoreJob.objects.filter(pk__in=[job.pk for job, quality in made if quality]).delete()",
         (_WORKER, "-k", "that_ends_its_process"),
     ),
     (

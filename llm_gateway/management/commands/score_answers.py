@@ -11,7 +11,7 @@ from django.db import Error as DatabaseError
 from django.db import connection
 from typing_extensions import override
 
-from llm_gateway.actions.score_jobs import score_next
+from llm_gateway.actions.score_jobs import score_waiting
 from llm_gateway.probes import Bench
 
 from ._base import Command as Base
@@ -41,8 +41,8 @@ class Command(Base):
             while not stop.is_set():
                 wait = 0.0
                 try:
-                    if score_next(bench):
-                        scored += 1
+                    if done := score_waiting(bench):
+                        scored += done
                     elif options["once"]:
                         break
                     else:
