@@ -93,6 +93,8 @@ def serve(plan: Plan, say: Say) -> int:
         supervisor.start(_background())
         for number in range(1, settings.COGO_BATCH_RUNNERS + 1):
             supervisor.start(_runner(number))
+        for number in range(1, settings.COGO_SCORE_WORKERS + 1):
+            supervisor.start(Program(f"scores {number}", ("manage.py", "score_answers"), niceness=BACKGROUND))
         say("Starting")
         if _until_ready(plan, supervisor):
             supervisor.has_been_ready = True

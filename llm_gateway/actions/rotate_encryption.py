@@ -21,9 +21,10 @@ from llm_gateway.models import (
     IdempotencyRecord,
     ProviderKey,
     RequestBody,
+    ScoreJob,
     StoredResponse,
 )
-from llm_gateway.stores import answer_table, batch_results, files, idempotency, responses, vault
+from llm_gateway.stores import answer_table, batch_results, files, idempotency, responses, scores, vault
 
 from .store_provider_key import place_of
 
@@ -68,6 +69,7 @@ COLUMNS = (
     Sealed(BatchResult, "body", batch_results.place_of, bulky=True, binary=True),
     Sealed(Batch, "webhook_secret", lambda batch: f"batch:{batch.pk.hex}:webhook_secret", bulky=True),
     Sealed(CachedAnswer, "ciphertext", answer_table.place_of, bulky=True),
+    Sealed(ScoreJob, "ciphertext", scores.place_of, bulky=True),
 )
 
 

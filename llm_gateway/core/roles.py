@@ -46,6 +46,7 @@ _METADATA = {
     "llm_gateway.heartbeat": VIEW,
     "llm_gateway.auditrun": VIEW,
     "llm_gateway.batch": VIEW,
+    "llm_gateway.qualityrule": VIEW,
     **_REQUESTS,
     **_REPORTS,
 }
@@ -87,6 +88,7 @@ ROLES: Mapping[str, Role] = {
             "llm_gateway.aliastarget": FULL,
             "llm_gateway.cacherule": FULL,
             "llm_gateway.strategy": FULL,
+            "llm_gateway.qualityrule": FULL,
             "llm_gateway.team": EDIT,
             "llm_gateway.clientkey": EDIT,
             "llm_gateway.deploymenthealth": "view change",
@@ -115,6 +117,7 @@ ROLES: Mapping[str, Role] = {
             **_BACKGROUND,
             **_MONEY,
             "llm_gateway.auditentry": VIEW,
+            "llm_gateway.invitation": VIEW,
             "auth.user": VIEW,
             "auth.group": VIEW,
         },
