@@ -18,6 +18,8 @@ TITLES = {
     "kind": "Kind",
     "tag": "Tag",
     "simulated": "Simulated",
+    "language": "Language",
+    "task": "Task",
 }
 
 

@@ -16,6 +16,9 @@ from tests.engine.fakes import WHOLE, Rig, Script
 from tests.quality.seeds import BASE, answer
 
 
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
+
+
 def cpu_us(work: Callable[[], Any], times: int = 2000) -> float:
     """Processor time of one, the best of five."""
     best = 1e9
@@ -39,9 +42,7 @@ async def settled(stream: bool) -> Any:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_settlement_carries_what_was_said_and_the_note_of_it_costs_less_than_the_score(
-    stream: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_was_said_is_noted_for_less_than_its_score_costs(stream: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     settlement = await settled(stream)
     monkeypatch.setattr(scores, "MOST_WAITING", 10**9)
     monkeypatch.setattr(scores, "MOST_BYTES", 10**12)
