@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.sabotage_client import CLIENT
+from tests.sabotage_console_b import CONSOLE_B
 from tests.sabotage_door import DOOR
 from tests.sabotage_engine import ENGINE
 from tests.sabotage_hosts import HOSTS
@@ -172,6 +173,7 @@ SABOTAGES = (
 )
 
 SABOTAGES += tuple(Sabotage(*fields) for fields in (*CLIENT, *DOOR, *ENGINE, *HOSTS, *JOURNAL, *MONEY, *OPERATIONS, *SECURITY, *STAFF))
+SABOTAGES += tuple(Sabotage(*fields) for fields in CONSOLE_B)
 
 
 def survives(one: Sabotage) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from llm_gateway.models import Budget, ClientKey, DeploymentHealth, Heartbeat, ProviderKey, Strategy, StrategyActivation
+from llm_gateway.models import Budget, ClientKey, DeploymentHealth, Heartbeat, ProviderKey, ReplacedKey, Strategy, StrategyActivation
 
 FRESH = timedelta(minutes=3)
 # Under which the task cluster reports every minute (llm_gateway.tasks).
@@ -75,18 +75,31 @@ def checked_models(names: list[str]) -> list[str]:
     return checked(names)
 
 
-def create_client_key(row: ClientKey, user: Any) -> tuple[ClientKey, str]:
+def create_client_key(row: ClientKey, user: Any, budget_usd: Decimal | None = None, period: str = "month") -> tuple[ClientKey, str]:
     """The saved row and, once, the key's text. Raises ``ActionError``."""
     from llm_gateway.actions.create_client_key import issue_client_key
 
-    return issue_client_key(row, user)
+    return issue_client_key(row, user, budget_usd=budget_usd, period=period)
 
 
-def beyond_rights(row: ClientKey, user: Any, scopes: list[str]) -> tuple[str, str] | None:
+def roll_client_key(row: ClientKey, user: Any, *, keep_until: datetime, expected: str) -> str:
+    """Once, the key's new text. Raises ``ActionError``, ``AlreadyRolled`` among them, and ``PermissionDenied``."""
+    from llm_gateway.actions.roll_client_key import roll_client_key as roll
+
+    return roll(row, keep_until=keep_until, expected=expected, by=user)
+
+
+def end_replaced_key(row: ReplacedKey) -> bool:
+    from llm_gateway.actions.roll_client_key import end_replaced_key as end
+
+    return end(row)
+
+
+def beyond_rights(row: ClientKey, user: Any, scopes: list[str], limited: bool = False) -> tuple[str, str] | None:
     """``(field, sentence)`` for what this user may not give to a key."""
     from llm_gateway.actions._rights import beyond_rights as beyond
 
-    return beyond(row, user, scopes=scopes)
+    return beyond(row, user, scopes=scopes, limited=limited)
 
 
 def revoke_client_key(row: ClientKey) -> None:

@@ -25,7 +25,7 @@ from ._keyset import KeysetAdmin
 from ._show import BAD, GOOD, INFO, NONE, QUIET, WARN, ago, badge, changes
 
 ACTIONS = {
-    "added": GOOD, "changed": INFO, "deleted": BAD, "did": INFO, "ran": INFO, "signed in": GOOD, "signed out": QUIET,
+    "added": GOOD, "changed": INFO, "rolled": INFO, "deleted": BAD, "did": INFO, "ran": INFO, "signed in": GOOD, "signed out": QUIET,
     "sign-in failed": WARN, "refused": WARN, "exported": INFO, "read texts": WARN,
 }  # fmt: skip
 # Of one file; the filters choose which.

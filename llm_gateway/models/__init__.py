@@ -1,6 +1,6 @@
 """ORM nouns, a file per subject. Thin: columns, constraints and what a row is called."""
 
-from .access import ClientKey, Team
+from .access import ClientKey, ReplacedKey, Team
 from .alerts import Alert
 from .audit import AuditEntry
 from .audits import AuditRun
@@ -34,6 +34,7 @@ __all__ = [
     "Price",
     "Provider",
     "ProviderKey",
+    "ReplacedKey",
     "RequestBody",
     "RequestLog",
     "SignInTries",

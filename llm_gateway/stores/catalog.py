@@ -14,6 +14,7 @@ from django.db import Error as DatabaseError
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from msgspec import structs
 
 from llm_gateway.core.catalog import (
     AliasInfo,
@@ -41,6 +42,7 @@ from llm_gateway.models import (
     Price,
     Provider,
     ProviderKey,
+    ReplacedKey,
     Strategy,
 )
 from llm_gateway.providers.presets import facts_of
@@ -209,9 +211,11 @@ def _clients(budgets: list[Budget]) -> dict[str, tuple[bytes, Identity]]:
     by_team = _grouped(budgets, "team_id")
     everyone = _gateway_budgets(budgets)
     clients = {}
-    for row in ClientKey.objects.select_related("team", "strategy").filter(
-        Q(revoked_at=None) | Q(revoked_at__gte=timezone.now() - timedelta(days=90))
-    ):
+    lately = timezone.now() - timedelta(days=90)
+    before: dict[int, list[ReplacedKey]] = defaultdict(list)
+    for old in ReplacedKey.objects.filter(dies_at__gte=lately):
+        before[old.client_key_id].append(old)
+    for row in ClientKey.objects.select_related("team", "strategy").filter(Q(revoked_at=None) | Q(revoked_at__gte=lately)):
         identity = Identity(
             client_key_id=row.pk,
             public_id=row.public_id,
@@ -233,6 +237,9 @@ def _clients(budgets: list[Budget]) -> dict[str, tuple[bytes, Identity]]:
             revoked=row.revoked_at is not None or not row.team.enabled,
         )
         clients[row.public_id] = (bytes(row.digest), identity)
+        for old in before[row.pk]:
+            ends = old.dies_at if row.expires_at is None else min(old.dies_at, row.expires_at)
+            clients[old.public_id] = (bytes(old.digest), structs.replace(identity, public_id=old.public_id, expires_at=ends))
     return clients
 
 
