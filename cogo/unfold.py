@@ -81,6 +81,14 @@ UNFOLD = {
                 ],
             },
             {
+                "title": "Alerts",
+                "items": [
+                    {**_page("Alerts", "notifications", "alert"), "badge": "llm_gateway.admin.alerts.unseen", "badge_variant": "danger"},
+                    _page("Alert rules", "rule", "alertrule"),
+                    _page("Alert destinations", "outgoing_mail", "alertdestination"),
+                ],
+            },
+            {
                 "title": "Routing",
                 "items": [
                     {**_page("Strategies", "alt_route", "strategy"), "active": _among_strategies},
@@ -112,7 +120,6 @@ UNFOLD = {
                     _page("Budgets", "savings", "budget"),
                     _page("Prices", "sell", "price"),
                     _page("Ledger", "menu_book", "ledgerentry"),
-                    _page("Alerts", "notifications", "alert"),
                     _page("Closed months", "task", "statement"),
                 ],
             },

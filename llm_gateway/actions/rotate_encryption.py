@@ -12,9 +12,10 @@ from collections.abc import Callable
 import msgspec
 from django.db.models import Model
 
-from llm_gateway.models import IdempotencyRecord, ProviderKey, RequestBody, StoredResponse
+from llm_gateway.models import AlertDestination, IdempotencyRecord, ProviderKey, RequestBody, StoredResponse
 from llm_gateway.stores import idempotency, responses, vault
 
+from . import _destinations
 from .store_provider_key import place_of
 
 CHUNK = 200
@@ -36,6 +37,7 @@ def _text(field: str) -> Sealed:
 
 COLUMNS = (
     Sealed(ProviderKey, "ciphertext", place_of),
+    Sealed(AlertDestination, "ciphertext", _destinations.place_of),
     _text("prompt"),
     _text("answer"),
     Sealed(StoredResponse, "ciphertext", responses.place_of, bulky=True),

@@ -8,7 +8,17 @@ from typing import Any
 
 from django.utils import timezone
 
-from llm_gateway.models import Budget, ClientKey, DeploymentHealth, Heartbeat, ProviderKey, ReplacedKey, Strategy, StrategyActivation
+from llm_gateway.models import (
+    AlertDestination,
+    Budget,
+    ClientKey,
+    DeploymentHealth,
+    Heartbeat,
+    ProviderKey,
+    ReplacedKey,
+    Strategy,
+    StrategyActivation,
+)
 
 FRESH = timedelta(minutes=3)
 # Under which the task cluster reports every minute (llm_gateway.tasks).
@@ -106,6 +116,25 @@ def revoke_client_key(row: ClientKey) -> None:
     from llm_gateway.actions.revoke_client_key import revoke_client_key as revoke
 
     revoke(row)
+
+
+def save_destination(row: AlertDestination, secret: str) -> None:
+    from llm_gateway.actions.alert_destinations import save_destination as save
+
+    save(row, secret)
+
+
+def try_destination(row: AlertDestination) -> str:
+    """Send a test. What went wrong, or nothing."""
+    from llm_gateway.actions.alert_destinations import try_destination as run
+
+    return run(row)
+
+
+def try_environment_destination(name: str) -> str:
+    from llm_gateway.actions.alert_destinations import try_environment_destination as run
+
+    return run(name)
 
 
 def validate_settings(kind: str, settings: Any) -> dict[str, Any]:

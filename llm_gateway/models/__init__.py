@@ -1,7 +1,7 @@
 """ORM nouns, a file per subject. Thin: columns, constraints and what a row is called."""
 
 from .access import ClientKey, ReplacedKey, Team
-from .alerts import Alert
+from .alerts import Alert, AlertDestination, AlertRule
 from .audit import AuditEntry
 from .audits import AuditRun
 from .catalogue_version import CatalogueVersion
@@ -17,6 +17,8 @@ from .statements import Statement, StatementClosed
 
 __all__ = [
     "Alert",
+    "AlertDestination",
+    "AlertRule",
     "Alias",
     "AliasTarget",
     "Attempt",
