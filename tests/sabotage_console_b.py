@@ -6,6 +6,10 @@ _ROLLED = "tests/api/test_rolled_keys.py"
 _ROLL = "tests/actions/test_rolling.py"
 _PAGES = "tests/admin/test_rolling.py"
 
+_RAISED = "tests/actions/test_raise_alerts.py"
+_SENT = "tests/money/test_destinations.py"
+_RULES = "tests/admin/test_alerts.py"
+
 CONSOLE_B: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "an old text outlives its hour",
@@ -49,5 +53,68 @@ CONSOLE_B: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "filter(pk=old_id, client_key_id=row.pk)",
         "filter(pk=old_id)",
         (_PAGES, "-k", "can_be_ended"),
+    ),
+    (
+        "a flapping alert is told each time",
+        "llm_gateway/actions/raise_alerts.py",
+        "    if lately is None:\n        return False",
+        "    if True:\n        return False",
+        (_RAISED, "-k", "flapping"),
+    ),
+    (
+        "one rule stops the others",
+        "llm_gateway/actions/raise_alerts.py",
+        "except (ValueError, TypeError, DatabaseError) as error:",
+        "except DatabaseError as error:",
+        (_RAISED, "-k", "stops_no_other"),
+    ),
+    (
+        "callers' own mistakes make a provider sick",
+        "llm_gateway/actions/events/provider_failing.py",
+        ".exclude(error_class__in=_CALLERS)",
+        "",
+        (_RAISED, "-k", "fails_now"),
+    ),
+    (
+        "quiet hours cost tries",
+        "llm_gateway/actions/send_alerts.py",
+        '        end["tries"] = alert.tries\n',
+        "",
+        (_SENT, "-k", "quiet_hours_wait or dead_destination"),
+    ),
+    (
+        "quiet hours wake people",
+        "llm_gateway/actions/_destinations.py",
+        "if not rule.urgent and name in self._quiet:",
+        "if False:",
+        (_SENT, "-k", "quiet_hours_wait"),
+    ),
+    (
+        "a Slack address is told in errors",
+        "llm_gateway/actions/_destinations.py",
+        "url=secret, secret=secret, private",
+        'url=secret, secret="", private',
+        (_SENT, "-k", "never_told"),
+    ),
+    (
+        "a rule that is off still tells",
+        "llm_gateway/actions/_destinations.py",
+        "            if not rule.enabled:\n                continue\n",
+        "",
+        (_SENT, "-k", "without_rules_as_ever"),
+    ),
+    (
+        "who only looks sends tests",
+        "llm_gateway/admin/alert_destinations.py",
+        "        if not self.has_change_permission(request):\n            raise PermissionDenied\n        if name not in",
+        "        if name not in",
+        (_RULES, "-k", "test_is_sent"),
+    ),
+    (
+        "who only looks marks alerts as read",
+        "llm_gateway/admin/alerts.py",
+        "        if not self.has_mark_permission(request):\n            raise PermissionDenied\n",
+        "",
+        (_RULES, "-k", "until_somebody_reads"),
     ),
 )
