@@ -83,7 +83,7 @@ UNFOLD = {
             {
                 "title": "Alerts",
                 "items": [
-                    {**_page("Alerts", "notifications", "alert"), "badge": "llm_gateway.admin.alerts.unseen", "badge_variant": "danger"},
+                    {**_page("Alerts", "notifications", "alert"), "badge": "llm_gateway.admin.alerts.unseen"},
                     _page("Alert rules", "rule", "alertrule"),
                     _page("Alert destinations", "outgoing_mail", "alertdestination"),
                 ],

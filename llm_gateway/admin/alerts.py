@@ -150,6 +150,7 @@ class AlertRuleForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = AlertRule
         fields = ("event", "name", "enabled", "destinations", "environment", "urgent", "pause_min")
+        help_texts = {"destinations": "Alert destinations hold them; without any, the console alone shows the alert."}  # noqa: RUF012
         widgets = {"destinations": UnfoldAdminCheckboxSelectMultipleWidget}  # noqa: RUF012
 
     class Media:
