@@ -90,7 +90,7 @@ class KeyPages(Base):
             return self.shown_once(request, row, key, f"The old key {dies}. Name, team, budgets, limits and history stay.")
         context = {
             **self.admin_site.each_context(request), "title": f"Roll {row.name}", "opts": self.opts, "client_key": row, "form": form,
-            "cancel_url": self.change_url(row.pk),
+            "cancel_url": self.change_url(row.pk), "scripts": forms.Media(js=[reverse("admin:jsi18n")]) + form.media,
         }  # fmt: skip
         return TemplateResponse(request, "admin/llm_gateway/client_key_roll.html", context)
 
@@ -104,7 +104,7 @@ class KeyPages(Base):
     def shown_once(self, request: HttpRequest, row: ClientKey, key: str, note: str = "") -> HttpResponse:
         context = {
             **self.admin_site.each_context(request), "title": "Your new client key", "opts": self.opts, "client_key": row, "key": key,
-            "note": note, "done_url": self.change_url(row.pk), "base_url": request.build_absolute_uri(get_script_prefix())[:-1],
+            "once": forms.Media(js=["llm_gateway/once.js"]), "note": note, "done_url": self.change_url(row.pk), "base_url": request.build_absolute_uri(get_script_prefix())[:-1],
         }  # fmt: skip
         response = TemplateResponse(request, "admin/llm_gateway/client_key_created.html", context)
         response["Cache-Control"] = "no-store"
