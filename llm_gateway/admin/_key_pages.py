@@ -104,7 +104,8 @@ class KeyPages(Base):
     def shown_once(self, request: HttpRequest, row: ClientKey, key: str, note: str = "") -> HttpResponse:
         context = {
             **self.admin_site.each_context(request), "title": "Your new client key", "opts": self.opts, "client_key": row, "key": key,
-            "once": forms.Media(js=["llm_gateway/once.js"]), "note": note, "done_url": self.change_url(row.pk), "base_url": request.build_absolute_uri(get_script_prefix())[:-1],
+            "once": forms.Media(js=["llm_gateway/once.js"]), "note": note, "done_url": self.change_url(row.pk),
+            "base_url": request.build_absolute_uri(get_script_prefix())[:-1],
         }  # fmt: skip
         response = TemplateResponse(request, "admin/llm_gateway/client_key_created.html", context)
         response["Cache-Control"] = "no-store"
