@@ -90,7 +90,7 @@ class KeyPages(Base):
             return self.shown_once(request, row, key, f"The old key {dies}. Name, team, budgets, limits and history stay.")
         context = {
             **self.admin_site.each_context(request), "title": f"Roll {row.name}", "opts": self.opts, "client_key": row, "form": form,
-            "cancel_url": self.change_url(row.pk), "scripts": forms.Media(js=[reverse("admin:jsi18n")]) + form.media,
+            "cancel_url": self.change_url(row.pk), "form_media": forms.Media(js=[reverse("admin:jsi18n")]) + form.media,
         }  # fmt: skip
         return TemplateResponse(request, "admin/llm_gateway/client_key_roll.html", context)
 
