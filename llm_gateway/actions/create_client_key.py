@@ -259,7 +259,7 @@ def _within(row: ClientKey, creator: ClientKey, limit: int | None, period: str) 
             raise PermissionDenied(f"{name} would exceed that of the key that asks.")
         if ceiling is not None and value is None:
             setattr(row, name, ceiling)
-    for budget in creator.budgets.filter(enabled=True, hard=True):
+    for budget in creator.budgets.filter(enabled=True, hard=True, end_user=""):
         if limit is None or limit > budget.limit_nusd or period != budget.period:
             raise PermissionDenied(
                 f"The key that asks has a budget of {budget.limit_nusd / NUSD:g} USD per {budget.period}; give the new key one within it."

@@ -164,4 +164,4 @@ def _erase(ids: Sequence[UUID]) -> None:
     StoredResponse.objects.filter(request_id__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
     # A provider's complaint may quote what it was sent.
     Attempt.objects.filter(request_id__in=ids).exclude(detail="").update(detail="")
-    RequestLog.objects.filter(pk__in=ids).update(metadata={"erased": True}, user_id=None)
+    RequestLog.objects.filter(pk__in=ids).update(metadata={"erased": True}, user_id=None, end_user=None)

@@ -151,6 +151,12 @@ def names() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _bound(budget: Budget) -> str:
+    if budget.end_user:
+        return "one end user"
+    return "this key" if budget.client_key_id else "the team" if budget.team_id else "the whole gateway"
+
+
 def budgets_of(row: ClientKey) -> list[dict[str, Any]]:
     """Every budget that this key's requests are held against, its own first."""
     own = Q(client_key_id=row.pk) | Q(team_id=row.team_id) | Q(client_key=None, team=None, provider=None, model=None)
@@ -162,7 +168,7 @@ def budgets_of(row: ClientKey) -> list[dict[str, Any]]:
             {
                 "name": budget.name,
                 "url": reverse("admin:llm_gateway_budget_change", args=[budget.pk]),
-                "binds": "this key" if budget.client_key_id else "the team" if budget.team_id else "the whole gateway",
+                "binds": _bound(budget),
                 "rank": 0 if budget.client_key_id else 1 if budget.team_id else 2,
                 "period": budget.period, "hard": budget.hard, "spent": usd(posted), "held": usd(held), "limit": usd(limit),
                 "left": usd(max(0, limit - posted - held)),

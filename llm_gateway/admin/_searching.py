@@ -8,11 +8,14 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from llm_gateway.models import Attempt, RequestLog
+from llm_gateway.models import Attempt, RequestLog, Team
+from llm_gateway.policies.end_users import pseudonym
+from llm_gateway.stores import vault
 
 HELP = "A request id or its beginning, a provider's request id, a tag; or words of an error, an end user (at least 3 characters)."
 SHORTEST, LONGEST = 3, 200
 _MOST_FOUND = 1000
+_PSEUDONYM = re.compile(r"[0-9a-f]{32}")
 _ID = re.compile(r"[0-9a-f]{8,32}")
 
 
@@ -29,7 +32,17 @@ def by_index(term: str) -> Q | None:
         found |= Q(pk__in=ids)
     if RequestLog.objects.filter(~Q(tag=""), tag=term).exists():
         found |= Q(tag=term) & ~Q(tag="")
+    if RequestLog.objects.filter(end_user__in=(users := pseudonyms(term))).exists():
+        found |= Q(end_user__in=users)
     return found or None
+
+
+def pseudonyms(term: str) -> list[str]:
+    """What an end user of this name is called in each team; a pseudonym is one already."""
+    if _PSEUDONYM.fullmatch(term):
+        return [term]
+    key = vault.end_user_key()
+    return [pseudonym(key, team, term) for team in Team.objects.values_list("pk", flat=True)[:_MOST_FOUND]]
 
 
 def by_words(queryset: QuerySet[Any], term: str) -> QuerySet[Any]:

@@ -71,6 +71,14 @@ def raise_budget(row: Budget, usd: Decimal, until: datetime | None) -> None:
     raise_(row, usd, until)
 
 
+def pseudonym(team_id: int, name: str) -> str:
+    """What an end user of this team is remembered as."""
+    from llm_gateway.policies.end_users import pseudonym as of
+    from llm_gateway.stores import vault
+
+    return of(vault.end_user_key(), team_id, name)
+
+
 def checked_addresses(texts: list[str]) -> list[str]:
     """Raises ActionError for what is no address and no network."""
     from llm_gateway.actions.create_client_key import checked_addresses as checked

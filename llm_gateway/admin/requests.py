@@ -81,6 +81,26 @@ class DayFilter(admin.SimpleListFilter):
         return queryset.filter(pk__gte=first_id_at(start), pk__lt=first_id_at(start + timedelta(days=1)))
 
 
+class EndUserFilter(admin.SimpleListFilter):
+    """An end user that a report links to, by name or pseudonym; offered only while it is set."""
+
+    title = "end user"
+    parameter_name = "end_user"
+
+    @override
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(self.value() or "", self.value() or "")] if self.value() else []
+
+    @override
+    def has_output(self) -> bool:
+        return bool(self.value())
+
+    @override
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        name = (self.value() or "").replace("\x00", "")
+        return queryset.filter(end_user__in=_searching.pseudonyms(name)) if name else queryset
+
+
 class KindFilter(admin.SimpleListFilter):
     title = "kind"
     parameter_name = "kind"
@@ -151,6 +171,7 @@ class RequestLogAdmin(KeysetAdmin):
     list_filter = (
         WhenFilter,
         DayFilter,
+        EndUserFilter,
         ("state", ChoicesDropdownFilter),
         ("provider", RelatedDropdownFilter),
         ("model", RelatedDropdownFilter),

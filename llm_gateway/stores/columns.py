@@ -13,7 +13,7 @@ COUNTS = (
 USAGE = (*COUNTS, "service_tier", "usage_source")
 OPENED = (
     "id", "created_at", "state", "kind", "dialect", "team_id", "client_key_id", "user_id", "asked_model", "strategy", "provider_id",
-    "model_id", "provider_slug", "stream", "simulated", "hold_nusd", "worker", "lease_until", "tag", "metadata", "address",
+    "model_id", "provider_slug", "stream", "simulated", "hold_nusd", "worker", "lease_until", "tag", "metadata", "address", "end_user",
 )  # fmt: skip
 # In a settlement the time of the end is in Unix seconds.
 SETTLED = (
@@ -25,6 +25,7 @@ MOVED = ("provider_id", "model_id", "provider_slug", "simulated")
 REJECTED = (
     "id", "created_at", "finished_at", "state", "kind", "dialect", "team_id", "client_key_id", "user_id", "asked_model", "strategy",
     "stream", "http_status", "error_code", "latency_ms", "tag", "metadata", "cost_nusd", "address",
+    "end_user",
 )  # fmt: skip
 VOIDED = ("finished_at", "state", "http_status", "error_code", "lease_until", "cost_nusd")
 COMPLETED = ("attempt_count", *USAGE, "served_model", "decision", "flags")

@@ -14,12 +14,15 @@ from uuid import UUID
 
 from django.db import connection
 
+from llm_gateway.core.catalog import BodyLogging
 from llm_gateway.core.errors import GatewayError
 from llm_gateway.core.redact import without_keys
+from llm_gateway.engine.calls import Call
 from llm_gateway.engine.ports import Opening, Rejection
 from llm_gateway.models import Attempt, Budget, LedgerEntry, RequestBody, RequestLog
+from llm_gateway.policies.end_users import end_user_of, pseudonym
 
-from . import columns
+from . import columns, vault
 from .plain import Ended, as_json, short
 from .running import runner
 from .statements import Insert, Update, unindexed
@@ -190,7 +193,7 @@ class Writer:
             identity.team_id, identity.client_key_id, call.user_id,
             _caller_s(call.inbound.model, 200), o.strategy, target.provider.id, target.model.id, target.provider.slug, call.stream,
             o.simulated, o.hold_nusd, worker, lease, _caller_s(call.tag, 60), as_json(call.metadata),
-            call.address[:45] or None,
+            call.address[:45] or None, _end_user(call),
         )  # fmt: skip
 
     def _rejected_row(self, r: Rejection) -> tuple[Any, ...]:
@@ -202,7 +205,7 @@ class Writer:
             identity.team_id, identity.client_key_id, call.user_id,
             _caller_s(call.inbound.model, 200), _caller_s(r.strategy, 60), call.stream,
             r.error.status if r.error else 200, r.error.code if r.error else "", 0, _caller_s(call.tag, 60), as_json(call.metadata), 0,
-            call.address[:45] or None,
+            call.address[:45] or None, _end_user(call),
         )  # fmt: skip
 
     def _hex(self, value: Any) -> str:
@@ -214,6 +217,13 @@ class Writer:
 
     def _select(self, sql: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
         return self.run.among(sql, [self.uuid(one) for one in ids]) if ids else []
+
+
+def _end_user(call: Call) -> str | None:
+    """Nothing where the team wants nothing kept."""
+    if call.identity.bodies is BodyLogging.OFF or not (name := end_user_of(call.inbound.user, call.metadata)):
+        return None
+    return pseudonym(vault.end_user_key(), call.identity.team_id, name)
 
 
 def _caller_s(text: str, limit: int) -> str:

@@ -58,6 +58,11 @@ def digest(client_key: str) -> bytes:
     return hmac.digest(settings.COGO_KEY_PEPPER.encode(), client_key.encode(), hashlib.sha256)
 
 
+def end_user_key() -> bytes:
+    """What names of callers' end users are made pseudonyms with; no other use of the pepper leads to it."""
+    return hmac.digest(settings.COGO_KEY_PEPPER.encode(), b"cogo:end users", hashlib.sha256)
+
+
 @lru_cache(maxsize=4)
 def _keys(setting: str) -> dict[str, bytes]:
     """``id:base64url`` entries, newest first, comma-separated."""
