@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
@@ -31,16 +32,7 @@ def _among_strategies(request: Any) -> bool:
     return path.startswith(str(_page("", "", "strategy")["link"])) and path != str(reverse_lazy(_EXPLAIN))
 
 
-def _report(title: str, icon: str, slug: str) -> dict[str, Any]:
-    return {
-        "title": title,
-        "icon": icon,
-        "link": reverse_lazy("reports:report", args=[slug]),
-        "permission": _may(READS_REPORTS),
-    }
-
-
-UNFOLD = {
+UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "COGO LLM Gateway",
     "SITE_HEADER": "COGO",
     "SITE_SUBHEADER": "LLM Gateway",
@@ -71,7 +63,8 @@ UNFOLD = {
         "show_search": True,
         "command_search": False,
         "show_all_applications": False,
-        "navigation": [
+        "navigation": "cogo.unfold.navigation",
+        "groups": [  # ours, not unfold's: what `navigation` begins with
             {"items": [{"title": "Dashboard", "icon": "space_dashboard", "link": reverse_lazy("admin:index")}]},
             {
                 "title": "Traffic",
@@ -123,15 +116,7 @@ UNFOLD = {
                     _page("Closed months", "task", "statement"),
                 ],
             },
-            {
-                "title": "Reports",
-                "items": [
-                    _report("Cost", "payments", "cost"),
-                    _report("Performance", "speed", "performance"),
-                    _report("Savings", "trending_down", "savings"),
-                    _report("Forecast", "query_stats", "forecast"),
-                ],
-            },
+            {"title": "Reports", "items": []},
             {
                 "title": "System",
                 "collapsible": True,
@@ -152,3 +137,20 @@ UNFOLD = {
         ],
     },
 }
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """The sidebar: its groups, with an entry for every registered report."""
+    from analytics.reports import reports
+
+    entries = [
+        {
+            "title": report.title,
+            "icon": report.icon,
+            "link": reverse_lazy("reports:report", args=[name]),
+            "permission": _may(READS_REPORTS),
+        }
+        for name, report in sorted(reports.items(), key=lambda one: (one[1].position, one[1].title))
+    ]
+    groups: list[dict[str, Any]] = UNFOLD["SIDEBAR"]["groups"]
+    return [{**group, "items": entries} if group.get("title") == "Reports" else group for group in groups]

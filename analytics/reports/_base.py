@@ -90,10 +90,13 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 class Report(Protocol):
     """``groups``: what it may be grouped by, with ``default_groups``. ``option_title``: the label of a choice of its own, whose values are
-    ``options()``; empty: none. ``dated``: it is of the days that are asked for."""
+    ``options()``; empty: none. ``dated``: it is of the days that are asked for. ``icon``: its Material symbol in the sidebar, where the
+    lowest ``position`` comes first."""
 
     name: str
     title: str
+    icon: str
+    position: int
     summary: str
     groups: tuple[str, ...]
     default_groups: tuple[str, ...]

@@ -24,6 +24,8 @@ DAYS_AT_ONCE = 7
 class Cost:
     name = "cost"
     title = "Cost"
+    icon = "payments"
+    position = 10
     summary = "What was spent, by day, model, provider, team, client key, strategy or tag. Days are UTC days; the last minute is in."
     dated = True
     groups = ("day", "provider", "model", "client_key_id", "team_id", "strategy", "kind", "tag")

@@ -16,6 +16,8 @@ from ._base import Asked, Card, Chart, Column, Series, Sheet
 class Performance:
     name = "performance"
     title = "Performance"
+    icon = "speed"
+    position = 20
     summary = "Models side by side. Ranges are 95 % confidence intervals: where two overlap, the difference may be chance."
     dated = True
     groups = ()

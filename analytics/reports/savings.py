@@ -25,6 +25,8 @@ Key = tuple[Any, ...]
 class Savings:
     name = "savings"
     title = "Savings"
+    icon = "trending_down"
+    position = 30
     summary = "What was paid, against what the same tokens would have cost on one baseline model at its prices of the time. UTC days."
     dated = True
     groups = ("day", "provider", "model", "team_id", "client_key_id", "strategy", "kind", "tag")
