@@ -10,6 +10,8 @@ _RAISED = "tests/actions/test_raise_alerts.py"
 _SENT = "tests/money/test_destinations.py"
 _RULES = "tests/admin/test_alerts.py"
 
+_END_USERS = "tests/api/test_end_users.py"
+
 CONSOLE_B: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "an old text outlives its hour",
@@ -116,5 +118,33 @@ CONSOLE_B: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        if not self.has_mark_permission(request):\n            raise PermissionDenied\n",
         "",
         (_RULES, "-k", "until_somebody_reads"),
+    ),
+    (
+        "an end user's budget binds the whole team",
+        "llm_gateway/stores/catalog.py",
+        "        budgets = [one for one in everyones if not one.end_user]",
+        "        budgets = list(everyones)",
+        (_END_USERS, "-k", "binds_one"),
+    ),
+    (
+        "an end user's budget binds nobody",
+        "llm_gateway/engine/exchange.py",
+        "(*callers_budgets(call, plan.snapshot), *target.budgets)",
+        "(*call.identity.budgets, *target.budgets)",
+        (_END_USERS, "-k", "binds_one"),
+    ),
+    (
+        "a pseudonym stays where nothing is to be kept",
+        "llm_gateway/stores/rows.py",
+        "    if call.identity.bodies is BodyLogging.OFF or not",
+        "    if not",
+        (_END_USERS, "-k", "nothing_is_to_be_kept"),
+    ),
+    (
+        "an erased person keeps a pseudonym",
+        "llm_gateway/actions/purge.py",
+        ", end_user=None)",
+        ")",
+        (_END_USERS, "-k", "binds_one"),
     ),
 )

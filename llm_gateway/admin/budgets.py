@@ -173,17 +173,8 @@ class BudgetAdmin(GatewayAdmin):
         owner = row.client_key or row.team or row.model or row.provider
         if owner is None:
             return badge("whole gateway", "info")
-        kind = (
-            "one end user"
-            if row.end_user
-            else "key"
-            if row.client_key_id
-            else "team"
-            if row.team_id
-            else "model"
-            if row.model_id
-            else "provider"
-        )
+        kind = "key" if row.client_key_id else "team" if row.team_id else "model" if row.model_id else "provider"
+        kind = f"one end user of this {kind}" if row.end_user else kind
         return format_html('{}<span class="cogo-sub">{}</span>', getattr(owner, "name", owner), kind)
 
     @admin.display(description="limit", ordering="limit_nusd")

@@ -40,7 +40,7 @@ def test_a_budget_is_given_to_an_end_user_without_keeping_the_name(boss: Client)
     assert post(boss, add, name="b", limit_usd="1", end_user_name="alice", client_key=key.pk).status_code == 302
     row = Budget.objects.get()
     assert row.end_user == pseudonym(vault.end_user_key(), key.team_id, "alice")
-    assert "one end user" in boss.get("/admin/llm_gateway/budget/").content.decode()
+    assert "one end user of this key" in boss.get("/admin/llm_gateway/budget/").content.decode()
     url = f"/admin/llm_gateway/budget/{row.pk}/change/"
     assert post(boss, url, name="renamed").status_code == 302
     row.refresh_from_db()
