@@ -19,6 +19,8 @@ MOST = 500
 class EndUsers:
     name = "end-users"
     title = "End users"
+    icon = "person_search"
+    position = 35
     summary = "What callers spent for each user they named. The gateway remembers a keyed pseudonym; the name is the newest request's own."
     dated = True
     groups = ()
