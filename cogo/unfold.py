@@ -98,7 +98,13 @@ UNFOLD: dict[str, Any] = {
             {
                 "title": "Providers",
                 "items": [
-                    _page("Providers", "cloud", "provider"),
+                    {
+                        "title": "Connect a provider",
+                        "icon": "add_link",
+                        "link": reverse_lazy("admin:llm_gateway_provider_connect"),
+                        "permission": _may("llm_gateway.add_provider"),
+                    },
+                    {**_page("Providers", "cloud", "provider"), "active": _among_providers},
                     _page("Provider keys", "vpn_key", "providerkey"),
                     _page("Key checks", "fact_check", "keycheck"),
                 ],

@@ -12,6 +12,8 @@ _RULES = "tests/admin/test_alerts.py"
 
 _END_USERS = "tests/api/test_end_users.py"
 
+_CONNECT = "tests/admin/test_connect.py"
+
 CONSOLE_B: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "an old text outlives its hour",
@@ -146,5 +148,33 @@ CONSOLE_B: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ", end_user=None)",
         ")",
         (_END_USERS, "-k", "binds_one"),
+    ),
+    (
+        "whoever connects sets prices",
+        "llm_gateway/admin/_connect.py",
+        "        may_price = request.user.has_perm(ENTERS_PRICES)",
+        "        may_price = True",
+        (_CONNECT, "-k", "typed_prices"),
+    ),
+    (
+        "whoever may look connects",
+        "llm_gateway/admin/_connect.py",
+        "        if not request.user.has_perms(NEEDS):\n            raise PermissionDenied\n",
+        "",
+        (_CONNECT, "-k", "only_who_may"),
+    ),
+    (
+        "prices that billed go with their provider",
+        "llm_gateway/admin/providers.py",
+        "[*protected, *kept]",
+        "protected",
+        (_CONNECT, "-k", "billed_stays"),
+    ),
+    (
+        "a provider that the log names is renamed",
+        "llm_gateway/admin/providers.py",
+        'return ("slug",) if obj and _verbs.why_named(obj) else ()',
+        "return ()",
+        (_CONNECT, "-k", "put_right"),
     ),
 )

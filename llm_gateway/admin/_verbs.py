@@ -14,6 +14,7 @@ from llm_gateway.models import (
     ClientKey,
     DeploymentHealth,
     Heartbeat,
+    Provider,
     ProviderKey,
     ReplacedKey,
     Strategy,
@@ -124,6 +125,30 @@ def revoke_client_key(row: ClientKey) -> None:
     from llm_gateway.actions.revoke_client_key import revoke_client_key as revoke
 
     revoke(row)
+
+
+def why_kept(row: Provider) -> str:
+    """Why a provider cannot be deleted; empty: it can."""
+    from llm_gateway.actions.delete_provider import why_kept as why
+
+    return why(row)
+
+
+def why_named(row: Provider) -> str:
+    """Why a provider keeps its name; empty: it may have another."""
+    from llm_gateway.actions.delete_provider import why_named as why
+
+    return why(row)
+
+
+def connect_provider(slug: str, wire: str, base_url: str, **more: Any) -> Provider:
+    """A new provider with its key, checked now. Raises ``ActionError``."""
+    from llm_gateway.actions.add_provider import add_provider
+    from llm_gateway.actions.check_keys import check_keys as check
+
+    row, key = add_provider(slug, wire, base_url, **more)
+    check([key.pk], trigger="save")
+    return row
 
 
 def save_destination(row: AlertDestination, secret: str) -> None:
