@@ -26,6 +26,12 @@ def _page(title: str, icon: str, model: str, app: str = "llm_gateway") -> dict[s
     }
 
 
+def _among_providers(request: Any) -> bool:
+    """The page that connects one has the same beginning and an entry of its own."""
+    path: str = request.path
+    return path.startswith(str(_page("", "", "provider")["link"])) and path != str(reverse_lazy("admin:llm_gateway_provider_connect"))
+
+
 def _among_strategies(request: Any) -> bool:
     """The page that explains has the same beginning and an entry of its own."""
     path: str = request.path
