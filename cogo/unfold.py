@@ -8,8 +8,9 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
-from llm_gateway.core.roles import READS_REPORTS
+from llm_gateway.core.roles import READS_REPORTS, SPENDS
 
+_PLAYGROUND = "admin:playground"
 _EXPLAIN = "admin:llm_gateway_strategy_explain"
 
 
@@ -24,6 +25,11 @@ def _page(title: str, icon: str, model: str, app: str = "llm_gateway") -> dict[s
         "link": reverse_lazy(f"admin:{app}_{model}_changelist"),
         "permission": _may(f"{app}.view_{model}"),
     }
+
+
+def _among_keys(request: Any) -> bool:
+    path: str = request.path
+    return path.startswith(str(_page("", "", "clientkey")["link"])) and path != str(reverse_lazy(_PLAYGROUND))
 
 
 def _among_providers(request: Any) -> bool:
@@ -77,6 +83,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _page("Requests", "receipt_long", "requestlog"),
                     _page("Deployment health", "ecg_heart", "deploymenthealth"),
+                    {"title": "Playground", "icon": "chat", "link": reverse_lazy(_PLAYGROUND), "permission": _may(SPENDS)},
                 ],
             },
             {
@@ -117,7 +124,7 @@ UNFOLD: dict[str, Any] = {
             },
             {
                 "title": "Access",
-                "items": [_page("Teams", "groups", "team"), _page("Client keys", "key_vertical", "clientkey")],
+                "items": [_page("Teams", "groups", "team"), {**_page("Client keys", "key_vertical", "clientkey"), "active": _among_keys}],
             },
             {
                 "title": "Money",

@@ -14,6 +14,8 @@ _END_USERS = "tests/api/test_end_users.py"
 
 _CONNECT = "tests/admin/test_connect.py"
 
+_PLAY = "tests/api/test_playground.py"
+
 CONSOLE_B: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "an old text outlives its hour",
@@ -176,5 +178,40 @@ CONSOLE_B: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         'return ("slug",) if obj and _verbs.why_named(obj) else ()',
         "return ()",
         (_CONNECT, "-k", "put_right"),
+    ),
+    (
+        "the playground spends for whoever may look",
+        "llm_gateway/api/playground.py",
+        "    if Scope.GENERATE not in own.scopes:",
+        "    if False:",
+        (_PLAY, "-k", "may_not_spend"),
+    ),
+    (
+        "the playground takes a key whose rights are gone",
+        "llm_gateway/api/playground.py",
+        "    if identity.revoked or (",
+        "    if False and (",
+        (_PLAY, "-k", "hold_here_too"),
+    ),
+    (
+        "the playground leaves a key's addresses out",
+        "llm_gateway/api/playground.py",
+        "    if identity.addresses and not admits(identity.addresses, address):",
+        "    if False:",
+        (_PLAY, "-k", "hold_here_too"),
+    ),
+    (
+        "the playground shows texts to everybody",
+        "llm_gateway/admin/_playground.py",
+        "    if not request.user.has_perm(READS_TEXTS):",
+        "    if False:",
+        (_PLAY, "-k", "written_down"),
+    ),
+    (
+        "a look at texts in the playground leaves no trace",
+        "llm_gateway/admin/_key_pages.py",
+        '            trail.record("read texts", found["opens"], detail="Opened in the playground.")',
+        "            pass",
+        (_PLAY, "-k", "written_down"),
     ),
 )

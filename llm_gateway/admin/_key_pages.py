@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied as Refused
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.response import TemplateResponse
@@ -17,11 +18,13 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminSplitDateTimeWidg
 
 from llm_gateway.actions import ActionError
 from llm_gateway.core.errors import PermissionDenied
-from llm_gateway.models import Alias, Budget, ClientKey, LanguageModel, Price, ReplacedKey, Strategy
+from llm_gateway.core.roles import SPENDS
+from llm_gateway.models import Budget, ClientKey, ReplacedKey, trail
 
-from . import _verbs
+from . import _playground, _verbs
+from ._names_known import names
 from ._period import spent_and_held
-from ._show import price, usd
+from ._show import usd
 
 if TYPE_CHECKING:
     from ._base import GatewayAdmin
@@ -68,6 +71,7 @@ class KeyPages(Base):
     def key_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         return [
+            path("playground/", wrap(self.playground_view), name="playground"),
             path("names/", wrap(self.names_view), name="llm_gateway_clientkey_names"),
             path("<path:object_id>/roll/", wrap(self.roll_view), name="llm_gateway_clientkey_roll"),
             path("<path:object_id>/end/<int:old_id>/", wrap(require_POST(self.end_view)), name="llm_gateway_clientkey_end"),
@@ -111,6 +115,18 @@ class KeyPages(Base):
         response["Cache-Control"] = "no-store"
         return response
 
+    def playground_view(self, request: HttpRequest) -> HttpResponse:
+        """Try a prompt. Opened from a request it shows that request's texts, which is written down as any look at them."""
+        if not request.user.has_perm(SPENDS):
+            raise Refused
+        found = _playground.context(request)
+        if found["opens"] is not None:
+            trail.record("read texts", found["opens"], detail="Opened in the playground.")
+        context = {**self.admin_site.each_context(request), "title": "Playground", **found}
+        response = TemplateResponse(request, "admin/llm_gateway/playground.html", context)
+        response["Cache-Control"] = "no-store"
+        return response
+
     def names_view(self, request: HttpRequest) -> HttpResponse:
         """What a list of models may name, for the picker. Names and prices only."""
         if not self.has_view_permission(request):
@@ -129,26 +145,6 @@ def made_before(request: HttpRequest, token: str) -> int | None:
     """The key that this very form made already, if it did."""
     found = request.session.get(_MADE, {}).get(token[:40]) if token else None
     return found if isinstance(found, int) else None
-
-
-def names() -> dict[str, Any]:
-    now = timezone.now()
-    rates: dict[int, str] = {}
-    standard = Price.objects.filter(tier="standard", min_prompt_tokens=0, effective_from__lte=now).order_by("effective_from")
-    for model, before, after in standard.values_list("model_id", "input", "output"):
-        rates[model] = f"{price(before)} / {price(after)}"
-    rows = LanguageModel.objects.filter(enabled=True, provider__enabled=True).exclude(lifecycle="retired").select_related("provider")
-    return {
-        "models": [
-            {
-                "name": row.name, "provider": row.provider.slug, "title": row.provider.title, "id": row.upstream_id,
-                "price": rates.get(row.pk, "unpriced"), "window": row.context_window,
-            }
-            for row in rows.order_by("provider__priority", "provider__title", "position", "name")
-        ],
-        "aliases": list(Alias.objects.filter(enabled=True).order_by("name").values_list("name", flat=True)),
-        "strategies": list(Strategy.objects.order_by("name").values_list("name", flat=True)),
-    }  # fmt: skip
 
 
 def _bound(budget: Budget) -> str:
