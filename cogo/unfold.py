@@ -55,6 +55,7 @@ UNFOLD: dict[str, Any] = {
     "DASHBOARD_CALLBACK": "analytics.dashboard.dashboard",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("llm_gateway/favicon.svg")}],
     "STYLES": [lambda request: static("llm_gateway/admin.css")],
+    "SCRIPTS": [lambda request: static("llm_gateway/console.js")],
     "BORDER_RADIUS": "6px",
     "COLORS": {
         "primary": {
@@ -77,7 +78,7 @@ UNFOLD: dict[str, Any] = {
         "show_all_applications": False,
         "navigation": "cogo.unfold.navigation",
         "groups": [  # ours, not unfold's: what `navigation` begins with
-            {"items": [{"title": "Dashboard", "icon": "space_dashboard", "link": reverse_lazy("admin:index")}]},
+            {"items": [{"title": "Home", "icon": "space_dashboard", "link": reverse_lazy("admin:index")}]},
             {
                 "title": "Traffic",
                 "items": [
@@ -106,6 +107,7 @@ UNFOLD: dict[str, Any] = {
                     },
                     _page("Models", "neurology", "languagemodel"),
                     _page("Aliases", "label", "alias"),
+                    _page("Answer cache", "cached", "cacherule"),
                 ],
             },
             {
@@ -142,7 +144,7 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": [
                     _page("Switch history", "history", "strategyactivation"),
-                    _page("Signs of life", "monitor_heart", "heartbeat"),
+                    _page("Heartbeats", "monitor_heart", "heartbeat"),
                     _page("Audits", "fact_check", "auditrun"),
                     _page("Scheduled jobs", "schedule", "schedule", "django_q"),
                     _page("Finished jobs", "task_alt", "success", "django_q"),

@@ -166,13 +166,6 @@ CONSOLE_B: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (_CONNECT, "-k", "only_who_may"),
     ),
     (
-        "prices that billed go with their provider",
-        "llm_gateway/admin/providers.py",
-        "[*protected, *kept]",
-        "protected",
-        (_CONNECT, "-k", "billed_stays"),
-    ),
-    (
         "a provider that the log names is renamed",
         "llm_gateway/admin/providers.py",
         'return ("slug",) if obj and _verbs.why_named(obj) else ()',

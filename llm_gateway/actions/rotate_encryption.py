@@ -12,8 +12,8 @@ from collections.abc import Callable
 import msgspec
 from django.db.models import Model
 
-from llm_gateway.models import AlertDestination, IdempotencyRecord, ProviderKey, RequestBody, StoredResponse
-from llm_gateway.stores import idempotency, responses, vault
+from llm_gateway.models import AlertDestination, CachedAnswer, IdempotencyRecord, ProviderKey, RequestBody, StoredResponse
+from llm_gateway.stores import answer_table, idempotency, responses, vault
 
 from . import _destinations
 from .store_provider_key import place_of
@@ -42,6 +42,7 @@ COLUMNS = (
     _text("answer"),
     Sealed(StoredResponse, "ciphertext", responses.place_of, bulky=True),
     Sealed(IdempotencyRecord, "body", idempotency.place_of, bulky=True),
+    Sealed(CachedAnswer, "ciphertext", answer_table.place_of, bulky=True),
 )
 
 

@@ -8,11 +8,11 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from llm_gateway.models import Attempt, RequestLog, Team
+from llm_gateway.models import Attempt, ClientKey, RequestLog, Team
 from llm_gateway.policies.end_users import pseudonym
 from llm_gateway.stores import vault
 
-HELP = "A request id or its beginning, a provider's request id, a tag; or words of an error, an end user (at least 3 characters)."
+HELP = "A request id or its beginning, a provider's id, a tag, a client key; or words of an error, an end user (3 characters or more)."
 SHORTEST, LONGEST = 3, 200
 _MOST_FOUND = 1000
 _PSEUDONYM = re.compile(r"[0-9a-f]{32}")
@@ -34,6 +34,10 @@ def by_index(term: str) -> Q | None:
         found |= Q(tag=term) & ~Q(tag="")
     if RequestLog.objects.filter(end_user__in=(users := pseudonyms(term))).exists():
         found |= Q(end_user__in=users)
+    # One key's requests are a piece of an index; those of several of one name are looked for like words.
+    keys = list(ClientKey.objects.filter(Q(name__iexact=term) | Q(public_id=term)).values_list("pk", flat=True)[:2])
+    if not found and len(keys) == 1:
+        return Q(client_key_id=keys[0])
     return found or None
 
 
@@ -50,4 +54,7 @@ def by_words(queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
     said = Attempt.objects.filter(request=OuterRef("pk"), detail__icontains=term)
     user = Q(metadata__user_id=term) | Q(metadata__user=term)
     code = term.lower().replace(" ", "_")
-    return queryset.filter(user | Q(error_code__icontains=code) | Q(tag__icontains=term) | Q(asked_model__icontains=term) | Exists(said))
+    keys = list(ClientKey.objects.filter(name__icontains=term).values_list("pk", flat=True)[:_MOST_FOUND])
+    told = Q(error_code__icontains=code) | Q(error_message__icontains=term)
+    names = Q(tag__icontains=term) | Q(asked_model__icontains=term) | Q(client_key_id__in=keys)
+    return queryset.filter(user | told | names | Exists(said))

@@ -127,16 +127,9 @@ def revoke_client_key(row: ClientKey) -> None:
     revoke(row)
 
 
-def why_kept(row: Provider) -> str:
-    """Why a provider cannot be deleted; empty: it can."""
-    from llm_gateway.actions.delete_provider import why_kept as why
-
-    return why(row)
-
-
 def why_named(row: Provider) -> str:
     """Why a provider keeps its name; empty: it may have another."""
-    from llm_gateway.actions.delete_provider import why_named as why
+    from llm_gateway.actions.rename_provider import why_named as why
 
     return why(row)
 
@@ -194,3 +187,10 @@ def clear_health(rows: list[DeploymentHealth]) -> None:
 
     for row in rows:
         clear(row)
+
+
+def purge_answers(scope: str, whose: str) -> int:
+    """How many kept answers were deleted. Raises ``ActionError``."""
+    from llm_gateway.actions.purge_answers import purge_answers as purge
+
+    return purge(scope, whose)

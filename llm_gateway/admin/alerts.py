@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 from typing_extensions import override
@@ -27,10 +28,10 @@ from llm_gateway.actions.send_alerts import text_of
 from llm_gateway.models import Alert, AlertRule
 
 from ._base import GatewayAdmin, ReadOnlyAdmin
-from ._show import BAD, GOOD, INFO, NONE, QUIET, WARN, ago, badge, badges
+from ._show import BAD, GOOD, INFO, NONE, QUIET, WARN, ago, badge, badges, link
 from .alert_destinations import environment
 
-_TONE = {Alert.Kind.THRESHOLD: WARN, Alert.Kind.EXHAUSTED: BAD, Alert.Kind.OVERRUN: BAD, Alert.Kind.EVENT: BAD}
+_TONE = {Alert.Kind.THRESHOLD: WARN, Alert.Kind.EXHAUSTED: BAD, Alert.Kind.TOO_SMALL: WARN, Alert.Kind.OVERRUN: BAD, Alert.Kind.EVENT: BAD}
 MOST_BADGE = 99
 
 
@@ -64,11 +65,13 @@ class SeenFilter(admin.SimpleListFilter):
 
 @admin.register(Alert)
 class AlertAdmin(ReadOnlyAdmin):
-    list_display = ("when", "kind_badge", "what", "state", "told", "read_by")
+    list_display = ("when", "kind_badge", "what", "state", "requests", "told", "read_by")
     list_filter = (SeenFilter, ("kind", ChoicesDropdownFilter), ("rule", RelatedDropdownFilter))
     list_select_related = ("rule",)
     search_fields = ("budget_name", "period_id", "text", "event")
-    fields = ("created_at", "kind_badge", "what", "state", "times", "last_at", "resolved_at", "told", "tries", "error", "read_by")
+    fields = (
+        "created_at", "kind_badge", "what", "state", "times", "last_at", "resolved_at", "requests", "told", "tries", "error", "read_by",
+    )  # fmt: skip
     readonly_fields = fields
     actions = ("mark_read",)
     empty_title = "No alerts"
@@ -128,7 +131,15 @@ class AlertAdmin(ReadOnlyAdmin):
             return badge("going on", BAD, f"seen last at {row.last_at:%H:%M} UTC" if row.last_at else "")
         return badge("over", QUIET, f"since {row.resolved_at:%Y-%m-%d %H:%M} UTC")
 
-    @admin.display(description="told by")
+    @admin.display(description="requests")
+    def requests(self, row: Alert) -> str:
+        """What the budget refused on the day of the alert, for alerts of refusals."""
+        if row.budget_id is None or row.kind not in (Alert.Kind.EXHAUSTED, Alert.Kind.TOO_SMALL):
+            return NONE
+        query = {"budget": row.budget_id, "day": f"{row.created_at:%Y-%m-%d}"}
+        return link(f"{reverse('admin:llm_gateway_requestlog_changelist')}?{urlencode(query)}", "what it refused")
+
+    @admin.display(description="delivered by")
     def told(self, row: Alert) -> str:
         if row.error:
             waits = row.error.startswith("waits")

@@ -15,7 +15,7 @@ from typing_extensions import override
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from llm_gateway.core.keys import KeyState
-from llm_gateway.models import AliasTarget, DeploymentHealth, KeyCheck, LanguageModel, Price, Provider, ProviderKey
+from llm_gateway.models import DeploymentHealth, KeyCheck, Price, Provider, ProviderKey, RequestLog
 from llm_gateway.providers.presets import presets
 
 from . import _verbs
@@ -24,6 +24,9 @@ from ._connect import NEEDS, ConnectPages
 from ._facts import HostFactsField
 from ._show import ago, badge, key_badge, link, mono
 from .provider_keys import ProviderKeyForm, after_save
+
+# No page lets anybody delete these by themselves.
+WRITTEN_ALONG = frozenset(str(model._meta.verbose_name) for model in (KeyCheck, DeploymentHealth, Price))
 
 
 class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -43,8 +46,8 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, label, text in (
-            ("service", "Adapter", "What knows its quirks; custom fits every other host."),
-            ("wire", "Speaks", "The API format."),
+            ("service", "Type", "The service it is; custom fits every other host."),
+            ("wire", "Format", "The API format it takes."),
         ):
             if name in self.fields:
                 choices = [(n, n.replace("_", " ")) for n in _names(name)]
@@ -147,16 +150,16 @@ class ProviderAdmin(ConnectPages, GatewayAdmin):
         return super().changelist_view(request, {"may_connect": request.user.has_perms(NEEDS), **(extra_context or {})})
 
     @override
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """What goes with a provider needs no right of its own; what bills rest on keeps it from going."""
-        shown, counts, needed, protected = super().get_deleted_objects(objs, request)
-        names = {str(noun._meta.verbose_name) for noun in (KeyCheck, DeploymentHealth, LanguageModel, AliasTarget, Price, ProviderKey)}
-        kept = [f"{row.title}: {why}" for row in objs if (why := _verbs.why_kept(row))]
-        return shown, counts, {one for one in needed if str(one) not in names}, [*protected, *kept]
-
-    @override
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
         return {} if obj else super().get_prepopulated_fields(request, obj)
+
+    @override
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What the gateway wrote about a provider goes with it. One that has served requests stays: they are billed with its prices."""
+        found, counts, missing, protected = super().get_deleted_objects(objs, request)
+        used = [row for row in objs if RequestLog.objects.filter(model__provider=row).exists()]
+        protected = [*protected, *(f"Requests that {row.title} answered. Switch it off instead: it is asked nothing more." for row in used)]
+        return found, counts, missing - WRITTEN_ALONG, protected
 
     @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[Provider]:
@@ -197,9 +200,9 @@ class ProviderAdmin(ConnectPages, GatewayAdmin):
     def models_shown(self, row: Any) -> str:
         return link(f"{reverse('admin:llm_gateway_languagemodel_changelist')}?provider__id__exact={row.pk}", row.model_count)
 
-    @admin.display(description="speaks", ordering="wire")
+    @admin.display(description="format", ordering="wire")
     def service_shown(self, row: Provider) -> str:
-        return format_html('{}<span class="cogo-sub">{}</span>', row.wire.replace("_", " "), f"adapter: {row.service}")
+        return format_html('{}<span class="cogo-sub">{}</span>', row.wire.replace("_", " "), f"type: {row.service}")
 
     @admin.display(description="")
     def marks(self, row: Provider) -> str:

@@ -34,6 +34,8 @@ _METADATA = {
     "llm_gateway.languagemodel": VIEW,
     "llm_gateway.alias": VIEW,
     "llm_gateway.aliastarget": VIEW,
+    "llm_gateway.cacherule": VIEW,
+    "llm_gateway.cachedanswer": VIEW,
     "llm_gateway.price": VIEW,
     "llm_gateway.strategy": VIEW,
     "llm_gateway.strategyactivation": VIEW,
@@ -71,15 +73,18 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
 ROLES: Mapping[str, Role] = {
     "viewer": Role(summary="Sees how the gateway is set up and what happened, without money and without texts.", rights=_METADATA),
     "operator": Role(
-        summary="Runs routing: providers and their keys, models, aliases, strategies, teams, client keys. Changes no price and no budget.",
+        summary="Runs routing: providers and their keys, models, aliases, strategies, teams, client keys. Sees budgets and alerts.",
         rights={
             **_METADATA,
             **_BACKGROUND,
+            # Whoever is on call has to see why callers are refused.
+            "llm_gateway.budget": VIEW,
             "llm_gateway.provider": FULL,
             "llm_gateway.providerkey": FULL,
             "llm_gateway.languagemodel": FULL,
             "llm_gateway.alias": FULL,
             "llm_gateway.aliastarget": FULL,
+            "llm_gateway.cacherule": FULL,
             "llm_gateway.strategy": FULL,
             "llm_gateway.team": EDIT,
             "llm_gateway.clientkey": EDIT,

@@ -55,7 +55,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='alert',
             name='kind',
-            field=models.CharField(choices=[('threshold', 'a threshold was crossed'), ('exhausted', 'requests are refused'), ('overrun', 'a provider billed above a hold'), ('event', 'an event')], max_length=12),
+            field=models.CharField(choices=[('threshold', 'a threshold was crossed'), ('exhausted', 'requests are refused'), ('too_small', 'a request larger than the budget was refused'), ('overrun', 'a provider billed above a hold'), ('event', 'an event')], max_length=12),
         ),
         migrations.CreateModel(
             name='AlertDestination',

@@ -4,6 +4,7 @@ from .access import ClientKey, ReplacedKey, Team
 from .alerts import Alert, AlertDestination, AlertRule
 from .audit import AuditEntry
 from .audits import AuditRun
+from .cache import CachedAnswer, CachePurge, CacheRule
 from .catalogue_version import CatalogueVersion
 from .health import DeploymentHealth, Heartbeat, KeyCheck
 from .idempotency import IdempotencyRecord
@@ -25,6 +26,9 @@ __all__ = [
     "AuditEntry",
     "AuditRun",
     "Budget",
+    "CachePurge",
+    "CacheRule",
+    "CachedAnswer",
     "CatalogueVersion",
     "ClientKey",
     "DeploymentHealth",

@@ -18,7 +18,7 @@ from llm_gateway.core.catalog import BodyLogging
 from llm_gateway.core.errors import GatewayError
 from llm_gateway.core.redact import without_keys
 from llm_gateway.engine.calls import Call
-from llm_gateway.engine.ports import Opening, Rejection
+from llm_gateway.engine.ports import Opening, Rejection, Remembered
 from llm_gateway.models import Attempt, Budget, LedgerEntry, RequestBody, RequestLog
 from llm_gateway.policies.end_users import end_user_of, pseudonym
 
@@ -193,7 +193,7 @@ class Writer:
             identity.team_id, identity.client_key_id, call.user_id,
             _caller_s(call.inbound.model, 200), o.strategy, target.provider.id, target.model.id, target.provider.slug, call.stream,
             o.simulated, o.hold_nusd, worker, lease, _caller_s(call.tag, 60), as_json(call.metadata),
-            call.address[:45] or None, _end_user(call),
+            call.address[:45] or None, call.cache or None, _end_user(call),
         )  # fmt: skip
 
     def _rejected_row(self, r: Rejection) -> tuple[Any, ...]:
@@ -204,8 +204,10 @@ class Writer:
             self.uuid(call.id), at, at, r.state, call.kind, call.inbound.dialect,
             identity.team_id, identity.client_key_id, call.user_id,
             _caller_s(call.inbound.model, 200), _caller_s(r.strategy, 60), call.stream,
-            r.error.status if r.error else 200, r.error.code if r.error else "", 0, _caller_s(call.tag, 60), as_json(call.metadata), 0,
-            call.address[:45] or None, _end_user(call),
+            r.error.status if r.error else 200, r.error.code if r.error else "",
+            r.remembered.latency_ms if r.remembered else 0, _caller_s(call.tag, 60), as_json(call.metadata), 0,
+            call.address[:45] or None, *_refusal(r.error),
+            r.remembered.cache if r.remembered else call.cache or None, _end_user(call), *_remembered(r.remembered),
         )  # fmt: skip
 
     def _hex(self, value: Any) -> str:
@@ -224,6 +226,27 @@ def _end_user(call: Call) -> str | None:
     if call.identity.bodies is BodyLogging.OFF or not (name := end_user_of(call.inbound.user, call.metadata)):
         return None
     return pseudonym(vault.end_user_key(), call.identity.team_id, name)
+
+
+_NOT_REMEMBERED: tuple[Any, ...] = (None, None, "", False, "", "", None, None)
+
+
+def _remembered(found: Remembered | None) -> tuple[Any, ...]:
+    if found is None:
+        return _NOT_REMEMBERED
+    target = found.target
+    return (
+        target.provider.id, target.model.id, target.provider.slug, target.provider.simulated, _caller_s(found.served_model, 200),
+        short(found.finish_reason, 20), found.saved_nusd, as_json(found.decision),
+    )  # fmt: skip
+
+
+def _refusal(error: GatewayError | None) -> tuple[str | None, str | None, int | None]:
+    """The words, the figures and the budget of a refusal, as its caller was told."""
+    if error is None:
+        return None, None, None
+    details = {**(error.details or {}), **({"param": error.param} if error.param else {})}
+    return _caller_s(error.message, 600), as_json(details) if details else None, error.budget_id
 
 
 def _caller_s(text: str, limit: int) -> str:

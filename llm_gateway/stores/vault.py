@@ -63,6 +63,13 @@ def end_user_key() -> bytes:
     return hmac.digest(settings.COGO_KEY_PEPPER.encode(), b"cogo:end users", hashlib.sha256)
 
 
+def cache_secret() -> bytes:
+    """Under which requests are digested for the answer cache. Another newest key makes another secret, so that nothing kept before a
+    rotation is found after it."""
+    newest = next(iter(_keys(settings.COGO_ENCRYPTION_KEYS)))
+    return hmac.digest(settings.COGO_KEY_PEPPER.encode(), b"answer cache\0" + newest.encode(), hashlib.sha256)
+
+
 @lru_cache(maxsize=4)
 def _keys(setting: str) -> dict[str, bytes]:
     """``id:base64url`` entries, newest first, comma-separated."""

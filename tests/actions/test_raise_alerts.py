@@ -88,7 +88,7 @@ def test_one_rule_that_cannot_be_asked_stops_no_other() -> None:
 
 
 def test_refusals_that_no_budget_alerts_for_are_told_with_who_and_how_many() -> None:
-    rule("budget_refusals")
+    rule("budget_refusals", settings={"requests": 3})
     key = factories.client_key("sample traffic")
     for _ in range(3):
         log("rejected", client_key=key, error_code="request_exceeds_budget", http_status=402)

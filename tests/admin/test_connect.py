@@ -151,7 +151,7 @@ def test_a_provider_that_billed_stays_and_the_page_says_why(boss: Client) -> Non
     log = factories.request(timezone.now(), factories.client_key(), model)
     RequestLog.objects.filter(pk=log.pk).update(price_id=Price.objects.filter(model=model)[0].pk)
     url = f"/admin/llm_gateway/provider/{row.pk}/delete/"
-    assert "switch it off instead" in boss.get(url).content.decode()
+    assert "Switch it off instead" in boss.get(url).content.decode()
     boss.post(url, {"post": "yes"})
     boss.post("/admin/llm_gateway/provider/", {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"})
     assert Provider.objects.filter(pk=row.pk).exists()

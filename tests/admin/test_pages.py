@@ -20,6 +20,8 @@ from llm_gateway.models import (
     AlertRule,
     AuditRun,
     Budget,
+    CachedAnswer,
+    CacheRule,
     DeploymentHealth,
     Heartbeat,
     LedgerEntry,
@@ -58,6 +60,9 @@ def fill() -> None:
     RequestBody.objects.create(request=row, created_at=now)
     trail.record("did", budget, detail="Looked at.")
     User.objects.get_or_create(username="colleague")
+    CacheRule.objects.create(switch="on")
+    made = {"team": key.team, "client_key": key, "model_name": "<b>", "made_at": now, "expires_at": now + timedelta(days=1), "size": 5}
+    CachedAnswer.objects.create(digest="0" * 64, request_id=row.pk, **made)
 
 
 def name(model: type, page: str, *args: object) -> str:

@@ -1,4 +1,4 @@
-"""A budget refuses requests. The journal writes that one is used up; here are those whose holds do not fit, which nothing else tells."""
+"""A budget refuses requests. The journal tells the first refusal of a budget once per period; here is who goes on being refused."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ events.add(
         title="Refusals by a budget",
         summary="A budget is used up, or too small for what a request may cost, so callers are refused.",
         look=look,
-        kinds=frozenset({"exhausted"}),
-        figures=(Figure("requests", "From so many refusals on", 1), Figure("minutes", "Within so many minutes", 5, most=1440)),
+        kinds=frozenset({"exhausted", "too_small"}),
+        figures=(Figure("requests", "From so many refusals on", 5), Figure("minutes", "Within so many minutes", 5, most=1440)),
     ),
 )
