@@ -169,7 +169,7 @@ class ConnectPages(Base):
             messages.warning(request, f"No price is known for {names}: requests to a model without a price are refused.")
 
     def _page(self, request: HttpRequest, template: str, **more: Any) -> HttpResponse:
-        context = {**self.admin_site.each_context(request), "title": "Connect a provider", "opts": self.opts, **more}
+        context = {**self.admin_site.each_context(request), "title": "Connect a provider", **more}
         return TemplateResponse(request, f"admin/llm_gateway/{template}.html", context)
 
 

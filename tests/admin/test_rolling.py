@@ -92,9 +92,9 @@ def test_the_page_shows_budgets_and_spend_to_those_who_may_see_them(boss: Client
     assert f"${log.cost_nusd / 10**9:.9f}".rstrip("0") in page
     assert "the team&#x27;s" in page
     assert "somebody else" not in page
-    operator = signed_in("operator").get(url).content.decode()
-    assert "the team&#x27;s" not in operator
-    assert "1 request<" in operator
+    viewer = signed_in("viewer").get(url).content.decode()
+    assert "the team&#x27;s" not in viewer
+    assert "1 request<" in viewer
 
 
 def test_the_picker_gets_names_and_no_secret(boss: Client) -> None:
