@@ -118,6 +118,14 @@ def send_alerts() -> dict[str, Any]:
     return {"sent": done.sent, "waiting": done.waiting, "given_up": done.given_up}
 
 
+def raise_alerts() -> dict[str, Any]:
+    """Each minute: what alert rules are about, begun and ended."""
+    from llm_gateway.actions.raise_alerts import raise_alerts as run
+
+    done = run()
+    return {"begun": done.begun, "going_on": done.going_on, "ended": done.ended}
+
+
 def audit() -> dict[str, Any]:
     """Each night: all invariants of money and log. What is broken is in the log, in the console, in the metrics, and fails the task."""
     return _audited("books", timedelta(days=1))

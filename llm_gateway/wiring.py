@@ -297,7 +297,7 @@ class Gateway:
 
         self.scores.load_rules()
         team, _ = Team.objects.get_or_create(slug=GATEWAY_TEAM, defaults={"name": "Gateway"})
-        budgets = tuple(Budget.objects.filter(enabled=True, team=team).order_by("id").values_list("pk", flat=True))
+        budgets = tuple(Budget.objects.filter(enabled=True, team=team, end_user="").order_by("id").values_list("pk", flat=True))
         own = _OwnTeam(id=team.pk, enabled=team.enabled, budgets=budgets)
         routable = [c.id for keys in snapshot.credentials.values() for c in keys if c.state.routable]
         read_from = self._read_from

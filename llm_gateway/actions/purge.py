@@ -194,4 +194,4 @@ def _erase(ids: Sequence[UUID]) -> None:
     batch_results.erase(ids)
     # A provider's complaint may quote what it was sent.
     Attempt.objects.filter(request_id__in=ids).exclude(detail="").update(detail="")
-    RequestLog.objects.filter(pk__in=ids).update(metadata={"erased": True}, user_id=None)
+    RequestLog.objects.filter(pk__in=ids).update(metadata={"erased": True}, user_id=None, end_user=None)

@@ -14,6 +14,7 @@ import msgspec
 from django.db.models import Model, QuerySet
 
 from llm_gateway.models import (
+    AlertDestination,
     Batch,
     BatchResult,
     CachedAnswer,
@@ -26,6 +27,7 @@ from llm_gateway.models import (
 )
 from llm_gateway.stores import answer_table, batch_results, files, idempotency, responses, scores, vault
 
+from . import _destinations
 from .store_provider_key import place_of
 
 CHUNK = 200
@@ -61,6 +63,7 @@ def _text(field: str) -> Sealed:
 
 COLUMNS = (
     Sealed(ProviderKey, "ciphertext", place_of),
+    Sealed(AlertDestination, "ciphertext", _destinations.place_of),
     _text("prompt"),
     _text("answer"),
     Sealed(StoredResponse, "ciphertext", responses.place_of, bulky=True),

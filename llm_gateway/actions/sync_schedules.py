@@ -26,6 +26,7 @@ JOBS = (
     Job("check keys", "llm_gateway.tasks.check_keys", "*/5 * * * *"),
     Job("roll up", "analytics.tasks.roll_up", "*/5 * * * *"),
     Job("reap requests", "llm_gateway.tasks.reap_open_requests", "*/2 * * * *"),
+    Job("events", "llm_gateway.tasks.raise_alerts", "* * * * *"),
     Job("alerts", "llm_gateway.tasks.send_alerts", "* * * * *"),
     Job("audit", "llm_gateway.tasks.audit", "47 2 * * *"),
     Job("watch", "llm_gateway.tasks.watch", "*/5 * * * *"),

@@ -8,7 +8,19 @@ from typing import Any
 
 from django.utils import timezone
 
-from llm_gateway.models import Batch, Budget, ClientKey, DeploymentHealth, Heartbeat, ProviderKey, Strategy, StrategyActivation
+from llm_gateway.models import (
+    AlertDestination,
+    Batch,
+    Budget,
+    ClientKey,
+    DeploymentHealth,
+    Heartbeat,
+    Provider,
+    ProviderKey,
+    ReplacedKey,
+    Strategy,
+    StrategyActivation,
+)
 
 FRESH = timedelta(minutes=3)
 # Under which the task cluster reports every minute (llm_gateway.tasks).
@@ -61,6 +73,14 @@ def raise_budget(row: Budget, usd: Decimal, until: datetime | None) -> None:
     raise_(row, usd, until)
 
 
+def pseudonym(team_id: int, name: str) -> str:
+    """What an end user of this team is remembered as."""
+    from llm_gateway.policies.end_users import pseudonym as of
+    from llm_gateway.stores import vault
+
+    return of(vault.end_user_key(), team_id, name)
+
+
 def checked_addresses(texts: list[str]) -> list[str]:
     """Raises ActionError for what is no address and no network."""
     from llm_gateway.actions.create_client_key import checked_addresses as checked
@@ -75,24 +95,73 @@ def checked_models(names: list[str]) -> list[str]:
     return checked(names)
 
 
-def create_client_key(row: ClientKey, user: Any) -> tuple[ClientKey, str]:
+def create_client_key(row: ClientKey, user: Any, budget_usd: Decimal | None = None, period: str = "month") -> tuple[ClientKey, str]:
     """The saved row and, once, the key's text. Raises ``ActionError``."""
     from llm_gateway.actions.create_client_key import issue_client_key
 
-    return issue_client_key(row, user)
+    return issue_client_key(row, user, budget_usd=budget_usd, period=period)
 
 
-def beyond_rights(row: ClientKey, user: Any, scopes: list[str]) -> tuple[str, str] | None:
+def roll_client_key(row: ClientKey, user: Any, *, keep_until: datetime, expected: str) -> str:
+    """Once, the key's new text. Raises ``ActionError``, ``AlreadyRolled`` among them, and ``PermissionDenied``."""
+    from llm_gateway.actions.roll_client_key import roll_client_key as roll
+
+    return roll(row, keep_until=keep_until, expected=expected, by=user)
+
+
+def end_replaced_key(row: ReplacedKey) -> bool:
+    from llm_gateway.actions.roll_client_key import end_replaced_key as end
+
+    return end(row)
+
+
+def beyond_rights(row: ClientKey, user: Any, scopes: list[str], limited: bool = False) -> tuple[str, str] | None:
     """``(field, sentence)`` for what this user may not give to a key."""
     from llm_gateway.actions._rights import beyond_rights as beyond
 
-    return beyond(row, user, scopes=scopes)
+    return beyond(row, user, scopes=scopes, limited=limited)
 
 
 def revoke_client_key(row: ClientKey) -> None:
     from llm_gateway.actions.revoke_client_key import revoke_client_key as revoke
 
     revoke(row)
+
+
+def why_named(row: Provider) -> str:
+    """Why a provider keeps its name; empty: it may have another."""
+    from llm_gateway.actions.rename_provider import why_named as why
+
+    return why(row)
+
+
+def connect_provider(slug: str, wire: str, base_url: str, **more: Any) -> Provider:
+    """A new provider with its key, checked now. Raises ``ActionError``."""
+    from llm_gateway.actions.add_provider import add_provider
+    from llm_gateway.actions.check_keys import check_keys as check
+
+    row, key = add_provider(slug, wire, base_url, **more)
+    check([key.pk], trigger="save")
+    return row
+
+
+def save_destination(row: AlertDestination, secret: str) -> None:
+    from llm_gateway.actions.alert_destinations import save_destination as save
+
+    save(row, secret)
+
+
+def try_destination(row: AlertDestination) -> str:
+    """Send a test. What went wrong, or nothing."""
+    from llm_gateway.actions.alert_destinations import try_destination as run
+
+    return run(row)
+
+
+def try_environment_destination(name: str) -> str:
+    from llm_gateway.actions.alert_destinations import try_environment_destination as run
+
+    return run(name)
 
 
 def validate_settings(kind: str, settings: Any) -> dict[str, Any]:

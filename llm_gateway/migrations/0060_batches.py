@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('llm_gateway', '0090_people'),
+        ("llm_gateway", "0055_answer_cache"),
     ]
 
     operations = [

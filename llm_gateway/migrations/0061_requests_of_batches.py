@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('llm_gateway', '0060_batches'),
+        ("llm_gateway", "0060_batches"),
     ]
 
     operations = [

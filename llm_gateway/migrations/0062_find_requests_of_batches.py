@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('llm_gateway', '0061_requests_of_batches'),
+        ("llm_gateway", "0061_requests_of_batches"),
     ]
 
     operations = [

@@ -1,7 +1,7 @@
 """ORM nouns, a file per subject. Thin: columns, constraints and what a row is called."""
 
-from .access import ClientKey, Team
-from .alerts import Alert
+from .access import ClientKey, ReplacedKey, Team
+from .alerts import Alert, AlertDestination, AlertRule
 from .audit import AuditEntry
 from .audits import AuditRun
 from .batches import Batch, BatchLine, BatchResult, FileChunk, StoredFile
@@ -23,6 +23,8 @@ __all__ = [
     "INVITABLE",
     "SUPERUSER",
     "Alert",
+    "AlertDestination",
+    "AlertRule",
     "Alias",
     "AliasTarget",
     "AnswerScore",
@@ -52,6 +54,7 @@ __all__ = [
     "Provider",
     "ProviderKey",
     "QualityRule",
+    "ReplacedKey",
     "RequestBody",
     "RequestLog",
     "ScoreJob",

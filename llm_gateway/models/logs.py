@@ -44,6 +44,9 @@ class RequestLog(models.Model):
     address = models.CharField(
         max_length=45, null=True, help_text="Where the request came from, through the trusted proxies."
     )  # rows of before have none
+    end_user = models.CharField(
+        max_length=32, null=True, help_text="Whom the caller asked for, as a keyed pseudonym; the name itself is in the metadata."
+    )  # rows of before have none, and none is kept where the team wants nothing kept
     asked_model = models.CharField(max_length=200, blank=True, default="")
     strategy = models.CharField(max_length=60, blank=True, default="")
     provider = models.ForeignKey(Provider, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False, db_constraint=False)
@@ -108,6 +111,7 @@ class RequestLog(models.Model):
             models.Index(fields=["tag", "id"], name="request_of_tag", condition=~Q(tag="")),
             # What a batch costs is the sum of its rows.
             models.Index(fields=["batch_id", "id"], name="request_of_batch", condition=Q(batch_id__isnull=False)),
+            models.Index(fields=["end_user", "id"], name="request_of_end_user", condition=Q(end_user__isnull=False)),
             # What a budget refuses is counted while it is shown.
             models.Index(fields=["refused_by", "id"], name="request_refused_by", condition=Q(refused_by__isnull=False)),
         ]

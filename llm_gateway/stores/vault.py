@@ -79,6 +79,11 @@ def digest(client_key: str) -> bytes:
     return hmac.digest(settings.COGO_KEY_PEPPER.encode(), client_key.encode(), hashlib.sha256)
 
 
+def end_user_key() -> bytes:
+    """What names of callers' end users are made pseudonyms with; no other use of the pepper leads to it."""
+    return hmac.digest(settings.COGO_KEY_PEPPER.encode(), b"cogo:end users", hashlib.sha256)
+
+
 def cache_secret() -> bytes:
     """Under which requests are digested for the answer cache. Another newest key makes another secret, so that nothing kept before a
     rotation is found after it."""

@@ -17,6 +17,8 @@ from django_q.models import Failure, OrmQ, Schedule, Success, Task
 from llm_gateway.actions.close_month import draw_up
 from llm_gateway.models import (
     Alert,
+    AlertDestination,
+    AlertRule,
     AnswerScore,
     AuditRun,
     Batch,
@@ -47,6 +49,10 @@ def fill() -> None:
     budget = Budget.objects.create(name="all", limit_nusd=10**9, posted_nusd=5, held_nusd=3)
     LedgerEntry.objects.create(budget=budget, created_at=now, resolved_at=now, amount_nusd=-5, kind="adjustment", state="posted")
     Alert.objects.create(budget=budget, budget_name="<b>", kind="exhausted", threshold=100, limit_nusd=5, spent_nusd=5, created_at=now)
+    rule = AlertRule.objects.create(event="error_rate", name="Error rate", settings={"percent": 5})
+    rule.destinations.add(AlertDestination.objects.create(name="ops", kind="mail", addresses=["ops@example.test"]))
+    event = {"kind": "event", "event": "error_rate", "about": "gateway", "text": "<i>", "threshold": 0, "limit_nusd": 0, "spent_nusd": 0}
+    Alert.objects.create(rule=rule, budget_name="", created_at=now, last_at=now, **event)
     draw_up(Team.objects.earliest("pk"), "2026-05").save()
     DeploymentHealth.objects.create(provider_key=found["keys"]["openai"], upstream_id="x", state="open", since=now)
     Heartbeat.objects.create(name="tasks", at=now)
