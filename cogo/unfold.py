@@ -86,6 +86,7 @@ UNFOLD: dict[str, Any] = {
                     },
                     _page("Models", "neurology", "languagemodel"),
                     _page("Aliases", "label", "alias"),
+                    _page("Answer cache", "cached", "cacherule"),
                 ],
             },
             {

@@ -26,17 +26,19 @@ from llm_gateway.core.catalog import Identity, Scope, Snapshot, Target
 from llm_gateway.core.errors import CallerLeft, Failure, FailureClass, GatewayError, KeyRevoked, StoreUnavailable, Unauthenticated
 from llm_gateway.core.keys import public_id_of
 from llm_gateway.core.roles import scopes_of
+from llm_gateway.engine.asked import Asking
+from llm_gateway.engine.cached import CachedPipeline
 from llm_gateway.engine.calls import Call
 from llm_gateway.engine.explain import Explanation, explain, with_refusal
 from llm_gateway.engine.fresh import new_id
 from llm_gateway.engine.gate import KeyGate
 from llm_gateway.engine.health import DeploymentHealth
-from llm_gateway.engine.pipeline import Pipeline
 from llm_gateway.engine.tasks import Detached, TaskOwner
 from llm_gateway.engine.transport import HttpUpstream
 from llm_gateway.policies.health import Effect
 from llm_gateway.stores import audits, vault
 from llm_gateway.stores import health as health_store
+from llm_gateway.stores.answers import AnswerStore, shelf
 from llm_gateway.stores.catalog import SnapshotCatalog
 from llm_gateway.stores.holds import Foreseen, foresee
 from llm_gateway.stores.idempotency import IdempotencyStore
@@ -106,7 +108,10 @@ class Gateway:
         self.journal = DatabaseJournal(worker=self.worker, spool_folder=Path(settings.VAR_DIR) / "spool", lease_s=settings.COGO["lease_s"])
         self.gate = KeyGate(settings.COGO_WORKERS)
         self.upstream = HttpUpstream(network())
-        self.pipeline = Pipeline(
+        self.answers = AnswerStore(self.owner, self._threaded, shelf())
+        self.pipeline = CachedPipeline(
+            answers=self.answers,
+            asking=Asking(vault.cache_secret()),
             catalog=self.catalog,
             journal=self.journal,
             health=self.health,
@@ -330,6 +335,7 @@ class Gateway:
             self.catalog.refresh()
             now = datetime.now(UTC)
             rows = health_store.resting(now)
+            renewed = self.answers.refresh()
             if time.monotonic() >= self._look_at_audits:
                 self._audited = audits.newest()
                 self._look_at_audits = time.monotonic() + AUDITS_S
@@ -337,6 +343,8 @@ class Gateway:
             # The loop must go on; the next round may succeed.
             log.warning("the catalogue was not refreshed", extra={"reason": f"{type(error).__name__}: {error}"[:200]})
             return
+        if renewed:
+            self._loop.call_soon_threadsafe(self.answers.forget, renewed)
         known = [(*row[:3], None if row[3] is None else round(now.timestamp() + row[3])) for row in rows]
         if known != self._known_rests:
             self._known_rests = known

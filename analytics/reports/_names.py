@@ -11,6 +11,7 @@ TITLES = {
     "day": "Day",
     "provider": "Provider",
     "model": "Model",
+    "alias": "Asked model",
     "client_key_id": "Client",
     "team_id": "Team",
     "strategy": "Strategy",

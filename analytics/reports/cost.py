@@ -79,7 +79,7 @@ def _lines(asked: Asked) -> Iterator[tuple[Any, ...]]:
 
 def _figures(cell: Measures) -> tuple[Any, ...]:
     cost = cell.known_cost_nusd
-    sent = cell.requests - cell.rejected - cell.replayed
+    sent = cell.requests - cell.rejected - cell.replayed - cell.cached
     known = sent - cell.unknown_cost_requests
     return (
         cell.requests,

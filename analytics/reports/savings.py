@@ -118,7 +118,7 @@ def would_cost(cell: Measures, rates: Sequence[Rate], at: datetime) -> int | Non
     if plain is None:
         return None
     total, rest = 0, [getattr(cell, name) for name in TOKENS]
-    sent = cell.requests - cell.rejected - cell.replayed
+    sent = cell.requests - cell.rejected - cell.replayed - cell.cached
     for low, (count, *tokens) in (cell.bands or {}).items():
         total += _at(tokens, count, rate_at(rates, at, low) or plain)
         rest = [a - b for a, b in zip(rest, tokens, strict=True)]

@@ -21,11 +21,22 @@ from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from llm_gateway.core.catalog import SUBJECT_CHARS
-from llm_gateway.models import Attempt, IdempotencyRecord, LedgerEntry, RequestBody, RequestLog, Statement, StoredResponse, Team
+from llm_gateway.models import (
+    Attempt,
+    CachedAnswer,
+    IdempotencyRecord,
+    LedgerEntry,
+    RequestBody,
+    RequestLog,
+    Statement,
+    StoredResponse,
+    Team,
+)
 from llm_gateway.policies.periods import period_bounds, period_id
 
 from . import ActionError
 from .close_month import close_month
+from .purge_answers import forget_teams
 
 log = logging.getLogger("cogo.purge")
 
@@ -55,6 +66,7 @@ def purge(now: datetime | None = None, *, team: Team | None = None, bodies_only:
     for one in [team] if team else Team.objects.order_by("pk"):
         edge = now - timedelta(days=days if days is not None else text_days(one))
         bodies += steps.run(RequestBody.objects.filter(request__team=one, created_at__lt=edge), _delete_bodies)
+        steps.run(CachedAnswer.objects.filter(team=one, made_at__lt=edge), _delete_answers)
         if not bodies_only:
             edge = now - timedelta(days=days if days is not None else _days(one))
             old = RequestLog.objects.filter(~Q(state="open"), team=one, created_at__lt=_accounted(one, edge, now))
@@ -66,12 +78,18 @@ def erase_subject(subject: str, *, team: Team | None = None) -> int:
     """Take one person out of the log: texts, and answers kept for repeats and for ``/v1/responses``, deleted, metadata emptied, wherever
     ``metadata.user_id`` or ``metadata.user`` is ``subject``. Figures stay. Returns how many requests it touched.
 
+    What the answer cache holds of the teams it touches goes as a whole: an answer may have been made for this person, whoever asked last.
+
     Not reached: backups, but for what the master key they were made under still opens (docs/money.md)."""
     if not subject:
         raise ValueError("whom to erase must be named")
     named = subject[:SUBJECT_CHARS]
     mine = RequestLog.objects.filter(~Q(state="open"), Q(metadata__user_id=named) | Q(metadata__user=subject))
-    return _Steps().run(mine.filter(team=team) if team is not None else mine, _erase)
+    theirs = mine.filter(team=team) if team is not None else mine
+    teams = set(theirs.order_by().values_list("team_id", flat=True).distinct())
+    count = _Steps().run(theirs, _erase)
+    forget_teams(teams)
+    return count
 
 
 class _Steps:
@@ -149,6 +167,10 @@ def _corrections(team: Team) -> QuerySet[LedgerEntry]:
 
 def _delete_bodies(ids: Sequence[UUID]) -> None:
     RequestBody.objects.filter(pk__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
+
+
+def _delete_answers(ids: Sequence[Any]) -> None:
+    CachedAnswer.objects.filter(pk__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
 
 
 def _delete_requests(ids: Sequence[UUID]) -> None:

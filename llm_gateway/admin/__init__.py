@@ -6,6 +6,7 @@ from . import (  # noqa: F401  # imported for what they register
     background,
     books,
     budgets,
+    cache,
     health,
     language_models,
     prices,

@@ -34,6 +34,7 @@ GatewayError
 ├── NoHealthyDeployment 503 no_healthy_deployment
 │   └── NotServed 503 no_healthy_deployment (not until the operator acts)
 ├── DeadlineExceeded 504 deadline_exceeded
+├── CacheMiss 504 cache_miss
 ├── ConfigError 502 config_error
 ├── InternalError 500 internal_error
 ├── OutputInvalid 502 invalid_model_output
@@ -217,6 +218,12 @@ class NotServed(NoHealthyDeployment):
 
 class DeadlineExceeded(GatewayError):
     status, code, type = 504, "deadline_exceeded", "timeout_error"
+
+
+class CacheMiss(GatewayError):
+    """The caller wanted a kept answer or none, and there is none."""
+
+    status, code, type = 504, "cache_miss", "cache_error"
 
 
 class ConfigError(GatewayError):

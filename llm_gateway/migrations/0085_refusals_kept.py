@@ -12,7 +12,7 @@ from ._operations import AddIndexWhileWriting
 class Migration(migrations.Migration):
     # The table of the log grows to millions of rows, and requests are written to it all the time.
     atomic = False
-    dependencies = [("llm_gateway", "0040_callers_address")]
+    dependencies = [("llm_gateway", "0055_answer_cache")]
 
     operations = [
         migrations.AddField(

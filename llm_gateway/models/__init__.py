@@ -4,6 +4,7 @@ from .access import ClientKey, Team
 from .alerts import Alert
 from .audit import AuditEntry
 from .audits import AuditRun
+from .cache import CachedAnswer, CachePurge, CacheRule
 from .catalogue_version import CatalogueVersion
 from .health import DeploymentHealth, Heartbeat, KeyCheck
 from .idempotency import IdempotencyRecord
@@ -23,6 +24,9 @@ __all__ = [
     "AuditEntry",
     "AuditRun",
     "Budget",
+    "CachePurge",
+    "CacheRule",
+    "CachedAnswer",
     "CatalogueVersion",
     "ClientKey",
     "DeploymentHealth",

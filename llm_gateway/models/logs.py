@@ -78,6 +78,10 @@ class RequestLog(models.Model):
     worker = models.CharField(max_length=40, blank=True, default="")
     lease_until = models.DateTimeField(null=True)
     tag = models.CharField(max_length=60, blank=True, default="")
+    cache = models.CharField(
+        max_length=8, null=True, help_text="hit, semantic, miss or bypass; empty: nobody wanted the cache."
+    )  # rows of before have none
+    saved_nusd = models.BigIntegerField(null=True, help_text="What an answer out of the cache would have cost at the prices of then.")
     decision = models.JSONField(null=True)
     metadata = models.JSONField(null=True)
     error_message = models.CharField(max_length=600, null=True, help_text="What the caller was told.")  # rows of before have none

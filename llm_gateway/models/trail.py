@@ -39,6 +39,7 @@ _OWN_CHANGES: Mapping[str, frozenset[str]] = {
     "llm_gateway.providerkey": frozenset({"uid", "state", "reason", "evidence", "checked_at", "checking_until", "next_check_at"}),
     "llm_gateway.languagemodel": frozenset(),
     "llm_gateway.alias": frozenset(),
+    "llm_gateway.cacherule": frozenset({"seat"}),
     "llm_gateway.aliastarget": frozenset(),
     "llm_gateway.price": frozenset(),
     "llm_gateway.strategy": frozenset({"revision"}),

@@ -14,7 +14,19 @@ from django.utils import timezone
 from django_q.models import Failure, OrmQ, Schedule, Success, Task
 
 from llm_gateway.actions.close_month import draw_up
-from llm_gateway.models import Alert, AuditRun, Budget, DeploymentHealth, Heartbeat, LedgerEntry, RequestBody, Team, trail
+from llm_gateway.models import (
+    Alert,
+    AuditRun,
+    Budget,
+    CachedAnswer,
+    CacheRule,
+    DeploymentHealth,
+    Heartbeat,
+    LedgerEntry,
+    RequestBody,
+    Team,
+    trail,
+)
 from tests.analytics import factories
 
 pytestmark = pytest.mark.django_db
@@ -42,6 +54,9 @@ def fill() -> None:
     RequestBody.objects.create(request=row, created_at=now)
     trail.record("did", budget, detail="Looked at.")
     User.objects.get_or_create(username="colleague")
+    CacheRule.objects.create(switch="on")
+    made = {"team": key.team, "client_key": key, "model_name": "<b>", "made_at": now, "expires_at": now + timedelta(days=1), "size": 5}
+    CachedAnswer.objects.create(digest="0" * 64, request_id=row.pk, **made)
 
 
 def name(model: type, page: str, *args: object) -> str:

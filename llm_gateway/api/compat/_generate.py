@@ -22,6 +22,7 @@ from llm_gateway.api.http import (
     tag_of,
 )
 from llm_gateway.api.idempotent import reply_once
+from llm_gateway.core.caching import CacheNote
 from llm_gateway.core.catalog import SUBJECT_CHARS, BodyLogging, Scope, Target
 from llm_gateway.core.chat import ChatRequest
 from llm_gateway.core.errors import AttemptFailed, CallerLeft, GatewayError, PermissionDenied, from_failure
@@ -42,7 +43,7 @@ class Keeper(Protocol):
 
     def complete(self, inbound: Inbound) -> Inbound: ...
     def whole(self, target: Target | None, body: bytes) -> None: ...
-    def watched(self, target: Target, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]: ...
+    def watched(self, target: Target | None, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]: ...
 
 
 async def generate(
@@ -134,7 +135,7 @@ async def _whole(http: HttpCall, dialect: Dialect, call: Call, found: Gateway, k
     target = answer.summary.target
     body = _body(http, dialect, call.inbound, answer)
     if keeper is not None:
-        keeper.whole(target, body)
+        keeper.whole(_maker(target, answer.summary.cache), body)
     return HttpReply(headers=(JSON, *summary_headers(answer.summary), *_warnings(call.inbound, target)), body=body)
 
 
@@ -159,7 +160,7 @@ def _body(http: HttpCall, dialect: Dialect, inbound: Inbound, answer: WholeAnswe
 def _streaming(http: HttpCall, dialect: Dialect, inbound: Inbound, answer: StreamAnswer, keeper: Keeper | None) -> HttpReply:
     chunks = (_passed if answer.passthrough else _translated)(dialect, inbound, answer, http)
     if keeper is not None:
-        chunks = keeper.watched(answer.target, chunks)
+        chunks = keeper.watched(_maker(answer.target, answer.cache), chunks)
     array = inbound.stream_form == "array"
     return HttpReply(
         headers=(JSON if array else EVENTS, *NO_CACHE, *stream_headers(answer), *_warnings(inbound, answer.target)),
@@ -167,6 +168,11 @@ def _streaming(http: HttpCall, dialect: Dialect, inbound: Inbound, answer: Strea
         heartbeat=b"\n" if array else HEARTBEAT,
         close=answer.frames.aclose,
     )
+
+
+def _maker(target: Target | None, cache: CacheNote | None) -> Target | None:
+    """Whose provider has made this answer, and may remember it: nobody's, where it came out of the cache."""
+    return None if cache is not None and cache.origin else target
 
 
 async def _passed(dialect: Dialect, inbound: Inbound, answer: StreamAnswer, http: HttpCall) -> AsyncIterator[bytes]:

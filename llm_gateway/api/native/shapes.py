@@ -274,6 +274,8 @@ class ResultBody(Shape, frozen=True, kw_only=True):
     finish_reason: str
     usage: UsageBody | None
     cost: Cost | None
+    cache: Annotated[str | None, Meta(description="hit, semantic, miss or bypass; null where nobody wanted the cache.")]
+    saved: Annotated[Cost | None, Meta(description="What an answer out of the cache would have cost.")]
     latency_ms: int | None
     ttft_ms: int | None
     decision: Any
