@@ -84,7 +84,7 @@ STEPS = (
         "Add a provider key",
         "Paste the key of a service you buy from; it is checked at once.",
         "llm_gateway.add_providerkey",
-        _page("admin:connect_provider", "admin:llm_gateway_providerkey_add"),
+        _page("admin:llm_gateway_provider_connect", "admin:llm_gateway_providerkey_add"),
         _key,
     ),
     Step(
