@@ -14,6 +14,7 @@ from . import (  # noqa: F401  # imported for what they register
     prices,
     provider_keys,
     providers,
+    quality,
     requests,
     strategies,
     trail,

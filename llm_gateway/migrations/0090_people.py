@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('auth', '0012_alter_user_first_name_max_length'),
-        ('llm_gateway', '0086_words'),
+        ("llm_gateway", "0086_words"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -12,6 +12,7 @@ from .logs import Attempt, RequestBody, RequestLog
 from .money import Budget, LedgerEntry
 from .people import INVITABLE, SUPERUSER, Invitation, OneTimePassword
 from .providers import Alias, AliasTarget, LanguageModel, Price, Provider, ProviderKey
+from .quality import AnswerScore, Feedback, QualityRule, ScoreJob
 from .responses import StoredResponse
 from .routing import Strategy, StrategyActivation
 from .sign_ins import SignInTries
@@ -23,6 +24,7 @@ __all__ = [
     "Alert",
     "Alias",
     "AliasTarget",
+    "AnswerScore",
     "Attempt",
     "AuditEntry",
     "AuditRun",
@@ -33,6 +35,7 @@ __all__ = [
     "CatalogueVersion",
     "ClientKey",
     "DeploymentHealth",
+    "Feedback",
     "Heartbeat",
     "IdempotencyRecord",
     "Invitation",
@@ -43,8 +46,10 @@ __all__ = [
     "Price",
     "Provider",
     "ProviderKey",
+    "QualityRule",
     "RequestBody",
     "RequestLog",
+    "ScoreJob",
     "SignInTries",
     "Statement",
     "StatementClosed",
