@@ -118,8 +118,8 @@ STEPS = (
     Step(
         "Invite a colleague",
         "With a role that says what they see.",
-        "auth.add_user",
-        _page("admin:auth_user_add"),
+        "llm_gateway.add_invitation",
+        _page("admin:llm_gateway_invitation_add"),
         lambda: User.objects.filter(is_staff=True, is_active=True).count() > 1,
     ),
 )

@@ -41,17 +41,4 @@ class Migration(migrations.Migration):
             model_name="requestlog",
             index=models.Index(condition=Q(refused_by__isnull=False), fields=["refused_by", "id"], name="request_refused_by"),
         ),
-        migrations.AlterField(
-            model_name="alert",
-            name="kind",
-            field=models.CharField(
-                choices=[
-                    ("threshold", "a threshold was crossed"),
-                    ("exhausted", "requests are refused"),
-                    ("too_small", "a request larger than the budget was refused"),
-                    ("overrun", "a provider billed above a hold"),
-                ],
-                max_length=12,
-            ),
-        ),
     ]
