@@ -15,7 +15,6 @@ from llm_gateway.stores.scores import ScoreBook, _structure
 from tests.engine.fakes import WHOLE, Rig, Script
 from tests.quality.seeds import BASE, answer
 
-
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
