@@ -126,3 +126,10 @@ def purge_answers(scope: str, whose: str) -> int:
     from llm_gateway.actions.purge_answers import purge_answers as purge
 
     return purge(scope, whose)
+
+
+def semantic_refusal(alias: str) -> str:
+    """Why an alias may not answer nearly the same question yet; empty: it may."""
+    from llm_gateway.stores.cache_measures import refusal_of
+
+    return refusal_of(alias)

@@ -4,7 +4,7 @@ from .access import ClientKey, Team
 from .alerts import Alert
 from .audit import AuditEntry
 from .audits import AuditRun
-from .cache import CachedAnswer, CachePurge, CacheRule
+from .cache import CachedAnswer, CacheMeasure, CachePurge, CacheRule
 from .catalogue_version import CatalogueVersion
 from .health import DeploymentHealth, Heartbeat, KeyCheck
 from .idempotency import IdempotencyRecord
@@ -24,6 +24,7 @@ __all__ = [
     "AuditEntry",
     "AuditRun",
     "Budget",
+    "CacheMeasure",
     "CachePurge",
     "CacheRule",
     "CachedAnswer",

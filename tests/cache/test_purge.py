@@ -70,7 +70,7 @@ def test_the_console_keeps_rules_and_purges(gateway: GatewayServer) -> None:
         page = "/admin/llm_gateway/cacherule/"
         alias = Alias.objects.get(name="kept").pk
         key = ClientKey.objects.get(name="tester").pk
-        usual = {"switch": "on"}
+        usual = {"switch": "on", "semantic": "off"}
         assert boss.post(page + "add/", usual | {"alias": alias, "shared": "on"}).status_code == 302
         for wrong, told in (
             ({"alias": alias, "client_key": key}, "name one or none"), ({"client_key": key, "shared": "on"}, "Only an alias"),
