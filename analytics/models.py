@@ -6,6 +6,7 @@ Latencies and times to first token are those of successful requests, so that fas
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
 from typing_extensions import override
 
@@ -146,3 +147,21 @@ class RollupState(models.Model):
     @override
     def __str__(self) -> str:
         return f"rolled up to {self.until:%Y-%m-%d %H:%M}"
+
+
+class SavedView(models.Model):
+    """A choice of filters under a name, of one person. ``page``: the path it is of; ``query``: what stands behind its ``?``."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_views")
+    page = models.CharField(max_length=40)
+    name = models.CharField(max_length=60)
+    query = models.CharField(max_length=1000, blank=True, default="")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["user", "page", "name"], name="saved_view_once")]
+
+    @override
+    def __str__(self) -> str:
+        return self.name

@@ -185,6 +185,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
+            "libraries": {"cogo_landmarks": "llm_gateway.admin._landmarks"},
         },
     },
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 from llm_gateway.models import ClientKey, Team
 
@@ -21,6 +21,17 @@ TITLES = {
 }
 
 
+class Named(str):
+    """What people read, with the value it stands for."""
+
+    __slots__ = ("key",)
+
+    def __new__(cls, text: str, key: Any) -> Self:
+        made = super().__new__(cls, text)
+        made.key = key
+        return made
+
+
 class Names:
     """Looked up once per report, whatever the number of rows."""
 
@@ -34,7 +45,7 @@ class Names:
         self._teams = dict(Team.objects.filter(pk__in=seen["team_id"]).values_list("pk", "name")) if "team_id" in seen else {}
 
     def of(self, key: tuple[Any, ...]) -> tuple[str, ...]:
-        return tuple(self.one(name, value) for name, value in zip(self._groups, key, strict=True))
+        return tuple(Named(self.one(name, value), value) for name, value in zip(self._groups, key, strict=True))
 
     def one(self, name: str, value: Any) -> str:
         match name:

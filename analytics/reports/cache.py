@@ -24,6 +24,8 @@ class Cache:
 
     name = "cache"
     title = "Answer cache"
+    icon = "cached"
+    position = 50
     summary = (
         "Requests that wanted the cache: how many it answered, and what those answers would have cost at the prices of then. UTC days."
     )

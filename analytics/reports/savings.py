@@ -25,6 +25,8 @@ Key = tuple[Any, ...]
 class Savings:
     name = "savings"
     title = "Savings"
+    icon = "trending_down"
+    position = 30
     summary = "What was paid, against what the same tokens would have cost on one baseline model at its prices of the time. UTC days."
     dated = True
     groups = ("day", "provider", "model", "team_id", "client_key_id", "strategy", "kind", "tag")
@@ -99,7 +101,7 @@ def _compared(asked: Asked, rates: Sequence[Rate]) -> tuple[dict[Key, Measures],
     cells: dict[Key, Measures] = {}
     would: dict[Key, int | None] = {}
     for begin, end in zip((asked.start, *cuts), (*cuts, asked.end), strict=True):
-        for key, cell in queries.spend(asked.group_by, begin, end, asked.filters, bands=True).items():
+        for key, cell in queries.spend(asked.group_by, begin, end, asked.filters, bands=True, zone=asked.zone).items():
             cells.setdefault(key, Measures()).add(cell)
             cost = would_cost(cell, rates, begin)
             if key in would:

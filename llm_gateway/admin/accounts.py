@@ -19,6 +19,8 @@ from ._show import ago, badge, badges
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
+# One name for it in menu, pages and documents.
+Group._meta.verbose_name, Group._meta.verbose_name_plural = "role", "roles"
 
 
 class ForSuperusers(GatewayAdmin):

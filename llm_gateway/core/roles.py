@@ -72,10 +72,13 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
 ROLES: Mapping[str, Role] = {
     "viewer": Role(summary="Sees how the gateway is set up and what happened, without money and without texts.", rights=_METADATA),
     "operator": Role(
-        summary="Runs routing: providers and their keys, models, aliases, strategies, teams, client keys. Changes no price and no budget.",
+        summary="Runs routing: providers and their keys, models, aliases, strategies, teams, client keys. Sees budgets and alerts.",
         rights={
             **_METADATA,
             **_BACKGROUND,
+            # Whoever is on call has to see why callers are refused.
+            "llm_gateway.budget": VIEW,
+            "llm_gateway.alert": VIEW,
             "llm_gateway.provider": FULL,
             "llm_gateway.providerkey": FULL,
             "llm_gateway.languagemodel": FULL,

@@ -25,7 +25,8 @@ SETTLED = (
 MOVED = ("provider_id", "model_id", "provider_slug", "simulated")
 REJECTED = (
     "id", "created_at", "finished_at", "state", "kind", "dialect", "team_id", "client_key_id", "user_id", "asked_model", "strategy",
-    "stream", "http_status", "error_code", "latency_ms", "tag", "metadata", "cost_nusd", "address", "cache",
+    "stream", "http_status", "error_code", "latency_ms", "tag", "metadata", "cost_nusd", "address", "error_message", "error_details",
+    "refused_by_id", "cache",
     # Of an answer out of the cache.
     "provider_id", "model_id", "provider_slug", "simulated", "served_model", "finish_reason", "saved_nusd", "decision",
 )  # fmt: skip

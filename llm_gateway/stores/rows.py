@@ -203,7 +203,8 @@ class Writer:
             _caller_s(call.inbound.model, 200), _caller_s(r.strategy, 60), call.stream,
             r.error.status if r.error else 200, r.error.code if r.error else "",
             r.remembered.latency_ms if r.remembered else 0, _caller_s(call.tag, 60), as_json(call.metadata), 0,
-            call.address[:45] or None, r.remembered.cache if r.remembered else call.cache or None, *_remembered(r.remembered),
+            call.address[:45] or None, *_refusal(r.error),
+            r.remembered.cache if r.remembered else call.cache or None, *_remembered(r.remembered),
         )  # fmt: skip
 
     def _hex(self, value: Any) -> str:
@@ -228,6 +229,14 @@ def _remembered(found: Remembered | None) -> tuple[Any, ...]:
         target.provider.id, target.model.id, target.provider.slug, target.provider.simulated, _caller_s(found.served_model, 200),
         short(found.finish_reason, 20), found.saved_nusd, as_json(found.decision),
     )  # fmt: skip
+
+
+def _refusal(error: GatewayError | None) -> tuple[str | None, str | None, int | None]:
+    """The words, the figures and the budget of a refusal, as its caller was told."""
+    if error is None:
+        return None, None, None
+    details = {**(error.details or {}), **({"param": error.param} if error.param else {})}
+    return _caller_s(error.message, 600), as_json(details) if details else None, error.budget_id
 
 
 def _caller_s(text: str, limit: int) -> str:

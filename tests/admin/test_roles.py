@@ -30,6 +30,7 @@ EXPECTED = {
         "llm_gateway.Price": "l", "llm_gateway.Strategy": "lacd", "llm_gateway.StrategyActivation": "l", "llm_gateway.Team": "lac",
         "llm_gateway.ClientKey": "lac", "llm_gateway.RequestLog": "l", "llm_gateway.KeyCheck": "l", "llm_gateway.DeploymentHealth": "lc",
         "llm_gateway.Heartbeat": "l", "llm_gateway.AuditRun": "l", "llm_gateway.CacheRule": "lacd", "llm_gateway.CachedAnswer": "l",
+        "llm_gateway.Budget": "l", "llm_gateway.Alert": "l",
         "django_q.Schedule": "l", "django_q.Success": "l", "django_q.Failure": "l", "django_q.OrmQ": "l",
     },
     "finance": {

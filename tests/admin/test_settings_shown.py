@@ -63,8 +63,8 @@ def test_signs_of_life_are_of_what_lives(boss: Client) -> None:
 
 @pytest.mark.django_db
 def test_what_is_next_shrinks_to_a_line_once_there_is_traffic(boss: Client) -> None:
-    assert "<h2>Next</h2>" in boss.get("/admin/").content.decode()
+    assert "Set up</h2>" in boss.get("/admin/").content.decode()
     factories.request(factories.NOON, None, None)
     html = boss.get("/admin/").content.decode()
-    assert "<h2>Next</h2>" not in html
-    assert "Still to do:" in html
+    assert "Set up</h2>" not in html
+    assert "Still to set up:" in html
