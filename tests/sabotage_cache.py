@@ -19,8 +19,8 @@ CACHE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "teams share their answers",
         "llm_gateway/engine/asked.py",
-        "            team_id=identity.team_id,\n            client_key_id=None if wish.shared else identity.client_key_id or 0,",
-        "            team_id=0,\n            client_key_id=None,",
+        "            team_id=identity.team_id,\n            client_key_id=None if wish.shared else identity.client_key_id or",
+        "            team_id=0,\n            client_key_id=None if True else",
         (_GATEWAY, "-k", "crosses_a_team"),
     ),
     (

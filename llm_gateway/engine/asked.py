@@ -75,7 +75,7 @@ class Asking:
             return Asked(key=None, why=why)
         scene = Scene(
             team_id=identity.team_id,
-            client_key_id=None if wish.shared else identity.client_key_id or 0,
+            client_key_id=None if wish.shared else identity.client_key_id or -(call.user_id or 0),
             kind=call.kind,
             dialect=inbound.dialect,
             model=inbound.model,
