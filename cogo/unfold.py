@@ -87,6 +87,7 @@ UNFOLD: dict[str, Any] = {
                     _page("Models", "neurology", "languagemodel"),
                     _page("Aliases", "label", "alias"),
                     _page("Answer cache", "cached", "cacherule"),
+                    _page("Quality rules", "verified", "qualityrule"),
                 ],
             },
             {
@@ -126,6 +127,7 @@ UNFOLD: dict[str, Any] = {
                     _page("Queue", "stacks", "ormq", "django_q"),
                     _page("Audit trail", "policy", "auditentry"),
                     _page("Users", "person", "user", "auth"),
+                    _page("Invitations", "person_add", "invitation"),
                     _page("Roles", "shield_person", "group", "auth"),
                 ],
             },

@@ -22,12 +22,15 @@ from django.utils import timezone
 
 from llm_gateway.core.catalog import SUBJECT_CHARS
 from llm_gateway.models import (
+    AnswerScore,
     Attempt,
     CachedAnswer,
+    Feedback,
     IdempotencyRecord,
     LedgerEntry,
     RequestBody,
     RequestLog,
+    ScoreJob,
     Statement,
     StoredResponse,
     Team,
@@ -176,6 +179,8 @@ def _delete_answers(ids: Sequence[Any]) -> None:
 def _delete_requests(ids: Sequence[UUID]) -> None:
     _delete_bodies(ids)
     Attempt.objects.filter(request_id__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
+    for scored in (AnswerScore, Feedback, ScoreJob):
+        scored.objects.filter(request_id__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
     RequestLog.objects.filter(pk__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
 
 
@@ -183,7 +188,8 @@ def _erase(ids: Sequence[UUID]) -> None:
     _delete_bodies(ids)
     # The key stays taken: a repeat is told that its answer is not kept, and is not sent twice.
     IdempotencyRecord.objects.filter(request_id__in=ids, state="finished").update(state="unknown", headers=[], body="")
-    StoredResponse.objects.filter(request_id__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
+    for kept in (StoredResponse, ScoreJob):
+        kept.objects.filter(request_id__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
     # A provider's complaint may quote what it was sent.
     Attempt.objects.filter(request_id__in=ids).exclude(detail="").update(detail="")
     RequestLog.objects.filter(pk__in=ids).update(metadata={"erased": True}, user_id=None)

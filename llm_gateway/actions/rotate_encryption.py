@@ -12,8 +12,8 @@ from collections.abc import Callable
 import msgspec
 from django.db.models import Model
 
-from llm_gateway.models import CachedAnswer, IdempotencyRecord, ProviderKey, RequestBody, StoredResponse
-from llm_gateway.stores import answer_table, idempotency, responses, vault
+from llm_gateway.models import CachedAnswer, IdempotencyRecord, ProviderKey, RequestBody, ScoreJob, StoredResponse
+from llm_gateway.stores import answer_table, idempotency, responses, scores, vault
 
 from .store_provider_key import place_of
 
@@ -41,6 +41,7 @@ COLUMNS = (
     Sealed(StoredResponse, "ciphertext", responses.place_of, bulky=True),
     Sealed(IdempotencyRecord, "body", idempotency.place_of, bulky=True),
     Sealed(CachedAnswer, "ciphertext", answer_table.place_of, bulky=True),
+    Sealed(ScoreJob, "ciphertext", scores.place_of, bulky=True),
 )
 
 

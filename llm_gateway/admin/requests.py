@@ -17,7 +17,7 @@ from llm_gateway.core.roles import READS_TEXTS
 from llm_gateway.core.usage import COMPLETION, PROMPT
 from llm_gateway.models import Attempt, RequestBody, RequestLog
 
-from . import _conversation, _decision, _live, _request_page, _searching
+from . import _conversation, _decision, _live, _quality, _request_page, _searching
 from ._base import READ_TEXTS, ReadOnlyInline
 from ._keyset import KeysetAdmin, KeysetChangeList
 from ._request_filters import BudgetFilter, DayFilter, EndUserFilter, KindFilter, StrategyFilter, TagFilter, WhenFilter
@@ -159,6 +159,7 @@ class RequestLogAdmin(KeysetAdmin):
                 **_request_page.context(row, request),
             }
             context["decision"] = _decision.readable(row.decision)
+            context["quality"] = _quality.readable(row.pk)
             context["has_body"] = RequestBody.objects.filter(pk=row.pk).exists()
             context["may_read"] = request.user.has_perm(READS_TEXTS)
         return super().changeform_view(request, object_id, form_url, context)

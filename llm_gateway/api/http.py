@@ -70,7 +70,7 @@ def request_id(value: UUID) -> str:
 
 def id_headers(value: UUID) -> tuple[tuple[bytes, bytes], ...]:
     """The id under the names that the SDKs read: OpenAI's, and Anthropic's."""
-    text = request_id(value).encode()
+    text = str(value).encode()
     return (b"x-request-id", text), (b"request-id", text)
 
 
@@ -139,4 +139,6 @@ def retired_warning(model: str) -> bytes:
 
 
 def ascii_header(text: str) -> bytes:
+    if text.isascii() and text.isprintable():
+        return without_keys(text).encode()
     return "".join(c if " " <= c <= "~" else "?" for c in without_keys(text)).encode()

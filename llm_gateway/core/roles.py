@@ -45,6 +45,7 @@ _METADATA = {
     "llm_gateway.deploymenthealth": VIEW,
     "llm_gateway.heartbeat": VIEW,
     "llm_gateway.auditrun": VIEW,
+    "llm_gateway.qualityrule": VIEW,
     **_REQUESTS,
     **_REPORTS,
 }
@@ -86,6 +87,7 @@ ROLES: Mapping[str, Role] = {
             "llm_gateway.aliastarget": FULL,
             "llm_gateway.cacherule": FULL,
             "llm_gateway.strategy": FULL,
+            "llm_gateway.qualityrule": FULL,
             "llm_gateway.team": EDIT,
             "llm_gateway.clientkey": EDIT,
             "llm_gateway.deploymenthealth": "view change",
@@ -113,6 +115,7 @@ ROLES: Mapping[str, Role] = {
             **_BACKGROUND,
             **_MONEY,
             "llm_gateway.auditentry": VIEW,
+            "llm_gateway.invitation": VIEW,
             "auth.user": VIEW,
             "auth.group": VIEW,
         },

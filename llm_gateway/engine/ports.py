@@ -12,6 +12,7 @@ from llm_gateway.core.catalog import Snapshot, Target
 from llm_gateway.core.errors import GatewayError
 
 from .calls import AttemptRecord, Call
+from .spoken import Spoken
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
@@ -30,7 +31,8 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     """The end of an open row, written in one transaction with its attempts and its ledger. Money in nano-USD, ``None`` unknown;
-    ``charge_nusd`` is what budgets are charged (an unknown cost charges the hold)."""
+    ``charge_nusd`` is what budgets are charged (an unknown cost charges the hold). ``spoken``: what the caller was answered, for those who
+    score it; it is written nowhere."""
 
     id: UUID
     at: float
@@ -52,6 +54,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     decision: Mapping[str, Any]
     prompt: str | None = None
     answer: str | None = None
+    spoken: Spoken | None = None
 
 
 class Remembered(msgspec.Struct, frozen=True, kw_only=True):

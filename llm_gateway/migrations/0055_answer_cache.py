@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('llm_gateway', '0040_callers_address'),
+        ("llm_gateway", "0040_callers_address"),
     ]
 
     operations = [

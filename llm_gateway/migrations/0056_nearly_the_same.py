@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('llm_gateway', '0086_words'),
+        ('llm_gateway', '0090_people'),
     ]
 
     operations = [

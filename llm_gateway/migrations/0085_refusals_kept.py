@@ -12,7 +12,7 @@ from ._operations import AddIndexWhileWriting
 class Migration(migrations.Migration):
     # The table of the log grows to millions of rows, and requests are written to it all the time.
     atomic = False
-    dependencies = [("llm_gateway", "0055_answer_cache")]
+    dependencies = [("llm_gateway", "0070_answer_scores")]
 
     operations = [
         migrations.AddField(

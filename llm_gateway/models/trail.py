@@ -43,9 +43,11 @@ _OWN_CHANGES: Mapping[str, frozenset[str]] = {
     "llm_gateway.aliastarget": frozenset(),
     "llm_gateway.price": frozenset(),
     "llm_gateway.strategy": frozenset({"revision"}),
+    "llm_gateway.qualityrule": frozenset(),
     "llm_gateway.team": frozenset(),
     "llm_gateway.clientkey": frozenset(),
     "llm_gateway.budget": frozenset({"posted_nusd", "held_nusd", "excess_nusd", "period_id", "alerted"}),
+    "llm_gateway.invitation": frozenset(),
     ACCOUNT: frozenset({"last_login", "date_joined"}),
     "auth.group": frozenset(),
 }
