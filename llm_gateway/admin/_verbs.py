@@ -214,3 +214,10 @@ def batch_cost(row: Batch) -> int:
     from llm_gateway.stores.batch_ends import cost
 
     return cost(row)
+
+
+def semantic_refusal(alias: str) -> str:
+    """Why an alias may not answer nearly the same question yet; empty: it may."""
+    from llm_gateway.stores.cache_measures import refusal_of
+
+    return refusal_of(alias)

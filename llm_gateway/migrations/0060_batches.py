@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("llm_gateway", "0055_answer_cache"),
+        ("llm_gateway", "0056_nearly_the_same"),
     ]
 
     operations = [

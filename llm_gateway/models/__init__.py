@@ -5,7 +5,7 @@ from .alerts import Alert, AlertDestination, AlertRule
 from .audit import AuditEntry
 from .audits import AuditRun
 from .batches import Batch, BatchLine, BatchResult, FileChunk, StoredFile
-from .cache import CachedAnswer, CachePurge, CacheRule
+from .cache import CachedAnswer, CacheMeasure, CachePurge, CacheRule
 from .catalogue_version import CatalogueVersion
 from .health import DeploymentHealth, Heartbeat, KeyCheck
 from .idempotency import IdempotencyRecord
@@ -35,6 +35,7 @@ __all__ = [
     "BatchLine",
     "BatchResult",
     "Budget",
+    "CacheMeasure",
     "CachePurge",
     "CacheRule",
     "CachedAnswer",
