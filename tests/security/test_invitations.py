@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from llm_gateway.actions import ActionError
 from llm_gateway.actions.accept_invitation import accept_invitation, invitation_of
-from llm_gateway.actions.invite import invite
+from llm_gateway.actions.invite import invite, renew_invitation, withdraw_invitation
 from llm_gateway.actions.mail_invitation import mail_invitation
 from llm_gateway.actions.sign_in import ACCOUNT_HERE
 from llm_gateway.actions.trim_history import trim_history
@@ -244,6 +244,18 @@ def test_of_twins_who_choose_at_once_one_comes_in() -> None:
     assert len([end for end in ends if end]) == 1
     assert User.objects.filter(username="ann@example.com").count() == 1
     assert Invitation.objects.get(pk=row.pk).account_id == next(end for end in ends if end)
+
+
+def test_what_is_withdrawn_or_renewed_while_the_form_is_on_its_way_opens_nothing() -> None:
+    boss = User.objects.create_superuser("boss")
+    for end in (withdraw_invitation, lambda row: renew_invitation(row, boss)):
+        row, token = invite("Ann", "ann@example.com", "viewer", boss)
+        found = invitation_of(token)
+        assert found is not None
+        end(row)
+        with pytest.raises(ActionError):
+            accept_invitation(found, OWN)
+        assert not User.objects.filter(username="ann@example.com").exists()
 
 
 def test_old_invitations_go(boss: Client) -> None:
