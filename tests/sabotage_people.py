@@ -64,11 +64,11 @@ PEOPLE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (_OWN, "-k", "wrong_old_passwords"),
     ),
     (
-        "a link opens twice",
+        "a link that is withdrawn just now opens",
         "llm_gateway/actions/accept_invitation.py",
         "if not claimed or has_account(row.email):",
-        "if has_account(row.email) and not claimed:",
-        (_INVITED, "-k", "of_twins"),
+        "if has_account(row.email):",
+        (_INVITED, "-k", "on_its_way"),
     ),
     (
         "an expired link opens",

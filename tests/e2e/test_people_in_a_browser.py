@@ -22,7 +22,7 @@ pytestmark = [
 ]
 OWN, HERS = "my own words 17", "hers alone, 4 words"
 WIDER = "() => document.documentElement.scrollWidth > document.documentElement.clientWidth"
-PICTURES = os.environ.get("COGO_PICTURES", "")
+PICTURES = os.environ.get("TEST_PICTURES", "")
 
 
 @pytest.fixture(scope="module")
