@@ -146,15 +146,15 @@ async def _found(http: HttpCall) -> Batch:
 
 
 async def _told(http: HttpCall, batch: Batch) -> HttpReply:
-    output = await gateway().threaded(_output, http, batch.pk)
-    again = await gateway().threaded(find, http.identity, batch.pk, DIALECT)
-    return _json(http, operation(again or batch, output))
+    # Looked at once: a batch that ends between two looks would be told as ended and without its results.
+    again = await gateway().threaded(find, http.identity, batch.pk, DIALECT) or batch
+    output = await gateway().threaded(_output, again) if again.ended_at else None
+    return _json(http, operation(again, output))
 
 
-def _output(http: HttpCall, pk: Any) -> dict[str, Any] | None:
-    """Blocking. ``None`` until the batch has ended."""
-    batch = Batch.objects.select_related("input").get(pk=pk)
-    if batch.ended_at is None or batch.state == "failed":
+def _output(batch: Batch) -> dict[str, Any] | None:
+    """Of a batch that has ended; ``None`` where it has no results. Blocking."""
+    if batch.state == "failed":
         return None
     file = batch.files.filter(part="all", state="ready").first()
     if batch.input is None or not batch.input.inline or file is None or file.bytes > MOST_INLINE:
