@@ -1,10 +1,11 @@
 """Google's generateContent. https://ai.google.dev/api/generate-content"""
 
-from llm_gateway.wires import counters, dialects, embedders, meters, wires
+from llm_gateway.wires import counters, dialects, embedders, glances, meters, wires
 
 from . import elsewhere as elsewhere
 from .dialect import GeminiDialect, encode_count
 from .embeddings import GeminiEmbedder, usage_of
+from .glance import glance
 from .names import NAME
 from .wire import GeminiCounter, GeminiGenerate, decode_count
 from .wire import encode_count as encode_count_request
@@ -13,6 +14,7 @@ WIRE = wires.add(NAME, GeminiGenerate())
 DIALECT = dialects.add(NAME, GeminiDialect())
 meters.add(NAME, usage_of)
 counters.add(NAME, GeminiCounter())
+glances.add(NAME, glance)
 embedders.add(NAME, GeminiEmbedder())
 
 __all__ = ["DIALECT", "WIRE", "decode_count", "encode_count", "encode_count_request"]
