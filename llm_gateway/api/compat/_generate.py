@@ -110,7 +110,7 @@ async def _answer(http: HttpCall, dialect: Dialect, call: Call, found: Gateway, 
     try:
         if call.stream:
             return _streaming(http, dialect, call.inbound, await found.pipeline.stream(call), keeper)
-        return await _whole(http, dialect, call, found, keeper)
+        return _whole(http, dialect, call, await found.pipeline.whole(call), keeper)
     except GatewayError as error:
         return _own_refusal(http, dialect, call, error) if error.status < 400 else refuse(dialect, error, http)
 
@@ -129,8 +129,7 @@ def refuse(dialect: Dialect, error: GatewayError, http: HttpCall) -> HttpReply:
     return HttpReply(status=status, headers=error_headers(error, http.id), body=body)
 
 
-async def _whole(http: HttpCall, dialect: Dialect, call: Call, found: Gateway, keeper: Keeper | None) -> HttpReply:
-    answer = await found.pipeline.whole(call)
+def _whole(http: HttpCall, dialect: Dialect, call: Call, answer: WholeAnswer, keeper: Keeper | None) -> HttpReply:
     target = answer.summary.target
     body = _body(http, dialect, call.inbound, answer)
     if keeper is not None:

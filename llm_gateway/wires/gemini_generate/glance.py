@@ -13,7 +13,7 @@ import msgspec
 from llm_gateway.wires._counted import Counted, whole_text
 
 from . import usage
-from .names import finish_of, finish_word
+from .names import finish_of
 
 _Filled = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -61,7 +61,7 @@ def glance(body: bytes) -> Counted | None:
         chars += len(part.text)
     return Counted(
         model=answer.model_version,
-        finish=finish_of(finish_word(candidate.finish_reason), 0),
+        finish=finish_of(candidate.finish_reason, 0),
         chars=chars,
         content=chars > 0,
         usage=(usage.decode(answer.usage_metadata, None) or None) if answer.usage_metadata else None,
