@@ -15,7 +15,7 @@ class LlmGatewayConfig(AppConfig):
     @override
     def ready(self) -> None:
         from . import checks, tasks  # noqa: F401  # importing registers them
-        from .actions import sign_in
+        from .actions import own_password, sign_in
         from .models import catalogue_version, trail
         from .stores.connecting import watch_forks
 
@@ -23,6 +23,7 @@ class LlmGatewayConfig(AppConfig):
         catalogue_version.connect()
         trail.connect()
         sign_in.connect()
+        own_password.connect()
         tasks.connect()
         post_migrate.connect(_roles, dispatch_uid="cogo-roles")
 

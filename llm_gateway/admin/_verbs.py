@@ -119,3 +119,10 @@ def clear_health(rows: list[DeploymentHealth]) -> None:
 
     for row in rows:
         clear(row)
+
+
+def purge_answers(scope: str, whose: str) -> int:
+    """How many kept answers were deleted. Raises ``ActionError``."""
+    from llm_gateway.actions.purge_answers import purge_answers as purge
+
+    return purge(scope, whose)

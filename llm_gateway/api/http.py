@@ -7,11 +7,14 @@ from uuid import UUID
 
 import msgspec
 
+from llm_gateway.core.caching import CacheNote
 from llm_gateway.core.catalog import Identity
 from llm_gateway.core.errors import GatewayError
 from llm_gateway.core.money import format_usd
 from llm_gateway.core.redact import without_keys
 from llm_gateway.engine.calls import StreamAnswer, Summary
+
+from . import refusal
 
 
 class HttpCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,13 +75,8 @@ def id_headers(value: UUID) -> tuple[tuple[bytes, bytes], ...]:
 
 
 def error_headers(error: GatewayError, call_id: UUID) -> tuple[tuple[bytes, bytes], ...]:
-    """``x-should-retry`` keeps SDKs from multiplying our own retries; a wait is given in whole seconds, rounded up, and in milliseconds."""
-    headers = [JSON, *id_headers(call_id), (b"x-should-retry", b"true" if error.retryable else b"false")]
-    if error.retry_after_s is not None:
-        seconds = max(0.0, error.retry_after_s)
-        headers.append((b"retry-after", str(-int(-seconds // 1)).encode()))
-        headers.append((b"retry-after-ms", str(round(seconds * 1000)).encode()))
-    return tuple(headers)
+    """:func:`refusal.headers` with the type of the body, as ASGI has them."""
+    return (JSON, *((name.encode(), value.encode("latin-1")) for name, value in refusal.headers(error, request_id(call_id)).items()))
 
 
 def summary_headers(summary: Summary) -> tuple[tuple[bytes, bytes], ...]:
@@ -89,6 +87,7 @@ def summary_headers(summary: Summary) -> tuple[tuple[bytes, bytes], ...]:
         (b"x-cogo-attempts", str(len(summary.attempts)).encode()),
         (b"x-cogo-cost", format_usd(summary.cost_nusd).encode()),
     ]
+    headers += cache_headers(summary.cache)
     if target is not None:
         headers.append((b"x-cogo-provider", ascii_header(target.provider.slug)))
         if target.provider.simulated:
@@ -109,11 +108,29 @@ def stream_headers(answer: StreamAnswer) -> tuple[tuple[bytes, bytes], ...]:
         (b"x-cogo-provider", ascii_header(provider.slug)),
         (b"x-cogo-attempts", str(answer.attempts).encode()),
     ]
+    headers += stream_cache_headers(answer.cache)
     if provider.simulated:
         headers.append((b"x-cogo-simulated", b"true"))
     if answer.stands_in_for:
         headers.append((b"x-cogo-warning", retired_warning(answer.target.model.name)))
     return tuple(headers)
+
+
+def cache_headers(note: CacheNote | None) -> list[tuple[bytes, bytes]]:
+    """What became of the wish to be answered out of the cache; nothing where there was none."""
+    if note is None:
+        return []
+    status = f"{note.status}; {note.why}" if note.why else note.status
+    found = [(b"x-cogo-cache", ascii_header(status))]
+    if note.origin:
+        found += [(b"age", str(note.age_s).encode()), (b"x-cogo-cached-from", note.origin.encode())]
+    return found
+
+
+def stream_cache_headers(note: CacheNote | None) -> list[tuple[bytes, bytes]]:
+    """Of a stream only a hit's cost is known before its end: none."""
+    free = note is not None and note.origin
+    return [*cache_headers(note), *([(b"x-cogo-cost", format_usd(0).encode())] if free else ())]
 
 
 def retired_warning(model: str) -> bytes:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from .caching import CacheRules
 from .host_facts import NOTHING, FactRow, HostFacts
 from .keys import KeyState
 from .money import Rate
@@ -170,3 +171,4 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     gateway_budgets: tuple[int, ...] = ()
     patterns: tuple[ModelInfo, ...] = ()
     settings: Mapping[str, Any] = {}
+    cache: CacheRules = CacheRules()

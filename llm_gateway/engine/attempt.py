@@ -244,7 +244,7 @@ class Attempt:
         as_it_is = self.prepared.passthrough and not self.prepared.streamed
         if as_it_is and not self.tally.keep and wire in glances and (counted := glances.get(wire)(body)) is not None:
             self.tally.take(counted)
-            self.body = body
+            self.body = self.tally.spoken.body = body
             return
         whole = wires.get(wire).decode_response(body)
         events: list[Event] = replay(whole)

@@ -23,6 +23,7 @@ from .live import LiveAttempts
 from .plan import Plan
 from .ports import Journal, Observer, Opening, Settlement
 from .prompt_text import TEXT_LIMIT, prompt_of
+from .spoken import Spoken
 from .tasks import TaskOwner
 from .ways import model_facts
 
@@ -56,8 +57,8 @@ class Exchange:
 
     __slots__ = (
         "_around", "_deadline", "_finish", "_flags", "_left", "_price_id", "_reserved_tokens", "_served", "_served_model", "_settled",
-        "_started", "_text", "_ttft_ms", "_usage", "_wait_s", "attempts", "call", "held_budgets", "keeps_text", "opening", "plan",
-        "records",
+        "_spoken", "_started", "_text", "_ttft_ms", "_usage", "_wait_s", "attempts", "call", "held_budgets", "keeps_text", "opening",
+        "plan", "records",
     )  # fmt: skip
 
     def __init__(self, around: Surroundings, call: Call, plan: Plan, target: Target, reserved_tokens: int = 0) -> None:
@@ -93,6 +94,7 @@ class Exchange:
         self._served_model = ""
         self._finish = ""
         self._text: str | None = None
+        self._spoken: Spoken | None = None
         self._ttft_ms: int | None = None
 
     # What the race asks.
@@ -250,6 +252,7 @@ class Exchange:
         self._served_model = tally.model or attempt.target.upstream_id
         self._finish = tally.finish.value if tally.finish else ""
         self._ttft_ms = round((attempt.started_at - self.opening.at) * 1000) + (attempt.first_event_ms or 0)
+        self._spoken = tally.spoken
         if self.keeps_text:
             self._text = "".join(tally.text)[:TEXT_LIMIT]
 
@@ -298,6 +301,7 @@ class Exchange:
             decision=self.plan.decision(),
             prompt=prompt_of(self.call.inbound) if self.keeps_text else None,
             answer=self._text,
+            spoken=self._spoken,
         )
 
     def _summary(self, settlement: Settlement) -> Summary:

@@ -97,6 +97,21 @@ def _resolve(snapshot: Snapshot, identity: Identity, asked: str, strategy: str |
     return Resolution(targets=tuple(targets), tiers=tuple(tiers), named=name, stands_in_for=gone, skipped=tuple(skipped))
 
 
+def behind(snapshot: Snapshot, identity: Identity, asked: str, strategy: str | None = None) -> tuple[StrategyInfo | None, list[ModelInfo]]:
+    """The strategy and the models that :func:`resolve` finds targets of, whatever the state of their keys. Raises as it does."""
+    name = asked.strip()
+    if name.startswith(STRATEGY):
+        name, strategy = "", name.removeprefix(STRATEGY)
+    if name in ("", AUTO):
+        chosen = strategy or identity.strategy or snapshot.active_strategy
+        models = {target.model.id: target.model for target in _by_strategy(snapshot, identity, chosen).targets}
+        return snapshot.strategies[chosen], list(models.values())
+    named = _named(snapshot, name)
+    if not permitted(snapshot, identity, name, named):
+        raise unknown(snapshot, identity, name)
+    return None, [model for model in named if model.lifecycle is not Lifecycle.RETIRED]
+
+
 def described(snapshot: Snapshot, identity: Identity, name: str) -> ModelInfo:
     """What stands behind a name that is listed or can be asked for; of several models, the first. Raises :class:`ModelNotFound`."""
     models = _named(snapshot, name) or [model for model in (snapshot.models.get(name),) if model]

@@ -12,7 +12,8 @@ from llm_gateway.core.catalog import Target
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sliding window saw of one deployment. Times in milliseconds; ``None`` while nothing is known."""
+    """What a sliding window saw of one deployment. Times in milliseconds; ``None`` while nothing is known. ``quality``: the mean score of
+    its model's answers, 0 to 1, over ``scored`` of them in the last days."""
 
     requests: int = 0
     successes: int = 0
@@ -20,6 +21,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     ttft_ms: float | None = None
     cost_nusd: float | None = None
     last_seen: datetime | None = None
+    quality: float | None = None
+    scored: int = 0
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,6 @@ from llm_gateway.engine.tally import Tally
 from llm_gateway.wires import Counted, glances, wires
 
 from . import neutral as n
-from . import recorded
 
 CLAUDE, GEMINI = "anthropic_messages", "gemini_generate"
 PART: dict[str, Any] = {"text": "hi"}
@@ -132,12 +131,3 @@ def test_a_glance_never_says_anything_else(given_: tuple[str, bytes]) -> None:
         assert counted == in_full(wire, body)
     except AttemptFailed as error:
         raise AssertionError(f"read in full it is an error: {error.failure}") from error
-
-
-@recorded.mark
-@pytest.mark.parametrize(("wire", "provider", "kind"), [(CLAUDE, "anthropic", "messages"), (GEMINI, "gemini", "generate")])
-def test_recorded_answers_are_counted_as_they_are_read(wire: str, provider: str, kind: str) -> None:
-    answers = [exchange.body_bytes for exchange in recorded.load(provider, kind) if exchange.status == 200]
-    counted = [(body, found) for body in answers if (found := glances.get(wire)(body)) is not None]
-    assert counted
-    assert all(found == in_full(wire, body) for body, found in counted)
