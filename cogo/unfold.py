@@ -108,7 +108,7 @@ UNFOLD: dict[str, Any] = {
                     },
                     _page("Models", "neurology", "languagemodel"),
                     _page("Aliases", "label", "alias"),
-                    _page("Answer cache", "cached", "cacherule"),
+                    _page("Cache rules", "cached", "cacherule"),
                     _page("Quality rules", "verified", "qualityrule"),
                 ],
             },

@@ -23,6 +23,11 @@ TITLES = {
 }
 
 
+def title_of(name: str) -> str:
+    """A report may group by what no other does."""
+    return TITLES.get(name) or name.replace("_", " ").capitalize()
+
+
 class Named(str):
     """What people read, with the value it stands for."""
 
