@@ -133,8 +133,8 @@ CONSOLE_B: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "an end user's budget binds nobody",
         "llm_gateway/engine/exchange.py",
-        "(*callers_budgets(call, plan.snapshot), *target.budgets)",
-        "(*call.identity.budgets, *target.budgets)",
+        "own = callers_budgets(call, plan.snapshot)",
+        "own = call.identity.budgets",
         (_END_USERS, "-k", "binds_one"),
     ),
     (

@@ -62,6 +62,11 @@
       group("Aliases", known.aliases.map((name) => row(name, "")));
       group("Strategies", [row("auto", "no model named: the active strategy"), ...known.strategies.map((name) => row(`strategy:${name}`, ""))]);
     };
+    const narrow = () => {
+      const wanted = search.value.trim().toLowerCase();
+      for (const label of list.querySelectorAll("label")) label.hidden = !label.dataset.text.includes(wanted);
+      for (const set of list.querySelectorAll("fieldset")) set.hidden = !set.querySelector("label:not([hidden])");
+    };
     const load = async () => {
       if (known) return;
       try {
@@ -69,6 +74,7 @@
         if (!answer.ok) throw new Error(`${answer.status}`);
         known = await answer.json();
         fill();
+        narrow(); // what was typed while the list was on its way
       } catch (error) {
         said.textContent = `The list could not be read (${error.message}); names can be typed.`;
       }
@@ -77,11 +83,7 @@
     details.addEventListener("toggle", load);
     field.addEventListener("focus", load, { once: true });
     field.addEventListener("input", tell);
-    search.addEventListener("input", () => {
-      const wanted = search.value.trim().toLowerCase();
-      for (const label of list.querySelectorAll("label")) label.hidden = !label.dataset.text.includes(wanted);
-      for (const set of list.querySelectorAll("fieldset")) set.hidden = !set.querySelector("label:not([hidden])");
-    });
+    search.addEventListener("input", narrow);
     search.addEventListener("keydown", (event) => event.key === "Enter" && event.preventDefault());
   }
 
