@@ -73,13 +73,6 @@ BATCH: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/policies/test_batches.py", "-k", "quarter"),
     ),
     (
-        "a revoked key's lines go on",
-        "llm_gateway/api/batches/executing.py",
-        "    if known is None or revoked(known[1], snapshot):",
-        "    if known is None:",
-        (_RUN, "-k", "judged_when"),
-    ),
-    (
         "a line's row does not name its batch",
         "llm_gateway/api/batches/executing.py",
         '        metadata=subject_of(http, inbound),\n        origin="batch",\n        batch_id=line.batch,',
