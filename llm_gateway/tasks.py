@@ -76,12 +76,32 @@ def advance_lifecycles() -> dict[str, Any]:
 
 
 def trim_history() -> dict[str, Any]:
+    from llm_gateway.actions.purge_decisions import purge_decisions
     from llm_gateway.actions.trim_history import trim_history as trim
 
     if not claim_job("trim history", timedelta(days=1)):
         return SKIPPED
     result = trim()
+    purge_decisions()
     return {"key_checks": result.key_checks, "bodies": result.bodies, "heartbeats": result.heartbeats}
+
+
+def replay_policy(replay_id: int) -> dict[str, Any]:
+    """A replay that somebody asked for."""
+    from llm_gateway.actions.replay_policy import run_replay
+
+    (one,) = _ids([replay_id])
+    done = run_replay(one)
+    return {"replay": done.pk, "state": done.state}
+
+
+def guard_policies() -> dict[str, Any]:
+    """Each minute: a canary that does worse than its guards allow is rolled back."""
+    from llm_gateway.actions.guard_policies import guard_policies as guard
+
+    if not claim_job("guard policies", timedelta(minutes=1)):
+        return SKIPPED
+    return {"breach": guard() or ""}
 
 
 def purge_responses() -> dict[str, Any]:

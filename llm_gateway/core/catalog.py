@@ -88,12 +88,21 @@ class AliasInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StrategyInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """``kind`` names the strategy file, ``settings`` its validated options; ``revision`` counts activations of changed settings."""
+    """``kind`` names the strategy file, ``settings`` its validated options; ``revision`` counts activations of changed settings;
+    ``version``: the number of the policy version that this is, 0: none was recorded."""
 
     name: str
     kind: str
     settings: Mapping[str, Any]
     revision: int = 1
+    version: int = 0
+
+
+class CanaryInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that decides for ``share`` of what the active strategy would decide; a caller stays where it fell."""
+
+    strategy: StrategyInfo
+    share: float
 
 
 class Scope(StrEnum):
@@ -170,3 +179,4 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     gateway_budgets: tuple[int, ...] = ()
     patterns: tuple[ModelInfo, ...] = ()
     settings: Mapping[str, Any] = {}
+    canary: CanaryInfo | None = None

@@ -23,6 +23,7 @@ SEES_KEYS = "llm_gateway.view_providerkey"
 CHECKS_KEYS = "llm_gateway.change_providerkey"
 READS_TEXTS = "llm_gateway.view_requestbody"
 READS_REPORTS = "analytics.view_dailyrollup"
+APPROVES = "llm_gateway.approve_policy"
 PRICES = "llm_gateway.change_budget"
 SCOPES: Mapping[Scope, str] = {Scope.READ: READS, Scope.GENERATE: SPENDS, Scope.ANALYZE: SPENDS, Scope.MANAGE: SWITCHES}
 
@@ -37,6 +38,9 @@ _METADATA = {
     "llm_gateway.price": VIEW,
     "llm_gateway.strategy": VIEW,
     "llm_gateway.strategyactivation": VIEW,
+    "llm_gateway.policyversion": VIEW,
+    "llm_gateway.policyevent": VIEW,
+    "llm_gateway.policyreplay": VIEW,
     "llm_gateway.team": VIEW,
     "llm_gateway.clientkey": VIEW,
     "llm_gateway.keycheck": VIEW,
@@ -84,7 +88,7 @@ ROLES: Mapping[str, Role] = {
             "llm_gateway.clientkey": EDIT,
             "llm_gateway.deploymenthealth": "view change",
         },
-        more=(SPENDS,),
+        more=(SPENDS, APPROVES),
     ),
     "finance": Role(
         summary="Keeps prices and budgets, reads the ledger, alerts and closed months. Sees no provider key and no client key.",

@@ -23,6 +23,8 @@ from llm_gateway.policies.health import Effect, effect, recovered, tripped
 from llm_gateway.policies.lengths import UNKNOWN, Lengths, learnt
 from llm_gateway.strategies import Stats
 
+from .contexts import Contexts, Frozen
+
 WINDOW_S = 900.0
 MAX_SAMPLES = 200
 MAX_DEPLOYMENTS = 4096
@@ -53,6 +55,9 @@ class DeploymentHealth:
         self._too_long: dict[Deployment, tuple[int, float]] = {}
         self._lengths: dict[Deployment, Lengths] = {}
         self._on_effect = on_effect
+        self.contexts = Contexts()
+        # Mean score and count of each deployment's answers, from whoever keeps them.
+        self.qualities: Mapping[Deployment, tuple[float, int]] = {}
 
     def admit(self, target: Target) -> str | None:
         if target.provider.ignore_health:
@@ -228,6 +233,14 @@ class DeploymentHealth:
             _make_room(self._lengths)
         self._lengths[target.deployment] = learnt(self.lengths(target), usage, chars, guessed)
 
+    def frozen(self) -> Frozen:
+        """What strategies see: the numbers of this second, the same for every decision made in it."""
+        return self.contexts.statistics(self._all)
+
+    def _all(self) -> dict[Deployment, Stats]:
+        now = time.monotonic()
+        return {key: self._stats(key, now) for key in {*self._samples, *self.qualities}}
+
     def of(self, targets: Sequence[Target]) -> list[Stats]:
         now = time.monotonic()
         return [self._stats(target.deployment, now) for target in targets]
@@ -286,8 +299,9 @@ class DeploymentHealth:
 
     def _stats(self, key: Deployment, now: float) -> Stats:
         samples = self._samples.get(key)
+        quality = self.qualities.get(key)
         if not samples:
-            return Stats()
+            return Stats(quality=quality)
         while samples and samples[0][0] < now - WINDOW_S:
             samples.popleft()
         latencies = sorted(s[2] for s in samples if s[2] is not None)
@@ -299,6 +313,7 @@ class DeploymentHealth:
             latency_ms=latencies[len(latencies) // 2] if latencies else None,
             ttft_ms=ttfts[len(ttfts) // 2] if ttfts else None,
             cost_nusd=sum(costs) / len(costs) if costs else None,
+            quality=quality,
         )
 
 

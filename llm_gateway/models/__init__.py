@@ -9,6 +9,7 @@ from .health import DeploymentHealth, Heartbeat, KeyCheck
 from .idempotency import IdempotencyRecord
 from .logs import Attempt, RequestBody, RequestLog
 from .money import Budget, LedgerEntry
+from .policies import DecisionContext, PolicyEvent, PolicyReplay, PolicyVersion
 from .providers import Alias, AliasTarget, LanguageModel, Price, Provider, ProviderKey
 from .responses import StoredResponse
 from .routing import Strategy, StrategyActivation
@@ -25,12 +26,16 @@ __all__ = [
     "Budget",
     "CatalogueVersion",
     "ClientKey",
+    "DecisionContext",
     "DeploymentHealth",
     "Heartbeat",
     "IdempotencyRecord",
     "KeyCheck",
     "LanguageModel",
     "LedgerEntry",
+    "PolicyEvent",
+    "PolicyReplay",
+    "PolicyVersion",
     "Price",
     "Provider",
     "ProviderKey",

@@ -79,6 +79,8 @@ class RequestLog(models.Model):
     tag = models.CharField(max_length=60, blank=True, default="")
     decision = models.JSONField(null=True)
     metadata = models.JSONField(null=True)
+    choice = models.TextField(null=True, editable=False)  # what a strategy decided by; null where none did
+    policy = models.PositiveIntegerField(null=True, editable=False, help_text="The policy version that decided.")
 
     class Meta:
         ordering = ["-id"]

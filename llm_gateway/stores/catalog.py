@@ -18,6 +18,7 @@ from django.utils import timezone
 from llm_gateway.core.catalog import (
     AliasInfo,
     BodyLogging,
+    CanaryInfo,
     Credential,
     Identity,
     Lifecycle,
@@ -38,6 +39,7 @@ from llm_gateway.models import (
     CatalogueVersion,
     ClientKey,
     LanguageModel,
+    PolicyVersion,
     Price,
     Provider,
     ProviderKey,
@@ -71,7 +73,10 @@ def load_snapshot() -> Snapshot:
             credentials=credentials,
             models={m.name: m for m in models},
             aliases=_aliases(),
-            strategies={s.name: StrategyInfo(name=s.name, kind=s.kind, settings=s.settings, revision=s.revision) for s in strategies},
+            strategies={
+                s.name: StrategyInfo(name=s.name, kind=s.kind, settings=s.settings, revision=s.revision, version=s.version)
+                for s in strategies
+            },
             active_strategy=next((s.name for s in strategies if s.active), "enterprise"),
             clients=_clients(budgets),
             provider_budgets=_grouped(budgets, "provider_id"),
@@ -79,7 +84,16 @@ def load_snapshot() -> Snapshot:
             gateway_budgets=_gateway_budgets(budgets),
             patterns=tuple(m for m in models if m.pattern),
             settings=_settings(),
+            canary=_canary(),
         )
+
+
+def _canary() -> CanaryInfo | None:
+    row = PolicyVersion.objects.filter(state="active", canary_share__isnull=False).select_related("strategy").first()
+    if row is None or row.strategy is None or row.canary_share is None:
+        return None
+    info = StrategyInfo(name=row.strategy.name, kind=row.kind, settings=row.settings, version=row.number)
+    return CanaryInfo(strategy=info, share=row.canary_share)
 
 
 def _provider(row: Provider) -> ProviderInfo:
@@ -252,7 +266,7 @@ def _gateway_budgets(budgets: list[Budget]) -> tuple[int, ...]:
 def _settings() -> dict[str, Any]:
     cogo = settings.COGO
     ceiling = per_token_pusd(Decimal(cogo["unpriced_ceiling_usd_per_million"]))
-    return {"unpriced": cogo["unpriced"], "unpriced_ceiling_pusd": ceiling}
+    return {"unpriced": cogo["unpriced"], "unpriced_ceiling_pusd": ceiling, "digest_key": vault.digest("decisions")}
 
 
 class SnapshotCatalog:

@@ -190,7 +190,7 @@ class Writer:
             identity.team_id, identity.client_key_id, call.user_id,
             _caller_s(call.inbound.model, 200), o.strategy, target.provider.id, target.model.id, target.provider.slug, call.stream,
             o.simulated, o.hold_nusd, worker, lease, _caller_s(call.tag, 60), as_json(call.metadata),
-            call.address[:45] or None,
+            call.address[:45] or None, None if o.choice is None else short(o.choice, 4000), o.policy or None,
         )  # fmt: skip
 
     def _rejected_row(self, r: Rejection) -> tuple[Any, ...]:

@@ -12,7 +12,8 @@ from llm_gateway.core.catalog import Target
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sliding window saw of one deployment. Times in milliseconds; ``None`` while nothing is known."""
+    """What a sliding window saw of one deployment. Times in milliseconds; ``None`` while nothing is known. ``quality``: the mean of the
+    scores, 0 to 1, and how many answers it is made of."""
 
     requests: int = 0
     successes: int = 0
@@ -20,6 +21,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     ttft_ms: float | None = None
     cost_nusd: float | None = None
     last_seen: datetime | None = None
+    quality: tuple[float, int] | None = None
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,8 +33,9 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a strategy may look at. ``sticky``: user or session whose requests should stay together; ``client``: the client key's public
-    id, empty for staff; ``affinity``: text whose repetition marks the same prompt prefix."""
+    """What a strategy may look at. ``sticky``: user or session whose requests should stay together; ``user``: the caller's own user;
+    ``client``: the client key's public id, empty for staff; ``affinity``: what repeats with the same prompt prefix. Where a request is
+    routed, ``sticky``, ``user`` and ``affinity`` are keyed digests: strategies hash them and nobody can read them back."""
 
     now: datetime
     prompt_tokens: int
@@ -44,17 +47,20 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
     sticky: str = ""
     client: str = ""
     affinity: str = ""
+    user: str = ""
     stream: bool = False
 
 
 class Ranking(msgspec.Struct, frozen=True, kw_only=True):
     """``order``: indices into the candidates, best first, each at most once (left out: not to be tried). ``scores``: one JSON-able mapping
-    of score parts per candidate, in the candidates' order. ``skipped``: index to reason. ``note``: one sentence for the decision record."""
+    of score parts per candidate, in the candidates' order. ``skipped``: index to reason. ``note``: one sentence for the decision record.
+    ``p``: the exact probability of each candidate being first, one per candidate, sum 1; empty: not known."""
 
     order: tuple[int, ...]
     scores: tuple[Mapping[str, Any], ...] = ()
     skipped: Mapping[int, str] = {}
     note: str = ""
+    p: tuple[float, ...] = ()
 
 
 class Strategy(Protocol):

@@ -11,6 +11,7 @@ from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
 from ._order import by_priority
 from ._settings import flag, only, text, weights
+from ._shares import first_by_arms, spelled
 
 BY_KEY = "key"
 
@@ -43,8 +44,9 @@ class AbTesting:
             {"arm": (arm := arm_of(c, arms)), "weight": arms.get(arm or "", 0.0), "assigned": bool(turns) and arm == turns[0]}
             for c in candidates
         )
+        p = spelled(first_by_arms(candidates, fit, arms), len(candidates))
         note = f"Assigned to arm {turns[0]}{' for this caller' if sticky else ''}." if turns else ""
-        return Ranking(order=tuple(order), scores=scores, skipped=skipped, note=note)
+        return Ranking(order=tuple(order), scores=scores, skipped=skipped, note=note, p=p)
 
 
 def _best_two(candidates: Sequence[Candidate]) -> dict[str, float]:

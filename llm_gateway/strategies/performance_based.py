@@ -10,9 +10,14 @@ from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
 from ._order import by_priority
 from ._settings import number, only
+from ._shares import best_by, explored, spelled
 from ._stats import bounds, pick, relative
 
-DEFAULTS: dict[str, float] = {"success_weight": 0.6, "latency_weight": 0.25, "cost_weight": 0.15, "exploration": 0.05}
+DEFAULTS: dict[str, float] = {
+    "success_weight": 0.6, "latency_weight": 0.25, "cost_weight": 0.15, "quality_weight": 0.0, "exploration": 0.05,
+}  # fmt: skip
+# Scores of fewer answers than this say nothing (extensions.md Q4).
+SCORED = 30
 # How much more often a deployment is tested whose few answers look better than the best.
 PROMISING = 4
 
@@ -30,12 +35,13 @@ class PerformanceBased:
     summary = "Measured success rate, speed and cost choose the model; a small share of requests keeps testing the others."
 
     def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """The three ``*_weight`` are relative to each other (0 to 1, not all 0); ``exploration`` is a share of requests, 0 to 0.5."""
+        """The ``*_weight`` are relative to each other (0 to 1, not all 0); ``exploration`` is a share of requests, 0 to 0.5.
+        ``quality_weight`` counts the mean score of a model's answers, once 30 of them are scored."""
         only(settings, DEFAULTS, self.name)
         high = {"exploration": 0.5}
         found = {name: number(settings, name, default, 0, high.get(name, 1)) for name, default in DEFAULTS.items()}
         if not any(found[name] for name in DEFAULTS if name != "exploration"):
-            raise ValueError("At least one of success_weight, latency_weight and cost_weight has to be above 0.")
+            raise ValueError("At least one of success_weight, latency_weight, cost_weight and quality_weight has to be above 0.")
         return found
 
     def order(self, candidates: Sequence[Candidate], facts: RequestFacts, settings: Mapping[str, Any], draw: float) -> Ranking:
@@ -45,25 +51,39 @@ class PerformanceBased:
         standing = {index: place for place, index in enumerate(by_priority(candidates, fit, facts, draw))}
         order = sorted(fit, key=lambda index: (-scores[index]["score"], standing[index]))
         note = "Ordered by measured success, speed and cost."
+        best = best_by(candidates, fit, lambda index: -scores[index]["score"])
+        p = spelled(
+            explored(best, lambda first: _pools([i for i in order if i != first], first, scores, options["exploration"])), len(scores)
+        )
         tested = _tested(order, scores, options["exploration"], draw)
         if tested is not None:
             order.remove(tested)
             order.insert(0, tested)
             note = "One of the few requests that test a model which is not the best at present."
-        return Ranking(order=tuple(order), scores=tuple(scores), skipped=skipped, note=note)
+        return Ranking(order=tuple(order), scores=tuple(scores), skipped=skipped, note=note, p=p)
 
 
 def _tested(order: Sequence[int], scores: Sequence[Mapping[str, float]], exploration: float, draw: float) -> int | None:
-    others = order[1:]
-    promising = [index for index in others if scores[index]["requests"] and scores[index]["promise"] > scores[order[0]]["score"]]
-    share = min(exploration * PROMISING, 0.5)
-    if others and draw < exploration:
-        pool, point = others, draw / exploration
-    elif promising and draw < share:
-        pool, point = promising, (draw - exploration) / (share - exploration)
-    else:
-        return None
-    return pool[pick([scores[index]["uncertainty"] for index in pool], point)]
+    start = 0.0
+    for share, weights in _pools(order[1:], order[0], scores, exploration) if order else ():
+        if draw < start + share:
+            return list(weights)[pick(list(weights.values()), (draw - start) / share)]
+        start += share
+    return None
+
+
+def _pools(
+    others: Sequence[int], best: int, scores: Sequence[Mapping[str, float]], exploration: float
+) -> list[tuple[float, dict[int, float]]]:
+    """The (share of requests, who gets it by what weight) that goes to others than the best, side by side from 0."""
+    promising = [index for index in others if scores[index]["requests"] and scores[index]["promise"] > scores[best]["score"]]
+    pools = []
+    if others and exploration > 0:
+        pools.append((exploration, {index: scores[index]["uncertainty"] for index in others}))
+        more = min(exploration * PROMISING, 0.5) - exploration
+        if promising and more > 0:
+            pools.append((more, {index: scores[index]["uncertainty"] for index in promising}))
+    return pools
 
 
 def _scores(
@@ -73,11 +93,16 @@ def _scores(
     speeds = relative([s.ttft_ms if facts.stream and s.ttft_ms is not None else s.latency_ms for s in stats])
     # What requests like this one cost at most here, else what requests did cost on the average.
     costs = relative([_cost(candidates[index]) for index in fit])
-    total = options["success_weight"] + options["latency_weight"] + options["cost_weight"]
+    # Whose answers are not scored yet is taken to be as good as the middle of the others.
+    means = [s.quality[0] if s.quality is not None and s.quality[1] >= SCORED else None for s in stats]
+    scored = sorted(mean for mean in means if mean is not None)
+    middle = scored[len(scored) // 2] if scored else 1.0
+    total = options["success_weight"] + options["latency_weight"] + options["cost_weight"] + options["quality_weight"]
     scores: list[dict[str, float]] = [{} for _ in candidates]
-    for index, speed, cost in zip(fit, speeds, costs, strict=True):
+    for index, speed, cost, mean in zip(fit, speeds, costs, means, strict=True):
         low, high = bounds(candidates[index].stats)
         rest = options["latency_weight"] * speed + options["cost_weight"] * cost
+        rest += options["quality_weight"] * (middle if mean is None else mean)
         seen = candidates[index].stats
         score = (options["success_weight"] * low + rest) / total
         promise = (options["success_weight"] * (seen.successes / seen.requests if seen.requests else 0) + rest) / total
@@ -90,6 +115,8 @@ def _scores(
             "requests": seen.requests,
             "promise": round(promise, 6),
         }
+        if options["quality_weight"]:
+            scores[index]["quality"] = round(middle if mean is None else mean, 4)
     return scores
 
 

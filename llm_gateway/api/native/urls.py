@@ -12,6 +12,15 @@ from .generate import GenerateView
 from .index import PREFIX, IndexView
 from .keys import KeysStatusView, RefreshKeysView
 from .models import ModelsView
+from .policies import (
+    ActivatePolicyView,
+    ApprovePolicyView,
+    PoliciesView,
+    PolicyReplayView,
+    PolicyView,
+    ReplayPolicyView,
+    RollbackPolicyView,
+)
 from .probe import TestView
 from .results import ResultsView
 from .status import StatusView
@@ -32,6 +41,13 @@ urlpatterns = [
     _route("test", TestView, "native-test"),
     _route("strategy", StrategyView, "native-strategy"),
     _route("strategy/set", SetStrategyView, "native-strategy-set"),
+    _route("policies", PoliciesView, "native-policies"),
+    _route("policies/rollback", RollbackPolicyView, "native-policies-rollback"),
+    _route(r"policies/replays/(?P<replay>[0-9]+)", PolicyReplayView, "native-policy-replay-report"),
+    _route(r"policies/(?P<version>[0-9]+)", PolicyView, "native-policy"),
+    _route(r"policies/(?P<version>[0-9]+)/replay", ReplayPolicyView, "native-policy-replay"),
+    _route(r"policies/(?P<version>[0-9]+)/approve", ApprovePolicyView, "native-policy-approve"),
+    _route(r"policies/(?P<version>[0-9]+)/activate", ActivatePolicyView, "native-policy-activate"),
     _route("performance/results", ResultsView, "native-results"),
     _route("keys/status", KeysStatusView, "native-keys-status"),
     _route("keys/refresh", RefreshKeysView, "native-keys-refresh"),
