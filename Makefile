@@ -11,16 +11,23 @@ FIND_PYTHON = python=$(VENV); "$$python" -c '' >/dev/null 2>&1 || \
 	if [ -z "$$python" ]; then echo "cogo: Python 3.11 or newer is needed; install it, or name it: make $@ PYTHON=/path/to/python3" >&2; exit 1; fi
 BOOTSTRAP = @$(FIND_PYTHON); exec "$$python" cogo/bootstrap.py
 
-.PHONY: help run demo test test-slow test-weekly test-agents square-table reliability fault-table bench sabotage test-postgres test-postgres-slow lint types check install install-dev install-postgres install-redis lock
+.PHONY: help run demo doctor test test-slow test-weekly test-agents square-table provider-tables reliability fault-table bench sabotage test-postgres test-postgres-slow lint types check install install-dev install-postgres install-redis lock
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Run it
 
 run: ## set up what is missing, then start everything (PORT=9000, ARGS="--workers 2")
 	$(BOOTSTRAP) run $(ARGS)
 
 demo: ## the same over a provider simulator with sample traffic, apart from your data (var/demo)
 	$(BOOTSTRAP) demo $(ARGS)
+
+doctor: ## say what is wrong with this installation, and what to do about it
+	$(VENV) manage.py doctor
+
+##@ Set up
 
 install: ## only set up
 	$(BOOTSTRAP) install base
@@ -33,6 +40,15 @@ install-postgres: ## the PostgreSQL driver
 
 install-redis: ## the Redis client
 	$(BOOTSTRAP) install base redis
+
+lock: install-dev ## compile requirements/*.lock from pyproject.toml
+	$(COMPILE) -o requirements/base.lock
+	$(COMPILE) -c requirements/base.lock --extra local -o requirements/local.lock
+	$(COMPILE) -c requirements/base.lock --extra postgres -o requirements/postgres.lock
+	$(COMPILE) -c requirements/base.lock --extra redis -o requirements/redis.lock
+	$(COMPILE) -c requirements/base.lock --extra postgres --extra redis --group dev -o requirements/dev.lock
+
+##@ Test it
 
 test: install-dev ## the everyday suite; no service needs to run (ARGS="-k name" narrows it)
 	$(VENV) -m pytest -q -n auto -m "not slow" $(ARGS)
@@ -48,6 +64,9 @@ test-weekly: install-dev ## what takes minutes: every field of every form, every
 test-agents: install-dev ## let coding agents work through the gateway; installs them from npm and PyPI (COGO_AGENTS_DIR keeps them)
 	$(VENV) -m pytest -q -m agents tests/agents $(ARGS)
 
+sabotage: install-dev ## put one wrong line after the other into a copy of the tree; its tests must fail (a quarter of an hour)
+	$(VENV) -m tests.sabotage $(ARGS)
+
 # Rooms that know no database; the everyday suite has them.
 PURE = $(addprefix --ignore=tests/,architecture core policies providers simulator wires)
 test-postgres: install-dev ## the everyday suite on PostgreSQL and Redis (DATABASE_URL, REDIS_URL)
@@ -59,20 +78,26 @@ POSTGRES_SLOW = tests/postgres tests/money/test_budget_race.py tests/money/test_
 test-postgres-slow: install-dev ## outages, failover, PgBouncer, the task cluster, two starts, races and kills on PostgreSQL, three minutes
 	DATABASE_URL="$${DATABASE_URL:-postgres://postgres@127.0.0.1:5432/test}" $(VENV) -m pytest -q -n 2 -m "slow and not alone and not weekly" $(POSTGRES_SLOW) $(ARGS)
 
+##@ Measure it
+
 reliability: install-dev ## measure the figures of docs/reliability.md on this machine, five minutes (ARGS="--write failover" writes one of them)
 	$(VENV) -m tests.reliability.scoreboard $(ARGS)
 
 bench: install-dev ## what a request and a chunk cost, beside a bare echo of the same job, five minutes (ARGS="--rounds 2 --json FILE"; COGO_PEERS_DIR, DATABASE_URL)
 	$(VENV) -m tests.benchmarks $(ARGS)
 
+##@ Write documents anew
+
 fault-table: ## write the fault table of docs/reliability.md anew from tests/faults
 	$(VENV) -m tests.faults.document
 
-sabotage: install-dev ## put one wrong line after the other into a copy of the tree; its tests must fail (a quarter of an hour)
-	$(VENV) -m tests.sabotage $(ARGS)
+provider-tables: ## write the models and prices of docs/providers anew from the catalogue
+	COGO_WRITE_DOCUMENTS=1 $(VENV) -m pytest -q -n 0 tests/providers/test_documents.py
 
 square-table: ## write docs/square.md anew from the table of the square
 	$(VENV) -m tests.square.document
+
+##@ Check a change
 
 lint: install-dev ## style and the walls between the rooms
 	$(VENV) -m ruff check .
@@ -83,10 +108,3 @@ types: install-dev ## strict types from core to engine
 	$(VENV) -m mypy
 
 check: lint types test ## what a change must pass before it is committed
-
-lock: install-dev ## compile requirements/*.lock from pyproject.toml
-	$(COMPILE) -o requirements/base.lock
-	$(COMPILE) -c requirements/base.lock --extra local -o requirements/local.lock
-	$(COMPILE) -c requirements/base.lock --extra postgres -o requirements/postgres.lock
-	$(COMPILE) -c requirements/base.lock --extra redis -o requirements/redis.lock
-	$(COMPILE) -c requirements/base.lock --extra postgres --extra redis --group dev -o requirements/dev.lock

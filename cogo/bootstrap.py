@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 OLDEST = (3, 11)
-PROVIDER_KEYS = ("FIREWORKS_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY")
+PROVIDERS = ROOT / "llm_gateway" / "providers"
+_KEY_ENV = re.compile(r"\bkey_env=\(([^)]*)\)")
 
 
 def say(line: str) -> None:
@@ -139,9 +141,15 @@ def show_progress(lines: Iterator[str], packages: int) -> None:
         sys.stdout.write("\r\x1b[K")
 
 
+def provider_keys() -> list[str]:
+    """The variables that may hold provider keys, as the providers' files say. They are read as text: nothing is installed yet."""
+    texts = (file.read_text(encoding="utf-8") for file in sorted(PROVIDERS.glob("*.py")))
+    return [name for text in texts for names in _KEY_ENV.findall(text) for name in re.findall(r"[A-Z][A-Z0-9_]+", names)]
+
+
 def has_provider_key() -> bool:
     """Whether the environment or ``.env`` names a provider key; then the embedded model is not fetched."""
-    names = tuple(name + suffix for name in PROVIDER_KEYS for suffix in ("", "_FILE"))
+    names = tuple(name + suffix for name in provider_keys() for suffix in ("", "_FILE"))
     if any(os.environ.get(name, "").strip() for name in names):
         return True
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -157,7 +165,7 @@ def has_provider_key() -> bool:
 def isolate_demo() -> None:
     """The demonstration has its own database, secrets and no real keys, so that it cannot touch an installation."""
     folder = ROOT / "var" / "demo"
-    for name in PROVIDER_KEYS:
+    for name in provider_keys():
         os.environ.pop(name, None)
         os.environ.pop(f"{name}_FILE", None)
     for name in ("DATABASE_URL_FILE", "REDIS_URL", "REDIS_URL_FILE", "DJANGO_SETTINGS_MODULE"):

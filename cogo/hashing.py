@@ -14,14 +14,15 @@ from concurrent.futures import ThreadPoolExecutor
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from typing_extensions import override
 
-# On Linux each thread has its own; under full load it still gets a tenth of a processor.
+# On Linux each thread has its own; under full load it still gets a tenth of a processor. A process that was started with less stays there.
 NICENESS = 10
 
 
 def _stand_back() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+            thread = threading.get_native_id()
+            os.setpriority(os.PRIO_PROCESS, thread, max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))
 
 
 _thread: ThreadPoolExecutor

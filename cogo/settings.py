@@ -15,6 +15,7 @@ from cogo import databases, footing, names, outgoing, weakness
 from cogo.environment import Environment, EnvironmentTrouble, read_file
 from cogo.frameworks import Q_CLUSTER, REST_FRAMEWORK  # noqa: F401  # read from here by name
 from cogo.unfold import UNFOLD  # noqa: F401  # the console's look; django-unfold reads it from here
+from llm_gateway.providers import services
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -368,12 +369,10 @@ if vars()["EMAIL_BACKEND"].endswith("smtp.EmailBackend") and not vars()["EMAIL_H
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = " ".join(env.str("COGO_EMAIL_FROM", default="cogo@localhost").split())
 
-# Provider keys and model names by the environment's names; the bootstrap command turns them into rows.
+# Provider keys and model names by the names that each provider's file gives them; the bootstrap command turns them into rows.
 COGO_ENVIRONMENT = {
     name: value
-    for name in (
-        "FIREWORKS_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY",
-        "FIREWORKS_MODEL", "ANTHROPIC_MODEL", "CLAUDE_MODEL", "OPENAI_MODEL", "GEMINI_MODEL",
-    )
+    for _, service in services.items()
+    for name in (*service.facts.key_env, *service.facts.model_env)
     if (value := env.plain(name))
-}  # fmt: skip
+}

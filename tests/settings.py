@@ -25,7 +25,7 @@ def _clean_up() -> None:
 
 atexit.register(_clean_up)
 
-_KEPT = {"DATABASE_URL", "REDIS_URL", "COGO_RECORDED_TRAFFIC", "COGO_AGENTS_DIR"}
+_KEPT = {"DATABASE_URL", "REDIS_URL", "COGO_RECORDED_TRAFFIC", "COGO_AGENTS_DIR", "COGO_WRITE_DOCUMENTS"}
 _OURS = ("COGO_", "DJANGO_SUPERUSER_", "DATABASE_", "REDIS_", "SECRET_KEY", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "DEBUG", "PORT")
 _PROVIDERS = ("FIREWORKS_", "ANTHROPIC_", "CLAUDE_", "OPENAI_", "GEMINI_", "GOOGLE_")
 for _name in [name for name in os.environ if name.startswith((*_OURS, *_PROVIDERS)) and name not in _KEPT]:

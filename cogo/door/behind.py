@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from cogo.caller import Body, Receive, Send
+from llm_gateway.api.refusal import presented_key
 from llm_gateway.core.errors import CallerLeft, GatewayError, Overloaded
 from llm_gateway.wiring import Gateway, gateway
 
@@ -59,7 +60,7 @@ class Behind:
         if not scope["path"].startswith(NATIVE):
             return self._callers.anonymous(scope)
         head.check_single(scope)
-        key = head.presented(headers)
+        key = presented_key(headers)
         if key is None and (asks or "cookie" in headers):
             return self._callers.anonymous(scope)
         return self._callers.keyed(scope, headers)

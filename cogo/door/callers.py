@@ -8,12 +8,12 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
+from llm_gateway.api.refusal import required_key
 from llm_gateway.core.errors import PermissionDenied
 from llm_gateway.engine.heavy import working_for
 from llm_gateway.policies.callers import admits
 from llm_gateway.wiring import gateway
 
-from . import headers as head
 from .arrivals import Who
 
 Address = IPv4Address | IPv6Address
@@ -40,7 +40,7 @@ class Callers:
 
     def keyed(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> Who:
         """Raises :class:`Unauthenticated`, or :class:`PermissionDenied` where the key may not be used from this address."""
-        identity = gateway().identify(head.required(head.presented(headers)))
+        identity = gateway().identify(required_key(headers))
         address, many = self._address(scope)
         if identity.addresses and not admits(identity.addresses, address):
             raise PermissionDenied(

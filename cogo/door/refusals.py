@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
 
+from llm_gateway.api import refusal
 from llm_gateway.api.http import HttpReply, error_headers, request_id
 from llm_gateway.core import json
-from llm_gateway.core.errors import GatewayError, MethodNotAllowed, Overloaded, UpgradeRequired
+from llm_gateway.core.errors import GatewayError, Overloaded
 from llm_gateway.wires import dialects
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -28,29 +29,12 @@ def dialect_of(path: str, headers: Mapping[str, str]) -> str:
 
 def compatible(error: GatewayError, dialect: str, call_id: UUID) -> HttpReply:
     status, body = dialects.get(dialect).encode_error(error, request_id(call_id))
-    return HttpReply(status=status, headers=_headers(error, call_id), body=body)
+    return HttpReply(status=status, headers=error_headers(error, call_id), body=body)
 
 
 def native(error: GatewayError, call_id: UUID) -> HttpReply:
-    shown = {
-        "code": error.code,
-        "type": error.type,
-        "message": error.message,
-        "request_id": request_id(call_id),
-        "retryable": error.retryable,
-    }
-    return HttpReply(status=error.status, headers=_headers(error, call_id), body=json.dumps({"error": shown}))
-
-
-def _headers(error: GatewayError, call_id: UUID) -> tuple[tuple[bytes, bytes], ...]:
-    headers = error_headers(error, call_id)
-    if isinstance(error, MethodNotAllowed) and error.details:
-        headers += ((b"allow", ", ".join(error.details["allow"]).encode()),)
-    if error.status == 401:
-        headers += ((b"www-authenticate", b'Bearer realm="cogo"'),)
-    if isinstance(error, UpgradeRequired):
-        headers += ((b"upgrade", b"HTTP/1.1"),)
-    return headers
+    body = json.dumps(refusal.native_body(error, request_id(call_id)))
+    return HttpReply(status=error.status, headers=error_headers(error, call_id), body=body)
 
 
 def stays(error: GatewayError, headers: Mapping[str, str]) -> bool:

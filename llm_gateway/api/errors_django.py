@@ -12,7 +12,8 @@ from django.utils.html import escape
 from llm_gateway.core import errors, json
 from llm_gateway.stores.outage import outage
 
-from .native.errors import as_gateway_error, body_of, headers_of, request_id
+from . import refusal
+from .native.errors import as_gateway_error, request_id
 
 API_PREFIXES = ("/api/", "/v1/", "/v1beta/")
 
@@ -77,13 +78,13 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def _answer(request: HttpRequest, error: errors.GatewayError) -> HttpResponse:
     id_ = request_id(request)
-    body = body_of(error, id_)
+    body = refusal.native_body(error, id_)
     if request.path_info.startswith(API_PREFIXES):
         response = HttpResponse(json.dumps(body), status=error.status, content_type="application/json")
     else:
         message = escape(body["error"]["message"])
         page = f'<!doctype html><html lang="en"><title>{error.status}</title><h1>{error.status}</h1><p>{message}</p><p>Request {id_}</p>'
         response = HttpResponse(page, status=error.status)
-    for name, value in headers_of(error, id_).items():
+    for name, value in refusal.headers(error, id_).items():
         response[name] = value
     return response

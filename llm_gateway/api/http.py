@@ -13,6 +13,8 @@ from llm_gateway.core.money import format_usd
 from llm_gateway.core.redact import without_keys
 from llm_gateway.engine.calls import StreamAnswer, Summary
 
+from . import refusal
+
 
 class HttpCall(msgspec.Struct, frozen=True, kw_only=True):
     """An authenticated request. ``headers`` have lower-case names; ``path`` is what the route matched; ``address`` is the caller's, empty
@@ -72,13 +74,8 @@ def id_headers(value: UUID) -> tuple[tuple[bytes, bytes], ...]:
 
 
 def error_headers(error: GatewayError, call_id: UUID) -> tuple[tuple[bytes, bytes], ...]:
-    """``x-should-retry`` keeps SDKs from multiplying our own retries; a wait is given in whole seconds, rounded up, and in milliseconds."""
-    headers = [JSON, *id_headers(call_id), (b"x-should-retry", b"true" if error.retryable else b"false")]
-    if error.retry_after_s is not None:
-        seconds = max(0.0, error.retry_after_s)
-        headers.append((b"retry-after", str(-int(-seconds // 1)).encode()))
-        headers.append((b"retry-after-ms", str(round(seconds * 1000)).encode()))
-    return tuple(headers)
+    """:func:`refusal.headers` with the type of the body, as ASGI has them."""
+    return (JSON, *((name.encode(), value.encode("latin-1")) for name, value in refusal.headers(error, request_id(call_id)).items()))
 
 
 def summary_headers(summary: Summary) -> tuple[tuple[bytes, bytes], ...]:

@@ -53,7 +53,7 @@ def test_a_citation_is_seen_where_it_stands(remark: str) -> None:
 
 def test_documents_that_are_cited_by_name_exist() -> None:
     named = re.compile(r"(?<![\w./-])docs/([a-z-]+(?:\.md)?)")
-    known = {name.removeprefix("docs/") for name, _ in texts() if name.startswith("docs/")} | {"decisions"}
+    known = {name.removeprefix("docs/") for name, _ in texts() if name.startswith("docs/")} | {"decisions", "providers"}
     missing = {
         target
         for name, text in texts()

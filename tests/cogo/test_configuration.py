@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from cogo import bootstrap
 from cogo.databases import DatabaseTrouble, from_url
+from llm_gateway.providers import services
 from tests.cogo.test_one_line_errors import serve
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,9 +25,11 @@ def read_by_the_code() -> set[str]:
     names = set(re.findall(r'"((?:COGO|REQUESTS|SSL|HTTPS?|ALL|NO)_[A-Z_]+)"', outgoing)) | set(
         re.findall(r'(?:env\.\w+|_flag|_number|_secret|environ\.get)\(\s*"([A-Z][A-Z_]+)"', settings)
     )
-    block = re.search(r"COGO_ENVIRONMENT = \{(.*?)\n\}", settings, re.DOTALL)
-    assert block
-    return names | set(re.findall(r'"([A-Z][A-Z_]+)"', block[1]))
+    return names | of_providers()
+
+
+def of_providers() -> set[str]:
+    return {name for _, service in services.items() for name in (*service.facts.key_env, *service.facts.model_env)}
 
 
 def test_the_configuration_page_names_every_variable_and_no_other():
@@ -33,7 +37,14 @@ def test_the_configuration_page_names_every_variable_and_no_other():
     documented = {
         name for line in page.splitlines() if line.startswith("| `") for name in re.findall(r"`([A-Z][A-Z_]+)`", line.split("|")[1])
     }
-    assert documented == read_by_the_code()
+    on_own_pages = {
+        name for file in (ROOT / "docs" / "providers").glob("*.md") for name in re.findall(r"`([A-Z][A-Z_]+)`", file.read_text())
+    }
+    assert documented | (on_own_pages & of_providers()) == read_by_the_code()
+
+
+def test_the_first_start_knows_the_variables_of_provider_keys_before_anything_is_installed():
+    assert set(bootstrap.provider_keys()) == {name for _, service in services.items() for name in service.facts.key_env}
 
 
 def test_the_example_names_only_variables_that_exist_and_sets_none():

@@ -6,14 +6,14 @@ here reads the database for a key: identity comes from the catalogue snapshot.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rest_framework import authentication, exceptions, permissions
 from rest_framework.request import Request
 from typing_extensions import override
 
+from llm_gateway.api.refusal import REALM, presented_key
 from llm_gateway.core.catalog import Identity, Scope
 from llm_gateway.core.errors import GatewayError, Unauthenticated
 
@@ -21,8 +21,6 @@ from .host import gateway
 
 if TYPE_CHECKING:  # DRF's views import this module, by the name its settings give
     from rest_framework.views import APIView
-
-REALM = 'Bearer realm="cogo"'
 
 
 class Caller:
@@ -65,30 +63,15 @@ class Refused(exceptions.PermissionDenied):
         self.status_code = error.status
 
 
-class HasHeaders(Protocol):
-    """A Django or a DRF request."""
-
-    @property
-    def headers(self) -> Mapping[str, str]: ...
-
-
-def presented_key(request: HasHeaders) -> str | None:
-    """The client key of a request, wherever the door looks: a Bearer token, or a header some SDKs send. ``None``: it carries none."""
-    scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")
-    if scheme.lower() == "bearer":
-        return token.strip()
-    return request.headers.get("x-api-key") or request.headers.get("x-goog-api-key")
-
-
 class ClientKeyAuthentication(authentication.BaseAuthentication):
     """``request.auth`` becomes the :class:`Identity` of the key."""
 
     @override
     def authenticate(self, request: Request) -> tuple[Caller, Identity] | None:
-        key = presented_key(request)
-        if key is None:
-            return None
         try:
+            key = presented_key(request.headers)
+            if key is None:
+                return None
             identity = gateway().identify(key)
         except Unauthenticated as error:
             raise KeyRefused(error) from None

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 from rest_framework.request import Request
 
+from llm_gateway.api.refusal import native_body
 from llm_gateway.core.catalog import Identity, Lifecycle, Snapshot
 from llm_gateway.core.chat import ChatRequest, Message, Text
 from llm_gateway.core.errors import GatewayError
@@ -17,7 +18,7 @@ from . import render
 from .auth import HasScope
 from .calling import GeneratingView, another_id
 from .contract import TestRequest
-from .errors import as_gateway_error, body_of, request_id
+from .errors import as_gateway_error, request_id
 from .host import gateway
 from .openapi import documented
 from .shapes import ErrorBody, TestReport, TestResult
@@ -85,7 +86,7 @@ class TestView(GeneratingView):
         try:
             answer = await self.whole(self.call(chat, len(PROMPT), call_id=call_id, deadline_s=deadline))
         except GatewayError as error:
-            told = msgspec.convert(body_of(as_gateway_error(error), call_id)["error"], ErrorBody)
+            told = msgspec.convert(native_body(as_gateway_error(error), call_id)["error"], ErrorBody)
             return TestResult(model=name, ok=False, id=str(call_id), error=told), 0 if error.status < 500 else None
         done = answer.summary
         result = TestResult(

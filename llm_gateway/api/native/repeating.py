@@ -12,7 +12,7 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from llm_gateway.api import idempotent
+from llm_gateway.api import idempotent, refusal
 from llm_gateway.api.detached import Execution
 from llm_gateway.api.idempotent import Claim
 from llm_gateway.core import json
@@ -21,7 +21,7 @@ from llm_gateway.policies.idempotency import AGAIN_HEADER, HEADER
 from llm_gateway.stores.idempotency import Standing, Stored, Wanted
 from llm_gateway.wiring import gateway
 
-from .errors import as_gateway_error, body_of, headers_of, request_id
+from .errors import as_gateway_error, request_id
 from .sse import EventStream
 
 if TYPE_CHECKING:
@@ -71,7 +71,9 @@ async def _execute(view: GeneratingView, held: Claim, run: Callable[[], Awaitabl
             answer = await run()
         except Exception as exc:  # as DRF's boundary will tell it
             error = as_gateway_error(exc)
-            told = Stored(status=error.status, headers=tuple(headers_of(error, id_).items()), body=json.dumps(body_of(error, id_)))
+            told = Stored(
+                status=error.status, headers=tuple(refusal.headers(error, id_).items()), body=json.dumps(refusal.native_body(error, id_))
+            )
             await held.finish(told, retryable=error.retryable, calls=view.calls)
             raise
         if isinstance(answer, EventStream):

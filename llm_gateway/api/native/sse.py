@@ -15,13 +15,12 @@ from django.conf import settings
 from django.http import StreamingHttpResponse
 from typing_extensions import override
 
+from llm_gateway.api.refusal import native_body
 from llm_gateway.core import json
 from llm_gateway.core.errors import GatewayError, InternalError
 from llm_gateway.core.events import Event, RefusalDelta, TextDelta, ThinkingDelta
 from llm_gateway.core.sse import HEARTBEAT, encode_event
 from llm_gateway.engine.calls import StreamAnswer, Summary
-
-from .errors import body_of
 
 log = logging.getLogger("cogo.api")
 T = TypeVar("T")
@@ -82,10 +81,10 @@ async def told(source: AsyncGenerator[bytes, None], request_id: object) -> Async
             async for chunk in beats:
                 yield HEARTBEAT if chunk is None else chunk
     except GatewayError as error:
-        yield event("error", body_of(error, request_id))
+        yield event("error", native_body(error, request_id))
     except Exception:
         log.exception("a stream failed", extra={"request_id": str(request_id)})
-        yield event("error", body_of(InternalError(), request_id))
+        yield event("error", native_body(InternalError(), request_id))
 
 
 async def beating(source: AsyncGenerator[T, None], every_s: float) -> AsyncGenerator[T | None, None]:

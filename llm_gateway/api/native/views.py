@@ -26,12 +26,13 @@ from rest_framework.views import APIView
 from typing_extensions import override
 
 from llm_gateway.api.limits import limit_headers
+from llm_gateway.api.refusal import presented_key
 from llm_gateway.core import json
 from llm_gateway.core.catalog import Identity
 from llm_gateway.engine.heavy import away
 
 from . import contract
-from .auth import ClientKeyAuthentication, identity_of, presented_key
+from .auth import ClientKeyAuthentication, identity_of
 from .browsable import BrowsableRenderer
 from .errors import as_gateway_error, request_id
 from .host import gateway
@@ -48,7 +49,7 @@ class Negotiation(DefaultContentNegotiation):
     def select_renderer(
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        if presented_key(request) is None:
+        if presented_key(request.headers) is None:
             try:
                 renderer, media_type = super().select_renderer(request, renderers, format_suffix)
             except (exceptions.NotAcceptable, exceptions.NotFound, Http404):
@@ -117,7 +118,7 @@ class AsyncAPIView(APIView):
         self.request = self.initialize_request(request, *args, **kwargs)
         self.headers = self.default_response_headers
         try:
-            if presented_key(request) is not None:
+            if presented_key(request.headers) is not None:
                 self.initial(self.request, *args, **kwargs)
             else:
                 await sync_to_async(self._initial_of_session)(request)

@@ -175,7 +175,7 @@ async def test_what_the_pipeline_refuses_is_told_and_not_logged_twice(gateway: F
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "model_not_found")
     limited = await caller.post("generate", {"prompt": "x"})
     assert (limited.status_code, limited.headers["retry-after"], limited.json()["error"]["retryable"]) == (429, "2", True)
-    assert "x-should-retry" not in limited.headers
+    assert limited.headers["x-should-retry"] == "true"
     assert gateway.rejected == []
 
 
