@@ -84,6 +84,8 @@ UNFOLD = {
                 "title": "Routing",
                 "items": [
                     {**_page("Strategies", "alt_route", "strategy"), "active": _among_strategies},
+                    _page("Policy versions", "difference", "policyversion"),
+                    _page("Experiments", "science", "experiment"),
                     {
                         "title": "Explain a request",
                         "icon": "conversion_path",

@@ -104,6 +104,15 @@ def guard_policies() -> dict[str, Any]:
     return {"breach": guard() or ""}
 
 
+def evaluate_experiments() -> dict[str, Any]:
+    """Each five minutes: what running experiments say so far."""
+    from llm_gateway.actions.evaluate_experiments import evaluate_experiments as look
+
+    if not claim_job("evaluate experiments", timedelta(minutes=5)):
+        return SKIPPED
+    return {"looked_at": look()}
+
+
 def purge_responses() -> dict[str, Any]:
     from llm_gateway.actions.trim_history import purge_responses as purge
 

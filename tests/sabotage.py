@@ -20,6 +20,7 @@ from tests.sabotage_hosts import HOSTS
 from tests.sabotage_journal import JOURNAL
 from tests.sabotage_money import MONEY
 from tests.sabotage_operations import OPERATIONS
+from tests.sabotage_policy import POLICY
 from tests.sabotage_security import SECURITY
 from tests.sabotage_staff import STAFF
 
@@ -171,7 +172,9 @@ SABOTAGES = (
     ),
 )
 
-SABOTAGES += tuple(Sabotage(*fields) for fields in (*CLIENT, *DOOR, *ENGINE, *HOSTS, *JOURNAL, *MONEY, *OPERATIONS, *SECURITY, *STAFF))
+SABOTAGES += tuple(
+    Sabotage(*fields) for fields in (*CLIENT, *DOOR, *ENGINE, *HOSTS, *JOURNAL, *MONEY, *OPERATIONS, *POLICY, *SECURITY, *STAFF)
+)
 
 
 def survives(one: Sabotage) -> bool:

@@ -173,7 +173,7 @@ class RequestLogAdmin(KeysetAdmin):
     indexed = frozenset({"client_key__id__exact", "model__id__exact", "state__exact"})
     scanned = frozenset({("state__exact", "open")})
     windows = frozenset({WhenFilter.parameter_name, DayFilter.parameter_name})
-    HEAVY = ("decision", "metadata")
+    HEAVY = ("decision", "metadata", "choice")
     whole_hint = "a filter on client, model or state alone, an id or a tag finds everything at once"
     search_fields = ("id",)  # the box; what it finds is decided below
     search_help_text = _searching.HELP
@@ -214,6 +214,7 @@ class RequestLogAdmin(KeysetAdmin):
                 **self._facts(row),
             }
             context["decision"] = _decision.readable(row.decision)
+            context["chances"] = _decision.chances(row)
             context["has_body"] = RequestBody.objects.filter(pk=row.pk).exists()
             context["may_read"] = request.user.has_perm(READS_TEXTS)
         return super().changeform_view(request, object_id, form_url, context)

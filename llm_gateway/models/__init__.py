@@ -5,6 +5,7 @@ from .alerts import Alert
 from .audit import AuditEntry
 from .audits import AuditRun
 from .catalogue_version import CatalogueVersion
+from .experiments import Experiment, ExperimentVerdict
 from .health import DeploymentHealth, Heartbeat, KeyCheck
 from .idempotency import IdempotencyRecord
 from .logs import Attempt, RequestBody, RequestLog
@@ -28,6 +29,8 @@ __all__ = [
     "ClientKey",
     "DecisionContext",
     "DeploymentHealth",
+    "Experiment",
+    "ExperimentVerdict",
     "Heartbeat",
     "IdempotencyRecord",
     "KeyCheck",

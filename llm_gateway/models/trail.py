@@ -43,6 +43,7 @@ _OWN_CHANGES: Mapping[str, frozenset[str]] = {
     "llm_gateway.price": frozenset(),
     "llm_gateway.strategy": frozenset({"revision", "version"}),
     "llm_gateway.policyversion": frozenset({"watch", "activated_at"}),
+    "llm_gateway.experiment": frozenset({"figures", "looked_at", "verdict", "sentence"}),
     "llm_gateway.team": frozenset(),
     "llm_gateway.clientkey": frozenset(),
     "llm_gateway.budget": frozenset({"posted_nusd", "held_nusd", "excess_nusd", "period_id", "alerted"}),

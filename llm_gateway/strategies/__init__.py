@@ -6,6 +6,7 @@ from ._affinity import place, spread
 from ._base import Candidate, Ranking, RequestFacts, Stats, Strategy
 from ._choice import DRAWS, LABEL_CHARS, Choice, digested, read_choice, write_choice
 from ._common import COMMON, FLAGS, HEDGE, split
+from ._fit import fitting
 
 strategies: Registry[Strategy] = Registry("strategy", __name__)
 
@@ -22,6 +23,7 @@ __all__ = [
     "Stats",
     "Strategy",
     "digested",
+    "fitting",
     "place",
     "read_choice",
     "split",

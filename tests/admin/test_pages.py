@@ -14,7 +14,19 @@ from django.utils import timezone
 from django_q.models import Failure, OrmQ, Schedule, Success, Task
 
 from llm_gateway.actions.close_month import draw_up
-from llm_gateway.models import Alert, AuditRun, Budget, DeploymentHealth, Heartbeat, LedgerEntry, RequestBody, Team, trail
+from llm_gateway.models import (
+    Alert,
+    AuditRun,
+    Budget,
+    DeploymentHealth,
+    Experiment,
+    Heartbeat,
+    LedgerEntry,
+    RequestBody,
+    Strategy,
+    Team,
+    trail,
+)
 from tests.analytics import factories
 
 pytestmark = pytest.mark.django_db
@@ -42,6 +54,7 @@ def fill() -> None:
     RequestBody.objects.create(request=row, created_at=now)
     trail.record("did", budget, detail="Looked at.")
     User.objects.get_or_create(username="colleague")
+    Experiment.objects.create(name="<b>", strategy=Strategy.objects.get(name="ab-testing"), unit="user", metric="success")
 
 
 def name(model: type, page: str, *args: object) -> str:

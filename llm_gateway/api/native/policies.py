@@ -130,7 +130,7 @@ class PoliciesView(AsyncAPIView):
 
     @documented("policies", "Policy versions", answer=Policies)
     async def get(self, request: Request) -> Policies:
-        return await _sync(_list)
+        return await in_thread(_list)
 
     @documented("policy_draft", "Write a policy version", body=DraftPolicyRequest, answer=PolicyWritten, example=example)
     async def post(self, request: Request) -> PolicyWritten:
@@ -147,7 +147,7 @@ class PoliciesView(AsyncAPIView):
                 )
             )  # fmt: skip
 
-        return await _sync(write)
+        return await in_thread(write)
 
 
 class PolicyView(AsyncAPIView):
@@ -157,7 +157,7 @@ class PolicyView(AsyncAPIView):
 
     @documented("policy", "One policy version", answer=PolicyBody)
     async def get(self, request: Request, version: str) -> PolicyBody:
-        return await _sync(lambda: _body(_one(version)))
+        return await in_thread(lambda: _body(_one(version)))
 
 
 class ReplayPolicyView(AsyncAPIView):
@@ -170,9 +170,9 @@ class ReplayPolicyView(AsyncAPIView):
     @documented("policy_replay", "Replay a policy version", body=ReplayPolicyRequest, answer=ReplayBody, example=example)
     async def post(self, request: Request, version: str) -> Response:
         asked = await self.read(ReplayPolicyRequest)
-        since, until = _moment(asked.since, "from"), _moment(asked.until, "to")
+        since, until = moment(asked.since, "from"), moment(asked.until, "to")
         user, _ = who(self)
-        started = await _sync(lambda: begin_replay(_one(version), since, until, asked.last, user))
+        started = await in_thread(lambda: begin_replay(_one(version), since, until, asked.last, user))
         return Response(msgspec.to_builtins(started), status=202)
 
 
@@ -184,12 +184,12 @@ class PolicyReplayView(AsyncAPIView):
     @documented("policy_replay_report", "The report of a replay", answer=ReplayBody)
     async def get(self, request: Request, replay: str) -> ReplayBody:
         def read() -> ReplayBody:
-            row = PolicyReplay.objects.select_related("version").filter(pk=_number(replay)).first()
+            row = PolicyReplay.objects.select_related("version").filter(pk=number(replay)).first()
             if row is None:
                 raise NotFound("There is no such replay.")
             return _replay(row)
 
-        return await _sync(read)
+        return await in_thread(read)
 
 
 class ApprovePolicyView(AsyncAPIView):
@@ -205,7 +205,7 @@ class ApprovePolicyView(AsyncAPIView):
 
         asked = await self.read(ApprovePolicyRequest)
         user, via = who(self)
-        return await _sync(lambda: _written(approve_policy(_one(version), user=user, via=via, note=asked.note)))
+        return await in_thread(lambda: _written(approve_policy(_one(version), user=user, via=via, note=asked.note)))
 
 
 class ActivatePolicyView(AsyncAPIView):
@@ -229,7 +229,7 @@ class ActivatePolicyView(AsyncAPIView):
                 )
             )
 
-        return await _sync(activate)
+        return await in_thread(activate)
 
 
 class RollbackPolicyView(AsyncAPIView):
@@ -245,7 +245,7 @@ class RollbackPolicyView(AsyncAPIView):
 
         asked = await self.read(RollbackPolicyRequest)
         user, via = who(self)
-        return await _sync(lambda: _written(rollback_policy(asked.to, user=user, via=via)))
+        return await in_thread(lambda: _written(rollback_policy(asked.to, user=user, via=via)))
 
 
 def who(view: AsyncAPIView) -> tuple[Any, str]:
@@ -271,7 +271,7 @@ def _cluster_alive() -> bool:
     return Heartbeat.objects.filter(name="tasks", at__gte=timezone.now() - timedelta(minutes=3)).exists()
 
 
-async def _sync(work: Callable[[], T]) -> T:
+async def in_thread(work: Callable[[], T]) -> T:
     """``work`` in a thread; what an action refuses is the caller's mistake."""
     try:
         return await sync_to_async(work)()
@@ -280,17 +280,17 @@ async def _sync(work: Callable[[], T]) -> T:
 
 
 def _one(version: str) -> PolicyVersion:
-    row = PolicyVersion.objects.select_related("strategy", "author", "approved_by").filter(number=_number(version)).first()
+    row = PolicyVersion.objects.select_related("strategy", "author", "approved_by").filter(number=number(version)).first()
     if row is None:
         raise NotFound("There is no such policy version.")
     return row
 
 
-def _number(text: str) -> int:
+def number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0
 
 
-def _moment(text: str | None, name: str) -> datetime | None:
+def moment(text: str | None, name: str) -> datetime | None:
     if text is None:
         return None
     try:

@@ -7,6 +7,7 @@ from typing import Any
 from django.urls import URLPattern, re_path
 
 from .analyze import AnalyzeView
+from .experiments import ExperimentsView, ExperimentView, StartExperimentView, StopExperimentView
 from .explain import ExplainView
 from .generate import GenerateView
 from .index import PREFIX, IndexView
@@ -41,6 +42,10 @@ urlpatterns = [
     _route("test", TestView, "native-test"),
     _route("strategy", StrategyView, "native-strategy"),
     _route("strategy/set", SetStrategyView, "native-strategy-set"),
+    _route("experiments", ExperimentsView, "native-experiments"),
+    _route(r"experiments/(?P<experiment>[0-9]+)", ExperimentView, "native-experiment"),
+    _route(r"experiments/(?P<experiment>[0-9]+)/start", StartExperimentView, "native-experiment-start"),
+    _route(r"experiments/(?P<experiment>[0-9]+)/stop", StopExperimentView, "native-experiment-stop"),
     _route("policies", PoliciesView, "native-policies"),
     _route("policies/rollback", RollbackPolicyView, "native-policies-rollback"),
     _route(r"policies/replays/(?P<replay>[0-9]+)", PolicyReplayView, "native-policy-replay-report"),
