@@ -159,9 +159,7 @@ def _verdict(
     known = [one for one in main if one.low is not None and one.high is not None]
     if not known:
         few = min(counts) < LEAST_UNITS
-        why = (
-            f"{min(counts)} of at least {LEAST_UNITS} units per arm" if few else "nothing varies yet, or one unit has most of the requests"
-        )
+        why = f"{min(counts)} of at least {LEAST_UNITS} units per arm" if few else "nothing varies, or one unit has most requests"
         return "collecting", f"Too little is known: {why}."
     harmed = [one for one in compared if one.metric != metric and _sides(one)[1]]
     better = [one for one in known if _sides(one)[0]]
