@@ -96,12 +96,13 @@ def replay_policy(replay_id: int) -> dict[str, Any]:
 
 
 def guard_policies() -> dict[str, Any]:
-    """Each minute: a canary that does worse than its guards allow is rolled back."""
+    """Each minute: a canary, or a guarded learner, that does worse is rolled back."""
+    from llm_gateway.actions.guard_learned import guard_learned
     from llm_gateway.actions.guard_policies import guard_policies as guard
 
     if not claim_job("guard policies", timedelta(minutes=1)):
         return SKIPPED
-    return {"breach": guard() or ""}
+    return {"breach": guard() or guard_learned() or ""}
 
 
 def evaluate_experiments() -> dict[str, Any]:
@@ -111,6 +112,15 @@ def evaluate_experiments() -> dict[str, Any]:
     if not claim_job("evaluate experiments", timedelta(minutes=5)):
         return SKIPPED
     return {"looked_at": look()}
+
+
+def fit_learner() -> dict[str, Any]:
+    """Each five minutes, where a strategy learns."""
+    from llm_gateway.actions.fit_learner import fit_learner as fit
+
+    if not claim_job("fit learner", timedelta(minutes=5)):
+        return SKIPPED
+    return {"learnt_from": fit()}
 
 
 def purge_responses() -> dict[str, Any]:

@@ -38,7 +38,7 @@ POLICY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "the second of two arms is forgotten",
         "llm_gateway/strategies/_shares.py",
-        "    return [max(weight, 0.0) / total for weight in weights]",
+        "    return [weight / total for weight in weights]",
         "    return [1 / len(weights) for weight in weights]",
         (_P, "-k", "sums_to_one"),
     ),
@@ -52,8 +52,8 @@ POLICY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "thirty scores are too many to wait for",
         "llm_gateway/strategies/performance_based.py",
-        "SCORED = 30",
-        "SCORED = 0",
+        "ENOUGH_SCORED = 30",
+        "ENOUGH_SCORED = 0",
         (_P, "-k", "quality_weight"),
     ),
     (
@@ -125,5 +125,40 @@ POLICY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "    if srm < SRM_ALPHA and min(counts) > 0:",
         "    if False:",
         ("tests/policies/test_experiments.py", "-k", "shares"),
+    ),
+    (
+        "looking costs what it likes",
+        "llm_gateway/strategies/learned.py",
+        "        if total > capped:",
+        "        if False:",
+        ("tests/strategies/test_learned.py", "-k", "bounded"),
+    ),
+    (
+        "who wants no looking is looked at with",
+        "llm_gateway/strategies/learned.py",
+        ' and facts.client not in options["never_explore"]:',
+        ":",
+        ("tests/strategies/test_learned.py", "-k", "bounded"),
+    ),
+    (
+        "an answer teaches twice",
+        "llm_gateway/actions/fit_learner.py",
+        "        clock.learnt_until = until\n",
+        "",
+        ("tests/decisions/test_learning_and_experiments.py", "-k", "learner"),
+    ),
+    (
+        "shadows decide",
+        "llm_gateway/strategies/learned.py",
+        '        if options["mode"] == "shadow":',
+        "        if False:",
+        ("tests/strategies/test_learned.py", "-k", "shadow"),
+    ),
+    (
+        "two experiments at once",
+        "llm_gateway/actions/plan_experiment.py",
+        "            if (other := Experiment.objects.filter(state=_STATES.RUNNING).first()) is not None:",
+        "            if (other := Experiment.objects.none().first()) is not None:",
+        ("tests/decisions/test_learning_and_experiments.py", "-k", "planned"),
     ),
 )

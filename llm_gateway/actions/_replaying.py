@@ -11,6 +11,7 @@ import msgspec
 from django.db.models import QuerySet
 
 from llm_gateway.core.catalog import Snapshot, Target
+from llm_gateway.core.learning import Learnt
 from llm_gateway.models import RequestLog
 from llm_gateway.stores.contexts import ContextReader
 from llm_gateway.strategies import DRAWS, Candidate, Choice, Ranking, RequestFacts, read_choice, strategies
@@ -121,13 +122,12 @@ class Scenes:
                 if self._today is None:
                     raise NotReplayable("a model or key of then is not in its catalogue copy")
                 continue  # gone today
-            seen = stats.get(target.deployment)
-            candidates.append(
-                Candidate(target=target, estimate_nusd=estimate)
-                if seen is None
-                else Candidate(target=target, stats=seen, estimate_nusd=estimate)
-            )
+            candidates.append(Candidate(target=target, stats=stats.of(target), estimate_nusd=estimate, learnt=self._learnt(choice, target)))
         return Scene(row, choice, choice.facts(row.created_at, row.client or "", row.stream), candidates)
+
+    def _learnt(self, choice: Choice, target: Target) -> Learnt | None:
+        snapshot = self._today or self._reader.catalogue(choice.catalogue)
+        return None if snapshot is None else snapshot.learnt.get(target.model.id)
 
     def _candidates(self, choice: Choice) -> list[Target | None] | None:
         place = (choice.catalogue, choice.candidates)

@@ -29,6 +29,7 @@ JOBS = (
     Job("alerts", "llm_gateway.tasks.send_alerts", "* * * * *"),
     Job("guard policies", "llm_gateway.tasks.guard_policies", "* * * * *"),
     Job("experiments", "llm_gateway.tasks.evaluate_experiments", "*/5 * * * *"),
+    Job("learner", "llm_gateway.tasks.fit_learner", "*/5 * * * *"),
     Job("audit", "llm_gateway.tasks.audit", "47 2 * * *"),
     Job("watch", "llm_gateway.tasks.watch", "*/5 * * * *"),
     Job("purge", "llm_gateway.tasks.purge", "7 3 * * *"),

@@ -14,6 +14,7 @@ import msgspec
 
 from .host_facts import NOTHING, FactRow, HostFacts
 from .keys import KeyState
+from .learning import Learnt
 from .money import Rate
 from .secret import Secret
 
@@ -164,7 +165,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """``clients`` maps a public id to (digest of the key, identity). ``names`` maps every name a caller may use to its alias."""
+    """``clients`` maps a public id to (digest of the key, identity). ``names`` maps every name a caller may use to its alias. ``learnt``:
+    by model id, what its answers taught."""
 
     version: int
     providers: Mapping[int, ProviderInfo]
@@ -180,3 +182,4 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     patterns: tuple[ModelInfo, ...] = ()
     settings: Mapping[str, Any] = {}
     canary: CanaryInfo | None = None
+    learnt: Mapping[int, Learnt] = {}

@@ -39,9 +39,12 @@ class Frozen(msgspec.Struct, frozen=True):
 
     key: str
     stats: Mapping[Deployment, Stats]
+    qualities: Mapping[int, tuple[float, int]] = {}
 
     def of(self, target: Target) -> Stats:
-        return self.stats.get(target.deployment, NOTHING)
+        found = self.stats.get(target.deployment, NOTHING)
+        scored = self.qualities.get(target.model.id) if self.qualities else None
+        return found if scored is None else msgspec.structs.replace(found, quality=scored[0], scored=scored[1])
 
 
 NOTHING = Stats()
@@ -57,19 +60,23 @@ class Contexts:
         self._until = 0.0
         self._lists: dict[Any, str] = {}
 
-    def statistics(self, measure: Callable[[], Mapping[Deployment, Stats]]) -> Frozen:
-        """At most a second old. ``measure`` is asked for newer ones."""
+    def statistics(
+        self, measure: Callable[[], Mapping[Deployment, Stats]], scores: Callable[[], Mapping[int, tuple[float, int]]] = dict
+    ) -> Frozen:
+        """At most a second old. ``measure`` and ``scores`` (mean and count by model) are asked for newer ones."""
         now = time.monotonic()
         if now >= self._until:
             self._until = now + FRESH_S
-            stats = {key: rounded(one) for key, one in measure().items() if one.requests or one.quality}
-            body = written(stats) if stats else b""
-            self._frozen = Frozen(key_of("s", body) if body else "", stats)
+            stats = {key: rounded(one) for key, one in measure().items() if one.requests}
+            qualities = {model: (round(mean, 4), count) for model, (mean, count) in scores().items()}
+            self._frozen = Frozen("", stats, qualities)
+            if stats or qualities:
+                self._frozen = Frozen(key_of("s", written(self._frozen)), stats, qualities)
         return self._frozen
 
     def used(self, frozen: Frozen) -> str:
         if frozen.key and self._first(frozen.key):
-            self.pending.append(Pending(frozen.key, "statistics", written(frozen.stats)))
+            self.pending.append(Pending(frozen.key, "statistics", written(frozen)))
         return frozen.key
 
     def candidates(self, targets: Sequence[Target], left_out: Sequence[tuple[str, str]]) -> str:
@@ -119,31 +126,24 @@ def rounded(stats: Stats) -> Stats:
         latency_ms=_round(stats.latency_ms, 1),
         ttft_ms=_round(stats.ttft_ms, 1),
         cost_nusd=_round(stats.cost_nusd, 0),
-        quality=None if stats.quality is None else (round(stats.quality[0], 4), stats.quality[1]),
     )
 
 
-def written(stats: Mapping[Deployment, Stats]) -> bytes:
+def written(frozen: Frozen) -> bytes:
     rows = [
-        (key, upstream, one.requests, one.successes, one.latency_ms, one.ttft_ms, one.cost_nusd, one.quality)
-        for (key, upstream), one in sorted(stats.items())
+        (key, upstream, one.requests, one.successes, one.latency_ms, one.ttft_ms, one.cost_nusd)
+        for (key, upstream), one in sorted(frozen.stats.items())
     ]
-    return msgspec.json.encode(rows)
+    return msgspec.json.encode((rows, sorted(frozen.qualities.items())))
 
 
-def read_statistics(body: bytes) -> dict[Deployment, Stats]:
+def read_statistics(body: bytes) -> Frozen:
     """What :func:`written` wrote."""
-    return {
-        (row[0], row[1]): Stats(
-            requests=row[2],
-            successes=row[3],
-            latency_ms=row[4],
-            ttft_ms=row[5],
-            cost_nusd=row[6],
-            quality=None if row[7] is None else (row[7][0], row[7][1]),
-        )
-        for row in msgspec.json.decode(body)
+    rows, qualities = msgspec.json.decode(body)
+    stats = {
+        (row[0], row[1]): Stats(requests=row[2], successes=row[3], latency_ms=row[4], ttft_ms=row[5], cost_nusd=row[6]) for row in rows
     }
+    return Frozen("", stats, {model: (mean, count) for model, (mean, count) in qualities})
 
 
 def _round(value: float | None, digits: int) -> float | None:

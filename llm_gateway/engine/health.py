@@ -46,6 +46,8 @@ class DeploymentHealth:
         self._disabled_keys: dict[int, str] = {}
         self._key_rests: dict[int, tuple[float, str]] = {}
         self._hosts: dict[str, Breaker] = {}
+        # By model: the mean score of its answers, 0 to 1, and how many. Empty until a strategy asks for it.
+        self.qualities: Mapping[int, tuple[float, int]] = {}
         self._samples: dict[Deployment, deque[tuple[float, bool, float | None, float | None, int | None]]] = {}
         self._reasons: dict[Deployment, str] = {}
         # Whose answer a half-open breaker waits for; a request that was sent earlier must not end another's probe.
@@ -56,8 +58,6 @@ class DeploymentHealth:
         self._lengths: dict[Deployment, Lengths] = {}
         self._on_effect = on_effect
         self.contexts = Contexts()
-        # Mean score and count of each deployment's answers, from whoever keeps them.
-        self.qualities: Mapping[Deployment, tuple[float, int]] = {}
 
     def admit(self, target: Target) -> str | None:
         if target.provider.ignore_health:
@@ -235,11 +235,11 @@ class DeploymentHealth:
 
     def frozen(self) -> Frozen:
         """What strategies see: the numbers of this second, the same for every decision made in it."""
-        return self.contexts.statistics(self._all)
+        return self.contexts.statistics(self._all, lambda: self.qualities)
 
     def _all(self) -> dict[Deployment, Stats]:
         now = time.monotonic()
-        return {key: self._stats(key, now) for key in {*self._samples, *self.qualities}}
+        return {key: self._stats(key, now) for key in self._samples}
 
     def of(self, targets: Sequence[Target]) -> list[Stats]:
         now = time.monotonic()
@@ -299,9 +299,8 @@ class DeploymentHealth:
 
     def _stats(self, key: Deployment, now: float) -> Stats:
         samples = self._samples.get(key)
-        quality = self.qualities.get(key)
         if not samples:
-            return Stats(quality=quality)
+            return Stats()
         while samples and samples[0][0] < now - WINDOW_S:
             samples.popleft()
         latencies = sorted(s[2] for s in samples if s[2] is not None)
@@ -313,7 +312,6 @@ class DeploymentHealth:
             latency_ms=latencies[len(latencies) // 2] if latencies else None,
             ttft_ms=ttfts[len(ttfts) // 2] if ttfts else None,
             cost_nusd=sum(costs) / len(costs) if costs else None,
-            quality=quality,
         )
 
 

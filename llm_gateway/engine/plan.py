@@ -239,7 +239,9 @@ def plan(call: Call, snapshot: Snapshot, health: DeploymentHealth, now: datetime
     if canary := _canary(resolution, snapshot, facts, draw):
         info, resolution = canary, msgspec.structs.replace(resolution, strategy=canary)
     frozen = health.frozen()
-    candidates = [Candidate(target=target, stats=frozen.of(target), estimate_nusd=estimates[id(target)]) for target in targets]
+    candidates = [
+        Candidate(target=t, stats=frozen.of(t), estimate_nusd=estimates[id(t)], learnt=snapshot.learnt.get(t.model.id)) for t in targets
+    ]
     left_out = tuple(skipped)
     ranking: Ranking = strategies.get(info.kind).order(candidates, facts, info.settings, draw)
     skipped += [(label(candidates[i].target), why) for i, why in ranking.skipped.items()]

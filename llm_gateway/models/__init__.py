@@ -10,7 +10,7 @@ from .health import DeploymentHealth, Heartbeat, KeyCheck
 from .idempotency import IdempotencyRecord
 from .logs import Attempt, RequestBody, RequestLog
 from .money import Budget, LedgerEntry
-from .policies import DecisionContext, PolicyEvent, PolicyReplay, PolicyVersion
+from .policies import DecisionContext, LearnerClock, LearnerState, PolicyEvent, PolicyReplay, PolicyVersion
 from .providers import Alias, AliasTarget, LanguageModel, Price, Provider, ProviderKey
 from .responses import StoredResponse
 from .routing import Strategy, StrategyActivation
@@ -35,6 +35,8 @@ __all__ = [
     "IdempotencyRecord",
     "KeyCheck",
     "LanguageModel",
+    "LearnerClock",
+    "LearnerState",
     "LedgerEntry",
     "PolicyEvent",
     "PolicyReplay",

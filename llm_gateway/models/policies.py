@@ -14,6 +14,7 @@ from django.db import models
 from django.db.models import Q
 from typing_extensions import override
 
+from .providers import LanguageModel
 from .routing import Strategy
 
 
@@ -162,3 +163,27 @@ class PolicyReplay(models.Model):
     @override
     def __str__(self) -> str:
         return f"replay {self.pk} of version {self.version_id}"
+
+
+class LearnerState(models.Model):
+    """What is learnt of one model: sums of its answers' features and results, and what was fitted from them. No text, no request."""
+
+    model = models.OneToOneField(LanguageModel, primary_key=True, on_delete=models.CASCADE, related_name="+")
+    memory = models.JSONField(default=dict)
+    learnt = models.JSONField(default=dict)
+
+    @override
+    def __str__(self) -> str:
+        return f"what is learnt of {self.model_id}"
+
+
+class LearnerClock(models.Model):
+    """The single row (id 1): up to when the log is learnt from, and what looking at others cost today."""
+
+    learnt_until = models.DateTimeField(null=True)
+    day = models.DateField(null=True)
+    explored_nusd = models.BigIntegerField(default=0)
+
+    @override
+    def __str__(self) -> str:
+        return f"learnt until {self.learnt_until}"

@@ -9,6 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import transaction
@@ -30,6 +31,7 @@ from llm_gateway.core.catalog import (
 )
 from llm_gateway.core.host_facts import NOTHING, HostFacts, read_facts
 from llm_gateway.core.keys import KeyState
+from llm_gateway.core.learning import Learnt
 from llm_gateway.core.money import Rate, per_token_pusd
 from llm_gateway.core.secret import Secret
 from llm_gateway.models import (
@@ -39,6 +41,7 @@ from llm_gateway.models import (
     CatalogueVersion,
     ClientKey,
     LanguageModel,
+    LearnerState,
     PolicyVersion,
     Price,
     Provider,
@@ -85,7 +88,15 @@ def load_snapshot() -> Snapshot:
             patterns=tuple(m for m in models if m.pattern),
             settings=_settings(),
             canary=_canary(),
+            learnt=_learnt(strategies),
         )
+
+
+def _learnt(strategies: list[Strategy]) -> dict[int, Learnt]:
+    """Only where a strategy learns: the others never look at it."""
+    if not any(row.kind == "learned" for row in strategies):
+        return {}
+    return {row.model_id: msgspec.convert(row.learnt, Learnt) for row in LearnerState.objects.exclude(learnt={})}
 
 
 def _canary() -> CanaryInfo | None:

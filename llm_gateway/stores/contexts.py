@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -14,9 +14,8 @@ from django.utils import timezone
 
 from llm_gateway.core.catalog import Snapshot
 from llm_gateway.core.secret import Secret
-from llm_gateway.engine.contexts import Contexts, Deployment, Pending, read_statistics
+from llm_gateway.engine.contexts import Contexts, Frozen, Pending, read_statistics
 from llm_gateway.models import DecisionContext
-from llm_gateway.strategies import Stats
 
 log = logging.getLogger("cogo.decisions")
 # The window that can be replayed.
@@ -114,8 +113,8 @@ class ContextReader:
         found: Snapshot | None = self._one(f"v{version}")
         return found
 
-    def statistics(self, key: str) -> Mapping[Deployment, Stats] | None:
-        found: Mapping[Deployment, Stats] | None = self._one(key) if key else {}
+    def statistics(self, key: str) -> Frozen | None:
+        found: Frozen | None = self._one(key) if key else Frozen("", {})
         return found
 
     def candidates(self, key: str) -> Listed | None:

@@ -9,11 +9,12 @@ from typing import Any, Protocol
 import msgspec
 
 from llm_gateway.core.catalog import Target
+from llm_gateway.core.learning import Learnt
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sliding window saw of one deployment. Times in milliseconds; ``None`` while nothing is known. ``quality``: the mean of the
-    scores, 0 to 1, and how many answers it is made of."""
+    """What a sliding window saw of one deployment. Times in milliseconds; ``None`` while nothing is known. ``quality``: the mean score of
+    its model's answers, 0 to 1, over ``scored`` of them in the last days."""
 
     requests: int = 0
     successes: int = 0
@@ -21,15 +22,18 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     ttft_ms: float | None = None
     cost_nusd: float | None = None
     last_seen: datetime | None = None
-    quality: tuple[float, int] | None = None
+    quality: float | None = None
+    scored: int = 0
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """A target with what is known of it now. ``estimate_nusd``: what this request would cost there at most, ``None`` unpriced."""
+    """A target with what is known of it now. ``estimate_nusd``: what this request would cost there at most, ``None`` unpriced.
+    ``learnt``: what its answers taught; ``None`` where nothing is learnt."""
 
     target: Target
     stats: Stats = Stats()
     estimate_nusd: int | None = None
+    learnt: Learnt | None = None
 
 
 class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):

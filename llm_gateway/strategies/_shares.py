@@ -5,9 +5,9 @@ Both are exponential races: of those that run, each wins with its weight's share
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from ._arms import arm_of
 from ._base import Candidate
 
 Shares = dict[int, float]
@@ -15,53 +15,60 @@ Shares = dict[int, float]
 
 def of_weights(weights: Sequence[float]) -> list[float]:
     """Who wins the race; with no weight above 0 the first in line does."""
-    total = sum(weight for weight in weights if weight > 0)
+    total = sum(weights)
     if total <= 0:
         return [1.0 if place == 0 else 0.0 for place in range(len(weights))]
-    return [max(weight, 0.0) / total for weight in weights]
+    return [weight / total for weight in weights]
 
 
-def first_by_priority(candidates: Sequence[Candidate], among: Collection[int]) -> Shares:
+def first_by_priority(candidates: Sequence[Candidate], among: Sequence[int]) -> Shares:
     """Who of ``among`` stands first in :func:`~._order.by_priority`."""
-    if not among:
-        return {}
-    ranks = {index: (candidates[index].target.provider.priority, candidates[index].target.model.position) for index in among}
-    best = min(ranks.values())
+    if len(among) == 1:
+        return {among[0]: 1.0}
+    best: tuple[int, int] | None = None
     models: dict[tuple[int, str, str], list[int]] = {}
     for index in sorted(among):
-        if ranks[index] == best:
-            target = candidates[index].target
-            models.setdefault((target.provider.id, target.model.name, target.upstream_id), []).append(index)
+        target = candidates[index].target
+        provider, model = target.provider, target.model
+        rank = (provider.priority, model.position)
+        if best is None or rank < best:
+            best = rank
+            models.clear()
+        if rank == best:
+            models.setdefault((provider.id, model.name, target.upstream_id), []).append(index)
     shares: Shares = {}
-    groups = list(models.values())
-    heads = of_weights([float(candidates[group[0]].target.provider.weight) for group in groups])
-    for head, group in zip(heads, groups, strict=True):
-        keys = of_weights([float(candidates[index].target.credential.weight) for index in group])
-        shares.update((index, head * key) for index, key in zip(group, keys, strict=True) if head * key > 0)
+    heads = of_weights([candidates[group[0]].target.provider.weight for group in models.values()])
+    for head, group in zip(heads, models.values(), strict=True):
+        if len(group) == 1:
+            shares[group[0]] = head
+            continue
+        keys = of_weights([candidates[index].target.credential.weight for index in group])
+        for index, key in zip(group, keys, strict=True):
+            shares[index] = head * key
     return shares
 
 
-def first_by_arms(candidates: Sequence[Candidate], fit: Sequence[int], names: Mapping[str, float]) -> Shares:
-    """Who stands first where an arm is drawn by weight among those that have a candidate, and the operator's order rules within it."""
-    groups: dict[str | None, list[int]] = {}
-    for index in fit:
-        groups.setdefault(arm_of(candidates[index], names), []).append(index)
+def first_by_arms(candidates: Sequence[Candidate], groups: Mapping[str | None, Sequence[int]], names: Mapping[str, float]) -> Shares:
+    """Who stands first where an arm is drawn by weight among those that have a candidate (``groups``, :func:`~._arms.grouped`), and the
+    operator's order rules within it."""
     arms = sorted(name for name in groups if name is not None)
     if not arms:
         return first_by_priority(candidates, groups.get(None, ()))
     shares: Shares = {}
     for arm, share in zip(arms, of_weights([names[arm] for arm in arms]), strict=True):
         if share > 0:
-            shares.update((index, share * part) for index, part in first_by_priority(candidates, groups[arm]).items())
+            for index, part in first_by_priority(candidates, groups[arm]).items():
+                shares[index] = share * part
     return shares
 
 
-def best_by(candidates: Sequence[Candidate], fit: Sequence[int], key: Callable[[int], object]) -> Shares:
+def best_by(candidates: Sequence[Candidate], fit: Sequence[int], key: Callable[[int], Any]) -> Shares:
     """Who stands first where the smallest ``key`` wins and the operator's order decides between equals."""
-    if not fit:
+    keys = [key(index) for index in fit]
+    if not keys:
         return {}
-    least = min(fit, key=key)  # type: ignore[arg-type]
-    return first_by_priority(candidates, [index for index in fit if key(index) == key(least)])
+    least = min(keys)
+    return first_by_priority(candidates, [index for index, one in zip(fit, keys, strict=True) if one == least])
 
 
 def explored(best: Shares, others: Callable[[int], Sequence[tuple[float, Mapping[int, float]]]]) -> Shares:
@@ -80,4 +87,7 @@ def explored(best: Shares, others: Callable[[int], Sequence[tuple[float, Mapping
 
 def spelled(shares: Mapping[int, float], count: int) -> tuple[float, ...]:
     """One probability per candidate."""
-    return tuple(shares.get(index, 0.0) for index in range(count))
+    found = [0.0] * count
+    for index, share in shares.items():
+        found[index] = share
+    return tuple(found)

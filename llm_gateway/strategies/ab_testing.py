@@ -64,7 +64,7 @@ class AbTesting:
             {"arm": (arm := arm_of(c, arms)), "weight": arms.get(arm or "", 0.0), "assigned": bool(turns) and arm == turns[0]}
             for c in candidates
         )
-        p = spelled(first_by_arms(candidates, fit, arms), len(candidates))
+        p = spelled(first_by_arms(candidates, groups, arms), len(candidates))
         note = f"Assigned to arm {turns[0]}{' for this caller' if sticky else ''}." if turns else ""
         return Ranking(order=tuple(order), scores=scores, skipped=skipped, note=note, p=p)
 

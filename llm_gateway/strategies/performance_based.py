@@ -16,14 +16,15 @@ from ._stats import bounds, pick, relative
 DEFAULTS: dict[str, float] = {
     "success_weight": 0.6, "latency_weight": 0.25, "cost_weight": 0.15, "quality_weight": 0.0, "exploration": 0.05,
 }  # fmt: skip
-# Scores of fewer answers than this say nothing (extensions.md Q4).
-SCORED = 30
+# A mean of fewer scores is an anecdote: then, or where one of the candidates has fewer, quality decides nothing.
+ENOUGH_SCORED = 30
 # How much more often a deployment is tested whose few answers look better than the best.
 PROMISING = 4
 
 
 class PerformanceBased:
-    """Score = weighted sum of the lower confidence bound of the success rate, relative speed and relative cheapness.
+    """Score = weighted sum of the lower confidence bound of the success rate, relative speed and relative cheapness, and of the quality of
+    its model's answers where a weight is given to it and every candidate has enough scored answers.
 
     The lower bound lets a proven deployment stand before an unknown one; ``exploration`` of the requests go first to one that is not the
     best, chosen by how little is known of it, so that a new or recovered deployment is found again. One whose few answers promise to be
@@ -35,13 +36,13 @@ class PerformanceBased:
     summary = "Measured success rate, speed and cost choose the model; a small share of requests keeps testing the others."
 
     def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """The ``*_weight`` are relative to each other (0 to 1, not all 0); ``exploration`` is a share of requests, 0 to 0.5.
-        ``quality_weight`` counts the mean score of a model's answers, once 30 of them are scored."""
+        """The ``*_weight`` are relative to each other (0 to 1; quality alone decides nothing); ``exploration`` is a share of requests, 0 to
+        0.5. ``quality_weight`` is 0 until set: a computed score sees defects, and prefers tidy to right."""
         only(settings, DEFAULTS, self.name)
         high = {"exploration": 0.5}
         found = {name: number(settings, name, default, 0, high.get(name, 1)) for name, default in DEFAULTS.items()}
-        if not any(found[name] for name in DEFAULTS if name != "exploration"):
-            raise ValueError("At least one of success_weight, latency_weight, cost_weight and quality_weight has to be above 0.")
+        if not any(found[name] for name in DEFAULTS if name not in ("exploration", "quality_weight")):
+            raise ValueError("At least one of success_weight, latency_weight and cost_weight has to be above 0.")
         return found
 
     def order(self, candidates: Sequence[Candidate], facts: RequestFacts, settings: Mapping[str, Any], draw: float) -> Ranking:
@@ -93,17 +94,16 @@ def _scores(
     speeds = relative([s.ttft_ms if facts.stream and s.ttft_ms is not None else s.latency_ms for s in stats])
     # What requests like this one cost at most here, else what requests did cost on the average.
     costs = relative([_cost(candidates[index]) for index in fit])
-    # Whose answers are not scored yet is taken to be as good as the middle of the others.
-    means = [s.quality[0] if s.quality is not None and s.quality[1] >= SCORED else None for s in stats]
-    scored = sorted(mean for mean in means if mean is not None)
-    middle = scored[len(scored) // 2] if scored else 1.0
-    total = options["success_weight"] + options["latency_weight"] + options["cost_weight"] + options["quality_weight"]
+    known = options["quality_weight"] > 0 and all(s.quality is not None and s.scored >= ENOUGH_SCORED for s in stats)
+    weight = options["quality_weight"] if known else 0.0
+    total = options["success_weight"] + options["latency_weight"] + options["cost_weight"] + weight
     scores: list[dict[str, float]] = [{} for _ in candidates]
-    for index, speed, cost, mean in zip(fit, speeds, costs, means, strict=True):
+    for index, speed, cost in zip(fit, speeds, costs, strict=True):
         low, high = bounds(candidates[index].stats)
         rest = options["latency_weight"] * speed + options["cost_weight"] * cost
-        rest += options["quality_weight"] * (middle if mean is None else mean)
         seen = candidates[index].stats
+        if weight and seen.quality is not None:
+            rest += weight * seen.quality
         score = (options["success_weight"] * low + rest) / total
         promise = (options["success_weight"] * (seen.successes / seen.requests if seen.requests else 0) + rest) / total
         scores[index] = {
@@ -115,8 +115,8 @@ def _scores(
             "requests": seen.requests,
             "promise": round(promise, 6),
         }
-        if options["quality_weight"]:
-            scores[index]["quality"] = round(middle if mean is None else mean, 4)
+        if weight and seen.quality is not None:
+            scores[index]["quality"] = round(seen.quality, 4)
     return scores
 
 

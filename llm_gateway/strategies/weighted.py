@@ -38,7 +38,7 @@ class Weighted:
         arms = drawn(names, facts.sticky if settings.get("sticky") else "", draw)
         order = [index for arm in (*arms, None) for index in groups.get(arm, ())]
         scores = tuple({"arm": (arm := arm_of(c, names)), "weight": names.get(arm or "", 0.0)} for c in candidates)
-        p = spelled(first_by_arms(candidates, fit, names), len(candidates))
+        p = spelled(first_by_arms(candidates, groups, names), len(candidates))
         note = f"{arms[0]} was drawn by weight." if arms else ""
         return Ranking(order=tuple(order), scores=scores, skipped=skipped, note=note, p=p)
 

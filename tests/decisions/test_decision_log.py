@@ -96,7 +96,7 @@ def test_statistics_are_frozen_for_a_second_and_what_the_strategy_saw_is_what_is
     gateway.refresh()
     stats = reader.statistics(read_choice(last.choice).statistics)
     assert stats
-    assert sum(one.requests for one in stats.values()) == 3
+    assert sum(one.requests for one in stats.stats.values()) == 3
 
 
 def test_copies_of_the_catalogue_hold_no_secret_and_no_caller(gateway: GatewayServer) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from llm_gateway.core.ids import uuid7
-from llm_gateway.engine.contexts import read_statistics, rounded, written
+from llm_gateway.engine.contexts import Frozen, read_statistics, rounded, written
 from llm_gateway.strategies import Candidate, RequestFacts, Stats, digested, read_choice, strategies, write_choice
 
 pytestmark = pytest.mark.django_db
@@ -55,16 +55,17 @@ def _scenes(rows: int) -> dict[str, Any]:
     contexts = [Pending(f"v{snapshot.version}", "catalogue", snapshot), Pending(key_of("c", listed), "candidates", listed)]
     numbers = []
     for _ in range(100):
-        stats = {t.deployment: rounded(_stats(draws)) for t in targets}
-        body = written(stats)
-        numbers.append((key_of("s", body), stats))
+        scored = {t.model.id: (round(draws.random(), 4), draws.randrange(20, 100)) for t in targets}
+        frozen = Frozen("", {t.deployment: rounded(_stats(draws)) for t in targets}, scored)
+        body = written(frozen)
+        numbers.append((key_of("s", body), frozen))
         contexts.append(Pending(numbers[-1][0], "statistics", body))
     DecisionContext.objects.bulk_create(DecisionContext(key=one.key, kind=one.kind, at=now, body=_body(one)) for one in contexts)
     made = []
     total = 0
     for n in range(rows):
         kind = list(KINDS)[n % len(KINDS)]
-        number, stats = numbers[draws.randrange(100)]
+        number, frozen = numbers[draws.randrange(100)]
         at = now - timedelta(seconds=rows - n)
         user = digested(b"k", f"user {draws.randrange(500)}") if draws.random() < 0.7 else ""
         facts = RequestFacts(
@@ -74,7 +75,7 @@ def _scenes(rows: int) -> dict[str, Any]:
             language=draws.choice([None, "python", "go"]), sticky=user, user=user, client=key.public_id,
             affinity=digested(b"k", str(n % 300)) if draws.random() < 0.5 else "", stream=n % 3 == 0,
         )  # fmt: skip
-        candidates = [Candidate(target=t, stats=stats[t.deployment], estimate_nusd=draws.randrange(10**6)) for t in targets]
+        candidates = [Candidate(target=t, stats=frozen.of(t), estimate_nusd=draws.randrange(10**6)) for t in targets]
         draw = draws.getrandbits(32) / 2**32
         ranking = strategies.get(kind).order(candidates, facts, versions[kind].settings, draw)
         if not ranking.order:
@@ -110,7 +111,7 @@ def _stats(draws: random.Random) -> Stats:
     n = draws.randrange(1, 200)
     return Stats(
         requests=n, successes=draws.randrange(n + 1), latency_ms=draws.expovariate(1 / 900), ttft_ms=draws.expovariate(1 / 200),
-        cost_nusd=draws.random() * 1e6, quality=(draws.random(), draws.randrange(100)),
+        cost_nusd=draws.random() * 1e6,
     )  # fmt: skip
 
 
@@ -141,8 +142,8 @@ def test_all_rows_of_all_strategies_replay_to_the_same_first_choice(rows: int) -
 
 def test_statistics_are_written_rounded_as_strategies_saw_them() -> None:
     draws = random.Random(9)
-    stats = {(n, f"m{n}"): rounded(_stats(draws)) for n in range(20)}
-    assert read_statistics(written(stats)) == stats
+    frozen = Frozen("", {(n, f"m{n}"): rounded(_stats(draws)) for n in range(20)}, {3: (0.25, 40)})
+    assert read_statistics(written(frozen)) == frozen
     exact = _stats(random.Random(12))
     assert exact.latency_ms != rounded(exact).latency_ms
 
@@ -156,7 +157,7 @@ def test_statistics_that_strategies_get_are_those_that_are_rounded() -> None:
     key = contexts.used(frozen)
     pending = contexts.pending.popleft()
     assert pending.key == key
-    assert read_statistics(pending.content) == dict(frozen.stats), "what a replay reads is what was seen, rounded"
+    assert read_statistics(pending.content).stats == dict(frozen.stats), "what a replay reads is what was seen, rounded"
 
 
 def test_contexts_are_written_once_read_back_and_purged_after_the_window() -> None:

@@ -130,7 +130,9 @@ def _fill(like: Any, policy: int, count: int, failing: int) -> None:
         row.created_at = row.finished_at = now
         row.attempt_count = 0
         row.policy, row.state, row.tag = policy, "failed" if n < failing else "ok", "filled"
-        row.pk = uuid7(int(now.timestamp() * 1000) + policy, (policy * 100_000 + n + failing * 1000).to_bytes(10, "big"))
+        row.pk = uuid7(
+            int(now.timestamp() * 1000) + policy, (like.pk.int % 10**9 * 10**9 + policy * 10**6 + n + failing * 1000).to_bytes(10, "big")
+        )
         rows.append(row)
     RequestLog.objects.bulk_create(rows)
 

@@ -63,8 +63,8 @@ def test_hashed_callers_fall_on_arms_by_the_same_probabilities() -> None:
 
 def test_a_quality_weight_prefers_what_scores_better_once_thirty_answers_are_scored() -> None:
     def pair(count: int) -> list[Candidate]:
-        tidy = Stats(requests=50, successes=49, latency_ms=100.0, quality=(0.4, count))
-        right = Stats(requests=50, successes=48, latency_ms=100.0, quality=(0.9, count))
+        tidy = Stats(requests=50, successes=49, latency_ms=100.0, quality=0.4, scored=count)
+        right = Stats(requests=50, successes=48, latency_ms=100.0, quality=0.9, scored=count)
         return [candidate("a", "tidy", priority=10, stats=tidy), candidate("b", "right", priority=10, stats=right)]
 
     settings = {"quality_weight": 0.5, "exploration": 0}
