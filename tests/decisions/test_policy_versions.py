@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -123,7 +122,7 @@ def _fill(like: Any, policy: int, count: int, failing: int) -> None:
     from llm_gateway.core.ids import uuid7
     from llm_gateway.models import RequestLog
 
-    now = timezone.now() - timedelta(seconds=1)
+    now = timezone.now()
     rows = []
     for n in range(count):
         row = RequestLog.objects.get(pk=like.pk)
