@@ -11,6 +11,7 @@ from django.db.models import Case, CharField, Count, F, FloatField, Func, Intege
 from django.db.models.functions import Cast, Coalesce
 from typing_extensions import override
 
+from llm_gateway.core.caching import SERVED
 from llm_gateway.core.usage import PROMPT
 from llm_gateway.models import LanguageModel, LedgerEntry, RequestLog
 
@@ -83,7 +84,7 @@ def cells(rows: QuerySet[RequestLog], adjustments: QuerySet[LedgerEntry], *, tim
     if bands:
         yield from _bands(rows.annotate(prompt=_prompt()).filter(prompt__gte=BANDS[0]), hour, models)
     if times:
-        answered = rows.filter(state="ok")
+        answered = rows.filter(_OK)
         for name in ("latency", "ttft"):
             known = answered.filter(**{f"{name}_ms__isnull": False}).annotate(bucket=Bucket(f"{name}_ms"))
             for row in known.values(*_WHO, "bucket", hour=hour).annotate(count=Count("*")):
@@ -92,10 +93,14 @@ def cells(rows: QuerySet[RequestLog], adjustments: QuerySet[LedgerEntry], *, tim
 
 
 _COSTLY = Q(cost_nusd=None) & ~Q(state__in=("rejected", "replayed")) & ~Q(state="failed", attempt_count=0)
-_OK = Q(state="ok")
+_CACHED = Q(cache__in=SERVED)
+# Answers that somebody was asked for: the cache is quick whoever made them.
+_OK = Q(state="ok") & (Q(cache=None) | ~_CACHED)
 _SUMS: dict[str, Any] = {
     "n": Count("*"),
     "unknown": Count("pk", filter=_COSTLY),
+    "cached": Count("pk", filter=_CACHED),
+    "saved": Sum("saved_nusd"),
     "attempts": Sum("attempt_count"),
     "cost": Sum("cost_nusd"),
     **{f"sum_{name}": Sum(name) for name in TOKENS},
@@ -123,7 +128,9 @@ def _measures(row: dict[str, Any]) -> Measures:
         latency_square_sum=row["squares"] or 0.0,
         ttft_count=row["ttfts"],
         ttft_sum_ms=int(row["ttft"] or 0),
-        **{_STATE.get(state, state): row["n"]},
+        cached=row["cached"],
+        saved_nusd=int(row["saved"] or 0),
+        **{_STATE.get(state, state): row["n"] - row["cached"]},
         **{name: int(row[f"sum_{name}"] or 0) for name in TOKENS},
     )
 

@@ -271,7 +271,9 @@ def _row(sheet: Sheet, first: int, line: tuple[Any, ...], shape: type[T]) -> T:
         if column.kind == "usd":
             cells[column.name.removesuffix("_usd")] = None if value is None else _usd(value)
         else:
-            cells[_NAMES.get(column.name, column.name)] = value
+            cells[_NAMES.get(column.name, column.name)] = (
+                str(value) if isinstance(value, str) else value
+            )  # a name without what it stands for
     return msgspec.convert(cells, shape)
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from . import days
 from .queries import Filters
 from .reports import Asked, Report
 
 MOST_DAYS = 800
-RANGES = (("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("month", "this month"), ("last", "last month"))
+RANGES = (
+    ("today", "today"), ("yesterday", "yesterday"), ("week", "this week"), ("7", "7 days"), ("30", "30 days"), ("90", "90 days"),
+    ("month", "this month"), ("last", "last month"),
+)  # fmt: skip
 
 
 class Asking(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,17 +26,18 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
     asked: Asked
     problems: tuple[str, ...] = ()
     preset: str = ""
+    first_day: date
     last_day: date
-
-    @property
-    def first_day(self) -> date:
-        return self.asked.start.date()
 
 
 def read(report: Report, query: Any, now: datetime) -> Asking:
     """``query``: a QueryDict."""
     problems: list[str] = []
-    first, last, preset = _range(query, now.astimezone(UTC).date(), problems)
+    zone = query.get("zone", "") or days.UTC_NAME
+    if not days.known(zone):
+        problems.append("That time zone is not known; the days are those of UTC.")
+        zone = days.UTC_NAME
+    first, last, preset = _range(query, now.astimezone(ZoneInfo(zone)).date(), problems)
     groups = tuple(name for name in dict.fromkeys(query.getlist("by")) if name in report.groups) or report.default_groups
     groups = tuple(name for name in report.groups if name in groups)
     option = query.get("option", "")
@@ -40,20 +46,27 @@ def read(report: Report, query: Any, now: datetime) -> Asking:
         problems.append("That choice is not known.")
         option = ""
     asked = Asked(
-        start=datetime.combine(first, time(tzinfo=UTC)),
-        end=datetime.combine(last + timedelta(days=1), time(tzinfo=UTC)),
+        start=days.begins(first, zone),
+        end=days.begins(last + timedelta(days=1), zone),
+        zone=zone,
         now=now,
         group_by=groups,
         filters=_filters(query, problems),
         option=option,
     )
-    return Asking(asked=asked, problems=tuple(problems), preset=preset, last_day=last)
+    return Asking(asked=asked, problems=tuple(problems), preset=preset, first_day=first, last_day=last)
 
 
 def _range(query: Mapping[str, Any], today: date, problems: list[str]) -> tuple[date, date, str]:
     preset = query.get("range", "")
     month = today.replace(day=1)
     match preset:
+        case "today":
+            return today, today, preset
+        case "yesterday":
+            return today - timedelta(days=1), today - timedelta(days=1), preset
+        case "week":
+            return today - timedelta(days=today.weekday()), today, preset
         case "7" | "30" | "90":
             return today - timedelta(days=int(preset) - 1), today, preset
         case "month":

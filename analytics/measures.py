@@ -42,11 +42,13 @@ class Measures:
     rejected: int = 0
     orphaned: int = 0
     replayed: int = 0
+    cached: int = 0
     attempts: int = 0
     estimated_requests: int = 0
     unknown_cost_requests: int = 0
     cost_nusd: int = 0
     estimated_cost_nusd: int = 0
+    saved_nusd: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     cache_read_tokens: int = 0
@@ -105,7 +107,8 @@ class Measures:
 
     @property
     def answered(self) -> int:
-        """Requests that were to be answered: what a success rate is a share of. Refused, cancelled and replayed ones prove nothing."""
+        """Requests that were to be answered: what a success rate is a share of. Refused, cancelled, replayed and cached ones
+        prove nothing."""
         return self.ok + self.partial + self.failed + self.orphaned
 
     @property

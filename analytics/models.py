@@ -6,6 +6,7 @@ Latencies and times to first token are those of successful requests, so that fas
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
 from typing_extensions import override
 
@@ -19,11 +20,13 @@ COUNTS = (
     "rejected",
     "orphaned",
     "replayed",
+    "cached",
     "attempts",
     "estimated_requests",
     "unknown_cost_requests",
     "cost_nusd",
     "estimated_cost_nusd",
+    "saved_nusd",
     "input_tokens",
     "output_tokens",
     "cache_read_tokens",
@@ -50,8 +53,10 @@ def _count() -> models.BigIntegerField:  # type: ignore[type-arg]
 class Rollup(models.Model):
     """Names, not references: a report on last year survives the deletion of what it is about. ``client_key_id`` 0: staff.
 
-    ``cost_nusd`` sums the known costs; ``unknown_cost_requests`` counts those that may have cost something nobody knows. Histograms are
-    those of :mod:`analytics.histogram`, packed: reports read them by the thousand and nothing searches in them. ``adjustments_nusd`` sums
+    ``cached`` counts the answers out of the cache, which are in no other count of ends and in no latency; ``saved_nusd`` is what
+    they would have cost. ``cost_nusd`` sums the known costs; ``unknown_cost_requests`` counts those that may have cost something nobody
+    knows. Histograms are those of :mod:`analytics.histogram`, packed: reports read them by the thousand and nothing searches in them.
+    ``adjustments_nusd`` sums
     the corrections booked in the hour, of whatever request. ``bands``: of long prompts, by the band of :data:`analytics.measures.BANDS`,
     requests and tokens; empty when there were none.
     """
@@ -73,11 +78,13 @@ class Rollup(models.Model):
     rejected = _count()
     orphaned = _count()
     replayed = _count()
+    cached = _count()
     attempts = _count()
     estimated_requests = _count()
     unknown_cost_requests = _count()
     cost_nusd = _count()
     estimated_cost_nusd = _count()
+    saved_nusd = _count()
     input_tokens = _count()
     output_tokens = _count()
     cache_read_tokens = _count()
@@ -140,3 +147,21 @@ class RollupState(models.Model):
     @override
     def __str__(self) -> str:
         return f"rolled up to {self.until:%Y-%m-%d %H:%M}"
+
+
+class SavedView(models.Model):
+    """A choice of filters under a name, of one person. ``page``: the path it is of; ``query``: what stands behind its ``?``."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_views")
+    page = models.CharField(max_length=40)
+    name = models.CharField(max_length=60)
+    query = models.CharField(max_length=1000, blank=True, default="")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["user", "page", "name"], name="saved_view_once")]
+
+    @override
+    def __str__(self) -> str:
+        return self.name

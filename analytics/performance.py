@@ -76,7 +76,7 @@ def side_by_side(cells: Mapping[tuple[str, str], Measures]) -> list[Compared]:
 
 def compared(model: str, provider: str, cell: Measures) -> Compared:
     mean, deviation = cell.latency_mean_ms, cell.latency_deviation_ms
-    priced = cell.requests - cell.rejected - cell.replayed - cell.unknown_cost_requests
+    priced = cell.requests - cell.rejected - cell.replayed - cell.cached - cell.unknown_cost_requests
     return Compared(
         model=model,
         provider=provider,

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from llm_gateway.models import LedgerEntry, RequestLog
 
-from . import aggregate, rollups
+from . import aggregate, days, rollups
 from .histogram import unpacked
 from .measures import Measures
 from .models import COUNTS, DIMENSIONS, DailyRollup, HourlyRollup, RollupState
@@ -104,10 +104,19 @@ def plan(start: datetime, end: datetime, *, hourly: bool = False) -> Plan:
 
 
 def spend(
-    group_by: Sequence[str], start: datetime, end: datetime, filters: Filters = ANYTHING, *, times: bool = False, bands: bool = False
+    group_by: Sequence[str],
+    start: datetime,
+    end: datetime,
+    filters: Filters = ANYTHING,
+    *,
+    times: bool = False,
+    bands: bool = False,
+    zone: str = days.UTC_NAME,
 ) -> dict[tuple[Any, ...], Measures]:
     """Measures per combination of the named groups, in no order. ``times``: with the histograms, which costs more; without them percentiles
-    are ``None``. ``bands``: with long prompts apart. ``day`` is a UTC date, ``hour`` a UTC datetime."""
+    are ``None``. ``bands``: with long prompts apart. ``day`` is a date of ``zone``, ``hour`` a UTC datetime."""
+    if zone != days.UTC_NAME and "day" in group_by:
+        return _by_local_day(group_by, zone, spend(_hourly(group_by), start, end, filters, times=times, bands=bands))
     unknown = [name for name in group_by if name not in GROUPS]
     if unknown:
         raise ValueError(f"cannot group by {', '.join(unknown)}; choose from {', '.join(GROUPS)}")
@@ -132,6 +141,19 @@ def spend(
             known = _known(hour, key)
             cells.setdefault(tuple(known[name] for name in group_by), Measures()).add(cell)
     return cells
+
+
+def _hourly(group_by: Sequence[str]) -> tuple[str, ...]:
+    return tuple("hour" if name == "day" else name for name in group_by)
+
+
+def _by_local_day(group_by: Sequence[str], zone: str, cells: Mapping[tuple[Any, ...], Measures]) -> dict[tuple[Any, ...], Measures]:
+    place = list(group_by).index("day")
+    of = {hour: days.of_hour(hour, zone) for hour in {key[place] for key in cells}}
+    found: dict[tuple[Any, ...], Measures] = {}
+    for key, cell in cells.items():
+        found.setdefault((*key[:place], of[key[place]], *key[place + 1 :]), Measures()).add(cell)
+    return found
 
 
 def totals(start: datetime, end: datetime, filters: Filters = ANYTHING, *, times: bool = False) -> Measures:

@@ -11,18 +11,19 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from llm_gateway.core.money import to_usd
-from llm_gateway.core.roles import READS_REPORTS
-from llm_gateway.models import ClientKey, Team, trail
+from llm_gateway.core.roles import READS, READS_REPORTS
+from llm_gateway.models import Budget, ClientKey, Team, trail
 
-from . import asking, exports, queries
+from . import asking, days, exports, queries, saved_views
 from .charts import rendered
-from .reports import Column, Sheet, reports
-from .reports._names import TITLES
+from .links import Requests
+from .reports import Chart, Column, Sheet, reports
+from .reports._names import TITLES, Named
 from .streaming import streamed
 
 MOST_ROWS = 500
@@ -48,17 +49,21 @@ def report(request: HttpRequest, name: str) -> HttpResponse | StreamingHttpRespo
             return _attachment(streamed(request, exports.xlsx(sheet, chosen.title), XLSX_TYPE), f"{file}.xlsx")
     asked = found.asked
     rows = list(islice(sheet.rows, MOST_ROWS + 1))
+    links = Requests(found.first_day, found.last_day, found.asked.zone) if request.user.has_perm(READS) else None
     context = {
         **admin.site.each_context(request),
         "title": f"{chosen.title} report",
         "report": chosen,
         "problems": found.problems,
         "sheet": sheet,
-        "table": _cells(sheet, rows[:MOST_ROWS]),
+        "table": _cells(sheet, rows[:MOST_ROWS], links),
         "more": len(rows) > MOST_ROWS,
         "most": MOST_ROWS,
-        "chart": rendered(sheet.chart) if sheet.chart else None,
+        "chart": rendered(sheet.chart, _jumps(sheet.chart, links)) if sheet.chart else None,
         "ranges": asking.RANGES,
+        "zones": _zones(asked.zone),
+        "saved_views": saved_views.of(request, name),
+        "zone": asked.zone,
         "preset": found.preset,
         "first_day": found.first_day.isoformat(),
         "last_day": found.last_day.isoformat(),
@@ -90,12 +95,21 @@ def shown(column: Column, value: Any) -> str:
             return str(value)
 
 
-def _cells(sheet: Sheet, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
-    """Rows as HTML at once: the template engine takes ten times as long for thousands of cells."""
+def _jumps(chart: Chart, links: Requests | None) -> list[list[str]]:
+    return links.of_chart(chart.by, [series.key for series in chart.series], chart.days) if links is not None and chart.by else []
+
+
+def _cells(sheet: Sheet, rows: Sequence[tuple[Any, ...]], links: Requests | None) -> dict[str, Any]:
+    """Rows as HTML at once: the template engine takes ten times as long for thousands of cells. A number of requests leads to them."""
+    place = next((at for at, column in enumerate(sheet.columns) if column.name == "requests"), None)
     classes = ["n" if column.kind != "text" else "" for column in sheet.columns]
 
     def line(row: tuple[Any, ...]) -> tuple[SafeString]:
-        texts = (shown(column, value) if value != "" else "" for column, value in zip(sheet.columns, row, strict=True))
+        texts = [shown(column, value) if value != "" else "" for column, value in zip(sheet.columns, row, strict=True)]
+        if links is not None and place is not None:
+            meant = {column.name: value.key for column, value in zip(sheet.columns, row, strict=True) if isinstance(value, Named)}
+            if meant and (url := links.of(meant)):
+                texts[place] = format_html('<a class="cogo-link" href="{}">{}</a>', url, texts[place])
         return (format_html_join("", '<td class="{}">{}</td>', zip(classes, texts, strict=True)),)
 
     return {
@@ -121,6 +135,14 @@ def _selects(asked: Any) -> list[dict[str, Any]]:
         chosen = getattr(filters, name)
         found.append({"name": name, "title": TITLES[name], "options": [(pk, text, pk == chosen) for pk, text in rows]})
     return found
+
+
+def _zones(chosen: str) -> list[str]:
+    """The gateway's own, those of teams and budgets, and what is chosen; the browser adds its own."""
+    found = set(Team.objects.order_by().values_list("timezone", flat=True)) | set(
+        Budget.objects.order_by().values_list("timezone", flat=True)
+    )
+    return sorted({days.UTC_NAME, chosen, *(zone for zone in found if days.known(zone))}, key=lambda zone: (zone != days.UTC_NAME, zone))
 
 
 def _query(request: HttpRequest) -> str:

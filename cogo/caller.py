@@ -6,10 +6,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 from llm_gateway.core.errors import BodyTimeout, BodyTooLarge, GatewayError, ShuttingDown
 from llm_gateway.engine.tasks import TaskOwner
+from llm_gateway.engine.until import Until
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -44,7 +45,7 @@ class Body:
         self._seconds = seconds
         self._upload = upload
         self._unpack = unpack
-        self._scope: asyncio.Timeout | None = None
+        self._scope: Until | None = None
         self._stopped = False
         self._parts: list[bytes] = []
         self._size = 0
@@ -81,12 +82,12 @@ class Body:
         """Whoever reads is told that the gateway shuts down."""
         self._stopped = True
         if self._scope is not None:
-            self._scope.reschedule(asyncio.get_running_loop().time())
+            self._scope.pass_now()
 
     async def _within(self, seconds: float) -> bool:
         """Whether the body was complete in time; what has come stays."""
         try:
-            async with asyncio.timeout(0 if self._stopped else seconds) as self._scope:
+            with Until(asyncio.get_running_loop().time() + (0 if self._stopped else seconds)) as self._scope:
                 await self._collect()
         except TimeoutError:
             if self._stopped:
@@ -118,6 +119,12 @@ def shown_size(size: int) -> str:
     return f"{size >> 20} MB" if size >= 1 << 20 else f"{size} bytes"
 
 
+class Reader(Protocol):
+    """Whose body a watch does not disturb. ``complete``: all of it was read."""
+
+    complete: bool
+
+
 class Watch:
     """Sees a caller leave, keeps a quiet stream alive, and gives up on one that no longer reads: then the serving task is cancelled and
     ``gone`` is true, ``stalled`` too in the last case."""
@@ -127,7 +134,7 @@ class Watch:
         "sending", "stalled",
     )  # fmt: skip
 
-    def __init__(self, receive: Receive, send: Send, reader: Body, owner: TaskOwner, *, heartbeat_s: float, stall_s: float) -> None:
+    def __init__(self, receive: Receive, send: Send, reader: Reader, owner: TaskOwner, *, heartbeat_s: float, stall_s: float) -> None:
         self._receive = receive
         self._send = send
         self._reader = reader

@@ -13,11 +13,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from cogo.door.behind import NATIVE
 from cogo.door.callers import Callers
 from cogo.door.refusals import compatible, dialect_of, native
+from cogo.doorstep import Doorstep
 from llm_gateway.core.errors import BodyTimeout, GatewayError, HeadTooLarge, Overloaded, TargetTooLong
 from llm_gateway.policies.callers import subscriber
 from llm_gateway.wiring import Gateway
@@ -66,7 +67,7 @@ class Limits:
             del self._of[peer]
 
 
-class Connection(HttpToolsProtocol):
+class Connection(Doorstep):
     """Made into a class of its own per process by :func:`bounded`, which gives it ``limits``."""
 
     limits: Limits

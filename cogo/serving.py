@@ -89,6 +89,8 @@ def serve(plan: Plan, say: Say) -> int:
         for number in range(1, plan.workers + 1):
             supervisor.start(_web(plan, listening, number))
         supervisor.start(_background())
+        for number in range(1, settings.COGO_SCORE_WORKERS + 1):
+            supervisor.start(Program(f"scores {number}", ("manage.py", "score_answers"), niceness=BACKGROUND))
         say("Starting")
         if _until_ready(plan, supervisor):
             supervisor.has_been_ready = True

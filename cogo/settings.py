@@ -140,6 +140,7 @@ FORCE_SCRIPT_NAME = BASE_PATH or None
 
 PORT = _number("PORT", 8000, 1, 65535)
 COGO_WORKERS = _number("COGO_WORKERS", 1, 1, 64)
+COGO_SCORE_WORKERS = _number("COGO_SCORE_WORKERS", 0, 0, 16)
 
 INSTALLED_APPS = [
     "unfold",
@@ -166,6 +167,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "llm_gateway.api.staff.staff_middleware",
+    "llm_gateway.api.own_password.own_password_middleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -185,6 +187,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
+            "libraries": {"cogo_landmarks": "llm_gateway.admin._landmarks"},
         },
     },
 ]

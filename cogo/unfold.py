@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
@@ -31,16 +32,7 @@ def _among_strategies(request: Any) -> bool:
     return path.startswith(str(_page("", "", "strategy")["link"])) and path != str(reverse_lazy(_EXPLAIN))
 
 
-def _report(title: str, icon: str, slug: str) -> dict[str, Any]:
-    return {
-        "title": title,
-        "icon": icon,
-        "link": reverse_lazy("reports:report", args=[slug]),
-        "permission": _may(READS_REPORTS),
-    }
-
-
-UNFOLD = {
+UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "COGO LLM Gateway",
     "SITE_HEADER": "COGO",
     "SITE_SUBHEADER": "LLM Gateway",
@@ -51,6 +43,7 @@ UNFOLD = {
     "DASHBOARD_CALLBACK": "analytics.dashboard.dashboard",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("llm_gateway/favicon.svg")}],
     "STYLES": [lambda request: static("llm_gateway/admin.css")],
+    "SCRIPTS": [lambda request: static("llm_gateway/console.js")],
     "BORDER_RADIUS": "6px",
     "COLORS": {
         "primary": {
@@ -71,8 +64,9 @@ UNFOLD = {
         "show_search": True,
         "command_search": False,
         "show_all_applications": False,
-        "navigation": [
-            {"items": [{"title": "Dashboard", "icon": "space_dashboard", "link": reverse_lazy("admin:index")}]},
+        "navigation": "cogo.unfold.navigation",
+        "groups": [  # ours, not unfold's: what `navigation` begins with
+            {"items": [{"title": "Home", "icon": "space_dashboard", "link": reverse_lazy("admin:index")}]},
             {
                 "title": "Traffic",
                 "items": [
@@ -94,6 +88,8 @@ UNFOLD = {
                     },
                     _page("Models", "neurology", "languagemodel"),
                     _page("Aliases", "label", "alias"),
+                    _page("Answer cache", "cached", "cacherule"),
+                    _page("Quality rules", "verified", "qualityrule"),
                 ],
             },
             {
@@ -118,22 +114,14 @@ UNFOLD = {
                     _page("Closed months", "task", "statement"),
                 ],
             },
-            {
-                "title": "Reports",
-                "items": [
-                    _report("Cost", "payments", "cost"),
-                    _report("Performance", "speed", "performance"),
-                    _report("Savings", "trending_down", "savings"),
-                    _report("Forecast", "query_stats", "forecast"),
-                ],
-            },
+            {"title": "Reports", "items": []},
             {
                 "title": "System",
                 "collapsible": True,
                 "separator": True,
                 "items": [
                     _page("Switch history", "history", "strategyactivation"),
-                    _page("Signs of life", "monitor_heart", "heartbeat"),
+                    _page("Heartbeats", "monitor_heart", "heartbeat"),
                     _page("Audits", "fact_check", "auditrun"),
                     _page("Scheduled jobs", "schedule", "schedule", "django_q"),
                     _page("Finished jobs", "task_alt", "success", "django_q"),
@@ -141,9 +129,27 @@ UNFOLD = {
                     _page("Queue", "stacks", "ormq", "django_q"),
                     _page("Audit trail", "policy", "auditentry"),
                     _page("Users", "person", "user", "auth"),
+                    _page("Invitations", "person_add", "invitation"),
                     _page("Roles", "shield_person", "group", "auth"),
                 ],
             },
         ],
     },
 }
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """The sidebar: its groups, with an entry for every registered report."""
+    from analytics.reports import reports
+
+    entries = [
+        {
+            "title": report.title,
+            "icon": report.icon,
+            "link": reverse_lazy("reports:report", args=[name]),
+            "permission": _may(READS_REPORTS),
+        }
+        for name, report in sorted(reports.items(), key=lambda one: (one[1].position, one[1].title))
+    ]
+    groups: list[dict[str, Any]] = UNFOLD["SIDEBAR"]["groups"]
+    return [{**group, "items": entries} if group.get("title") == "Reports" else group for group in groups]

@@ -15,7 +15,7 @@ class LlmGatewayConfig(AppConfig):
     @override
     def ready(self) -> None:
         from . import checks, tasks  # noqa: F401  # importing registers them
-        from .actions import sign_in
+        from .actions import own_password, sign_in
         from .models import catalogue_version, trail, versions
         from .stores.connecting import watch_forks
 
@@ -24,6 +24,7 @@ class LlmGatewayConfig(AppConfig):
         trail.connect()
         versions.connect()
         sign_in.connect()
+        own_password.connect()
         tasks.connect()
         post_migrate.connect(_roles, dispatch_uid="cogo-roles")
 

@@ -129,6 +129,13 @@ def purge_responses() -> dict[str, Any]:
     return {"deleted": purge()}
 
 
+def expire_answers() -> dict[str, Any]:
+    """Kept answers of the cache past their time."""
+    from llm_gateway.actions.purge_answers import expire_answers as expire
+
+    return {"deleted": expire()}
+
+
 def purge_idempotency() -> dict[str, Any]:
     from llm_gateway.actions.trim_history import purge_idempotency as purge
 

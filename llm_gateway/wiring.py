@@ -25,17 +25,20 @@ from llm_gateway.core.catalog import Identity, Scope, Snapshot, Target
 from llm_gateway.core.errors import CallerLeft, Failure, FailureClass, GatewayError, KeyRevoked, StoreUnavailable, Unauthenticated
 from llm_gateway.core.keys import public_id_of
 from llm_gateway.core.roles import scopes_of
+from llm_gateway.engine.asked import Asking
+from llm_gateway.engine.cached import CachedPipeline
 from llm_gateway.engine.calls import Call
 from llm_gateway.engine.explain import Explanation, explain, with_refusal
 from llm_gateway.engine.fresh import fresh_draw, new_id
 from llm_gateway.engine.gate import KeyGate
 from llm_gateway.engine.health import DeploymentHealth
-from llm_gateway.engine.pipeline import Pipeline
 from llm_gateway.engine.tasks import Detached, TaskOwner
 from llm_gateway.engine.transport import HttpUpstream
 from llm_gateway.policies.health import Effect
+from llm_gateway.probes import Scoring
 from llm_gateway.stores import audits, vault
 from llm_gateway.stores import health as health_store
+from llm_gateway.stores.answers import AnswerStore, shelf
 from llm_gateway.stores.catalog import SnapshotCatalog
 from llm_gateway.stores.contexts import write_contexts
 from llm_gateway.stores.holds import Foreseen, foresee
@@ -43,6 +46,7 @@ from llm_gateway.stores.idempotency import IdempotencyStore
 from llm_gateway.stores.journal import DatabaseJournal
 from llm_gateway.stores.network import network
 from llm_gateway.stores.responses import ResponseStore
+from llm_gateway.stores.scores import ScoreBook, qualities
 from llm_gateway.telemetry import metrics
 from llm_gateway.telemetry.loop_watch import LoopWatch
 from llm_gateway.telemetry.observer import MetricsObserver
@@ -54,6 +58,8 @@ T = TypeVar("T")
 REFRESH_S = 1.0
 # How late the metrics may learn of a new audit.
 AUDITS_S = 10.0
+# How late strategies may learn of new scores.
+QUALITY_S = 60.0
 KNOWN_KEYS = 10_000
 GATEWAY_TEAM = "gateway"
 SPENDING = frozenset({Scope.GENERATE, Scope.ANALYZE})
@@ -106,14 +112,19 @@ class Gateway:
         self.journal = DatabaseJournal(worker=self.worker, spool_folder=Path(settings.VAR_DIR) / "spool", lease_s=settings.COGO["lease_s"])
         self.gate = KeyGate(settings.COGO_WORKERS)
         self.upstream = HttpUpstream(network())
-        self.pipeline = Pipeline(
+        self.scores = ScoreBook(self._threaded, lambda by, number: metrics.SCORES_DROPPED.labels(by).inc(number))
+        self.scoring = Scoring()
+        self.answers = AnswerStore(self.owner, self._threaded, shelf())
+        self.pipeline = CachedPipeline(
+            answers=self.answers,
+            asking=Asking(vault.cache_secret()),
             catalog=self.catalog,
             journal=self.journal,
             health=self.health,
             upstream=self.upstream,
             gate=self.gate,
             owner=self.owner,
-            observers=(MetricsObserver(),),
+            observers=(MetricsObserver(), self.scores),
         )
         self.responses = ResponseStore(self.owner, self._threaded, settings.COGO["responses_ttl_h"])
         self.idempotency = IdempotencyStore(
@@ -126,7 +137,7 @@ class Gateway:
         self._loop = asyncio.get_running_loop()
         self._team = _OwnTeam()
         self._audited = audits.Audited()
-        self._look_at_audits = 0.0
+        self._look_at_audits = self._look_at_scores = 0.0
         self._known_rests: list[tuple[tuple[int, str], str, str, int | None]] = []
         # One reader of the catalogue at a time: an older reading never takes the place of a newer one.
         self._reading = threading.Lock()
@@ -139,6 +150,7 @@ class Gateway:
         self.journal.start()
         await self._threaded(self._refresh)
         self._refreshing = self.owner.start(self._refresh_for_ever(), "refresh the catalogue")
+        self.scores.start()
 
     async def stop(self, drain_s: float) -> None:
         until = time.monotonic() + drain_s
@@ -155,6 +167,8 @@ class Gateway:
             self._refreshing.cancel()
         await self.owner.settle(2.0)
         await self.owner.close()
+        await self.scores.stop()
+        await asyncio.to_thread(self.scoring.close)
         await self.journal.stop()
         await self._threaded(write_contexts, self.health.contexts)
         await self.upstream.close()
@@ -282,6 +296,7 @@ class Gateway:
         """Called in the refreshing thread; what the event loop reads is changed on the event loop."""
         from llm_gateway.models import Budget, Team
 
+        self.scores.load_rules()
         team, _ = Team.objects.get_or_create(slug=GATEWAY_TEAM, defaults={"name": "Gateway"})
         budgets = tuple(Budget.objects.filter(enabled=True, team=team).order_by("id").values_list("pk", flat=True))
         own = _OwnTeam(id=team.pk, enabled=team.enabled, budgets=budgets)
@@ -332,6 +347,8 @@ class Gateway:
             now = datetime.now(UTC)
             rows = health_store.resting(now)
             write_contexts(self.health.contexts)
+            renewed = self.answers.refresh()
+            self._look_at_quality()
             if time.monotonic() >= self._look_at_audits:
                 self._audited = audits.newest()
                 self._look_at_audits = time.monotonic() + AUDITS_S
@@ -339,10 +356,21 @@ class Gateway:
             # The loop must go on; the next round may succeed.
             log.warning("the catalogue was not refreshed", extra={"reason": f"{type(error).__name__}: {error}"[:200]})
             return
+        if renewed:
+            self._loop.call_soon_threadsafe(self.answers.forget, renewed)
         known = [(*row[:3], None if row[3] is None else round(now.timestamp() + row[3])) for row in rows]
         if known != self._known_rests:
             self._known_rests = known
             self._loop.call_soon_threadsafe(self.health.restore, rows)
+
+    def _look_at_quality(self) -> None:
+        """What a strategy that weighs quality is told of each model."""
+        weighed = any(strategy.settings.get("quality_weight") for strategy in self.catalog.snapshot().strategies.values())
+        if not weighed:
+            self.health.qualities = {}
+        elif time.monotonic() >= self._look_at_scores:
+            self.health.qualities = qualities(datetime.now(UTC))
+            self._look_at_scores = time.monotonic() + QUALITY_S
 
     async def _threaded(self, work: Callable[..., Any], *args: Any) -> Any:
         """Run blocking database work in a thread and give its connection back."""

@@ -5,24 +5,18 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.sabotage_client import CLIENT
-from tests.sabotage_door import DOOR
-from tests.sabotage_engine import ENGINE
-from tests.sabotage_hosts import HOSTS
-from tests.sabotage_journal import JOURNAL
-from tests.sabotage_money import MONEY
-from tests.sabotage_operations import OPERATIONS
-from tests.sabotage_policy import POLICY
-from tests.sabotage_security import SECURITY
-from tests.sabotage_staff import STAFF
+import tests
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -152,8 +146,8 @@ SABOTAGES = (
     Sabotage(
         "nothing is explored",
         "llm_gateway/strategies/performance_based.py",
-        "    if others and exploration > 0:",
-        "    if False:",
+        "    if others and draw < exploration:",
+        "    return None\n    if others and draw < exploration:",
         (_STRATEGIES, "-k", "recovered"),
     ),
     Sabotage(
@@ -172,9 +166,16 @@ SABOTAGES = (
     ),
 )
 
-SABOTAGES += tuple(
-    Sabotage(*fields) for fields in (*CLIENT, *DOOR, *ENGINE, *HOSTS, *JOURNAL, *MONEY, *OPERATIONS, *POLICY, *SECURITY, *STAFF)
-)
+
+def _rooms() -> Iterator[tuple[str, ...]]:
+    """``tests/sabotage_NAME.py`` holds the wrong lines of a room in a tuple called ``NAME``."""
+    for module in sorted(pkgutil.iter_modules(tests.__path__), key=lambda one: one.name):
+        if module.name.startswith("sabotage_"):
+            name = module.name.removeprefix("sabotage_").upper()
+            yield from getattr(importlib.import_module(f"tests.{module.name}"), name)
+
+
+SABOTAGES += tuple(Sabotage(*fields) for fields in _rooms())
 
 
 def survives(one: Sabotage) -> bool:

@@ -331,7 +331,7 @@ ENGINE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "refused thinking ends the session",
-        "llm_gateway/engine/race.py",
+        "llm_gateway/engine/form.py",
         "        if refuses_thinking(failure) and not self.bare",
         "        if self.streamed and refuses_thinking(failure) and not self.bare",
         ("tests/clients/test_thinking.py", "-k", "one_more_try"),

@@ -113,7 +113,7 @@ HOSTS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "a preset's facts are not laid over a service's",
-        "llm_gateway/engine/prepare.py",
+        "llm_gateway/engine/ways.py",
         "        if row.holds_for(upstream_id):",
         "        if False:",
         (_HABITS, "-k", "second_turn"),

@@ -23,8 +23,8 @@ SECURITY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "read before asking who",
         "cogo/door/compat.py",
-        "            who = self._callers.keyed(scope, headers)\n",
-        "            await Body(receive, 1 << 30, 30).read()\n            who = self._callers.keyed(scope, headers)\n",
+        "            head.check_single(scope)\n",
+        "            await Body(receive, 1 << 30, 30).read()\n            head.check_single(scope)\n",
         (_BEFORE, "-k", "gigabyte"),
     ),
     (

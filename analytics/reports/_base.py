@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Literal, Protocol
 
 import msgspec
 
+from analytics import days
 from analytics.queries import Filters
 
 Kind = Literal["text", "count", "usd", "share", "ms"]
@@ -25,8 +26,11 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Series(msgspec.Struct, frozen=True):
+    """``key``: the value that the name stands for; ``None``: several."""
+
     name: str
     values: tuple[float | None, ...]
+    key: Any = None
 
 
 class Chart(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +40,9 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
     unit: str = ""
     stacked: bool = True
     line: bool = False
+    # The dimension that its series are of, and the days that its labels are of, where it leads to requests.
+    by: str = ""
+    days: tuple[date, ...] = ()
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -71,7 +78,8 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """``start`` and ``end`` are UTC midnights, ``end`` exclusive; ``now`` is the moment of asking. ``option``: the report's own choice."""
+    """``start`` and ``end`` are midnights of ``zone``, ``end`` exclusive; ``now`` is the moment of asking. ``option``: the report's own
+    choice."""
 
     start: datetime
     end: datetime
@@ -79,21 +87,23 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     group_by: tuple[str, ...] = ()
     filters: Filters = Filters()
     option: str = ""
+    zone: str = days.UTC_NAME
 
     @property
     def days(self) -> tuple[date, ...]:
         """Every day of the range that has begun."""
-        last = min(self.end, self.now)
-        count = max(0, -(-(last - self.start) // timedelta(days=1)))
-        return tuple((self.start + timedelta(days=i)).date() for i in range(count))
+        return days.between(self.start, min(self.end, self.now), self.zone)
 
 
 class Report(Protocol):
     """``groups``: what it may be grouped by, with ``default_groups``. ``option_title``: the label of a choice of its own, whose values are
-    ``options()``; empty: none. ``dated``: it is of the days that are asked for."""
+    ``options()``; empty: none. ``dated``: it is of the days that are asked for. ``icon``: its Material symbol in the sidebar, where the
+    lowest ``position`` comes first."""
 
     name: str
     title: str
+    icon: str
+    position: int
     summary: str
     groups: tuple[str, ...]
     default_groups: tuple[str, ...]

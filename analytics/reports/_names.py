@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 from llm_gateway.models import ClientKey, Team
 
@@ -11,6 +11,7 @@ TITLES = {
     "day": "Day",
     "provider": "Provider",
     "model": "Model",
+    "alias": "Asked model",
     "client_key_id": "Client",
     "team_id": "Team",
     "strategy": "Strategy",
@@ -18,6 +19,17 @@ TITLES = {
     "tag": "Tag",
     "simulated": "Simulated",
 }
+
+
+class Named(str):
+    """What people read, with the value it stands for."""
+
+    __slots__ = ("key",)
+
+    def __new__(cls, text: str, key: Any) -> Self:
+        made = super().__new__(cls, text)
+        made.key = key
+        return made
 
 
 class Names:
@@ -33,7 +45,7 @@ class Names:
         self._teams = dict(Team.objects.filter(pk__in=seen["team_id"]).values_list("pk", "name")) if "team_id" in seen else {}
 
     def of(self, key: tuple[Any, ...]) -> tuple[str, ...]:
-        return tuple(self.one(name, value) for name, value in zip(self._groups, key, strict=True))
+        return tuple(Named(self.one(name, value), value) for name, value in zip(self._groups, key, strict=True))
 
     def one(self, name: str, value: Any) -> str:
         match name:

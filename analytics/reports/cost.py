@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from analytics import queries
+from analytics import days, queries
 from analytics.measures import Measures
 from llm_gateway.core.money import NUSD
 
@@ -24,7 +24,9 @@ DAYS_AT_ONCE = 7
 class Cost:
     name = "cost"
     title = "Cost"
-    summary = "What was spent, by day, model, provider, team, client key, strategy or tag. Days are UTC days; the last minute is in."
+    icon = "payments"
+    position = 10
+    summary = "What was spent, by day, model, provider, team, client key, strategy or tag. The last minute is in."
     dated = True
     groups = ("day", "provider", "model", "client_key_id", "team_id", "strategy", "kind", "tag")
     default_groups = ("provider", "model")
@@ -62,12 +64,13 @@ _MEASURES = (
 
 def _lines(asked: Asked) -> Iterator[tuple[Any, ...]]:
     """Newest days first, then the dearest."""
-    end = min(asked.end, queries.today(asked.now) + timedelta(days=1))
+    end = min(asked.end, days.begins(days.of_moment(asked.now, asked.zone) + timedelta(days=1), asked.zone))
     while end > asked.start:
         begin = asked.start
         if "day" in asked.group_by:  # cut between days
-            begin = max(begin, queries.today(end - timedelta(microseconds=1)) - timedelta(days=DAYS_AT_ONCE - 1))
-        cells = queries.spend(asked.group_by, begin, end, asked.filters)
+            last = days.of_moment(end - timedelta(microseconds=1), asked.zone)
+            begin = max(begin, days.begins(last - timedelta(days=DAYS_AT_ONCE - 1), asked.zone))
+        cells = queries.spend(asked.group_by, begin, end, asked.filters, zone=asked.zone)
         names = Names(asked.group_by, cells)
         for key, cell in sorted(cells.items(), key=lambda item: _order(asked.group_by, item)):
             yield (*names.of(key), *_figures(cell))
@@ -76,7 +79,7 @@ def _lines(asked: Asked) -> Iterator[tuple[Any, ...]]:
 
 def _figures(cell: Measures) -> tuple[Any, ...]:
     cost = cell.known_cost_nusd
-    sent = cell.requests - cell.rejected - cell.replayed
+    sent = cell.requests - cell.rejected - cell.replayed - cell.cached
     known = sent - cell.unknown_cost_requests
     return (
         cell.requests,
@@ -134,18 +137,18 @@ def _order(groups: tuple[str, ...], item: tuple[tuple[Any, ...], Measures]) -> t
 def daily_cost(asked: Asked) -> Chart:
     """Cost per day, stacked by the first thing that is not the day."""
     by = next((name for name in asked.group_by if name != "day"), "provider")
-    cells = queries.spend(("day", by), asked.start, asked.end, asked.filters)
+    cells = queries.spend(("day", by), asked.start, asked.end, asked.filters, zone=asked.zone)
     names = Names((by,), {(key[1],) for key in cells})
     sums: dict[Any, int] = {}
     for (_, value), cell in cells.items():
         sums[value] = sums.get(value, 0) + (cell.total_nusd or 0)
     ranked = [value for value in sorted(sums, key=lambda v: (-sums[v], str(v))) if sums[value]]
     shown = ranked[:MOST_SERIES]
-    series = [Series(names.one(by, value), _per_day(asked.days, cells, [value])) for value in shown]
+    series = [Series(names.one(by, value), _per_day(asked.days, cells, [value]), value) for value in shown]
     if rest := ranked[MOST_SERIES:]:
         series.append(Series("others", _per_day(asked.days, cells, rest)))
     labels = tuple(f"{day:%b} {day.day}" for day in asked.days)
-    return Chart(title=f"Cost per day by {TITLES[by].lower()}", labels=labels, series=tuple(series), unit="USD")
+    return Chart(title=f"Cost per day by {TITLES[by].lower()}", labels=labels, series=tuple(series), unit="USD", by=by, days=asked.days)
 
 
 def _per_day(days: Iterable[date], cells: Mapping[tuple[Any, ...], Measures], values: Iterable[Any]) -> tuple[float, ...]:

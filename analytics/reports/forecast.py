@@ -53,6 +53,8 @@ class BudgetOutlook(msgspec.Struct, frozen=True, kw_only=True):
 class Forecast:
     name = "forecast"
     title = "Forecast"
+    icon = "query_stats"
+    position = 40
     summary = f"The period so far and where it ends: {METHOD}. It follows the chosen team's timezone, else UTC."
     dated = False
     groups = ()

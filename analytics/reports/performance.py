@@ -16,6 +16,8 @@ from ._base import Asked, Card, Chart, Column, Series, Sheet
 class Performance:
     name = "performance"
     title = "Performance"
+    icon = "speed"
+    position = 20
     summary = "Models side by side. Ranges are 95 % confidence intervals: where two overlap, the difference may be chance."
     dated = True
     groups = ()
@@ -27,7 +29,7 @@ class Performance:
 
     def build(self, asked: Asked) -> Sheet:
         # Read once: histograms are most of the work.
-        cells = queries.spend(("day", "model", "provider"), asked.start, asked.end, asked.filters, times=True)
+        cells = queries.spend(("day", "model", "provider"), asked.start, asked.end, asked.filters, times=True, zone=asked.zone)
         total = metrics_of(folded(cells, ()).get((), Measures()))
         found = side_by_side(folded(cells, (1, 2)))
         rate = "unknown" if total.success_rate is None else f"{total.success_rate:.2%}"

@@ -25,6 +25,8 @@ Key = tuple[Any, ...]
 class Savings:
     name = "savings"
     title = "Savings"
+    icon = "trending_down"
+    position = 30
     summary = "What was paid, against what the same tokens would have cost on one baseline model at its prices of the time. UTC days."
     dated = True
     groups = ("day", "provider", "model", "team_id", "client_key_id", "strategy", "kind", "tag")
@@ -99,7 +101,7 @@ def _compared(asked: Asked, rates: Sequence[Rate]) -> tuple[dict[Key, Measures],
     cells: dict[Key, Measures] = {}
     would: dict[Key, int | None] = {}
     for begin, end in zip((asked.start, *cuts), (*cuts, asked.end), strict=True):
-        for key, cell in queries.spend(asked.group_by, begin, end, asked.filters, bands=True).items():
+        for key, cell in queries.spend(asked.group_by, begin, end, asked.filters, bands=True, zone=asked.zone).items():
             cells.setdefault(key, Measures()).add(cell)
             cost = would_cost(cell, rates, begin)
             if key in would:
@@ -116,7 +118,7 @@ def would_cost(cell: Measures, rates: Sequence[Rate], at: datetime) -> int | Non
     if plain is None:
         return None
     total, rest = 0, [getattr(cell, name) for name in TOKENS]
-    sent = cell.requests - cell.rejected - cell.replayed
+    sent = cell.requests - cell.rejected - cell.replayed - cell.cached
     for low, (count, *tokens) in (cell.bands or {}).items():
         total += _at(tokens, count, rate_at(rates, at, low) or plain)
         rest = [a - b for a, b in zip(rest, tokens, strict=True)]

@@ -21,6 +21,7 @@ Network = IPv4Network | IPv6Network
 
 # Longer chains than this are made up.
 MOST_HOPS = 20
+MOST_SEEN = 4096
 _FOR = re.compile(r'(?:^|;)\s*for\s*=\s*("(?:[^"\\]|\\.)*"|[^;,\s]*)', re.IGNORECASE)
 _WITH_PORT = re.compile(r"\[(?P<v6>[^\]]+)\](?::\d+)?|(?P<v4>\d+\.\d+\.\d+\.\d+)(?::\d+)?")
 
@@ -28,6 +29,8 @@ _WITH_PORT = re.compile(r"\[(?P<v6>[^\]]+)\](?::\d+)?|(?P<v4>\d+\.\d+\.\d+\.\d+)
 class Callers:
     def __init__(self, trusted: Sequence[str] = ()) -> None:
         self._trusted: tuple[Network, ...] = tuple(ip_network(one, strict=False) for one in trusted)
+        # Of peers that nobody stands behind.
+        self._seen: dict[str, tuple[str, bool]] = {}
 
     def is_shared(self, address: str) -> bool:
         """Whether many callers stand behind an address: a proxy, or this machine."""
@@ -52,11 +55,16 @@ class Callers:
     def _address(self, scope: Mapping[str, Any]) -> tuple[str, bool]:
         """The caller's address, empty where it is not known, and whether others share it."""
         client = scope.get("client")
+        if client and (seen := self._seen.get(client[0])) is not None:
+            return seen
         peer = parsed(client[0]) if client else None
         if peer is None:
             return "", True
         if not self._is_trusted(peer):
-            return str(peer), peer.is_loopback
+            if len(self._seen) >= MOST_SEEN:
+                self._seen.clear()
+            seen = self._seen[client[0]] = str(peer), peer.is_loopback
+            return seen
         caller = self._behind(peer, scope["headers"])
         return str(caller), self._is_trusted(caller)
 

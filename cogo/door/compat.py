@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
+from uuid import UUID
 
-from cogo.caller import Body, Receive, Send, Watch, hang_up
+from cogo.caller import Body, Reader, Receive, Send, Watch, hang_up
 from llm_gateway.api.compat import Route, routes
 from llm_gateway.api.http import Endpoint, HttpCall, HttpReply, request_id
 from llm_gateway.api.limits import with_limits
@@ -28,6 +29,27 @@ log = logging.getLogger("cogo.door")
 
 Scope = dict[str, Any]
 WRITE_STALL_S = 60.0
+
+
+class Cycle(Protocol):
+    """The two callables of an ASGI request."""
+
+    async def receive(self) -> Any: ...
+    async def send(self, message: Any) -> None: ...
+
+
+class Step(Protocol):
+    """A request that has come whole, answered without messages (cogo.doorstep). ``gone``: its caller left, and this task was cancelled."""
+
+    scope: Scope
+    path: str
+    headers: dict[str, str]
+    gone: bool
+    complete: bool
+
+    async def body(self) -> bytes: ...
+    def reply(self, reply: HttpReply, *, close: bool = False) -> None: ...
+    def streamed(self) -> Cycle: ...
 
 
 class Compat:
@@ -66,7 +88,7 @@ class Compat:
                 await send_reply(send, with_limits(reply, dialect, who.identity) if who.identity else reply, close=close)
                 return
             try:
-                await self._serve(_call(scope, path, headers, who, call_id, reader), route, reader, receive, send)
+                await self._serve(_call(scope, path, headers, who, call_id, reader.read), route, reader, receive, send)
             finally:
                 if placed:
                     self._arrivals.places.leave()
@@ -87,14 +109,89 @@ class Compat:
         await self._arrivals.places.take()
         return True
 
-    async def _serve(self, call: HttpCall, route: Route, reader: Body, receive: Receive, send: Send) -> None:
-        watch = Watch(receive, send, reader, self._owner, heartbeat_s=self._heartbeat_s, stall_s=self.stall_s)
-        self._drain.watches.add(watch)
+    @property
+    def most_body_bytes(self) -> int:
+        return self._arrivals.cap
+
+    async def at_once(self, step: Step) -> None:
+        """As :meth:`answer`, of a POST that has come whole, with one value for each header."""
+        scope, path, headers = step.scope, step.path, step.headers
+        route, fitting = routes.find("POST", path, headers)
+        dialect = fitting[0].dialect if fitting else dialect_of(path, headers)
+        call_id = Gateway.new_id()
+        try:
+            if route is None:
+                raise _no_route(fitting, scope["path"], headers)
+            who = self._callers.keyed(scope, headers)
+            self._arrivals.check_open()
+        except GatewayError as error:
+            step.reply(compatible(error, dialect, call_id), close=True)
+            return
+        identity = who.identity
+        assert identity is not None
+        places = self._arrivals.places
+        try:
+            await places.take()
+        except Overloaded as error:
+            step.reply(with_limits(compatible(error, dialect, call_id), dialect, identity))
+            return
+        except asyncio.CancelledError:
+            if not step.gone:
+                raise
+            _stay()
+            return
+        try:
+            call = _call(scope, path, headers, who, call_id, step.body)
+            await self._serve_at_once(call, route, step)
+        finally:
+            places.leave()
+
+    async def _serve_at_once(self, call: HttpCall, route: Route, step: Step) -> None:
         reply: HttpReply | None = None
         try:
             reply = with_limits(await _answered(call, route.endpoint, route.dialect), route.dialect, call.identity)
             if reply.chunks is None:
-                await send_reply(send, reply, close=not reader.complete)
+                step.reply(reply)
+        except ConnectionError:
+            return
+        except asyncio.CancelledError:
+            if not step.gone:
+                raise
+            _stay()
+        finally:
+            if reply is not None and reply.chunks is None and reply.close is not None:
+                await reply.close(False)
+        if reply is not None and reply.chunks is not None:
+            cycle = step.streamed()
+            await self._send(reply, self._watch(cycle.receive, cycle.send, step), cycle.send)
+
+    def _watch(self, receive: Receive, send: Send, reader: Reader) -> Watch:
+        watch = Watch(receive, send, reader, self._owner, heartbeat_s=self._heartbeat_s, stall_s=self.stall_s)
+        self._drain.watches.add(watch)
+        return watch
+
+    async def _serve(self, call: HttpCall, route: Route, reader: Body, receive: Receive, send: Send) -> None:
+        watch = self._watch(receive, send, reader)
+        reply: HttpReply | None = None
+        try:
+            reply = with_limits(await _answered(call, route.endpoint, route.dialect), route.dialect, call.identity)
+        except ConnectionError:
+            return
+        except asyncio.CancelledError:
+            if not watch.gone:
+                raise
+            _stay()
+            return
+        finally:
+            if reply is None:
+                self._over(watch)
+        await self._send(reply, watch, send, close=not reader.complete)
+
+    async def _send(self, reply: HttpReply, watch: Watch, send: Send, *, close: bool = False) -> None:
+        """``close``: the connection, after an answer that is no stream."""
+        try:
+            if reply.chunks is None:
+                await send_reply(send, reply, close=close)
                 return
             watch.heartbeat = reply.heartbeat
             watch.start()
@@ -110,16 +207,24 @@ class Compat:
         except asyncio.CancelledError:
             if not watch.gone:
                 raise
-            task = asyncio.current_task()
-            if task is not None:
-                task.uncancel()
+            _stay()
         finally:
-            watch.stop()
-            self._drain.watches.discard(watch)
-            if reply is not None and reply.close is not None:
+            self._over(watch)
+            if reply.close is not None:
                 await reply.close(watch.stalled)
             if watch.stalled:
                 hang_up(send)
+
+    def _over(self, watch: Watch) -> None:
+        watch.stop()
+        self._drain.watches.discard(watch)
+
+
+def _stay() -> None:
+    """The cancellation was for the caller who left; the task goes on to its end."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
 
 
 def _no_route(fitting: list[Route], path: str, headers: Mapping[str, str]) -> GatewayError:
@@ -132,17 +237,18 @@ def _no_route(fitting: list[Route], path: str, headers: Mapping[str, str]) -> Ga
     return MethodNotAllowed(f"Use {' or '.join(allowed)} here.", details={"allow": allowed})
 
 
-def _call(scope: Scope, path: str, headers: Mapping[str, str], who: Who, call_id: Any, reader: Body) -> HttpCall:
+def _call(scope: Scope, path: str, headers: Mapping[str, str], who: Who, call_id: UUID, body: Callable[[], Awaitable[bytes]]) -> HttpCall:
     assert who.identity is not None
+    query: bytes = scope["query_string"]
     return HttpCall(
         id=call_id,
         method=scope["method"],
         path=path,
-        query=dict(parse_qsl(scope["query_string"].decode("ascii", "replace"))),
+        query=dict(parse_qsl(query.decode("ascii", "replace"))) if query else {},
         headers=headers,
         identity=who.identity,
         address=who.address,
-        body=reader.read,
+        body=body,
     )
 
 

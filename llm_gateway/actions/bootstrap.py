@@ -30,6 +30,7 @@ from .activate_strategy import activate_strategy
 from .create_client_key import create_client_key, ensure_team
 from .import_prices import import_prices
 from .load_catalogue import CatalogueLoad, load_catalogue
+from .own_password import must_change
 from .store_provider_key import store_provider_key
 from .sync_schedules import sync_schedules
 
@@ -137,7 +138,9 @@ def _operator(options: Mapping[str, Any], notes: list[str]) -> tuple[str, str | 
             raise ActionError(f"DJANGO_SUPERUSER_PASSWORD is too easy to guess ({why}); set another one, or unset it to have one made")
         notes.append(f"DJANGO_SUPERUSER_PASSWORD is too easy to guess ({why}); change it before others can reach the console.")
     password = given or secrets.token_urlsafe(15)
-    users.objects.create_superuser(name, str(options["superuser_email"]), password)
+    made = users.objects.create_superuser(name, str(options["superuser_email"]), password)
+    if not given:
+        must_change(made)
     return name, None if given else password
 
 

@@ -21,11 +21,25 @@ from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from llm_gateway.core.catalog import SUBJECT_CHARS
-from llm_gateway.models import Attempt, IdempotencyRecord, LedgerEntry, RequestBody, RequestLog, Statement, StoredResponse, Team
+from llm_gateway.models import (
+    AnswerScore,
+    Attempt,
+    CachedAnswer,
+    Feedback,
+    IdempotencyRecord,
+    LedgerEntry,
+    RequestBody,
+    RequestLog,
+    ScoreJob,
+    Statement,
+    StoredResponse,
+    Team,
+)
 from llm_gateway.policies.periods import period_bounds, period_id
 
 from . import ActionError
 from .close_month import close_month
+from .purge_answers import forget_teams
 
 log = logging.getLogger("cogo.purge")
 
@@ -55,6 +69,7 @@ def purge(now: datetime | None = None, *, team: Team | None = None, bodies_only:
     for one in [team] if team else Team.objects.order_by("pk"):
         edge = now - timedelta(days=days if days is not None else text_days(one))
         bodies += steps.run(RequestBody.objects.filter(request__team=one, created_at__lt=edge), _delete_bodies)
+        steps.run(CachedAnswer.objects.filter(team=one, made_at__lt=edge), _delete_answers)
         if not bodies_only:
             edge = now - timedelta(days=days if days is not None else _days(one))
             old = RequestLog.objects.filter(~Q(state="open"), team=one, created_at__lt=_accounted(one, edge, now))
@@ -66,12 +81,18 @@ def erase_subject(subject: str, *, team: Team | None = None) -> int:
     """Take one person out of the log: texts, and answers kept for repeats and for ``/v1/responses``, deleted, metadata emptied, wherever
     ``metadata.user_id`` or ``metadata.user`` is ``subject``. Figures stay. Returns how many requests it touched.
 
+    What the answer cache holds of the teams it touches goes as a whole: an answer may have been made for this person, whoever asked last.
+
     Not reached: backups, but for what the master key they were made under still opens (docs/money.md)."""
     if not subject:
         raise ValueError("whom to erase must be named")
     named = subject[:SUBJECT_CHARS]
     mine = RequestLog.objects.filter(~Q(state="open"), Q(metadata__user_id=named) | Q(metadata__user=subject))
-    return _Steps().run(mine.filter(team=team) if team is not None else mine, _erase)
+    theirs = mine.filter(team=team) if team is not None else mine
+    teams = set(theirs.order_by().values_list("team_id", flat=True).distinct())
+    count = _Steps().run(theirs, _erase)
+    forget_teams(teams)
+    return count
 
 
 class _Steps:
@@ -151,9 +172,15 @@ def _delete_bodies(ids: Sequence[UUID]) -> None:
     RequestBody.objects.filter(pk__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
 
 
+def _delete_answers(ids: Sequence[Any]) -> None:
+    CachedAnswer.objects.filter(pk__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
+
+
 def _delete_requests(ids: Sequence[UUID]) -> None:
     _delete_bodies(ids)
     Attempt.objects.filter(request_id__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
+    for scored in (AnswerScore, Feedback, ScoreJob):
+        scored.objects.filter(request_id__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
     RequestLog.objects.filter(pk__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
 
 
@@ -161,7 +188,8 @@ def _erase(ids: Sequence[UUID]) -> None:
     _delete_bodies(ids)
     # The key stays taken: a repeat is told that its answer is not kept, and is not sent twice.
     IdempotencyRecord.objects.filter(request_id__in=ids, state="finished").update(state="unknown", headers=[], body="")
-    StoredResponse.objects.filter(request_id__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
+    for kept in (StoredResponse, ScoreJob):
+        kept.objects.filter(request_id__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
     # A provider's complaint may quote what it was sent.
     Attempt.objects.filter(request_id__in=ids).exclude(detail="").update(detail="")
     RequestLog.objects.filter(pk__in=ids).update(metadata={"erased": True}, user_id=None)

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import msgspec
 from django.db.models import Model
 
-from llm_gateway.models import IdempotencyRecord, ProviderKey, RequestBody, StoredResponse
-from llm_gateway.stores import idempotency, responses, vault
+from llm_gateway.models import CachedAnswer, IdempotencyRecord, ProviderKey, RequestBody, ScoreJob, StoredResponse
+from llm_gateway.stores import answer_table, idempotency, responses, scores, vault
 
 from .store_provider_key import place_of
 
@@ -40,6 +40,8 @@ COLUMNS = (
     _text("answer"),
     Sealed(StoredResponse, "ciphertext", responses.place_of, bulky=True),
     Sealed(IdempotencyRecord, "body", idempotency.place_of, bulky=True),
+    Sealed(CachedAnswer, "ciphertext", answer_table.place_of, bulky=True),
+    Sealed(ScoreJob, "ciphertext", scores.place_of, bulky=True),
 )
 
 

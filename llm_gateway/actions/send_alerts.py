@@ -41,6 +41,7 @@ _DEAD = "not tried: it gave no answer to an alert before this one"
 _WORDS = {
     Alert.Kind.THRESHOLD: "has reached {threshold} % of its limit",
     Alert.Kind.EXHAUSTED: "is used up; requests are refused",
+    Alert.Kind.TOO_SMALL: "refused a request that could cost more than its whole limit; others of its size will be refused too",
     Alert.Kind.OVERRUN: "was passed: a provider billed more than was held",
 }
 
@@ -67,8 +68,11 @@ def send_alerts(now: datetime | None = None, post: Post | None = None, *, clock_
 def text_of(alert: Alert) -> str:
     """One sentence, the same in the mail and the webhook."""
     what = _WORDS[Alert.Kind(alert.kind)].format(threshold=alert.threshold)
+    if alert.kind == Alert.Kind.EXHAUSTED and alert.spent_nusd < alert.limit_nusd:
+        # Every request reserves the most it may cost, so a budget refuses before all of it is spent.
+        what = "refuses requests: what they reserve no longer fits beside what is spent and held"
     return (
-        f"The budget “{alert.budget_name}” {what}: {format_usd(alert.spent_nusd)} of {format_usd(alert.limit_nusd)} USD "
+        f"The budget “{alert.budget_name}” {what}: {format_usd(alert.spent_nusd)} of {format_usd(alert.limit_nusd)} USD spent "
         f"in the period {shown(alert.period_id)}."
     )
 

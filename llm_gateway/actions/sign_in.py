@@ -55,14 +55,28 @@ class Guard:
         plain = getattr(request, "_request", request)  # DRF wraps Django's
         if plain is None or username is None or password is None:
             return
-        wait = count_try(str(username), address_of(plain), known_browser(plain, str(username)))
-        if wait:
-            plain.cogo_wait_s = wait
-            raise RateLimited(
-                f"Too many tries to sign in. Wait {wait} second{'' if wait == 1 else 's'}, then try again; "
-                "other browsers and accounts are not held up.",
-                retry_after_s=wait,
-            )
+        count_try_of(plain, str(username))
+
+
+def too_many(wait: int) -> RateLimited:
+    """What somebody is told whose next try has to wait for ``wait`` seconds."""
+    return RateLimited(
+        f"Too many tries to sign in. Wait {wait} second{'' if wait == 1 else 's'}, then try again; "
+        "other browsers and accounts are not held up.",
+        retry_after_s=wait,
+    )
+
+
+def count_try_of(request: Any, username: str) -> None:
+    """:func:`count_try` for a form that looks at a password or a link. Raises :class:`RateLimited`; the answer becomes a 429."""
+    if wait := count_try(username, address_of(request), known_browser(request, username)):
+        request.cogo_wait_s = wait
+        raise too_many(wait)
+
+
+def forget_tries_of(request: Any, username: str) -> None:
+    """:func:`forget_tries` for the same form."""
+    forget_tries(username, address_of(request), known_browser(request, username))
 
 
 def count_try(username: str, address: str, browser: str = "", now: datetime | None = None) -> int:

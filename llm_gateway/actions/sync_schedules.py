@@ -36,6 +36,7 @@ JOBS = (
     Job("lifecycles", "llm_gateway.tasks.advance_lifecycles", "7 0 * * *"),
     Job("trim history", "llm_gateway.tasks.trim_history", "17 3 * * *"),
     Job("expired responses", "llm_gateway.tasks.purge_responses", "47 * * * *"),
+    Job("expired answers", "llm_gateway.tasks.expire_answers", "57 * * * *"),
     Job("idempotency keys", "llm_gateway.tasks.purge_idempotency", "52 * * * *"),
     Job("task failures", "llm_gateway.tasks.trim_task_failures", "27 3 * * *"),
     Job("published prices", "llm_gateway.tasks.compare_prices", "37 4 * * 1"),

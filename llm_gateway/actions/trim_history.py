@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django_q.models import Failure, Success
 
-from llm_gateway.models import AuditEntry, Heartbeat, IdempotencyRecord, KeyCheck, RequestBody, StoredResponse, Team
+from llm_gateway.models import AuditEntry, Heartbeat, IdempotencyRecord, Invitation, KeyCheck, RequestBody, StoredResponse, Team
 
 from .purge import text_days
 from .sign_in import forget_old_tries
@@ -22,6 +22,8 @@ CHUNK = 500
 KEY_CHECKS_KEPT = timedelta(days=30)
 FAILURES_KEPT = timedelta(days=7)
 HEARTBEATS_KEPT = timedelta(days=2)
+# After their link's end; the audit trail knows for longer who let whom in.
+INVITATIONS_KEPT = timedelta(days=90)
 
 
 class Trimmed(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,11 +32,12 @@ class Trimmed(msgspec.Struct, frozen=True, kw_only=True):
     heartbeats: int = 0
     sign_in_tries: int = 0
     audit_entries: int = 0
+    invitations: int = 0
 
 
 def trim_history(now: datetime | None = None) -> Trimmed:
-    """Old key checks, texts beyond their team's retention, signs of life of workers long gone, tries to sign in, audit entries past
-    their time. Idempotent."""
+    """Old key checks, texts beyond their team's retention, signs of life of workers long gone, tries to sign in, audit entries and
+    invitations past their time. Idempotent."""
     now = now or timezone.now()
     return Trimmed(
         key_checks=_delete(KeyCheck.objects.filter(at__lt=now - KEY_CHECKS_KEPT)),
@@ -42,6 +45,7 @@ def trim_history(now: datetime | None = None) -> Trimmed:
         heartbeats=_delete(Heartbeat.objects.filter(Q(name__startswith="worker:") & Q(at__lt=now - HEARTBEATS_KEPT))),
         sign_in_tries=forget_old_tries(now),
         audit_entries=AuditEntry.objects.forget_before(now - timedelta(days=settings.COGO["audit_retention_days"])),
+        invitations=_delete(Invitation.objects.filter(expires_at__lt=now - INVITATIONS_KEPT)),
     )
 
 

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from llm_gateway.models import Attempt, RequestLog
+from llm_gateway.models import Attempt, ClientKey, RequestLog
 
-HELP = "A request id or its beginning, a provider's request id, a tag; or words of an error, an end user (at least 3 characters)."
+HELP = "A request id or its beginning, a provider's id, a tag, a client key; or words of an error, an end user (3 characters or more)."
 SHORTEST, LONGEST = 3, 200
 _MOST_FOUND = 1000
 _ID = re.compile(r"[0-9a-f]{8,32}")
@@ -29,6 +29,10 @@ def by_index(term: str) -> Q | None:
         found |= Q(pk__in=ids)
     if RequestLog.objects.filter(~Q(tag=""), tag=term).exists():
         found |= Q(tag=term) & ~Q(tag="")
+    # One key's requests are a piece of an index; those of several of one name are looked for like words.
+    keys = list(ClientKey.objects.filter(Q(name__iexact=term) | Q(public_id=term)).values_list("pk", flat=True)[:2])
+    if not found and len(keys) == 1:
+        return Q(client_key_id=keys[0])
     return found or None
 
 
@@ -37,4 +41,7 @@ def by_words(queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
     said = Attempt.objects.filter(request=OuterRef("pk"), detail__icontains=term)
     user = Q(metadata__user_id=term) | Q(metadata__user=term)
     code = term.lower().replace(" ", "_")
-    return queryset.filter(user | Q(error_code__icontains=code) | Q(tag__icontains=term) | Q(asked_model__icontains=term) | Exists(said))
+    keys = list(ClientKey.objects.filter(name__icontains=term).values_list("pk", flat=True)[:_MOST_FOUND])
+    told = Q(error_code__icontains=code) | Q(error_message__icontains=term)
+    names = Q(tag__icontains=term) | Q(asked_model__icontains=term) | Q(client_key_id__in=keys)
+    return queryset.filter(user | told | names | Exists(said))

@@ -102,7 +102,8 @@ def ago(moment: datetime | None, now: datetime | None = None) -> SafeString | st
     seconds = ((now or timezone.now()) - moment).total_seconds()
     size = span(abs(seconds))
     text = "just now" if abs(seconds) < 1.5 else f"{size} ago" if seconds > 0 else f"in {size}"
-    return format_html('<span class="cogo-nowrap" title="{} UTC">{}</span>', f"{moment:%Y-%m-%d %H:%M:%S}", text)
+    at = int(moment.timestamp())
+    return format_html('<span class="cogo-nowrap" data-at="{}" title="{} UTC">{}</span>', at, f"{moment:%Y-%m-%d %H:%M:%S}", text)
 
 
 def span(seconds: float) -> str:

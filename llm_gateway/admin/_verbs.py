@@ -179,3 +179,10 @@ def stop_experiment(row: Experiment, user: Any) -> None:
     from llm_gateway.actions.plan_experiment import stop_experiment as stop
 
     stop(row, user=user)
+
+
+def purge_answers(scope: str, whose: str) -> int:
+    """How many kept answers were deleted. Raises ``ActionError``."""
+    from llm_gateway.actions.purge_answers import purge_answers as purge
+
+    return purge(scope, whose)

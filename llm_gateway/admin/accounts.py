@@ -9,6 +9,7 @@ from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
+from django.utils.html import format_html
 from typing_extensions import override
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
@@ -19,6 +20,8 @@ from ._show import ago, badge, badges
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
+# One name for it in menu, pages and documents.
+Group._meta.verbose_name, Group._meta.verbose_name_plural = "role", "roles"
 
 
 class ForSuperusers(GatewayAdmin):
@@ -69,7 +72,7 @@ class UserAdmin(DjangoUserAdmin, ForSuperusers):  # type: ignore[type-arg,misc]
 
     @override
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).prefetch_related("groups")
+        return super().get_queryset(request).select_related("one_time_password").prefetch_related("groups")
 
     @admin.display(description="role")
     def role(self, row: User) -> str:
@@ -79,7 +82,10 @@ class UserAdmin(DjangoUserAdmin, ForSuperusers):  # type: ignore[type-arg,misc]
 
     @admin.display(description="last signed in", ordering="last_login")
     def seen(self, row: User) -> str:
-        return ago(row.last_login) if row.last_login else "never"
+        seen = ago(row.last_login) if row.last_login else "never"
+        if getattr(row, "one_time_password", None) is None:
+            return seen
+        return format_html("{} {}", seen, badge("one-time password", "warn", "Its owner has to choose another before anything else."))
 
 
 @admin.register(Group)

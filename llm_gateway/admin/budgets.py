@@ -8,6 +8,7 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -24,6 +25,7 @@ from . import _verbs
 from ._base import GatewayAdmin
 from ._keyset import KeysetAdmin
 from ._period import spent_and_held
+from ._refusing import refusals_since, refusing
 from ._show import LEDGER_TONE, NONE, ago, badge, link, usd
 
 MAX_USD = Decimal(1_000_000_000)
@@ -110,15 +112,15 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
 @admin.register(Budget)
 class BudgetAdmin(GatewayAdmin):
     form = BudgetForm
-    list_display = ("name", "binds", "limit_shown", "period", "bar", "kind", "enabled")
+    list_display = ("name_shown", "binds", "limit_shown", "period", "bar", "kind", "enabled")
     list_filter = ("enabled", "hard", ("period", ChoicesDropdownFilter), ("team", RelatedDropdownFilter))
     list_select_related = ("team", "client_key", "provider", "model")
     search_fields = ("name", "team__name", "client_key__name")
     empty_title = "No budgets yet"
     empty_hint = "A hard budget refuses what would pass it, to the cent and under any load; a soft one only alerts."
-    readonly_fields = ("bar",)
+    readonly_fields = ("bar", "refuses")
     fieldsets = (
-        (None, {"fields": ("name", "limit_usd", "period", "timezone", "hard", "enabled", "bar")}),
+        (None, {"fields": ("name", "limit_usd", "period", "timezone", "hard", "enabled", "bar", "refuses")}),
         (
             "When its periods begin",
             {
@@ -141,13 +143,26 @@ class BudgetAdmin(GatewayAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         sets = super().get_fieldsets(request, obj)
         if obj is None:
-            first = (None, {"fields": tuple(f for f in sets[0][1]["fields"] if f != "bar")})
+            first = (None, {"fields": tuple(f for f in sets[0][1]["fields"] if f not in ("bar", "refuses"))})
             return (first, *sets[1:])
         return sets
 
     @override
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return ()
+
+    @override
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Budget]:
+        rows = super().get_queryset(request)
+        return rows.annotate(**refusals_since(timezone.now()))
+
+    @admin.display(description="name", ordering="name")
+    def name_shown(self, row: Any) -> str:
+        return format_html("{}{}", row.name, refusing(row)) if row.refused_lately else row.name
+
+    @admin.display(description="refuses")
+    def refuses(self, row: Any) -> str:
+        return refusing(row) or "nothing in the last 15 minutes"
 
     @admin.display(description="binds")
     def binds(self, row: Budget) -> str:

@@ -1,8 +1,9 @@
-"""What is cooling, suspended or off, and signs of life."""
+"""What is cooling, suspended or off, and heartbeats."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
@@ -13,11 +14,13 @@ from django.views.decorators.http import require_POST
 from typing_extensions import override
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 
-from llm_gateway.models import DeploymentHealth, Heartbeat
+from llm_gateway.models import DeploymentHealth, Heartbeat, Provider
+from llm_gateway.policies.standing import Standing
+from llm_gateway.telemetry import lately
 
 from . import _verbs
 from ._base import GatewayAdmin, ReadOnlyAdmin
-from ._show import HEALTH_TONE, NONE, ago, badge, button
+from ._show import BAD, HEALTH_TONE, NONE, WARN, ago, badge, button
 
 # A worker that has not been heard of for this long is shown as silent.
 SILENT = timedelta(minutes=3)
@@ -31,10 +34,15 @@ class DeploymentHealthAdmin(GatewayAdmin):
     search_fields = ("upstream_id", "reason")
     actions = ("clear_selected",)
     warn_unsaved_form = False
-    empty_title = "Everything is healthy"
+    empty_title = "Nothing rests"
     empty_hint = "A model on a key that keeps failing is listed here while it rests, with the reason and the time it is tried again."
+    list_before_template = "admin/llm_gateway/lately.html"
     fields = ("upstream_id", "key", "state_badge", "reason", "evidence", "since", "until", "version")
     readonly_fields = fields
+
+    @override
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {**(extra_context or {}), "lately": failing_lately()})
 
     @override
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -93,6 +101,21 @@ class DeploymentHealthAdmin(GatewayAdmin):
         return button(reverse("admin:llm_gateway_deploymenthealth_clear", args=[row.pk]), "Clear")
 
 
+def failing_lately() -> dict[str, Any]:
+    """What failed in the last minutes, whether or not a breaker opened; ``asked``: whether anything was asked of anybody."""
+    found = lately.by_model()
+    titles = dict(Provider.objects.values_list("pk", "title"))
+    rows = [
+        {"provider": titles.get(provider, "a deleted provider"), "id": provider, "model": model, "said": one.words,
+         "tone": BAD if one.standing is Standing.FAILING else WARN, "standing": one.standing.value}
+        for (provider, model), one in found.items() if one.standing in (Standing.FAILING, Standing.UNSTEADY)
+    ]  # fmt: skip
+    return {
+        "rows": sorted(rows, key=lambda row: (row["tone"], row["provider"], row["model"])),
+        "asked": sum(one.calls for one in found.values()),
+    }
+
+
 @admin.register(Heartbeat)
 class HeartbeatAdmin(ReadOnlyAdmin):
     list_display = ("name", "alive", "at_shown", "detail_shown")
@@ -100,7 +123,7 @@ class HeartbeatAdmin(ReadOnlyAdmin):
     ordering = ("name",)
     fields = ("name", "at", "alive", "detail_shown")
     readonly_fields = fields
-    empty_title = "No sign of life yet"
+    empty_title = "No heartbeat yet"
     empty_hint = "Workers and scheduled jobs report here once they run."
 
     @override

@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from typing_extensions import override
@@ -91,9 +92,9 @@ class LanguageModelAdmin(GatewayAdmin):
     inlines = (PriceInline, AliasOfInline)
     empty_title = "No models yet"
     empty_hint = "Models come with a provider, or are added here by the name callers should use."
-    readonly_fields = ("origin", "created_at", "updated_at")
+    readonly_fields = ("price_now", "origin", "created_at", "updated_at")
     fieldsets = (
-        (None, {"fields": ("name", "title", "provider", "upstream_id", "enabled", "auto", "position")}),
+        (None, {"fields": ("name", "title", "provider", "upstream_id", "price_now", "enabled", "auto", "position")}),
         ("Lifecycle", {"fields": ("lifecycle", "retires_on", "successor", "note")}),
         ("Limits", {"fields": ("context_window", "max_output_tokens", "capabilities")}),
         ("Habits", {"fields": ("facts",), "classes": ("collapse",)}),
@@ -132,8 +133,26 @@ class LanguageModelAdmin(GatewayAdmin):
     @admin.display(description="price per 1M in / out", ordering="price_in")
     def price_shown(self, row: Any) -> str:
         if row.price_in is None:
-            return badge("unpriced", "warn", "Add a price: requests to an unpriced model are refused unless their key allows it.")
+            said = "Requests to an unpriced model are refused unless their key allows it."
+            add = f"{reverse('admin:llm_gateway_price_add')}?model={row.pk}"
+            return format_html('{} <a class="cogo-link cogo-nowrap" href="{}">Add a price</a>', badge("unpriced", "warn", said), add)
         return format_html('<span class="cogo-num">{} / {}</span>', price(row.price_in), price(row.price_out))
+
+    @admin.display(description="price per 1M in / out")
+    def price_now(self, row: Any) -> str:
+        add = f"{reverse('admin:llm_gateway_price_add')}?model={row.pk}"
+        shown = badge("unpriced", "warn") if row.price_in is None else f"{price(row.price_in)} / {price(row.price_out)}"
+        return format_html('{} <a class="cogo-link cogo-nowrap" href="{}">Add a price</a>', shown, add)
+
+    @override
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """A model that does not exist yet has no price to show."""
+        sets = super().get_fieldsets(request, obj)
+        return (
+            sets
+            if obj is not None
+            else [(title, {**of, "fields": tuple(f for f in of["fields"] if f != "price_now")}) for title, of in sets]
+        )
 
     @admin.display(description="context / answer", ordering="context_window")
     def window(self, row: LanguageModel) -> str:

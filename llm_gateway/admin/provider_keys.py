@@ -12,13 +12,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 from typing_extensions import override
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.widgets import UnfoldAdminPasswordWidget
 
 from llm_gateway.core.keys import KeyState
-from llm_gateway.models import KeyCheck, ProviderKey
+from llm_gateway.models import DeploymentHealth, KeyCheck, ProviderKey
 
 from . import _verbs
 from ._base import GatewayAdmin, SliceInline
@@ -115,6 +116,12 @@ class ProviderKeyAdmin(GatewayAdmin):
     )
 
     @override
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Checks and rests of a key are the gateway's own notes and go with it."""
+        found, counts, missing, protected = super().get_deleted_objects(objs, request)
+        return found, counts, missing - {str(model._meta.verbose_name) for model in (KeyCheck, DeploymentHealth)}, protected
+
+    @override
     def get_readonly_fields(self, request: HttpRequest, obj: ProviderKey | None = None) -> tuple[str, ...]:
         base = ("hint_shown", "origin", "created_at")
         return (*base, "provider") if obj else base
@@ -150,6 +157,7 @@ class ProviderKeyAdmin(GatewayAdmin):
         return [
             path("<path:object_id>/check/", wrap(require_POST(self.check_view)), name="llm_gateway_providerkey_check"),
             path("<path:object_id>/state/", wrap(self.state_view), name="llm_gateway_providerkey_state"),
+            path("<path:object_id>/cell/", wrap(self.cell_view), name="llm_gateway_providerkey_cell"),
             *super().get_urls(),
         ]
 
@@ -166,6 +174,17 @@ class ProviderKeyAdmin(GatewayAdmin):
         context = {"key": row, **state_context(row), "may_check": self.has_change_permission(request, row)}
         return TemplateResponse(request, "admin/llm_gateway/provider_key_state.html", context)
 
+    def cell_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The state as the list shows it: a row asks for it until its check has ended, then the list is drawn again."""
+        row = self.get_object(request, object_id)
+        if row is None or not self.has_view_permission(request, row):
+            return HttpResponse(status=404)
+        answer = HttpResponse(state_cell(row))
+        if not state_context(row)["checking"]:
+            # What else changed stands in other cells of the row.
+            answer["HX-Refresh"] = "true"
+        return answer
+
     @admin.action(description="Check the selected keys now", permissions=["change"])
     def check_selected(self, request: HttpRequest, queryset: QuerySet[ProviderKey]) -> None:
         check_after_commit(request, list(queryset.values_list("pk", flat=True)))
@@ -180,7 +199,7 @@ class ProviderKeyAdmin(GatewayAdmin):
 
     @admin.display(description="state", ordering="state")
     def state_badge(self, row: ProviderKey) -> str:
-        return key_badge(row.state, row.enabled)
+        return state_cell(row)
 
     @admin.display(description="reason")
     def reason_short(self, row: ProviderKey) -> str:
@@ -240,10 +259,19 @@ class KeyCheckAdmin(KeysetAdmin):
         return milliseconds(row.latency_ms)
 
 
+def state_cell(row: ProviderKey) -> str:
+    if not state_context(row)["checking"]:
+        return key_badge(row.state, row.enabled)
+    url = reverse("admin:llm_gateway_providerkey_cell", args=[row.pk])
+    return format_html('<span hx-get="{}" hx-trigger="every 1500ms" hx-swap="outerHTML">{}</span>', url, badge("checking …", "info"))
+
+
 def state_context(row: ProviderKey) -> dict[str, Any]:
     now = timezone.now()
     checking = bool(row.checking_until and row.checking_until > now)
-    waiting = row.state == KeyState.UNCHECKED and row.enabled and row.checked_at is None and (now - row.created_at).total_seconds() < 60
+    # A new secret is due at once; a check that nobody begins within a minute is not under way.
+    since = max(row.created_at, row.next_check_at or row.created_at)
+    waiting = row.state == KeyState.UNCHECKED and row.enabled and row.checked_at is None and 0 <= (now - since).total_seconds() < 60
     return {
         "state_badge": key_badge(row.state, row.enabled),
         "routable": row.enabled and KeyState(row.state).routable,

@@ -15,7 +15,7 @@ from typing_extensions import override
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from llm_gateway.core.keys import KeyState
-from llm_gateway.models import Provider, ProviderKey
+from llm_gateway.models import DeploymentHealth, KeyCheck, Price, Provider, ProviderKey, RequestLog
 from llm_gateway.providers.presets import presets
 
 from . import _verbs
@@ -23,6 +23,9 @@ from ._base import GatewayAdmin, RowsInline
 from ._facts import HostFactsField
 from ._show import ago, badge, key_badge, link, mono
 from .provider_keys import ProviderKeyForm, after_save
+
+# No page lets anybody delete these by themselves.
+WRITTEN_ALONG = frozenset(str(model._meta.verbose_name) for model in (KeyCheck, DeploymentHealth, Price))
 
 
 class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -42,8 +45,8 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, label, text in (
-            ("service", "Adapter", "What knows its quirks; custom fits every other host."),
-            ("wire", "Speaks", "The API format."),
+            ("service", "Type", "The service it is; custom fits every other host."),
+            ("wire", "Format", "The API format it takes."),
         ):
             if name in self.fields:
                 choices = [(n, n.replace("_", " ")) for n in _names(name)]
@@ -141,6 +144,14 @@ class ProviderAdmin(GatewayAdmin):
         return {} if obj else super().get_prepopulated_fields(request, obj)
 
     @override
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What the gateway wrote about a provider goes with it. One that has served requests stays: they are billed with its prices."""
+        found, counts, missing, protected = super().get_deleted_objects(objs, request)
+        used = [row for row in objs if RequestLog.objects.filter(model__provider=row).exists()]
+        protected = [*protected, *(f"Requests that {row.title} answered. Switch it off instead: it is asked nothing more." for row in used)]
+        return found, counts, missing - WRITTEN_ALONG, protected
+
+    @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[Provider]:
         keys = Prefetch("keys", queryset=ProviderKey.objects.only("provider_id", "name", "state", "enabled", "hint"))
         return super().get_queryset(request).annotate(model_count=Count("models", distinct=True)).prefetch_related(keys)
@@ -179,9 +190,9 @@ class ProviderAdmin(GatewayAdmin):
     def models_shown(self, row: Any) -> str:
         return link(f"{reverse('admin:llm_gateway_languagemodel_changelist')}?provider__id__exact={row.pk}", row.model_count)
 
-    @admin.display(description="speaks", ordering="wire")
+    @admin.display(description="format", ordering="wire")
     def service_shown(self, row: Provider) -> str:
-        return format_html('{}<span class="cogo-sub">{}</span>', row.wire.replace("_", " "), f"adapter: {row.service}")
+        return format_html('{}<span class="cogo-sub">{}</span>', row.wire.replace("_", " "), f"type: {row.service}")
 
     @admin.display(description="")
     def marks(self, row: Provider) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin, messages
@@ -10,88 +9,24 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from typing_extensions import override
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter, RelatedDropdownFilter
 
 from llm_gateway.core.roles import READS_TEXTS
 from llm_gateway.core.usage import COMPLETION, PROMPT
-from llm_gateway.models import Attempt, Price, RequestBody, RequestLog
+from llm_gateway.models import Attempt, RequestBody, RequestLog
 
-from . import _decision, _searching
+from . import _conversation, _decision, _live, _quality, _request_page, _searching
 from ._base import READ_TEXTS, ReadOnlyInline
-from ._keyset import KeysetAdmin, first_id_at
-from ._show import NONE, REQUEST_TONE, ago, badge, count, link, milliseconds, mono, price, usd
-
-_CLASSES = (
-    *("input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning"),
-    *("audio_input", "audio_output", "image_input", "image_output"),
-)
+from ._keyset import KeysetAdmin, KeysetChangeList
+from ._request_filters import BudgetFilter, DayFilter, EndUserFilter, KindFilter, StrategyFilter, TagFilter, WhenFilter
+from ._show import NONE, REQUEST_TONE, ago, badge, count, milliseconds, mono, nowrap, usd
 
 
 def _counted(row: RequestLog, classes: tuple[str, ...]) -> str:
     known = [n for name in classes if (n := getattr(row, name)) is not None]
     return count(sum(known) if known else None)
-
-
-class WhenFilter(admin.SimpleListFilter):
-    """By the time-ordered key, so that a narrow window reads a narrow part of the table."""
-
-    title = "when"
-    parameter_name = "when"
-    windows = {  # noqa: RUF012
-        "15m": ("last 15 minutes", timedelta(minutes=15)),
-        "1h": ("last hour", timedelta(hours=1)),
-        "24h": ("last 24 hours", timedelta(hours=24)),
-        "7d": ("last 7 days", timedelta(days=7)),
-        "30d": ("last 30 days", timedelta(days=30)),
-    }
-
-    @override
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, title) for name, (title, _) in self.windows.items()]
-
-    @override
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        window = self.windows.get(self.value() or "")
-        return queryset.filter(pk__gte=first_id_at(timezone.now() - window[1])) if window else queryset
-
-
-class DayFilter(admin.SimpleListFilter):
-    """A day that a report links to; offered only while it is set."""
-
-    title = "day"
-    parameter_name = "day"
-
-    @override
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(self.value() or "", self.value() or "")] if self.value() else []
-
-    @override
-    def has_output(self) -> bool:
-        return bool(self.value())
-
-    @override
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        try:
-            start = datetime.strptime(self.value() or "", "%Y-%m-%d").replace(tzinfo=timezone.get_default_timezone())
-        except ValueError:
-            return queryset
-        return queryset.filter(pk__gte=first_id_at(start), pk__lt=first_id_at(start + timedelta(days=1)))
-
-
-class KindFilter(admin.SimpleListFilter):
-    title = "kind"
-    parameter_name = "kind"
-
-    @override
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(kind, kind) for kind in ("chat", "generate", "analyze", "test", "embeddings")]
-
-    @override
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(kind=self.value()) if self.value() in dict(self.lookup_choices) else queryset
 
 
 class AttemptInline(ReadOnlyInline):
@@ -108,7 +43,8 @@ class AttemptInline(ReadOnlyInline):
     @admin.display(description="tried")
     def target(self, row: Attempt) -> str:
         key = row.provider_key.name if row.provider_key else "key deleted"
-        return format_html('{}<span class="cogo-sub">{} · {}</span>', row.upstream_id, row.provider_slug, key)
+        name = row.upstream_id.rsplit("/", 1)[-1]
+        return format_html('<span title="{}">{}</span><span class="cogo-sub">{} · {}</span>', row.upstream_id, name, row.provider_slug, key)
 
     @admin.display(description="outcome")
     def outcome_badge(self, row: Attempt) -> str:
@@ -134,7 +70,9 @@ class AttemptInline(ReadOnlyInline):
 
     @admin.display(description="billed as")
     def billed_shown(self, row: Attempt) -> str:
-        return format_html("{}{}", row.billed or NONE, ", maybe" if row.maybe_billed else "")
+        if row.billed != "void":
+            return row.billed or NONE
+        return "not billed; the provider may have" if row.maybe_billed else "not billed"
 
     @admin.display(description="cost")
     def cost(self, row: Attempt) -> str:
@@ -151,6 +89,10 @@ class RequestLogAdmin(KeysetAdmin):
     list_filter = (
         WhenFilter,
         DayFilter,
+        BudgetFilter,
+        StrategyFilter,
+        TagFilter,
+        EndUserFilter,
         ("state", ChoicesDropdownFilter),
         ("provider", RelatedDropdownFilter),
         ("model", RelatedDropdownFilter),
@@ -167,13 +109,14 @@ class RequestLogAdmin(KeysetAdmin):
     readonly_fields = fields
     empty_title = "No requests here"
     empty_hint = "Send one with a client key, or widen the filters. Every authenticated request leaves a line, whatever became of it."
+    list_before_template = "admin/llm_gateway/request_live.html"
     change_form_outer_before_template = "admin/llm_gateway/request_head.html"
     change_form_outer_after_template = "admin/llm_gateway/request_decision.html"
     fieldsets = ()
-    indexed = frozenset({"client_key__id__exact", "model__id__exact", "state__exact"})
+    indexed = frozenset({"client_key__id__exact", "model__id__exact", "state__exact", "budget", "tag"})
     scanned = frozenset({("state__exact", "open")})
     windows = frozenset({WhenFilter.parameter_name, DayFilter.parameter_name})
-    HEAVY = ("decision", "metadata", "choice")
+    HEAVY = ("decision", "metadata", "error_details", "choice")
     whole_hint = "a filter on client, model or state alone, an id or a tag finds everything at once"
     search_fields = ("id",)  # the box; what it finds is decided below
     search_help_text = _searching.HELP
@@ -197,7 +140,8 @@ class RequestLogAdmin(KeysetAdmin):
     @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[RequestLog]:
         rows = super().get_queryset(request)
-        lists = request.resolver_match is not None and request.resolver_match.url_name == "llm_gateway_requestlog_changelist"
+        names = ("llm_gateway_requestlog_changelist", "llm_gateway_requestlog_live")
+        lists = request.resolver_match is not None and request.resolver_match.url_name in names
         return rows.defer(*self.HEAVY) if lists else rows
 
     @override
@@ -211,18 +155,39 @@ class RequestLogAdmin(KeysetAdmin):
                 "log": row,
                 "title": f"Request {str(row.pk)[-12:]}",
                 "state_badge": badge(row.state, REQUEST_TONE.get(row.state, "quiet")),
-                **self._facts(row),
+                "cost": self.cost(row),
+                **_request_page.context(row, request),
             }
             context["decision"] = _decision.readable(row.decision)
             context["chances"] = _decision.chances(row)
+            context["quality"] = _quality.readable(row.pk)
             context["has_body"] = RequestBody.objects.filter(pk=row.pk).exists()
             context["may_read"] = request.user.has_perm(READS_TEXTS)
         return super().changeform_view(request, object_id, form_url, context)
 
     @override
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The first page refreshes itself; further back nothing new can come."""
+        context = dict(extra_context or {})
+        if not {"before", "after", "p"} & set(request.GET):
+            context["live_url"] = f"{reverse('admin:llm_gateway_requestlog_live')}?{request.GET.urlencode()}"
+        return super().changelist_view(request, context)
+
+    @override
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
+        return _live.LiveChangeList if hasattr(request, "cogo_live") else super().get_changelist(request, **kwargs)
+
+    def live_view(self, request: HttpRequest) -> HttpResponse:
+        return _live.rows_since(self, request)
+
+    @override
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.body_view)
-        return [path("<path:object_id>/texts/", view, name="llm_gateway_requestlog_texts"), *super().get_urls()]
+        wrap = self.admin_site.admin_view
+        return [
+            path("live/", wrap(self.live_view), name="llm_gateway_requestlog_live"),
+            path("<path:object_id>/texts/", wrap(self.body_view), name="llm_gateway_requestlog_texts"),
+            *super().get_urls(),
+        ]
 
     def body_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Prompt and answer as plain text. A right of its own, and every look is written down."""
@@ -240,44 +205,14 @@ class RequestLogAdmin(KeysetAdmin):
             "body": body,
             "prompt": prompt,
             "answer": answer,
+            "turns": _conversation.turns(row, prompt, answer),
+            "snippets": _conversation.snippets(row, request.build_absolute_uri("/").rstrip("/"), prompt) if prompt else (),
+            "playground_url": _request_page.playground_url(row),
             "back_url": self.change_url(row.pk),
         }
         response = TemplateResponse(request, "admin/llm_gateway/request_texts.html", context)
         response["Cache-Control"] = "no-store"
         return response
-
-    def _facts(self, row: RequestLog) -> dict[str, Any]:
-        """Labelled values of the detail page, in the order an operator asks for them."""
-        rate = Price.objects.filter(pk=row.price_id).first() if row.price_id else None
-        served = row.model.name if row.model else NONE
-        facts = [
-            ("Arrived", f"{row.created_at:%Y-%m-%d %H:%M:%S} UTC"),
-            (
-                "Client",
-                link(reverse("admin:llm_gateway_clientkey_change", args=[row.client_key_id]), row.client_key.name)
-                if row.client_key
-                else "staff, from the browser",
-            ),
-            ("From", row.address or NONE),
-            ("Team", row.team.name),
-            ("Asked for", row.asked_model or "any model"),
-            ("Answered by", f"{served} at {row.provider_slug}" if row.provider_slug else NONE),
-            ("The provider called it", row.served_model or NONE),
-            ("Strategy", row.strategy or "none: a model was named"),
-            ("API", f"{row.dialect.replace('_', ' ')}, {row.kind}{', streamed' if row.stream else ''}"),
-            ("Status", f"{row.http_status or NONE} {row.error_code}".strip()),
-            ("Ended with", row.finish_reason or NONE),
-            ("Took", milliseconds(row.latency_ms)),
-            ("First token after", milliseconds(row.ttft_ms)),
-            ("Worker", row.worker or NONE),
-            ("Tag", row.tag or NONE),
-        ]
-        if row.flags:
-            facts.append(("Remarks", row.flags))
-        names = _CLASSES
-        usage = [(n.replace("_", " "), count(v)) for n in names if (v := getattr(row, f"{n}_tokens")) is not None]
-        rates = [(n.replace("_", " "), price(v)) for n in names if rate is not None and (v := getattr(rate, n)) is not None]
-        return {"facts": facts, "usage": usage, "rates": rates, "rate": rate, "cost": self.cost(row), "held": usd(row.hold_nusd)}
 
     @admin.display(description="time")
     def when(self, row: RequestLog) -> str:
@@ -286,7 +221,9 @@ class RequestLogAdmin(KeysetAdmin):
     @admin.display(description="state")
     def state_badge(self, row: RequestLog) -> str:
         shown = badge(row.state, REQUEST_TONE.get(row.state, "quiet"))
-        return format_html('{}<span class="cogo-sub">{}</span>', shown, row.error_code.replace("_", " ")) if row.error_code else shown
+        said = row.error_message or ""
+        code = row.error_code.replace("_", " ")
+        return format_html('{}<span class="cogo-sub" title="{}">{}</span>', shown, said, code) if row.error_code else shown
 
     @admin.display(description="client")
     def client(self, row: RequestLog) -> str:
@@ -325,7 +262,7 @@ class RequestLogAdmin(KeysetAdmin):
 
     @admin.display(description="took")
     def latency(self, row: RequestLog) -> str:
-        return milliseconds(row.latency_ms)
+        return nowrap(milliseconds(row.latency_ms))
 
     @admin.display(description="first token")
     def ttft(self, row: RequestLog) -> str:

@@ -203,7 +203,7 @@ class StrategyAdmin(GatewayAdmin):
 
     @admin.display(description="state", ordering="active")
     def state_badge(self, row: Strategy) -> str:
-        return badge("in force", "good") if row.active else badge("standing by")
+        return badge("in force", "good") if row.active else badge("not in force")
 
     @admin.display(description="how it orders", ordering="kind")
     def kind_shown(self, row: Strategy) -> str:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import json as stdlib_json
-from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -18,11 +15,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from typing_extensions import override
 
-from llm_gateway.core.spreadsheet import BOM, defused
 from llm_gateway.models import AuditEntry, trail
 
 from ._keyset import KeysetAdmin
-from ._show import BAD, GOOD, INFO, NONE, QUIET, WARN, ago, badge, changes
+from ._show import BAD, GOOD, INFO, NONE, QUIET, WARN, ago, badge, changes, link
+from ._trail_export import XLSX, csv_lines, workbook
+from ._trail_filters import DaysFilter, OriginFilter, PersonFilter, SinceFilter, SubjectFilter
 
 ACTIONS = {
     "added": GOOD, "changed": INFO, "deleted": BAD, "did": INFO, "ran": INFO, "signed in": GOOD, "signed out": QUIET,
@@ -30,7 +28,6 @@ ACTIONS = {
 }  # fmt: skip
 # Of one file; the filters choose which.
 MOST_ROWS = 50_000
-HEADS = ("at", "actor", "via", "action", "noun", "object_id", "object_name", "changes", "detail", "address", "request_id")
 
 
 class ActionFilter(admin.SimpleListFilter):
@@ -46,41 +43,13 @@ class ActionFilter(admin.SimpleListFilter):
         return queryset.filter(action=self.value()) if self.value() in ACTIONS else queryset
 
 
-class NounFilter(admin.SimpleListFilter):
-    title = "noun"
-    parameter_name = "noun"
-
-    @override
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(label, label.partition(".")[2]) for label in sorted(trail.NOUNS)]
-
-    @override
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(noun=self.value()) if self.value() in trail.NOUNS else queryset
-
-
-class SinceFilter(admin.SimpleListFilter):
-    title = "when"
-    parameter_name = "when"
-    windows = {"24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30), "365d": timedelta(days=365)}  # noqa: RUF012
-
-    @override
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("24h", "last 24 hours"), ("7d", "last 7 days"), ("30d", "last 30 days"), ("365d", "last year")]
-
-    @override
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        window = self.windows.get(self.value() or "")
-        return queryset.filter(at__gte=timezone.now() - window) if window else queryset
-
-
 @admin.register(AuditEntry)
 class AuditEntryAdmin(KeysetAdmin):
     moment_field = "at"
-    indexed = frozenset({"action", "noun"})
-    windows = frozenset({SinceFilter.parameter_name})
+    indexed = frozenset({"action", "noun", "person"})
+    windows = frozenset({SinceFilter.parameter_name, "at_from", "at_to"})
     list_display = ("when", "who", "action_badge", "what", "values", "address")
-    list_filter = (SinceFilter, ActionFilter, NounFilter, "via")
+    list_filter = (PersonFilter, SubjectFilter, OriginFilter, ActionFilter, SinceFilter, ("at", DaysFilter))
     search_fields = ("actor", "object_name")
     search_help_text = "A person's name, or what the changed thing is called."
     fields = ("at", "who", "via", "action_badge", "what", "values", "detail", "address", "request_id")
@@ -98,17 +67,24 @@ class AuditEntryAdmin(KeysetAdmin):
 
     @override
     def get_urls(self) -> list[URLPattern]:
-        return [path("export/", self.admin_site.admin_view(self.export_view), name="llm_gateway_auditentry_export"), *super().get_urls()]
+        found = [
+            path(address, self.admin_site.admin_view(self.export_view), {"form": form}, name=f"llm_gateway_auditentry_{name}")
+            for address, form, name in (("export/", "csv", "export"), ("export.xlsx", "xlsx", "export_xlsx"))
+        ]
+        return [*found, *super().get_urls()]
 
-    def export_view(self, request: HttpRequest) -> HttpResponse:
-        """The filtered trail as CSV, newest first."""
+    def export_view(self, request: HttpRequest, form: str = "csv") -> HttpResponse:
+        """The filtered trail as CSV or as a workbook, newest first."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         rows = self.get_changelist_instance(request).queryset
         trail.record("exported", name="audit trail", detail=request.GET.urlencode()[:300])
         newest = rows.order_by("-pk")[:MOST_ROWS]
-        response = HttpResponse("".join(_csv_lines(newest)), content_type="text/csv; charset=utf-8")
-        response["Content-Disposition"] = f'attachment; filename="audit-{timezone.now():%Y%m%d-%H%M%S}.csv"'
+        if form == "xlsx":
+            response = HttpResponse(workbook(newest), content_type=XLSX)
+        else:
+            response = HttpResponse("".join(csv_lines(newest)), content_type="text/csv; charset=utf-8")
+        response["Content-Disposition"] = f'attachment; filename="audit-{timezone.now():%Y%m%d-%H%M%S}.{form}"'
         response["X-Content-Type-Options"] = "nosniff"
         response["Cache-Control"] = "no-store"
         return response
@@ -119,7 +95,10 @@ class AuditEntryAdmin(KeysetAdmin):
 
     @admin.display(description="who")
     def who(self, row: AuditEntry) -> SafeString:
-        return format_html('{}<span class="cogo-sub">{}</span>', row.actor or "nobody signed in", row.via)
+        if not row.actor:
+            return format_html('nobody signed in<span class="cogo-sub">{}</span>', row.via)
+        every = f"{self.list_url()}?{urlencode({PersonFilter.parameter_name: row.actor})}"
+        return format_html('{}<span class="cogo-sub">{}</span>', link(every, row.actor), row.via)
 
     @admin.display(description="did")
     def action_badge(self, row: AuditEntry) -> str:
@@ -134,18 +113,3 @@ class AuditEntryAdmin(KeysetAdmin):
     @admin.display(description="before → after")
     def values(self, row: AuditEntry) -> str:
         return changes(row.changes, row.detail if row.object_name else "")
-
-
-def _csv_lines(rows: Any) -> Iterator[str]:
-    writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
-    yield BOM + writer.writerow(HEADS)
-    for row in rows:
-        values = [getattr(row, name) for name in HEADS]
-        values[0] = row.at.isoformat()
-        values[HEADS.index("changes")] = stdlib_json.dumps(row.changes, ensure_ascii=False) if row.changes else ""
-        yield writer.writerow([defused(str(value)) for value in values])
-
-
-class _Echo:
-    def write(self, text: str) -> str:
-        return text

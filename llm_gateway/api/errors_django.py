@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.urls import get_script_prefix
 from django.utils.html import escape
 
 from llm_gateway.core import errors, json
@@ -29,7 +30,7 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """handler403."""
-    return _answer(request, errors.PermissionDenied("This is not allowed."))
+    return _answer(request, errors.PermissionDenied("Your role does not include this page; whoever manages accounts can change that."))
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -76,15 +77,46 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return _answer(request, outage(sys.exception()) or errors.InternalError())
 
 
+def _page(request: HttpRequest, status: int, message: str, id_: str) -> str:
+    """Drawn without the database and without templates: it may be what is broken."""
+    title = {403: "This is not allowed", 404: "There is no such page"}.get(status, f"Error {status}")
+    home = get_script_prefix()
+    ways = [("The console", f"{home}admin/")]
+    if back := _page_before(request):
+        ways.insert(0, ("Back", back))
+    links = " ".join(f'<a href="{escape(url)}">{text}</a>' for text, url in ways)
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{_STYLE}</style></head><body><main><p>{status}</p><h1>{title}</h1><p>{escape(message)}</p>"
+        f"<nav>{links}</nav><p><small>Request {escape(id_)}</small></p></main></body></html>"
+    )
+
+
+_STYLE = (
+    ":root{color-scheme:light dark}body{font:16px/1.6 system-ui,sans-serif;max-width:40rem;margin:15vh auto;padding:0 1.25rem}"
+    "h1{font-size:1.6rem;margin:.25rem 0}nav{display:flex;flex-wrap:wrap;gap:.75rem;margin:1.5rem 0}"
+    "nav a{padding:.5rem 1rem;border:1px solid;border-radius:.4rem;color:inherit;text-decoration:none}"
+)
+
+
+def _page_before(request: HttpRequest) -> str:
+    """The page of ours that led here, without its host; empty where there is none."""
+    try:
+        parts = urlsplit(request.headers.get("referer", ""))
+    except ValueError:
+        return ""
+    path = parts.path + (f"?{parts.query}" if parts.query else "")
+    ours = parts.netloc == request.get_host() and parts.path.startswith("/") and not parts.path.startswith("//")
+    return path if ours and path != request.get_full_path() else ""
+
+
 def _answer(request: HttpRequest, error: errors.GatewayError) -> HttpResponse:
     id_ = request_id(request)
     body = refusal.native_body(error, id_)
     if request.path_info.startswith(API_PREFIXES):
         response = HttpResponse(json.dumps(body), status=error.status, content_type="application/json")
     else:
-        message = escape(body["error"]["message"])
-        page = f'<!doctype html><html lang="en"><title>{error.status}</title><h1>{error.status}</h1><p>{message}</p><p>Request {id_}</p>'
-        response = HttpResponse(page, status=error.status)
+        response = HttpResponse(_page(request, error.status, body["error"]["message"], id_), status=error.status)
     for name, value in refusal.headers(error, id_).items():
         response[name] = value
     return response

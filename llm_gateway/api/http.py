@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from llm_gateway.core.caching import CacheNote
 from llm_gateway.core.catalog import Identity
 from llm_gateway.core.errors import GatewayError
 from llm_gateway.core.money import format_usd
@@ -69,7 +70,7 @@ def request_id(value: UUID) -> str:
 
 def id_headers(value: UUID) -> tuple[tuple[bytes, bytes], ...]:
     """The id under the names that the SDKs read: OpenAI's, and Anthropic's."""
-    text = request_id(value).encode()
+    text = str(value).encode()
     return (b"x-request-id", text), (b"request-id", text)
 
 
@@ -86,6 +87,7 @@ def summary_headers(summary: Summary) -> tuple[tuple[bytes, bytes], ...]:
         (b"x-cogo-attempts", str(len(summary.attempts)).encode()),
         (b"x-cogo-cost", format_usd(summary.cost_nusd).encode()),
     ]
+    headers += cache_headers(summary.cache)
     if target is not None:
         headers.append((b"x-cogo-provider", ascii_header(target.provider.slug)))
         if target.provider.simulated:
@@ -106,11 +108,29 @@ def stream_headers(answer: StreamAnswer) -> tuple[tuple[bytes, bytes], ...]:
         (b"x-cogo-provider", ascii_header(provider.slug)),
         (b"x-cogo-attempts", str(answer.attempts).encode()),
     ]
+    headers += stream_cache_headers(answer.cache)
     if provider.simulated:
         headers.append((b"x-cogo-simulated", b"true"))
     if answer.stands_in_for:
         headers.append((b"x-cogo-warning", retired_warning(answer.target.model.name)))
     return tuple(headers)
+
+
+def cache_headers(note: CacheNote | None) -> list[tuple[bytes, bytes]]:
+    """What became of the wish to be answered out of the cache; nothing where there was none."""
+    if note is None:
+        return []
+    status = f"{note.status}; {note.why}" if note.why else note.status
+    found = [(b"x-cogo-cache", ascii_header(status))]
+    if note.origin:
+        found += [(b"age", str(note.age_s).encode()), (b"x-cogo-cached-from", note.origin.encode())]
+    return found
+
+
+def stream_cache_headers(note: CacheNote | None) -> list[tuple[bytes, bytes]]:
+    """Of a stream only a hit's cost is known before its end: none."""
+    free = note is not None and note.origin
+    return [*cache_headers(note), *([(b"x-cogo-cost", format_usd(0).encode())] if free else ())]
 
 
 def retired_warning(model: str) -> bytes:
@@ -119,4 +139,6 @@ def retired_warning(model: str) -> bytes:
 
 
 def ascii_header(text: str) -> bytes:
+    if text.isascii() and text.isprintable():
+        return without_keys(text).encode()
     return "".join(c if " " <= c <= "~" else "?" for c in without_keys(text)).encode()

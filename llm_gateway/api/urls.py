@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import docs
+from . import docs, invitation
 from .native import urls as native
 
-urlpatterns = [*docs.urlpatterns, *native.urlpatterns]
+urlpatterns = [*docs.urlpatterns, *invitation.urlpatterns, *native.urlpatterns]

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from .caching import CacheRules
 from .host_facts import NOTHING, FactRow, HostFacts
 from .keys import KeyState
 from .learning import Learnt
@@ -183,3 +184,4 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     settings: Mapping[str, Any] = {}
     canary: CanaryInfo | None = None
     learnt: Mapping[int, Learnt] = {}
+    cache: CacheRules = CacheRules()

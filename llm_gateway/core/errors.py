@@ -34,6 +34,7 @@ GatewayError
 ├── NoHealthyDeployment 503 no_healthy_deployment
 │   └── NotServed 503 no_healthy_deployment (not until the operator acts)
 ├── DeadlineExceeded 504 deadline_exceeded
+├── CacheMiss 504 cache_miss
 ├── ConfigError 502 config_error
 ├── InternalError 500 internal_error
 ├── OutputInvalid 502 invalid_model_output
@@ -62,6 +63,8 @@ class GatewayError(Exception):
     code: ClassVar[str] = "internal_error"
     type: ClassVar[str] = "server_error"
     retryable: ClassVar[bool] = False
+    # The budget that refused, for the log: callers are told its name.
+    budget_id: int | None = None
 
     def __init__(
         self, message: str = "", *, retry_after_s: float | None = None, details: Mapping[str, Any] | None = None, param: str | None = None
@@ -217,6 +220,12 @@ class DeadlineExceeded(GatewayError):
     status, code, type = 504, "deadline_exceeded", "timeout_error"
 
 
+class CacheMiss(GatewayError):
+    """The caller wanted a kept answer or none, and there is none."""
+
+    status, code, type = 504, "cache_miss", "cache_error"
+
+
 class ConfigError(GatewayError):
     status, code, type = 502, "config_error", "server_error"
 
@@ -347,7 +356,7 @@ _CLIENT_VIEW: dict[FailureClass, tuple[int, str, bool, str]] = {
     _K.TOO_LARGE_RESPONSE: (502, "upstream_too_large", False, "The provider's answer is larger than the gateway takes."),
     _K.PROTOCOL: (502, "upstream_bad_response", False, "The provider broke the HTTP protocol."),
     _K.IDLE_TIMEOUT: (502, "upstream_stalled", False, "The provider stopped sending in the middle of the answer."),
-    _K.RESET: (502, "upstream_reset", False, "The provider's connection broke in the middle of the answer."),
+    _K.RESET: (502, "upstream_reset", False, "The provider's connection broke before its answer was complete."),
     _K.TRUNCATED: (502, "upstream_truncated", False, "The provider's answer ended in the middle."),
     _K.NO_TERMINAL: (502, "upstream_truncated", False, "The provider's answer ended without saying that it was complete."),
     _K.BAD_EVENT: (502, "upstream_bad_event", False, "The provider sent an event that could not be read."),

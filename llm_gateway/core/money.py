@@ -31,8 +31,8 @@ def format_usd(nusd: int | None) -> str:
     """Plain digits, at least two decimals, no exponent; ``unknown`` for ``None``."""
     if nusd is None:
         return "unknown"
-    whole, _, fraction = f"{to_usd(nusd):f}".partition(".")
-    return f"{whole}.{fraction.rstrip('0').ljust(2, '0')}"
+    whole, part = divmod(abs(nusd), NUSD)
+    return f"{'-' if nusd < 0 else ''}{whole}.{f'{part:09d}'.rstrip('0').ljust(2, '0')}"
 
 
 def per_token_pusd(usd_per_million: Decimal | None) -> int | None:

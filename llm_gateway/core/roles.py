@@ -35,6 +35,8 @@ _METADATA = {
     "llm_gateway.languagemodel": VIEW,
     "llm_gateway.alias": VIEW,
     "llm_gateway.aliastarget": VIEW,
+    "llm_gateway.cacherule": VIEW,
+    "llm_gateway.cachedanswer": VIEW,
     "llm_gateway.price": VIEW,
     "llm_gateway.strategy": VIEW,
     "llm_gateway.strategyactivation": VIEW,
@@ -48,6 +50,7 @@ _METADATA = {
     "llm_gateway.deploymenthealth": VIEW,
     "llm_gateway.heartbeat": VIEW,
     "llm_gateway.auditrun": VIEW,
+    "llm_gateway.qualityrule": VIEW,
     **_REQUESTS,
     **_REPORTS,
 }
@@ -75,17 +78,22 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
 ROLES: Mapping[str, Role] = {
     "viewer": Role(summary="Sees how the gateway is set up and what happened, without money and without texts.", rights=_METADATA),
     "operator": Role(
-        summary="Runs routing: providers and their keys, models, aliases, strategies, teams, client keys. Changes no price and no budget.",
+        summary="Runs routing: providers and their keys, models, aliases, strategies, teams, client keys. Sees budgets and alerts.",
         rights={
             **_METADATA,
             **_BACKGROUND,
+            # Whoever is on call has to see why callers are refused.
+            "llm_gateway.budget": VIEW,
+            "llm_gateway.alert": VIEW,
             "llm_gateway.provider": FULL,
             "llm_gateway.providerkey": FULL,
             "llm_gateway.languagemodel": FULL,
             "llm_gateway.alias": FULL,
             "llm_gateway.aliastarget": FULL,
+            "llm_gateway.cacherule": FULL,
             "llm_gateway.strategy": FULL,
             "llm_gateway.experiment": "view add",
+            "llm_gateway.qualityrule": FULL,
             "llm_gateway.team": EDIT,
             "llm_gateway.clientkey": EDIT,
             "llm_gateway.deploymenthealth": "view change",
@@ -113,6 +121,7 @@ ROLES: Mapping[str, Role] = {
             **_BACKGROUND,
             **_MONEY,
             "llm_gateway.auditentry": VIEW,
+            "llm_gateway.invitation": VIEW,
             "auth.user": VIEW,
             "auth.group": VIEW,
         },

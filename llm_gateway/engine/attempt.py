@@ -20,6 +20,8 @@ from .prepare import Prepared
 from .tally import Tally
 from .ticket import Ticket
 from .transport import Upstream, UpstreamResponse
+from .until import Until
+from .ways import way_to
 
 _K = FailureClass
 _REQUEST_IDS = ("x-request-id", "request-id", "x-goog-request-id", "cf-ray")
@@ -41,7 +43,7 @@ class Attempt:
         target = self.target = ticket.target
         self.lengths = lengths
         self.prepared = prepared
-        self._marked = bool(getattr(wires.get(target.provider.wire), "end_mark", b""))
+        self._marked = way_to(target).marked
         self.tally = Tally(keep_text, self._marked)
         self.held: list[Frame] = []
         self.response: ChatResponse | None = None
@@ -58,7 +60,7 @@ class Attempt:
         self.clocks = clocks
         self._started = self._last_event = asyncio.get_running_loop().time()
         self._response: UpstreamResponse | None = None
-        self._scope: asyncio.Timeout | None = None
+        self._scope: Until | None = None
         self._filter = KeyFilter(target.credential.secret.reveal())
 
     @property
@@ -93,7 +95,7 @@ class Attempt:
         prepared = self.prepared
         self.request_sent = True
         try:
-            async with asyncio.timeout_at(first) as self._scope:
+            with Until(first) as self._scope:
                 response = self._response = await upstream.send(
                     prepared.method,
                     prepared.url,
@@ -157,7 +159,7 @@ class Attempt:
         if self._response is None:
             return
         try:
-            async with asyncio.timeout(0.05):
+            with Until(asyncio.get_running_loop().time() + 0.05):
                 async for part in self._chunks:
                     self.bytes_received += len(part)
         except (TimeoutError, AttemptFailed):
@@ -167,7 +169,7 @@ class Attempt:
         """Hang up now. With ``failure``, whoever waits in :meth:`begin` or :meth:`more` gets it."""
         self.aborted = self.aborted or failure
         if failure is not None and self._scope is not None:
-            self._scope.reschedule(asyncio.get_running_loop().time())
+            self._scope.pass_now()
         self._hang_up()
 
     async def _next(self, first: float) -> list[Frame]:
@@ -181,7 +183,7 @@ class Attempt:
         while True:
             until = min(first if waiting else self._last_event + clocks.idle_ms / 1000, total)
             try:
-                async with asyncio.timeout_at(until):
+                with Until(until):
                     data = await anext(self._chunks, None)
             except TimeoutError:
                 self._hang_up()
@@ -242,7 +244,7 @@ class Attempt:
         as_it_is = self.prepared.passthrough and not self.prepared.streamed
         if as_it_is and not self.tally.keep and wire in glances and (counted := glances.get(wire)(body)) is not None:
             self.tally.take(counted)
-            self.body = body
+            self.body = self.tally.spoken.body = body
             return
         whole = wires.get(wire).decode_response(body)
         events: list[Event] = replay(whole)

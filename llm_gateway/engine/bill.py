@@ -10,7 +10,7 @@ import msgspec
 
 from llm_gateway.core.catalog import Target
 from llm_gateway.core.errors import Failure
-from llm_gateway.core.usage import Usage, UsageSource
+from llm_gateway.core.usage import Usage
 from llm_gateway.policies.hold import BillingRule, billing, charge, final_usage
 from llm_gateway.policies.lengths import Lengths
 from llm_gateway.providers import services
@@ -134,24 +134,11 @@ def unspent(records: Sequence[AttemptRecord], hold_nusd: int) -> int:
 
 
 _NO_USAGE: Mapping[str, Any] = {}
+_COLUMNS = tuple("usage_source" if name == "source" else name for name in Usage.__struct_fields__)
 
 
 def columns(usage: Usage | None) -> Mapping[str, Any]:
     """Token counts by column name of the log row."""
     if usage is None:
         return _NO_USAGE
-    return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cache_read_tokens": usage.cache_read_tokens,
-        "cache_write_tokens": usage.cache_write_tokens,
-        "cache_write_1h_tokens": usage.cache_write_1h_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
-        "audio_input_tokens": usage.audio_input_tokens,
-        "audio_output_tokens": usage.audio_output_tokens,
-        "image_input_tokens": usage.image_input_tokens,
-        "image_output_tokens": usage.image_output_tokens,
-        "web_searches": usage.web_searches,
-        "service_tier": usage.service_tier,
-        "usage_source": UsageSource(usage.source).value,
-    }
+    return dict(zip(_COLUMNS, msgspec.structs.astuple(usage), strict=True))

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from llm_gateway.core.caching import CacheNote
 from llm_gateway.core.catalog import Identity, Target
 from llm_gateway.core.chat import ChatRequest, ChatResponse
 from llm_gateway.core.errors import Failure
@@ -25,7 +26,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     ``kind`` is how it is logged: ``chat``, ``generate``, ``analyze``, ``test``, ``embeddings``. ``model`` may be empty: the active
     strategy. ``stream``: the caller wants events. ``deadline_s``: seconds from now it is willing to wait. ``headers``: the caller's own
     (lower-case names), of which a service passes what it allows. ``sticky``: user or session the strategy keeps together. ``raw``: the
-    caller can take the provider's own bytes when the wire is its own dialect."""
+    caller can take the provider's own bytes when the wire is its own dialect. ``cache``: the word of its log row; empty: nobody wanted the
+    cache."""
 
     id: UUID
     kind: str
@@ -44,6 +46,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     tag: str = ""
     user_id: int | None = None
     address: str = ""
+    cache: str = ""
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +92,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     ttft_ms: int | None
     finish_reason: str = ""
     flags: str = ""
+    cache: CacheNote | None = None
 
 
 class WholeAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,11 +121,12 @@ class StreamAnswer:
     no end mark. Close it (``aclose``) when the caller leaves, even if nothing was read. ``passthrough``: the frames' raw bytes are the
     caller's own dialect. ``stands_in_for``: the retired model that was asked for."""
 
-    __slots__ = ("attempts", "frames", "id", "model", "passthrough", "stands_in_for", "strategy", "summary", "target")
+    __slots__ = ("attempts", "cache", "frames", "id", "model", "passthrough", "stands_in_for", "strategy", "summary", "target")
 
     def __init__(self, id: UUID, target: Target, model: str, passthrough: bool, attempts: int, strategy: str = "") -> None:  # noqa: A002
         self.id = id
         self.stands_in_for: str | None = None
+        self.cache: CacheNote | None = None
         self.strategy = strategy
         self.target = target
         self.model = model

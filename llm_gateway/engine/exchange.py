@@ -22,9 +22,10 @@ from .health import DeploymentHealth
 from .live import LiveAttempts
 from .plan import Plan
 from .ports import Journal, Observer, Opening, Settlement
-from .prepare import model_facts
 from .prompt_text import TEXT_LIMIT, prompt_of
+from .spoken import Spoken
 from .tasks import TaskOwner
+from .ways import model_facts
 
 _MAX_WAIT_S = 60.0
 _MAX_JITTER_S = 8.0
@@ -56,8 +57,8 @@ class Exchange:
 
     __slots__ = (
         "_around", "_deadline", "_finish", "_flags", "_left", "_price_id", "_reserved_tokens", "_served", "_served_model", "_settled",
-        "_started", "_text", "_ttft_ms", "_usage", "_wait_s", "attempts", "call", "held_budgets", "keeps_text", "opening", "plan",
-        "records",
+        "_spoken", "_started", "_text", "_ttft_ms", "_usage", "_wait_s", "attempts", "call", "held_budgets", "keeps_text", "opening",
+        "plan", "records",
     )  # fmt: skip
 
     def __init__(self, around: Surroundings, call: Call, plan: Plan, target: Target, reserved_tokens: int = 0) -> None:
@@ -68,7 +69,7 @@ class Exchange:
         self._started = time.monotonic()
         self._deadline = self._started + call.deadline_s if call.deadline_s is not None else None
         identity = call.identity
-        self.held_budgets = tuple(dict.fromkeys((*identity.budgets, *target.budgets)))
+        self.held_budgets = tuple(dict.fromkeys((*identity.budgets, *target.budgets))) if target.budgets else identity.budgets
         self.opening = Opening(
             call=call,
             at=time.time() if plan.at is None else plan.at.timestamp(),
@@ -95,6 +96,7 @@ class Exchange:
         self._served_model = ""
         self._finish = ""
         self._text: str | None = None
+        self._spoken: Spoken | None = None
         self._ttft_ms: int | None = None
 
     # What the race asks.
@@ -165,15 +167,12 @@ class Exchange:
         tally = attempt.tally
         kind = self.call.inbound.kind
         self._serve(attempt)
-        self._flags += [
-            flag
-            for flag, holds in (
-                ("empty", not tally.content and kind == "chat"),
-                ("no_terminal", attempt.unmarked),
-                ("after_end", tally.extra),
-            )
-            if holds
-        ]
+        if not tally.content and kind == "chat":
+            self._flags.append("empty")
+        if attempt.unmarked:
+            self._flags.append("no_terminal")
+        if tally.extra:
+            self._flags.append("after_end")
         # Its end is committed below: until then it stays live, so that a shutdown waits for it.
         record = self._record(attempt, "ok", None, BillingRule.VOID if kind == "count_tokens" else BillingRule.REPORTED, live=True)
         settlement = self._settlement("ok", None)
@@ -255,6 +254,7 @@ class Exchange:
         self._served_model = tally.model or attempt.target.upstream_id
         self._finish = tally.finish.value if tally.finish else ""
         self._ttft_ms = round((attempt.started_at - self.opening.at) * 1000) + (attempt.first_event_ms or 0)
+        self._spoken = tally.spoken
         if self.keeps_text:
             self._text = "".join(tally.text)[:TEXT_LIMIT]
 
@@ -299,10 +299,11 @@ class Exchange:
             error_code=error.code if error else "",
             finish_reason=self._finish,
             served_model=self._served_model,
-            flags=" ".join(dict.fromkeys(self._flags)),
+            flags=" ".join(dict.fromkeys(self._flags)) if self._flags else "",
             decision=self.plan.decision(),
             prompt=prompt_of(self.call.inbound) if self.keeps_text else None,
             answer=self._text,
+            spoken=self._spoken,
         )
 
     def _decision(self, settlement: Settlement) -> Mapping[str, Any]:

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from llm_gateway.core.catalog import Target
 from llm_gateway.core.errors import Failure
 from llm_gateway.core.usage import Usage
@@ -243,7 +245,10 @@ class DeploymentHealth:
 
     def of(self, targets: Sequence[Target]) -> list[Stats]:
         now = time.monotonic()
-        return [self._stats(target.deployment, now) for target in targets]
+        found = [self._stats(target.deployment, now) for target in targets]
+        if self.qualities:
+            return [with_quality(stats, self.qualities.get(target.model.id)) for target, stats in zip(targets, found, strict=True)]
+        return found
 
     def view(self) -> Mapping[Deployment, Mapping[str, Any]]:
         """For status pages: every deployment that is not simply healthy."""
@@ -313,6 +318,10 @@ class DeploymentHealth:
             ttft_ms=ttfts[len(ttfts) // 2] if ttfts else None,
             cost_nusd=sum(costs) / len(costs) if costs else None,
         )
+
+
+def with_quality(stats: Stats, known: tuple[float, int] | None) -> Stats:
+    return stats if known is None else msgspec.structs.replace(stats, quality=known[0], scored=known[1])
 
 
 def _make_room(table: dict[Deployment, Any]) -> None:

@@ -27,8 +27,8 @@ _whose: ContextVar[int] = ContextVar("cogo_whose", default=0)
 class Turns:
     """One thread, and for each caller a queue: the caller who was served last waits for all the others."""
 
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="large bodies")
+    def __init__(self, name: str = "large bodies") -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
         self._lock = threading.Lock()
         self._waiting: dict[int, deque[tuple[Future[Any], Callable[[], Any]]]] = {}
 

@@ -163,7 +163,7 @@ class Pipeline:
     async def _enter(self, call: Call) -> tuple[Exchange, Ticket]:
         """Checks, the plan, and the hold: after this the log row is open and the first target admitted."""
         try:
-            reserved = self.gate.enter(call.identity, _demand(call))
+            reserved = self.gate.enter(call.identity, 0 if call.identity.tokens_per_minute is None else _demand(call))
         except GatewayError as error:
             await self.reject(call, error)
             raise

@@ -143,6 +143,8 @@ class Plan:
     def hold(self, first: Target) -> int:
         """Nano-USD to reserve when ``first`` is tried first: the dearest of the targets that may be tried, or all of them where more than
         one may have to be paid."""
+        if not self.remaining:
+            return max(0, self.estimate(first))
         rest = [target for target in self.remaining if target is not first]
         estimates = [self.estimate(target) for target in (first, *rest[: HELD_TARGETS - 1])]
         several = self.hedge_after_s is not None or any(self.option(name) for name in FLAGS)
@@ -232,6 +234,8 @@ def plan(call: Call, snapshot: Snapshot, health: DeploymentHealth, now: datetime
                 details={"skipped": [f"{who}: {why}" for who, why in skipped][:20]},
             )
         raise not_served(skipped)
+    if resolution.strategy is None and len(targets) == 1:
+        return Plan(call, snapshot, resolution, targets, prompt_tokens, estimates, skipped, [], "")
     if resolution.strategy is None:
         order, note = _long_ones_last(_named_order(resolution, targets, facts, draw), health, prompt_tokens)
         return Plan(call, snapshot, resolution, order, prompt_tokens, estimates, skipped, [], note)

@@ -12,6 +12,7 @@ from llm_gateway.core.catalog import Snapshot, Target
 from llm_gateway.core.errors import GatewayError
 
 from .calls import AttemptRecord, Call
+from .spoken import Spoken
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
@@ -33,7 +34,8 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     """The end of an open row, written in one transaction with its attempts and its ledger. Money in nano-USD, ``None`` unknown;
-    ``charge_nusd`` is what budgets are charged (an unknown cost charges the hold)."""
+    ``charge_nusd`` is what budgets are charged (an unknown cost charges the hold). ``spoken``: what the caller was answered, for those who
+    score it; it is written nowhere."""
 
     id: UUID
     at: float
@@ -55,17 +57,33 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     decision: Mapping[str, Any]
     prompt: str | None = None
     answer: str | None = None
+    spoken: Spoken | None = None
+
+
+class Remembered(msgspec.Struct, frozen=True, kw_only=True):
+    """What the row of an answer out of the cache says beside its caller: ``cache`` hit or semantic, ``saved_nusd`` what it would have cost
+    now (``None``: unknown)."""
+
+    cache: str
+    target: Target
+    served_model: str
+    strategy: str
+    finish_reason: str
+    latency_ms: int
+    saved_nusd: int | None
+    decision: Mapping[str, Any]
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     """A request that ended without an upstream call. ``state``: ``rejected``; ``failed`` where no deployment was to be had; ``ok``,
-    without an error, where the gateway itself had the answer."""
+    without an error, where the gateway itself had the answer; ``remembered``: out of the cache."""
 
     call: Call
     at: float
     error: GatewayError | None
     strategy: str = ""
     state: str = "rejected"
+    remembered: Remembered | None = None
 
 
 class Catalog(Protocol):
@@ -82,6 +100,33 @@ class Journal(Protocol):
     async def reserve(self, opening: Opening, target: Target, hold_nusd: int) -> None: ...
     async def settle(self, settlement: Settlement) -> None: ...
     async def reject(self, rejection: Rejection) -> None: ...
+
+
+class Answers(Protocol):
+    """Kept answers, packed. Nothing here raises, and nothing waits long: what is slow or broken has no answer."""
+
+    async def find(self, key: bytes) -> bytes | None: ...
+
+    def keep(self, key: bytes, data: bytes, slip: Slip) -> None:
+        """Returns at once; may be forgotten."""
+        ...
+
+    def drop(self, key: bytes) -> None:
+        """Out of this process's memory."""
+        ...
+
+
+class Slip(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a kept answer without opening it. ``at_rest``: it may be written to the database."""
+
+    request_id: UUID
+    team_id: int
+    client_key_id: int | None
+    asked: str
+    model: str
+    made_at: float
+    expires_at: float
+    at_rest: bool
 
 
 class Observer(Protocol):

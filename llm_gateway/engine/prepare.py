@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -11,24 +10,12 @@ import msgspec
 from llm_gateway.core import json
 from llm_gateway.core.catalog import Target
 from llm_gateway.core.errors import GatewayError, UnsupportedParameter
-from llm_gateway.core.host_facts import FactRow, HostFacts
-from llm_gateway.providers import services
-from llm_gateway.providers._base import join_url
-from llm_gateway.wires import (
-    Edits,
-    Inbound,
-    ModelFacts,
-    Wire,
-    at_callers_place,
-    counters,
-    embedders,
-    fitted,
-    issuer_of,
-    wires,
-    without_tokens,
-)
+from llm_gateway.wires import Edits, Inbound, ModelFacts, Wire, at_callers_place, counters, embedders, fitted, without_tokens
 
 from .calls import Call
+from .ways import model_facts, way_to
+
+__all__ = ["Prepared", "model_facts", "prepare"]
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -55,11 +42,9 @@ def prepare(
     """Build the provider's request. ``ceiling``: a limit on output tokens to set. ``strangers``: tells thinking tokens of the history that
     another provider made; ``bare``: leave all of them out. Raises :class:`UnsupportedParameter` when this target
     cannot do what the caller asks."""
-    provider = target.provider
-    service = services.get(provider.service)
-    wire = wires.get(provider.wire)
+    way = way_to(target)
+    service, wire, facts = way.service, way.wire, way.facts
     inbound = call.inbound
-    facts = model_facts(target)
     limit = inbound.max_tokens if ceiling is None else min(ceiling, inbound.max_tokens or ceiling)
     cap = service.facts.non_stream_cap
     chat_like = inbound.kind == "chat"
@@ -94,8 +79,8 @@ def prepare(
             raise at_callers_place(error, said) from None
     return Prepared(
         "POST",
-        join_url(provider.base_url, wire.path("embedding" if same and inbound.single else inbound.kind, facts, streamed)),
-        service.headers(wire.name, target.credential.secret, call.headers),
+        way.url("embedding" if same and inbound.single else inbound.kind, streamed),
+        way.headers(call.headers),
         body,
         passthrough,
         streamed,
@@ -126,35 +111,3 @@ def _translated(call: Call, wire: Wire, facts: ModelFacts) -> dict[str, Any]:
     if inbound.kind == "count_tokens" and wire.name in counters:
         return counters.get(wire.name).encode_request(fitted(inbound.chat(), wire.name, facts).chat, facts)
     raise UnsupportedParameter(f"The model `{facts.upstream_id}` has no endpoint for {inbound.kind}.", param="model")
-
-
-def model_facts(target: Target) -> ModelFacts:
-    """What is known of a model: by its service, the host's preset, the operator's facts, and the catalogue's figures."""
-    model, provider = target.model, target.provider
-    facts = _facts(
-        provider.service, provider.wire, target.upstream_id, provider.habits, (provider.facts, model.facts),
-        model.context_window, model.max_output_tokens, model.capabilities,
-    )  # fmt: skip
-    return msgspec.structs.replace(facts, issuer=issuer_of(provider.slug, target.upstream_id))
-
-
-@lru_cache(maxsize=4096)
-def _facts(
-    service: str, wire: str, upstream_id: str, habits: tuple[FactRow, ...], own: tuple[HostFacts, ...], window: int | None,
-    limit: int | None, capabilities: frozenset[str],
-) -> ModelFacts:  # fmt: skip
-    facts = services.get(service).model_facts(wire, upstream_id)
-    for row in habits:
-        if row.holds_for(upstream_id):
-            known = row.facts.known()
-            # The rows of a host add up; what an operator says stands alone.
-            known["extensions"] = facts.extensions | known.get("extensions", frozenset())
-            facts = msgspec.structs.replace(facts, **known)
-    for mine in own:
-        facts = msgspec.structs.replace(facts, **mine.known())
-    return msgspec.structs.replace(
-        facts,
-        context_window=window if window is not None else facts.context_window,
-        max_output_tokens=limit if limit is not None else facts.max_output_tokens,
-        capabilities=capabilities | facts.capabilities if capabilities else facts.capabilities,
-    )

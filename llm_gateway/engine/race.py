@@ -9,28 +9,27 @@ from __future__ import annotations
 import asyncio
 import random
 from functools import partial
-from typing import NamedTuple
 
 import msgspec
 
 from llm_gateway.core.errors import AttemptFailed, Failure, FailureClass, GatewayError, UnsupportedParameter
 from llm_gateway.policies import retry
-from llm_gateway.policies.deadline import Clocks, clocks_for
+from llm_gateway.policies.deadline import Clocks
 from llm_gateway.policies.retry import Step
-from llm_gateway.policies.thinking import refuses_thinking
-from llm_gateway.wires import issuer_of
 
 from .admission import Admission
 from .attempt import Attempt
 from .exchange import Exchange
+from .form import Form
 from .health import DeploymentHealth
-from .heavy import away
+from .heavy import LARGE_BYTES, away
 from .issuers import Issuers
 from .live import LiveAttempts
 from .prepare import prepare
 from .tasks import TaskOwner
 from .ticket import Ticket
 from .transport import Upstream
+from .ways import way_to
 
 _K = FailureClass
 _TOO_LONG = frozenset({_K.CONTEXT_LENGTH, _K.TOO_LARGE})
@@ -38,22 +37,6 @@ _TOO_LONG = frozenset({_K.CONTEXT_LENGTH, _K.TOO_LARGE})
 _LEAST_FIRST_EVENT_S = 1.0
 # A hedge is meant for the slowest few requests; more than one of them would multiply what a slow provider costs.
 _HEDGE_MAX = 1
-
-
-class Form(NamedTuple):
-    """How a request is sent. A provider that refuses the form and not the request gets it once more in another one."""
-
-    streamed: bool = False
-    bare: bool = False
-
-    def instead(self, failure: Failure, attempt: Attempt, attempts: int) -> Form | None:
-        if failure.code == "stream_required" and not attempt.prepared.streamed:
-            # The provider wants long answers streamed (its cap moved): the same request again, as a stream.
-            return self._replace(streamed=True)
-        if refuses_thinking(failure) and not self.bare and attempts < retry.MAX_ATTEMPTS:
-            # It cannot read thinking of the history that it did not make, or no longer can: once more without any.
-            return self._replace(bare=True)
-        return None
 
 
 class Track:
@@ -73,12 +56,14 @@ class Track:
     async def attempt(self, exchange: Exchange, ticket: Ticket, form: Form) -> Attempt:
         """Ready to begin. Raises :class:`UnsupportedParameter`; until it returns the ticket stays its caller's."""
         target = ticket.target
-        issuer = issuer_of(target.provider.slug, target.upstream_id)
+        way = way_to(target)
+        issuer = way.issuer
         strangers = self.issuers.strangers(issuer)
         call = exchange.call
         size = len(call.inbound.body) or call.inbound.size
-        prepared = await away(size, prepare, call, target, exchange.ceiling(target), form.streamed, strangers, form.bare)
-        clocks = clocks_for(target.provider, exchange.remaining_s, self.defaults, streamed=prepared.streamed)
+        given = call, target, exchange.ceiling(target), form.streamed, strangers, form.bare
+        prepared = prepare(*given) if size < LARGE_BYTES else await away(size, prepare, *given)
+        clocks = way.clocks(exchange.remaining_s, self.defaults, prepared.streamed)
         attempt = Attempt(ticket, prepared, clocks, exchange.keeps_text, self.health.lengths(target))
         if prepared.passthrough:
             attempt.tally.on_token = partial(self.issuers.note, issuer=issuer)
@@ -87,7 +72,20 @@ class Track:
     async def content(self, exchange: Exchange, ticket: Ticket) -> Attempt:
         """The attempt whose answer (or its first content) is in hand. Raises the :class:`GatewayError` for the caller when nothing is
         left to ask. However it ends, each ticket is used or belongs to one of the exchange's attempts."""
-        return await _Race(self, exchange).run(ticket)
+        race = _Race(self, exchange)
+        if exchange.plan.hedge_after_s is not None:
+            return await race.run(ticket)
+        # The usual way: one target is asked, answers, and nobody else is looked for.
+        attempt, failure = await race.attempt(ticket), None
+        if attempt is not None:
+            exchange.begun(attempt)
+            try:
+                await attempt.begin(self.upstream)
+            except AttemptFailed as error:
+                failure = race.not_begun(attempt, error.failure)
+            if failure is None and (attempt.tally.content or not race.is_empty(attempt)):
+                return attempt
+        return await race.run(ticket, (attempt, failure))
 
 
 class _Lane:
@@ -117,16 +115,20 @@ class _Race:
         self._tries: dict[tuple[int, str], int] = {}
         self._last: GatewayError | None = None
 
-    async def run(self, ticket: Ticket) -> Attempt:
+    async def run(self, ticket: Ticket, begun: tuple[Attempt | None, Failure | None] | None = None) -> Attempt:
+        """``begun``: what came of the first attempt, where there was one already."""
         exchange, admission = self._exchange, self._track.admission
         following: Ticket | None = ticket
         again = False
         while following is not None:
-            attempt = await self._attempt(following)
+            failure: Failure | None = None
+            if begun is not None:
+                (attempt, failure), begun = begun, None
+            elif (attempt := await self.attempt(following)) is not None:
+                attempt, failure = await self._begun(attempt, again)
             if attempt is None:
                 following = await admission.following(exchange)
                 continue
-            attempt, failure = await self._begun(attempt, again)
             again = False
             if failure is None:
                 following = await self._instead_of_empty(attempt)
@@ -150,7 +152,7 @@ class _Race:
         assert self._last is not None
         return self._exchange.final_error(self._last)
 
-    async def _attempt(self, ticket: Ticket) -> Attempt | None:
+    async def attempt(self, ticket: Ticket) -> Attempt | None:
         """``None``: this target cannot take the request."""
         exchange, target = self._exchange, ticket.target
         try:
@@ -178,7 +180,7 @@ class _Race:
                 return await self._hedged(attempt, after_s)
             self._exchange.begun(attempt)
             failure = await self._begin(attempt)
-            return attempt, None if failure is None else self._not_begun(attempt, failure)
+            return attempt, None if failure is None else self.not_begun(attempt, failure)
         finally:
             live.retrying -= again
 
@@ -191,7 +193,7 @@ class _Race:
             return error.failure
         return None
 
-    def _not_begun(self, attempt: Attempt, failure: Failure) -> Failure:
+    def not_begun(self, attempt: Attempt, failure: Failure) -> Failure:
         """Record an attempt without content. Raises where it was us who ended it."""
         if failure.kind is _K.STALE_CONNECTION and self._tries[attempt.target.deployment] > 1:
             # Twice in a row is not a connection that had idled too long.
@@ -248,7 +250,7 @@ class _Race:
     async def _instead_of_empty(self, attempt: Attempt) -> Ticket | None:
         """The target to ask after an answer without content, where the strategy wants that and there is one (U23)."""
         exchange = self._exchange
-        if not self._is_empty(attempt) or exchange.call.inbound.kind != "chat":
+        if not self.is_empty(attempt) or exchange.call.inbound.kind != "chat":
             return None
         if len(exchange.records) + 1 >= retry.MAX_ATTEMPTS or not self._in_time:
             return None
@@ -263,7 +265,7 @@ class _Race:
             raise
         return ticket
 
-    def _is_empty(self, attempt: Attempt) -> bool:
+    def is_empty(self, attempt: Attempt) -> bool:
         """Whether another answer is wanted in the place of this one."""
         return not attempt.tally.content and self._exchange.plan.option("retry_empty")
 
@@ -292,12 +294,12 @@ class _Race:
                     done, failure = lane.outcome
                     if not done:
                         continue
-                    if len(lanes) == 1 or (failure is None and not self._is_empty(lane.attempt)):
+                    if len(lanes) == 1 or (failure is None and not self.is_empty(lane.attempt)):
                         for other in lanes:
                             if other is not lane:
                                 self._lost(other)
                         if failure is not None:
-                            return lane.attempt, self._not_begun(lane.attempt, failure)
+                            return lane.attempt, self.not_begun(lane.attempt, failure)
                         if hedges:
                             exchange.plan.hedge_won(lane.attempt.target)
                         return lane.attempt, None
@@ -368,7 +370,7 @@ class _Race:
             await attempt.finish()
             return
         try:
-            failure = self._not_begun(attempt, failure)
+            failure = self.not_begun(attempt, failure)
         except GatewayError:
             for other in lanes:
                 self._lost(other)

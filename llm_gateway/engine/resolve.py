@@ -7,14 +7,18 @@ name and ``strategy:NAME`` mean a strategy over all routable models; ``PROVIDER/
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from fnmatch import fnmatchcase
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from llm_gateway.core.catalog import Identity, Lifecycle, ModelInfo, Snapshot, StrategyInfo, Target
 from llm_gateway.core.errors import ModelNotFound, NotFound
 from llm_gateway.policies.allowed import AUTO, STRATEGY, fits, is_pattern, opens, patterns
 from llm_gateway.providers import services
+
+from .ways import forget_ways
 
 NAMED = "named"
 
@@ -34,8 +38,43 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     auto: bool = False
 
 
+class _Known:
+    """What names mean in one catalogue. Names are the callers' to choose, so there is an end."""
+
+    MOST = 4096
+    MOST_CHARS = 200
+
+    def __init__(self) -> None:
+        self.snapshot: Snapshot | None = None
+        # Each keeps its identity alive, so that its id stays its own.
+        self.found: dict[tuple[int, str, str | None], tuple[Identity, Resolution]] = {}
+
+    def of(self, snapshot: Snapshot) -> dict[tuple[int, str, str | None], tuple[Identity, Resolution]]:
+        if snapshot is not self.snapshot or len(self.found) >= self.MOST:
+            self.snapshot, self.found = snapshot, {}
+            forget_ways()
+        return self.found
+
+
+_known = _Known()
+
+
 def resolve(snapshot: Snapshot, identity: Identity, asked: str, strategy: str | None = None) -> Resolution:
-    """Raises :class:`ModelNotFound`, the same for a name that does not exist and one the key may not use."""
+    """Raises :class:`ModelNotFound`, the same for a name that does not exist and one the key may not use. The targets are this call's own:
+    a breaker tells by them whose answer it waits for."""
+    key = id(identity), asked, strategy
+    found = _known.of(snapshot)
+    known = found.get(key)
+    if known is None or known[0] is not identity:
+        known = identity, _resolve(snapshot, identity, asked, strategy)
+        if len(asked) <= _known.MOST_CHARS:
+            found[key] = known
+    mine = copy(known[1])
+    force_setattr(mine, "targets", tuple([copy(target) for target in mine.targets]))
+    return mine
+
+
+def _resolve(snapshot: Snapshot, identity: Identity, asked: str, strategy: str | None) -> Resolution:
     name = asked.strip()
     if name.startswith(STRATEGY):
         name, strategy = "", name.removeprefix(STRATEGY)
@@ -60,6 +99,21 @@ def resolve(snapshot: Snapshot, identity: Identity, asked: str, strategy: str | 
         skipped += why
     gone = models[0].name if models[0].lifecycle is Lifecycle.RETIRED else None
     return Resolution(targets=tuple(targets), tiers=tuple(tiers), named=name, stands_in_for=gone, skipped=tuple(skipped))
+
+
+def behind(snapshot: Snapshot, identity: Identity, asked: str, strategy: str | None = None) -> tuple[StrategyInfo | None, list[ModelInfo]]:
+    """The strategy and the models that :func:`resolve` finds targets of, whatever the state of their keys. Raises as it does."""
+    name = asked.strip()
+    if name.startswith(STRATEGY):
+        name, strategy = "", name.removeprefix(STRATEGY)
+    if name in ("", AUTO):
+        chosen = strategy or identity.strategy or snapshot.active_strategy
+        models = {target.model.id: target.model for target in _by_strategy(snapshot, identity, chosen).targets}
+        return snapshot.strategies[chosen], list(models.values())
+    named = _named(snapshot, name)
+    if not permitted(snapshot, identity, name, named):
+        raise unknown(snapshot, identity, name)
+    return None, [model for model in named if model.lifecycle is not Lifecycle.RETIRED]
 
 
 def described(snapshot: Snapshot, identity: Identity, name: str) -> ModelInfo:

@@ -26,6 +26,8 @@ from llm_gateway.core.events import (
 from llm_gateway.core.usage import Usage
 from llm_gateway.wires import Counted
 
+from .spoken import Spoken
+
 _OF_A_CHOICE = (*CONTENT, Finish)
 
 
@@ -35,7 +37,8 @@ class Tally:
     ``on_token``: hears of every token of the model's thinking."""
 
     __slots__ = (
-        "_finished", "_marked", "chars", "content", "done", "extra", "failure", "finish", "keep", "model", "on_token", "text", "usage",
+        "_finished", "_marked", "chars", "content", "done", "extra", "failure", "finish", "keep", "model", "on_token", "spoken", "text",
+        "usage",
     )  # fmt: skip
 
     def __init__(self, keep: bool = False, marked: bool = False) -> None:
@@ -52,6 +55,7 @@ class Tally:
         self.keep = keep
         self.text: list[str] = []
         self.on_token: Callable[[str], None] | None = None
+        self.spoken = Spoken()
 
     def take(self, counted: Counted) -> None:
         """A whole answer that was read at a glance."""
@@ -94,16 +98,20 @@ class Tally:
             case TextDelta() | ThinkingDelta() | RefusalDelta():
                 self.content = True
                 self.chars += len(event.text)
-                if self.keep and not isinstance(event, ThinkingDelta):
-                    self.text.append(event.text)
+                if not isinstance(event, ThinkingDelta):
+                    self.spoken.text(event)
+                    if self.keep:
+                        self.text.append(event.text)
             case ToolDelta():
                 self.content = True
                 self.chars += len(event.arguments)
+                self.spoken.call(event)
                 if self.keep:
                     self.text.append(event.arguments)
             case ToolStart():
                 self.content = True
                 self.chars += len(event.name)
+                self.spoken.call(event)
                 self._token(event.signature)
                 if self.keep:
                     self.text.append(f"\n[{event.name}] ")

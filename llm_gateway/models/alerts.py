@@ -15,6 +15,7 @@ class Alert(models.Model):
     class Kind(models.TextChoices):
         THRESHOLD = "threshold", "a threshold was crossed"
         EXHAUSTED = "exhausted", "requests are refused"
+        TOO_SMALL = "too_small", "a request larger than the budget was refused"
         OVERRUN = "overrun", "a provider billed above a hold"
 
     budget = models.ForeignKey(Budget, null=True, on_delete=models.SET_NULL, related_name="alerts")

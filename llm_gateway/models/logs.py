@@ -11,6 +11,7 @@ from django.db.models import Q
 from typing_extensions import override
 
 from .access import ClientKey, Team
+from .money import Budget
 from .providers import LanguageModel, Provider, ProviderKey
 
 _TROUBLED = (
@@ -77,10 +78,19 @@ class RequestLog(models.Model):
     worker = models.CharField(max_length=40, blank=True, default="")
     lease_until = models.DateTimeField(null=True)
     tag = models.CharField(max_length=60, blank=True, default="")
+    cache = models.CharField(
+        max_length=8, null=True, help_text="hit, semantic, miss or bypass; empty: nobody wanted the cache."
+    )  # rows of before have none
+    saved_nusd = models.BigIntegerField(null=True, help_text="What an answer out of the cache would have cost at the prices of then.")
     decision = models.JSONField(null=True)
     metadata = models.JSONField(null=True)
     choice = models.TextField(null=True, editable=False)  # what a strategy decided by; null where none did
     policy = models.PositiveIntegerField(null=True, editable=False, help_text="The policy version that decided.")
+    error_message = models.CharField(max_length=600, null=True, help_text="What the caller was told.")  # rows of before have none
+    error_details = models.JSONField(null=True, help_text="The sums and times the caller was told.")
+    refused_by = models.ForeignKey(
+        Budget, null=True, on_delete=models.SET_NULL, related_name="refusals", db_index=False, db_constraint=False
+    )
 
     class Meta:
         ordering = ["-id"]
@@ -96,6 +106,8 @@ class RequestLog(models.Model):
             models.Index(fields=["state", "id"], name="request_troubled", condition=_TROUBLED),
             # The console searches by tag; most requests have none and are not in it.
             models.Index(fields=["tag", "id"], name="request_of_tag", condition=~Q(tag="")),
+            # What a budget refuses is counted while it is shown.
+            models.Index(fields=["refused_by", "id"], name="request_refused_by", condition=Q(refused_by__isnull=False)),
         ]
         constraints = [
             models.CheckConstraint(

@@ -165,7 +165,7 @@ class LedgerEntry(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        verbose_name_plural = "ledger entries"
+        verbose_name_plural = "ledger"
         indexes = [
             models.Index(fields=["budget", "period_id", "state"], name="ledger_budget_state"),
             models.Index(fields=["created_at"], name="ledger_adjusted", condition=Q(kind="adjustment")),

@@ -93,7 +93,7 @@ class LanguageModel(CatalogueModel):
     upstream_id = models.CharField(max_length=200, help_text="What the provider calls it. May hold <code>*</code> on custom providers.")
     title = models.CharField(max_length=200, blank=True)
     enabled = models.BooleanField(default=True)
-    auto = models.BooleanField("routable by strategies", default=True, help_text="May be chosen when the caller names no model.")
+    auto = models.BooleanField("may serve auto", default=True, help_text="May be chosen when the caller names no model.")
     position = models.PositiveIntegerField(default=100, help_text="Lower is preferred among the models of one provider.")
     lifecycle = models.CharField(max_length=12, choices=[(s.value, s.value) for s in Lifecycle], default=Lifecycle.ACTIVE)
     retires_on = models.DateField(null=True, blank=True)
@@ -110,6 +110,7 @@ class LanguageModel(CatalogueModel):
 
     class Meta:
         ordering = ["provider__priority", "position", "name"]
+        verbose_name = "model"
         constraints = [models.UniqueConstraint(fields=["provider", "upstream_id"], name="model_upstream_id")]
 
     @override

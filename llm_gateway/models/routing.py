@@ -46,6 +46,8 @@ class StrategyActivation(models.Model):
 
     class Meta:
         ordering = ["-at"]
+        verbose_name = "switch of strategies"
+        verbose_name_plural = "switch history"
 
     @override
     def __str__(self) -> str:

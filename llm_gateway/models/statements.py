@@ -38,6 +38,7 @@ class Statement(models.Model):
 
     class Meta:
         ordering = ["-month", "team"]
+        verbose_name = "closed month"
         constraints = [
             models.UniqueConstraint(fields=["team", "month"], name="statement_once"),
             models.CheckConstraint(

@@ -51,6 +51,7 @@ from llm_gateway.models import (
 from llm_gateway.providers.presets import facts_of
 
 from . import vault
+from .cache_rules import cache_rules
 from .outage import crowded
 
 log = logging.getLogger("cogo.catalog")
@@ -62,7 +63,7 @@ def key_place(key: ProviderKey) -> str:
 
 
 def load_snapshot() -> Snapshot:
-    """Read everything in one transaction, about a dozen queries whatever the number of rows. Raises ``django.db.Error``."""
+    """Read everything in one transaction, some fifteen queries whatever the number of rows. Raises ``django.db.Error``."""
     with transaction.atomic():
         version = CatalogueVersion.current()
         providers = {row.pk: _provider(row) for row in Provider.objects.filter(enabled=True)}
@@ -89,6 +90,7 @@ def load_snapshot() -> Snapshot:
             settings=_settings(),
             canary=_canary(),
             learnt=_learnt(strategies),
+            cache=cache_rules(),
         )
 
 

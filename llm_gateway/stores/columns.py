@@ -14,7 +14,7 @@ USAGE = (*COUNTS, "service_tier", "usage_source")
 OPENED = (
     "id", "created_at", "state", "kind", "dialect", "team_id", "client_key_id", "user_id", "asked_model", "strategy", "provider_id",
     "model_id", "provider_slug", "stream", "simulated", "hold_nusd", "worker", "lease_until", "tag", "metadata", "address",
-    "choice", "policy",
+    "cache", "choice", "policy",
 )  # fmt: skip
 # In a settlement the time of the end is in Unix seconds.
 SETTLED = (
@@ -25,7 +25,10 @@ SETTLED = (
 MOVED = ("provider_id", "model_id", "provider_slug", "simulated")
 REJECTED = (
     "id", "created_at", "finished_at", "state", "kind", "dialect", "team_id", "client_key_id", "user_id", "asked_model", "strategy",
-    "stream", "http_status", "error_code", "latency_ms", "tag", "metadata", "cost_nusd", "address",
+    "stream", "http_status", "error_code", "latency_ms", "tag", "metadata", "cost_nusd", "address", "error_message", "error_details",
+    "refused_by_id", "cache",
+    # Of an answer out of the cache.
+    "provider_id", "model_id", "provider_slug", "simulated", "served_model", "finish_reason", "saved_nusd", "decision",
 )  # fmt: skip
 VOIDED = ("finished_at", "state", "http_status", "error_code", "lease_until", "cost_nusd")
 COMPLETED = ("attempt_count", *USAGE, "served_model", "decision", "flags")

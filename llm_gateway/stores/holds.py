@@ -75,7 +75,7 @@ class _Budget:
 
     @property
     def words(self) -> tuple[str, ...]:
-        return self.word(Alert.Kind.EXHAUSTED), self.word(Alert.Kind.OVERRUN)
+        return self.word(Alert.Kind.EXHAUSTED), self.word(Alert.Kind.TOO_SMALL), self.word(Alert.Kind.OVERRUN)
 
     def reached(self, posted_nusd: int) -> list[int]:
         """The thresholds that ``posted_nusd`` reaches."""
@@ -114,6 +114,9 @@ class BudgetBook:
             if isinstance(error, BudgetExhausted):
                 # Holds keep a hard budget a little below its limit: whoever waits for "100 %" hears of the first refusal.
                 self._alert(row, 100, Alert.Kind.EXHAUSTED)
+            elif isinstance(error, RequestExceedsBudget):
+                self._alert(row, 100, Alert.Kind.TOO_SMALL)
+            error.budget_id = row.id
             raise error
         for row in rows:
             row.held_nusd += amount

@@ -94,10 +94,12 @@ class DatabaseJournal:
             raise _again(self._trouble)
         if self._queue.qsize() > MAX_QUEUE:
             raise StoreBusy("The gateway's log cannot keep up; try again shortly.", retry_after_s=1)
-        op = Op("open", opening, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        answered = loop.create_future()
+        op = Op("open", opening, answered)
+        late_at = loop.call_later(WAIT_S, _give_up, answered)
         try:
-            async with asyncio.timeout(WAIT_S):
-                await self._put(op)
+            await self._put(op)
         except TimeoutError:
             late = StoreUnavailable("The gateway's database does not answer; try again shortly.", retry_after_s=2)
             self._abandon(op, late)
@@ -105,6 +107,8 @@ class DatabaseJournal:
         except asyncio.CancelledError:
             self._abandon(op, CallerLeft("The caller left before anything was sent for it."))
             raise
+        finally:
+            late_at.cancel()
 
     async def reserve(self, opening: Opening, target: Target, hold_nusd: int) -> None:
         await self._put(Op("reserve", (opening, target, hold_nusd), asyncio.get_running_loop().create_future()))
@@ -353,6 +357,11 @@ class DatabaseJournal:
             connection.close()
         except DatabaseError:
             connection.connection = None
+
+
+def _give_up(answered: asyncio.Future[None]) -> None:
+    if not answered.done():
+        answered.set_exception(TimeoutError())
 
 
 def _seal(settlement: Ended) -> None:

@@ -54,9 +54,10 @@ def plain(s: Settlement) -> Ended:
     row = [
         # A clock that jumped back while the request ran must not let it end before it began.
         _moment(s.at, began), s.state, short(without_keys(s.served_model), 200), min(len(s.attempts), MAX_SMALL),
-        _whole(s.status, MAX_SMALL), short(s.error_code, 40), short(s.finish_reason, 20), short(s.flags, 100),
-        *[_whole(usage.get(name), MAX_TOKENS) for name in COUNTS],
-        short(usage.get("service_tier") or "", 20), short(usage.get("usage_source") or "", 20),
+        _whole(s.status, MAX_SMALL), s.error_code and short(s.error_code, 40), s.finish_reason and short(s.finish_reason, 20),
+        s.flags and short(s.flags, 100),
+        *[n if n is None or (type(n) is int and 0 <= n <= MAX_TOKENS) else _whole(n, MAX_TOKENS) for n in map(usage.get, COUNTS)],
+        (tier := usage.get("service_tier") or "") and short(tier, 20), (source := usage.get("usage_source") or "") and short(source, 20),
         cost, s.price_id, _whole(s.latency_ms, MAX_INT), _whole(s.ttft_ms, MAX_INT), None, as_json(s.decision),
     ]  # fmt: skip
     return {
@@ -76,6 +77,9 @@ def _shares(s: Settlement) -> dict[str, dict[str, int]]:
     """What each provider and each model has a part in: a budget of one is not charged for another's answer. As for the whole request,
     what is only feared never takes a part above the hold."""
     hold = s.opened.hold_nusd
+    if len(s.attempts) == 1 and (only := s.attempts[0]).billed == "reported" and only.cost_nusd is not None:
+        cost = _money(only.cost_nusd) or 0
+        return {"provider": {str(only.provider_id): cost}, "model": {str(only.model_id): cost}}
     sums: dict[tuple[str, int], tuple[int, int]] = {}
     for a in s.attempts:
         sure = a.cost_nusd if a.billed == "reported" and a.cost_nusd is not None else 0
@@ -92,7 +96,8 @@ def _shares(s: Settlement) -> dict[str, dict[str, int]]:
 def _attempt(a: AttemptRecord, began: float) -> tuple[Any, ...]:
     return (
         _moment(a.started_at, began), a.number, a.provider_id, a.provider, a.credential_id, short(without_keys(a.upstream_id), 200),
-        a.outcome, short(a.error_class, 24), _whole(a.status, MAX_SMALL), short(a.detail, 500), short(a.upstream_request_id, 100),
+        a.outcome, a.error_class and short(a.error_class, 24), _whole(a.status, MAX_SMALL), a.detail and short(a.detail, 500),
+        a.upstream_request_id and short(a.upstream_request_id, 100),
         _whole(a.latency_ms, MAX_INT), _whole(a.ttft_ms, MAX_INT), _whole(a.bytes_received, MAX_MONEY) or 0, a.streamed,
         short(a.billed, 10), a.maybe_billed, _money(a.cost_nusd),
     )  # fmt: skip
@@ -173,6 +178,8 @@ def _whole(value: Any, most: int) -> int | None:
 
 
 def _money(value: int | None) -> int | None:
+    if value is None or (type(value) is int and 0 <= value <= MAX_MONEY):
+        return value
     return _whole(value, MAX_MONEY)
 
 

@@ -16,7 +16,7 @@ from django.db import connection
 
 from llm_gateway.core.errors import GatewayError
 from llm_gateway.core.redact import without_keys
-from llm_gateway.engine.ports import Opening, Rejection
+from llm_gateway.engine.ports import Opening, Rejection, Remembered
 from llm_gateway.models import Attempt, Budget, LedgerEntry, RequestBody, RequestLog
 
 from . import columns
@@ -190,7 +190,7 @@ class Writer:
             identity.team_id, identity.client_key_id, call.user_id,
             _caller_s(call.inbound.model, 200), o.strategy, target.provider.id, target.model.id, target.provider.slug, call.stream,
             o.simulated, o.hold_nusd, worker, lease, _caller_s(call.tag, 60), as_json(call.metadata),
-            call.address[:45] or None, None if o.choice is None else short(o.choice, 4000), o.policy or None,
+            call.address[:45] or None, call.cache or None, None if o.choice is None else short(o.choice, 4000), o.policy or None,
         )  # fmt: skip
 
     def _rejected_row(self, r: Rejection) -> tuple[Any, ...]:
@@ -201,8 +201,10 @@ class Writer:
             self.uuid(call.id), at, at, r.state, call.kind, call.inbound.dialect,
             identity.team_id, identity.client_key_id, call.user_id,
             _caller_s(call.inbound.model, 200), _caller_s(r.strategy, 60), call.stream,
-            r.error.status if r.error else 200, r.error.code if r.error else "", 0, _caller_s(call.tag, 60), as_json(call.metadata), 0,
-            call.address[:45] or None,
+            r.error.status if r.error else 200, r.error.code if r.error else "",
+            r.remembered.latency_ms if r.remembered else 0, _caller_s(call.tag, 60), as_json(call.metadata), 0,
+            call.address[:45] or None, *_refusal(r.error),
+            r.remembered.cache if r.remembered else call.cache or None, *_remembered(r.remembered),
         )  # fmt: skip
 
     def _hex(self, value: Any) -> str:
@@ -214,6 +216,27 @@ class Writer:
 
     def _select(self, sql: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
         return self.run.among(sql, [self.uuid(one) for one in ids]) if ids else []
+
+
+_NOT_REMEMBERED: tuple[Any, ...] = (None, None, "", False, "", "", None, None)
+
+
+def _remembered(found: Remembered | None) -> tuple[Any, ...]:
+    if found is None:
+        return _NOT_REMEMBERED
+    target = found.target
+    return (
+        target.provider.id, target.model.id, target.provider.slug, target.provider.simulated, _caller_s(found.served_model, 200),
+        short(found.finish_reason, 20), found.saved_nusd, as_json(found.decision),
+    )  # fmt: skip
+
+
+def _refusal(error: GatewayError | None) -> tuple[str | None, str | None, int | None]:
+    """The words, the figures and the budget of a refusal, as its caller was told."""
+    if error is None:
+        return None, None, None
+    details = {**(error.details or {}), **({"param": error.param} if error.param else {})}
+    return _caller_s(error.message, 600), as_json(details) if details else None, error.budget_id
 
 
 def _caller_s(text: str, limit: int) -> str:

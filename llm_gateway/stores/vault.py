@@ -58,6 +58,13 @@ def digest(client_key: str) -> bytes:
     return hmac.digest(settings.COGO_KEY_PEPPER.encode(), client_key.encode(), hashlib.sha256)
 
 
+def cache_secret() -> bytes:
+    """Under which requests are digested for the answer cache. Another newest key makes another secret, so that nothing kept before a
+    rotation is found after it."""
+    newest = next(iter(_keys(settings.COGO_ENCRYPTION_KEYS)))
+    return hmac.digest(settings.COGO_KEY_PEPPER.encode(), b"answer cache\0" + newest.encode(), hashlib.sha256)
+
+
 @lru_cache(maxsize=4)
 def _keys(setting: str) -> dict[str, bytes]:
     """``id:base64url`` entries, newest first, comma-separated."""

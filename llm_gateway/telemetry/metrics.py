@@ -35,6 +35,7 @@ FIRST = Histogram(
     ["kind"],
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
+SCORES_DROPPED = Counter("cogo_scores_dropped", "Answers that were not scored for want of room, by what did not look at them.", ["by"])
 IN_FLIGHT = Gauge("cogo_requests_in_flight", "Requests being served.", multiprocess_mode="livesum")
 READY = Gauge("cogo_ready", "1 when requests can be served.", multiprocess_mode="livemin")
 

@@ -18,6 +18,7 @@ from ._first_call import FirstCallOnly
 from ._held_calls import HeldCalls
 from ._issuers import issuer_of, without_tokens
 from ._limits import Limits, limits
+from ._renewed import Renewer, renewer
 from ._stop_cut import StopCut
 from ._turns import InTurn
 from ._way_back import WayBack
@@ -34,10 +35,12 @@ embedders: Registry[Embedder] = Registry("embedder", __name__)
 menders: Registry[Callable[[bytes], bytes]] = Registry("mender", __name__)
 # A plain whole answer read at a glance, where nothing of it needs mending; None: read it in full, as every answer of other formats.
 glances: Registry[Callable[[bytes], Counted | None]] = Registry("glance", __name__)
+# A kept whole answer with an id and a time of its own; a format without an entry has neither.
+renewers: Registry[Renewer] = Registry("renewer", __name__)
 
 __all__ = [
     "Counted", "Counter", "Dialect", "Edits", "Embedder", "Embedding", "FirstCallOnly", "Fitted", "HeldCalls", "InTurn", "Inbound",
-    "Limits", "ModelFacts", "Reply", "StopCut", "StreamDecoder", "StreamEncoder", "WayBack", "Wire", "at_callers_place", "counters",
-    "dialects", "elsewhere", "embedders", "fitted", "glances", "issuer_of", "left_out", "limits", "menders", "meters", "unthought", "wires",
-    "without_tokens",
+    "Limits", "ModelFacts", "Renewer", "Reply", "StopCut", "StreamDecoder", "StreamEncoder", "WayBack", "Wire", "at_callers_place",
+    "counters", "dialects", "elsewhere", "embedders", "fitted", "glances", "issuer_of", "left_out", "limits", "menders", "meters",
+    "renewer", "renewers", "unthought", "wires", "without_tokens",
 ]  # fmt: skip

@@ -16,12 +16,18 @@ from django_q.models import Failure, OrmQ, Schedule, Success, Task
 from llm_gateway.actions.close_month import draw_up
 from llm_gateway.models import (
     Alert,
+    AnswerScore,
     AuditRun,
     Budget,
+    CachedAnswer,
+    CacheRule,
     DeploymentHealth,
     Experiment,
+    Feedback,
     Heartbeat,
+    Invitation,
     LedgerEntry,
+    QualityRule,
     RequestBody,
     Strategy,
     Team,
@@ -55,6 +61,16 @@ def fill() -> None:
     trail.record("did", budget, detail="Looked at.")
     User.objects.get_or_create(username="colleague")
     Experiment.objects.create(name="<b>", strategy=Strategy.objects.get(name="ab-testing"), unit="user", metric="success")
+    Invitation.objects.create(name="New", email="new@example.com", role="viewer", digest=b"x", expires_at=now + timedelta(days=7))
+    CacheRule.objects.create(switch="on")
+    made = {"team": key.team, "client_key": key, "model_name": "<b>", "made_at": now, "expires_at": now + timedelta(days=1), "size": 5}
+    CachedAnswer.objects.create(digest="0" * 64, request_id=row.pk, **made)
+    QualityRule.objects.create(share=10, lint=True)
+    finding = {"rule": "syntax", "severity": "high", "message": "this cannot be read <b>", "line": 3, "block": 1}
+    unknown = {"name": "gone", "version": 1, "value": None, "findings": []}
+    scorers = [{"name": "syntax", "version": 1, "value": 0.0, "findings": [finding]}, unknown]
+    AnswerScore.objects.create(request_id=row.pk, formula=1, created_at=now, team=row.team, score=40, coded=True, scorers=scorers)
+    Feedback.objects.create(request_id=row.pk, client_key=key, score=-1, outcome="reverted", updated_at=now)
 
 
 def name(model: type, page: str, *args: object) -> str:

@@ -130,7 +130,8 @@ def test_the_detail_explains_where_it_went_and_what_it_cost(boss: Client) -> Non
         "retired by its provider",
         "beta/b",
         "Try later",
-        "input $0.50",
+        "$0.50 per 1M",
+        "Sum",
         "$0.0002",
     ):
         assert text in html, text

@@ -96,7 +96,7 @@ def test_a_role_presses_only_its_buttons(role: str) -> None:
         allowed = "c" in letters(role, model) and address != "requestlog_texts"
         assert (answer.status_code == 302) == allowed, (address, answer.status_code)
     assert client.get(reverse("admin:llm_gateway_auditentry_export")).status_code == (200 if role == "auditor" else 403)
-    for report in ("cost", "performance", "savings", "forecast"):
+    for report in ("cost", "performance", "savings", "forecast", "cache"):
         for form in ("", "?format=csv", "?format=xlsx"):
             assert client.get(f"/admin/reports/{report}/{form}").status_code == 200
 

@@ -23,13 +23,17 @@ EXPECTED = {
         "llm_gateway.Provider": "l", "llm_gateway.ProviderKey": "l", "llm_gateway.LanguageModel": "l", "llm_gateway.Alias": "l",
         "llm_gateway.Price": "l", "llm_gateway.Strategy": "l", "llm_gateway.StrategyActivation": "l", "llm_gateway.Team": "l",
         "llm_gateway.ClientKey": "l", "llm_gateway.RequestLog": "l", "llm_gateway.KeyCheck": "l", "llm_gateway.DeploymentHealth": "l",
-        "llm_gateway.Heartbeat": "l", "llm_gateway.AuditRun": "l", "llm_gateway.PolicyVersion": "l", "llm_gateway.Experiment": "l",
+        "llm_gateway.PolicyVersion": "l", "llm_gateway.Experiment": "l",
+        "llm_gateway.Heartbeat": "l", "llm_gateway.AuditRun": "l", "llm_gateway.CacheRule": "l", "llm_gateway.CachedAnswer": "l",
+        "llm_gateway.QualityRule": "l",
     },
     "operator": {
         "llm_gateway.Provider": "lacd", "llm_gateway.ProviderKey": "lacd", "llm_gateway.LanguageModel": "lacd", "llm_gateway.Alias": "lacd",
         "llm_gateway.Price": "l", "llm_gateway.Strategy": "lacd", "llm_gateway.StrategyActivation": "l", "llm_gateway.Team": "lac",
         "llm_gateway.ClientKey": "lac", "llm_gateway.RequestLog": "l", "llm_gateway.KeyCheck": "l", "llm_gateway.DeploymentHealth": "lc",
-        "llm_gateway.Heartbeat": "l", "llm_gateway.AuditRun": "l", "llm_gateway.PolicyVersion": "l", "llm_gateway.Experiment": "la",
+        "llm_gateway.PolicyVersion": "l", "llm_gateway.Experiment": "la",
+        "llm_gateway.Heartbeat": "l", "llm_gateway.AuditRun": "l", "llm_gateway.CacheRule": "lacd", "llm_gateway.CachedAnswer": "l",
+        "llm_gateway.Budget": "l", "llm_gateway.Alert": "l", "llm_gateway.QualityRule": "lacd",
         "django_q.Schedule": "l", "django_q.Success": "l", "django_q.Failure": "l", "django_q.OrmQ": "l",
     },
     "finance": {
@@ -42,9 +46,11 @@ EXPECTED = {
         "llm_gateway.Price": "l", "llm_gateway.Strategy": "l", "llm_gateway.StrategyActivation": "l", "llm_gateway.Team": "l",
         "llm_gateway.ClientKey": "l", "llm_gateway.RequestLog": "l", "llm_gateway.KeyCheck": "l", "llm_gateway.DeploymentHealth": "l",
         "llm_gateway.Heartbeat": "l", "llm_gateway.Budget": "l", "llm_gateway.LedgerEntry": "l", "llm_gateway.Alert": "l",
-        "llm_gateway.Statement": "l", "llm_gateway.AuditEntry": "l", "llm_gateway.AuditRun": "l",
-        "llm_gateway.PolicyVersion": "l", "llm_gateway.Experiment": "l", "auth.User": "l", "auth.Group": "l",
+        "llm_gateway.PolicyVersion": "l", "llm_gateway.Experiment": "l",
+        "llm_gateway.Statement": "l", "llm_gateway.AuditEntry": "l", "llm_gateway.AuditRun": "l", "llm_gateway.CacheRule": "l",
+        "llm_gateway.CachedAnswer": "l", "llm_gateway.Invitation": "l", "auth.User": "l", "auth.Group": "l",
         "django_q.Schedule": "l", "django_q.Success": "l", "django_q.Failure": "l", "django_q.OrmQ": "l",
+        "llm_gateway.QualityRule": "l",
     },
 }  # fmt: skip
 

@@ -59,12 +59,3 @@ def test_signs_of_life_are_of_what_lives(boss: Client) -> None:
     html = boss.get("/admin/llm_gateway/heartbeat/").content.decode()
     assert "worker:1" in html
     assert not [name for name in ("catalogue", "bootstrap", "simulate", "check keys") if f">{name}<" in html]
-
-
-@pytest.mark.django_db
-def test_what_is_next_shrinks_to_a_line_once_there_is_traffic(boss: Client) -> None:
-    assert "<h2>Next</h2>" in boss.get("/admin/").content.decode()
-    factories.request(factories.NOON, None, None)
-    html = boss.get("/admin/").content.decode()
-    assert "<h2>Next</h2>" not in html
-    assert "Still to do:" in html

@@ -316,6 +316,7 @@ ROUTES = {
     ("GET", "reports/cost"): "reports", ("GET", "reports/savings"): "reports", ("GET", "reports/forecast"): "reports",
     ("GET", "keys/status"): "keys", ("POST", "explain"): "read", ("POST", "generate"): "spend", ("POST", "analyze"): "spend",
     ("POST", "test"): "spend", ("POST", "strategy/set"): "switch", ("POST", "keys/refresh"): "check",
+    ("POST", "score"): "spend", ("POST", "feedback"): "spend",
 }  # fmt: skip
 READERS = {"anything", "read", "reports"}
 GRANTED = {
@@ -330,6 +331,7 @@ BODIES: dict[str, Any] = {
     "test": {"models": ["chat/fault:ok"]},
     "strategy/set": {"strategy": "enterprise"},
     "keys/refresh": {"providers": []},
+    "score": {"code": "x = 1"},
 }
 
 

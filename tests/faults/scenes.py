@@ -21,6 +21,9 @@ _TWICE = "api/test_idempotency.py"
 _DRAIN = "door/test_drain.py"
 _LEASES = "stores/test_leases.py"
 _OUTAGES = "stores/test_outages.py"
+_CACHE = "cache/test_through_the_gateway.py"
+_WALK = "cache/test_walk.py"
+_KEPT = "cache/test_stores.py"
 
 SCENES = (
     Scene("U6", "a pooled connection had been closed", "invisible: the same target on a new connection", f"{_APART}::test_u6"),
@@ -64,6 +67,12 @@ CALLERS = (
         "C23", "`x-request-timeout-ms` runs out", "504 `deadline_exceeded`; provider hung up on; health untouched", f"{_CALLERS}::test_c23_"
     ),
     Scene("C24", "pipelined, HTTP/1.0, Expect, half-closed", "answered; half-closed is a caller that left", f"{_CALLERS}::test_c24_"),
+    Scene(
+        "C25", "`x-cogo-cache: only` without a kept answer", "504 `cache_miss`, not to be retried; nothing is sent", f"{_CACHE}::test_only_"
+    ),
+    Scene("C26", "`x-cogo-cache` or its ttl says nothing", "400 that names the choices; `rejected`", f"{_CACHE}::test_a_word_that"),
+    Scene("C27", "twins at once, cache wanted", "one is sent; a failed leader passes the lead on", f"{_WALK}::test_a_failed_leader"),
+    Scene("C28", "the shelf of kept answers is slow or broken", "a miss; after three faults it is left alone", f"{_KEPT}::test_a_silent"),
 )
 
 PROCESS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
@@ -125,3 +126,30 @@ def test_a_glance_never_says_anything_else(body: bytes) -> None:
     except AttemptFailed as error:
         raise AssertionError(f"read in full it is an error: {error.failure}") from error
     assert menders.get(CHAT)(body) == body
+
+
+def test_openais_own_usage_is_the_same_at_a_glance_and_with_care(monkeypatch: pytest.MonkeyPatch) -> None:
+    from llm_gateway.wires._openai import usage
+
+    draw = random.Random(7)
+
+    def number(likely: float = 0.92) -> Any:
+        return draw.choice([0, 1, 5, 12]) if draw.random() < likely else draw.choice([None, True, 2.0, -1, 10**9, "3"])
+
+    blocks = []
+    for _ in range(3000):
+        prompt, output = number(), number()
+        plain = type(prompt) is type(output) is int and draw.random() < 0.9
+        inputs = {name: number() for name in ("cached_tokens", "audio_tokens", "image_tokens") if draw.random() < 0.5}
+        outputs = {name: number() for name in ("reasoning_tokens", "audio_tokens", "rejected_prediction_tokens") if draw.random() < 0.5}
+        blocks.append(
+            {
+                "prompt_tokens": prompt, "completion_tokens": output, "total_tokens": prompt + output if plain else number(),
+                "prompt_tokens_details": inputs, "completion_tokens_details": outputs,
+            }
+        )  # fmt: skip
+    glanced = [usage.decode_usage(block) for block in blocks]
+    seen = [usage._plain_details(block, None, None) is not None for block in blocks]
+    assert 0.1 < sum(seen) / len(seen) < 0.9
+    monkeypatch.setattr(usage, "_plain_details", lambda *_: None)
+    assert glanced == [usage.decode_usage(block) for block in blocks]

@@ -22,6 +22,7 @@ from llm_gateway.api.http import (
     tag_of,
 )
 from llm_gateway.api.idempotent import reply_once
+from llm_gateway.core.caching import CacheNote
 from llm_gateway.core.catalog import SUBJECT_CHARS, BodyLogging, Scope, Target
 from llm_gateway.core.chat import ChatRequest
 from llm_gateway.core.errors import AttemptFailed, CallerLeft, GatewayError, PermissionDenied, from_failure
@@ -36,13 +37,15 @@ from llm_gateway.policies.idempotency import HEADER
 from llm_gateway.wires import Dialect, Inbound, Reply, WayBack, embedders, fitted, left_out, wires
 from llm_gateway.wiring import Gateway, gateway
 
+from . import _scored
+
 
 class Keeper(Protocol):
     """What a dialect with memory does beside the walk: ``complete`` a request from what was kept, see the answer as the caller gets it."""
 
     def complete(self, inbound: Inbound) -> Inbound: ...
     def whole(self, target: Target | None, body: bytes) -> None: ...
-    def watched(self, target: Target, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]: ...
+    def watched(self, target: Target | None, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]: ...
 
 
 async def generate(
@@ -58,6 +61,7 @@ async def generate(
         if scope not in http.identity.scopes:
             raise PermissionDenied(f"This key lacks the scope `{scope.value}`; ask the gateway's operator for one that has it.")
         deadline_s = parse_deadline(http.headers.get(DEADLINE_HEADER))
+        _scored.wished(http.headers)
     except (GatewayError, ConnectionError) as raised:
         error = raised if isinstance(raised, GatewayError) else CallerLeft("The caller left before its request was complete.")
         await found.reject(
@@ -109,7 +113,7 @@ def _subject(http: HttpCall, inbound: Inbound) -> dict[str, str] | None:
 async def _answer(http: HttpCall, dialect: Dialect, call: Call, found: Gateway, keeper: Keeper | None) -> HttpReply:
     try:
         if call.stream:
-            return _streaming(http, dialect, call.inbound, await found.pipeline.stream(call), keeper)
+            return _streaming(http, dialect, call, await found.pipeline.stream(call), found, keeper)
         return await _whole(http, dialect, call, found, keeper)
     except GatewayError as error:
         return _own_refusal(http, dialect, call, error) if error.status < 400 else refuse(dialect, error, http)
@@ -134,8 +138,11 @@ async def _whole(http: HttpCall, dialect: Dialect, call: Call, found: Gateway, k
     target = answer.summary.target
     body = _body(http, dialect, call.inbound, answer)
     if keeper is not None:
-        keeper.whole(target, body)
-    return HttpReply(headers=(JSON, *summary_headers(answer.summary), *_warnings(call.inbound, target)), body=body)
+        keeper.whole(_maker(target, answer.summary.cache), body)
+    shown: tuple[tuple[bytes, bytes], ...] = ()
+    if _scored.wished(http.headers):
+        body, shown = await _scored.whole(found, call, answer, body)
+    return HttpReply(headers=(JSON, *summary_headers(answer.summary), *_warnings(call.inbound, target), *shown), body=body)
 
 
 def _body(http: HttpCall, dialect: Dialect, inbound: Inbound, answer: WholeAnswer) -> bytes:
@@ -156,17 +163,28 @@ def _body(http: HttpCall, dialect: Dialect, inbound: Inbound, answer: WholeAnswe
     return dialect.encode_response(_way_back(reply, answer.summary.target).whole(response), reply)
 
 
-def _streaming(http: HttpCall, dialect: Dialect, inbound: Inbound, answer: StreamAnswer, keeper: Keeper | None) -> HttpReply:
+def _streaming(http: HttpCall, dialect: Dialect, call: Call, answer: StreamAnswer, found: Gateway, keeper: Keeper | None) -> HttpReply:
+    inbound = call.inbound
+    array = inbound.stream_form == "array"
+    heard = _scored.Listening(answer.frames) if not array and _scored.wished(http.headers) else None
+    if heard is not None:
+        answer.frames = heard
     chunks = (_passed if answer.passthrough else _translated)(dialect, inbound, answer, http)
     if keeper is not None:
-        chunks = keeper.watched(answer.target, chunks)
-    array = inbound.stream_form == "array"
+        chunks = keeper.watched(_maker(answer.target, answer.cache), chunks)
+    if heard is not None:
+        chunks = _scored.ended(found, call, answer, heard, chunks)
     return HttpReply(
         headers=(JSON if array else EVENTS, *NO_CACHE, *stream_headers(answer), *_warnings(inbound, answer.target)),
         chunks=chunks,
         heartbeat=b"\n" if array else HEARTBEAT,
         close=answer.frames.aclose,
     )
+
+
+def _maker(target: Target | None, cache: CacheNote | None) -> Target | None:
+    """Whose provider has made this answer, and may remember it: nobody's, where it came out of the cache."""
+    return None if cache is not None and cache.origin else target
 
 
 async def _passed(dialect: Dialect, inbound: Inbound, answer: StreamAnswer, http: HttpCall) -> AsyncIterator[bytes]:

@@ -128,14 +128,14 @@ class Turn:
     def whole(self, target: Target | None, body: bytes) -> None:
         self._remember(target, msgspec.Raw(body))
 
-    async def watched(self, target: Target, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def watched(self, target: Target | None, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for chunk in chunks:
             # The last chunk comes after the settlement; it is looked at before it leaves, so that the next turn finds it.
             if self._keep and any(mark in chunk for mark in _ENDS):
                 self._find_end(target, chunk)
             yield chunk
 
-    def _find_end(self, target: Target, chunk: bytes) -> None:
+    def _find_end(self, target: Target | None, chunk: bytes) -> None:
         decoder = SseDecoder(LARGEST)
         for frame in [*decoder.feed(chunk), *decoder.close()]:
             if frame.data is not None and any(mark in frame.data for mark in _ENDS):

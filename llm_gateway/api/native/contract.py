@@ -47,6 +47,7 @@ class GenerateRequest(Body, frozen=True, kw_only=True):
     max_tokens: MaxTokens | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     stream: Annotated[bool, Meta(description="Answer as server-sent events: start, delta, done or error.")] = False
+    score: Annotated[bool, Meta(description="Add `quality`, computed from the answer; with `stream` it is in `done`.")] = False
     metadata: Annotated[dict[str, Any], Meta(description="Up to 2 KB of your own, kept with the log row.")] | None = None
 
 

@@ -11,17 +11,20 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from llm_gateway.actions.score_answer import score_calls
 from llm_gateway.core.errors import InvalidRequest
-from llm_gateway.engine.calls import Call
+from llm_gateway.engine.calls import Call, Summary
 from llm_gateway.engine.heavy import away
 
 from . import render, sse
 from .auth import HasScope
 from .calling import GeneratingView
 from .contract import GenerateRequest, checked_metadata
+from .host import gateway
 from .openapi import documented
 from .prompts import chat_of, code_blocks
-from .shapes import Generated, GeneratedDone
+from .quality_shapes import quality_body
+from .shapes import Generated, GeneratedDone, QualityBody
 
 
 class GenerateView(GeneratingView):
@@ -53,17 +56,18 @@ class GenerateView(GeneratingView):
             framework=asked.framework,
             metadata=checked_metadata(asked.metadata),
         )
-        return await (self._stream(call) if asked.stream else self._whole(call))
+        return await (self._stream(call, asked.score) if asked.stream else self._whole(call, asked.score))
 
-    async def _whole(self, call: Call) -> HttpResponseBase:
+    async def _whole(self, call: Call, score: bool) -> HttpResponseBase:
         answer = await self.whole(call)
         content = render.text_of(answer.response)
-        told = Generated(content=content, code_blocks=code_blocks(content), **render.envelope([answer.summary]))
+        quality = await _quality(call, answer.summary, content) if score else msgspec.UNSET
+        told = Generated(content=content, code_blocks=code_blocks(content), quality=quality, **render.envelope([answer.summary]))
         return Response(msgspec.to_builtins(told), headers=render.headers([answer.summary]))
 
-    async def _stream(self, call: Call) -> HttpResponseBase:
+    async def _stream(self, call: Call, score: bool) -> HttpResponseBase:
         opened = sse.Opened(await self.stream(call))
-        return sse.EventStream(_events(opened), call.id, render.stream_headers(opened.answer))
+        return sse.EventStream(_events(opened, call if score else None), call.id, render.stream_headers(opened.answer))
 
 
 def start_of(opened: sse.Opened) -> dict[str, Any]:
@@ -76,10 +80,17 @@ def start_of(opened: sse.Opened) -> dict[str, Any]:
     }
 
 
-async def _events(opened: sse.Opened) -> AsyncGenerator[bytes, None]:
+async def _quality(call: Call, summary: Summary, text: str) -> QualityBody:
+    return quality_body(await score_calls(gateway(), call, summary.target, text, (), summary.finish_reason), QualityBody)
+
+
+async def _events(opened: sse.Opened, scored: Call | None) -> AsyncGenerator[bytes, None]:
+    """``scored``: the call, where its answer is to be scored."""
     said: list[str] = []
     async with aclosing(sse.relayed(opened, start_of(opened), said)) as chunks:
         async for chunk in chunks:
             yield chunk
-    done = GeneratedDone(code_blocks=code_blocks("".join(said)), **render.envelope([opened.summary()]))
+    text, summary = "".join(said), opened.summary()
+    quality = await _quality(scored, summary, text) if scored else msgspec.UNSET
+    done = GeneratedDone(code_blocks=code_blocks(text), quality=quality, **render.envelope([summary]))
     yield sse.event("done", done)

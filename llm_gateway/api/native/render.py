@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from llm_gateway.api.http import retired_warning
+from llm_gateway.api.http import cache_headers, retired_warning, stream_cache_headers
 from llm_gateway.core.catalog import Target
 from llm_gateway.core.chat import ChatResponse, Choice, Refusal, Text
 from llm_gateway.core.money import format_usd
@@ -43,6 +43,7 @@ def headers(summaries: Sequence[Summary]) -> dict[str, str]:
         found |= target_headers(last.target, model_name(last.target, last.served_model))
         if last.decision.get("stands_in_for"):
             found["x-cogo-warning"] = retired_warning(last.target.model.name).decode()
+    found |= _text(cache_headers(last.cache))
     return found | {"x-cogo-cost": format_usd(total(summary.cost_nusd for summary in summaries))}
 
 
@@ -52,8 +53,13 @@ def stream_headers(answer: StreamAnswer) -> dict[str, str]:
         "x-request-id": str(answer.id),
         "x-cogo-attempts": str(answer.attempts),
         **target_headers(answer.target, model_name(answer.target, answer.model)),
+        **_text(stream_cache_headers(answer.cache)),
     }
     return found | ({"x-cogo-warning": retired_warning(answer.target.model.name).decode()} if answer.stands_in_for else {})
+
+
+def _text(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in pairs}
 
 
 def target_headers(target: Target, model: str) -> dict[str, str]:

@@ -160,6 +160,8 @@ def _row(row: RequestLog, attempts: list[AttemptBody]) -> ResultBody:
         finish_reason=row.finish_reason,
         usage=_usage(row),
         cost=cost_body(row.cost_nusd),
+        cache=row.cache,
+        saved=cost_body(row.saved_nusd),
         latency_ms=row.latency_ms,
         ttft_ms=row.ttft_ms,
         decision=row.decision,

@@ -75,15 +75,44 @@ class Envelope(Shape, frozen=True, kw_only=True):
     attempts: list[AttemptBody]
 
 
+class FindingBody(Shape, frozen=True, kw_only=True):
+    """``line`` counts from 1 within the block, ``block`` from 1 within the text; ``null``: it is about the whole."""
+
+    block: int | None
+    line: int | None
+    rule: str
+    severity: Literal["high", "medium", "low"]
+    message: str
+
+
+class ScorerBody(Shape, frozen=True, kw_only=True):
+    name: str
+    version: int
+    value: Annotated[float, Meta(ge=0, le=1)] | None
+    findings: list[FindingBody]
+
+
+class QualityBody(Shape, frozen=True, kw_only=True):
+    """Computed, not asked of a model. A defect detector: it does not see whether the code does what it should (docs/quality.md)."""
+
+    score: Annotated[int, Meta(ge=0, le=100)] | None
+    scorers: list[ScorerBody]
+    formula: Annotated[int, Meta(description="The number of the formula that made the score; figures of different ones do not compare.")]
+
+
 class Generated(Envelope, frozen=True, kw_only=True):
+    """``quality``: where ``score`` was asked for."""
+
     content: str
     code_blocks: list[CodeBlock]
+    quality: QualityBody | msgspec.UnsetType = msgspec.UNSET
 
 
 class GeneratedDone(Envelope, frozen=True, kw_only=True):
     """The `done` event of a stream."""
 
     code_blocks: list[CodeBlock]
+    quality: QualityBody | msgspec.UnsetType = msgspec.UNSET
 
 
 Severity = Literal["critical", "high", "medium", "low", "info"]
@@ -274,6 +303,8 @@ class ResultBody(Shape, frozen=True, kw_only=True):
     finish_reason: str
     usage: UsageBody | None
     cost: Cost | None
+    cache: Annotated[str | None, Meta(description="hit, semantic, miss or bypass; null where nobody wanted the cache.")]
+    saved: Annotated[Cost | None, Meta(description="What an answer out of the cache would have cost.")]
     latency_ms: int | None
     ttft_ms: int | None
     decision: Any

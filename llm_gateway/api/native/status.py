@@ -6,14 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 from typing import Any, Literal
 from uuid import UUID
 
+from asgiref.sync import sync_to_async
 from rest_framework.request import Request
 
 from llm_gateway.core.catalog import Credential, Lifecycle, ModelInfo, Snapshot
 from llm_gateway.core.ids import uuid7
 from llm_gateway.models import Attempt, ProviderKey
+from llm_gateway.policies.standing import Lately, Standing
+from llm_gateway.telemetry import lately
 
 from .auth import HasScope
 from .host import gateway
@@ -45,7 +49,8 @@ class StatusView(AsyncAPIView):
             "provider_id", "checked_at"
         ):
             checked[provider_id] = max(at, checked.get(provider_id, at))
-        return status_of(snapshot, running.health_view(), checked, await _last_hour(datetime.now(UTC)))
+        recent = await sync_to_async(lately.by_model)()
+        return status_of(snapshot, running.health_view(), checked, await _last_hour(datetime.now(UTC)), recent)
 
 
 async def _last_hour(now: datetime) -> Calls:
@@ -61,10 +66,14 @@ async def _last_hour(now: datetime) -> Calls:
 
 
 def status_of(
-    snapshot: Snapshot, health: Mapping[tuple[int, str], Mapping[str, Any]], checked: Mapping[int, datetime], calls: Calls
+    snapshot: Snapshot,
+    health: Mapping[tuple[int, str], Mapping[str, Any]],
+    checked: Mapping[int, datetime],
+    calls: Calls,
+    recent: lately.Found = MappingProxyType({}),
 ) -> Status:
     models = [
-        _model(snapshot, model, health=health, checked=checked, calls=calls)
+        _model(snapshot, model, health=health, checked=checked, calls=calls, recent=recent)
         for model in sorted((*snapshot.models.values(), *_only_patterns(snapshot)), key=lambda m: (m.provider_id, m.position, m.name))
         if model.provider_id in snapshot.providers
     ]
@@ -82,6 +91,7 @@ def _model(
     health: Mapping[tuple[int, str], Mapping[str, Any]],
     checked: Mapping[int, datetime],
     calls: Calls,
+    recent: lately.Found,
 ) -> ModelStatus:
     provider = snapshot.providers[model.provider_id]
     keys = snapshot.credentials.get(provider.id, ())
@@ -90,6 +100,10 @@ def _model(
     views = {key.id: _worst([health.get((key.id, upstream_id), _CLOSED) for upstream_id in ids]) for key in usable}
     open_ = [view for view in views.values() if view["state"] not in ("closed", "half_open")]
     availability, reason = _availability(model, keys, usable, views, open_)
+    now = sum((recent.get((provider.id, upstream_id), Lately()) for upstream_id in ids), Lately())
+    if availability == "available" and now.standing is Standing.FAILING:
+        # A trickle of failures opens no breaker.
+        availability, reason = "degraded", now.words
     shown = _worst(list(views.values())) if availability != "available" else _CLOSED
     return ModelStatus(
         model=model.name,

@@ -24,6 +24,7 @@ from .policies import (
 )
 from .probe import TestView
 from .results import ResultsView
+from .score import FeedbackView, ScoreView
 from .status import StatusView
 from .strategy import SetStrategyView, StrategyView
 
@@ -38,6 +39,8 @@ urlpatterns = [
     _route("models", ModelsView, "native-models"),
     _route("generate", GenerateView, "native-generate"),
     _route("analyze", AnalyzeView, "native-analyze"),
+    _route("score", ScoreView, "native-score"),
+    _route("feedback", FeedbackView, "native-feedback"),
     _route("explain", ExplainView, "native-explain"),
     _route("test", TestView, "native-test"),
     _route("strategy", StrategyView, "native-strategy"),

@@ -58,6 +58,12 @@ _SPLITS = ("cache_creation", "cache_creation_token_details")
 _PLAIN = {"prompt_tokens", "completion_tokens", "total_tokens"}
 
 
+_DETAILED = {*_PLAIN, "prompt_tokens_details", "completion_tokens_details"}
+_PLAIN_INPUTS = {"cached_tokens", "audio_tokens"}
+# The last two tell how a prediction fared; they are billed as output, which holds them.
+_PLAIN_OUTPUTS = {"reasoning_tokens", "audio_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens"}
+
+
 class _Cache(msgspec.Struct, frozen=True):
     """The cached tokens of a prompt. ``hour``: of those written, kept for an hour. ``foreign``: named as Anthropic names them."""
 
@@ -121,6 +127,8 @@ def decode_usage(block: Any, service_tier: str | None = None, web_searches: int 
         prompt, output, total = block["prompt_tokens"], block["completion_tokens"], block["total_tokens"]
         if type(prompt) is type(output) is int and prompt >= 0 <= output and prompt + output == total <= MAX_TOKENS:
             return Usage(input_tokens=prompt, output_tokens=output, web_searches=count(web_searches), service_tier=service_tier)
+    elif block.keys() == _DETAILED and (plain := _plain_details(block, service_tier, web_searches)) is not None:
+        return plain
     inputs = _object(block.get("prompt_tokens_details")) or _object(block.get("input_tokens_details"))
     outputs = _object(block.get("completion_tokens_details")) or _object(block.get("output_tokens_details"))
     reasoning = _first(outputs.get("reasoning_tokens"), block.get("reasoning_tokens"))
@@ -151,6 +159,31 @@ def decode_usage(block: Any, service_tier: str | None = None, web_searches: int 
         image_input_tokens=image_in,
         image_output_tokens=image_out,
         web_searches=_searches(block, web_searches),
+        service_tier=service_tier,
+    )
+
+
+def _plain_details(block: dict[str, Any], service_tier: str | None, web_searches: int | None) -> Usage | None:
+    """OpenAI's own form, in which the parts fit into their sums and the sums into the total; ``None``: read it with care."""
+    prompt, output, total = block["prompt_tokens"], block["completion_tokens"], block["total_tokens"]
+    inputs, outputs = block["prompt_tokens_details"], block["completion_tokens_details"]
+    if type(inputs) is not dict or type(outputs) is not dict or not (inputs.keys() <= _PLAIN_INPUTS and outputs.keys() <= _PLAIN_OUTPUTS):
+        return None
+    cached, audio_in = inputs.get("cached_tokens", 0), inputs.get("audio_tokens", 0)
+    reasoning, audio_out = outputs.get("reasoning_tokens", 0), outputs.get("audio_tokens", 0)
+    for one in (prompt, output, total, cached, audio_in, reasoning, audio_out):
+        if type(one) is not int or one < 0:
+            return None
+    if prompt + output != total or total > MAX_TOKENS or cached + audio_in > prompt or audio_out > output or reasoning > MAX_TOKENS:
+        return None
+    return Usage(
+        input_tokens=prompt - cached - audio_in,
+        output_tokens=output - audio_out,
+        cache_read_tokens=inputs.get("cached_tokens"),
+        reasoning_tokens=outputs.get("reasoning_tokens"),
+        audio_input_tokens=inputs.get("audio_tokens"),
+        audio_output_tokens=outputs.get("audio_tokens"),
+        web_searches=count(web_searches),
         service_tier=service_tier,
     )
 

@@ -1,6 +1,6 @@
 """Anthropic's Messages API. https://docs.claude.com/en/api/messages"""
 
-from llm_gateway.wires import counters, dialects, unthought, wires
+from llm_gateway.wires import counters, dialects, renewer, renewers, unthought, wires
 
 from . import elsewhere as elsewhere
 from .dialect import AnthropicDialect, encode_count
@@ -12,6 +12,7 @@ from .wire import encode_count as encode_count_request
 WIRE = wires.add(NAME, AnthropicMessages())
 DIALECT = dialects.add(NAME, AnthropicDialect())
 counters.add(NAME, MessagesCounter())
+renewers.add(NAME, renewer("id", "msg_"))
 unthought.add(NAME, will_not_think)
 
 __all__ = ["DIALECT", "WIRE", "decode_count", "encode_count", "encode_count_request"]

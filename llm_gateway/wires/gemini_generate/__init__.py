@@ -1,6 +1,6 @@
 """Google's generateContent. https://ai.google.dev/api/generate-content"""
 
-from llm_gateway.wires import counters, dialects, embedders, meters, wires
+from llm_gateway.wires import counters, dialects, embedders, meters, renewer, renewers, wires
 
 from . import elsewhere as elsewhere
 from .dialect import GeminiDialect, encode_count
@@ -12,6 +12,7 @@ from .wire import encode_count as encode_count_request
 WIRE = wires.add(NAME, GeminiGenerate())
 DIALECT = dialects.add(NAME, GeminiDialect())
 meters.add(NAME, usage_of)
+renewers.add(NAME, renewer("responseId", ""))
 counters.add(NAME, GeminiCounter())
 embedders.add(NAME, GeminiEmbedder())
 

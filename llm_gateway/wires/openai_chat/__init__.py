@@ -1,6 +1,6 @@
 """OpenAI chat completions, and the many hosts that speak it."""
 
-from llm_gateway.wires import dialects, embedders, glances, menders, meters, wires
+from llm_gateway.wires import dialects, embedders, glances, menders, meters, renewer, renewers, wires
 
 from .dialect import DIALECT
 from .embeddings import ChatEmbedder, model_ids, usage_of
@@ -13,6 +13,7 @@ dialects.add(DIALECT.name, DIALECT)
 meters.add(WIRE.name, usage_of)
 menders.add(WIRE.name, mended)
 glances.add(WIRE.name, glance)
+renewers.add(WIRE.name, renewer("id", "chatcmpl-", ("created",)))
 embedders.add(WIRE.name, ChatEmbedder())
 # A host of OpenAI's Responses has the same endpoint beside it.
 meters.add("openai_responses", usage_of)

@@ -25,6 +25,7 @@ _PATHS: Final = {
 class _Edited(msgspec.Struct, gc=False):
     """The fields that an edit looks at."""
 
+    model: Any = None
     stream: Any = None
     stream_options: Any = None
     max_tokens: Any = None
@@ -75,6 +76,10 @@ class ChatWire:
             if now.service_tier in schema.PLAIN_TIERS:
                 drop.add("service_tier")
             body = _without_cache_control(body)
+        if len(changes) == 1 and not any(b'"%b"' % name.encode() in body for name in drop):
+            renamed = json.with_text(body, "model", now.model, facts.upstream_id)
+            if renamed is not None:
+                return renamed
         return json.edit_object(body, {name: value for name, value in changes.items() if name not in drop}, tuple(drop))
 
     def decode_response(self, body: bytes) -> ChatResponse:

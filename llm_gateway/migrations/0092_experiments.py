@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('llm_gateway', '0050_policies'),
+        ('llm_gateway', '0091_policies'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -32,7 +32,7 @@ def first_versions(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('llm_gateway', '0040_callers_address'),
+        ('llm_gateway', '0090_people'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

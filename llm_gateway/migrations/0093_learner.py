@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('llm_gateway', '0051_experiments'),
+        ('llm_gateway', '0092_experiments'),
     ]
 
     operations = [

@@ -1,0 +1,181 @@
+"""Growth is a new file: a provider, a strategy, a report and a preset are added to a copy of the tree, each as one file, and work in the
+console and in commands without another file being touched."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PROVIDER = """
+from collections.abc import Mapping
+
+from llm_gateway.core.keys import KeyVerdict
+from llm_gateway.core.secret import Secret
+from llm_gateway.wires import ModelFacts
+
+from . import services
+from ._base import Probe, ServiceFacts, bearer, join_url, json_headers
+
+
+class Grown:
+    facts = ServiceFacts(
+        name="grown", title="Grown AI", wire="openai_chat", base_url="https://grown.example/v1", key_env=("GROWN_API_KEY",),
+        model_env=("GROWN_MODEL",), priority=70,
+    )
+
+    def headers(self, wire: str, key: Secret, passed: Mapping[str, str]) -> dict[str, str]:
+        return json_headers(passed, self.facts.pass_headers, authorization=bearer(key))
+
+    def model_facts(self, wire: str, upstream_id: str) -> ModelFacts:
+        return ModelFacts(upstream_id=upstream_id)
+
+    def adapt(self, wire: str, body: bytes) -> bytes:
+        return body
+
+    def probes(self, base_url: str, wire: str) -> tuple[Probe, ...]:
+        return (Probe(name="models", url=join_url(base_url, "/models")),)
+
+    def judge(self, probe: Probe, status: int, headers: Mapping[str, str], body: bytes) -> KeyVerdict | None:
+        return None
+
+
+services.add(Grown.facts.name, Grown())
+"""
+CATALOGUE = """
+[defaults]
+capabilities = ["tools"]
+
+[[model]]
+name = "grown-1"
+title = "Grown 1"
+position = 10
+auto = true
+"""
+STRATEGY = """
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from . import strategies
+from ._base import Candidate, Ranking, RequestFacts
+
+
+class Alphabetical:
+    name = "alphabetical"
+    title = "By name"
+    summary = "The first name in the alphabet answers."
+
+    def validate(self, settings: Mapping[str, Any], targets: Sequence[str] | None = None) -> Mapping[str, Any]:
+        return settings
+
+    def order(self, candidates: Sequence[Candidate], facts: RequestFacts, settings: Mapping[str, Any], draw: float) -> Ranking:
+        order = sorted(range(len(candidates)), key=lambda i: candidates[i].target.model.name)
+        return Ranking(order=tuple(order))
+
+
+strategies.add(Alphabetical.name, Alphabetical())
+"""
+REPORT = """
+from collections.abc import Sequence
+
+from . import reports
+from ._base import Asked, Column, Sheet
+
+
+class Grown:
+    name = "grown"
+    title = "Grown report"
+    summary = "One row."
+    icon = "eco"
+    position = 90
+    groups: tuple[str, ...] = ()
+    default_groups: tuple[str, ...] = ()
+    dated = True
+    option_title = ""
+
+    def options(self) -> Sequence[tuple[str, str]]:
+        return ()
+
+    def build(self, asked: Asked) -> Sheet:
+        return Sheet(columns=(Column("a", "Answer"),), rows=[("forty-two",)])
+
+
+reports.add(Grown.name, Grown())
+"""
+LOOK = """
+import json
+
+import django
+
+django.setup()
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.test import Client
+
+call_command("migrate", verbosity=0)
+from llm_gateway.actions.bootstrap import bootstrap
+from llm_gateway.models import LanguageModel, Provider, ProviderKey, Strategy
+
+bootstrap()
+bootstrap()
+call_command("set_strategy", "alphabetical", verbosity=0)
+admin = Client(headers={"host": "localhost"})
+admin.force_login(get_user_model().objects.filter(is_superuser=True).get())
+home = admin.get("/admin/").content.decode()
+page = admin.get("/admin/reports/grown/")
+sheet = b"".join(admin.get("/admin/reports/grown/?format=csv"))
+listed = admin.get("/admin/llm_gateway/strategy/").content.decode()
+print(json.dumps({
+    "provider": Provider.objects.filter(slug="grown").values_list("title", "priority").first(),
+    "key from the environment": ProviderKey.objects.filter(provider__slug="grown").values_list("from_environment", flat=True).first(),
+    "model preferred": LanguageModel.objects.filter(provider__slug="grown", auto=True).values_list("name", flat=True).first(),
+    "strategy active": Strategy.objects.get(active=True).name,
+    "strategy in the console": "alphabetical" in listed,
+    "report in the menu": "Grown report" in home,
+    "report page": page.status_code,
+    "report as CSV": "forty-two" in sheet.decode(errors="replace"),
+}))
+"""
+
+
+@pytest.mark.slow
+def test_a_provider_a_strategy_and_a_report_are_one_file_each(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    for name in ("cogo", "llm_gateway", "analytics", "templates"):
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("manage.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, tree / name)
+    before = {path for path in tree.rglob("*") if path.is_file()}
+    (tree / "llm_gateway/providers/grown.py").write_text(PROVIDER)
+    (tree / "llm_gateway/catalogue_data/grown.toml").write_text(CATALOGUE)
+    (tree / "llm_gateway/strategies/alphabetical.py").write_text(STRATEGY)
+    (tree / "analytics/reports/grown.py").write_text(REPORT)
+    assert len({path for path in tree.rglob("*") if path.is_file()} - before) == 4
+    var = tmp_path / "var"
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("COGO_", "DJANGO_", "DATABASE_", "REDIS_"))}
+    env |= {
+        "COGO_VAR_DIR": str(var), "COGO_ENV_FILE": str(var / "none"), "DJANGO_SETTINGS_MODULE": "cogo.settings",
+        "GROWN_API_KEY": "stand-in-for-a-key", "GROWN_MODEL": "grown-1", "PYTHONPATH": str(tree),
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", f"from pathlib import Path; import cogo.local_secrets as s; s.make_missing(Path({str(var)!r})){LOOK}"],
+        cwd=tree, env=env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout.splitlines()[-1]) == {
+        "provider": ["Grown AI", 70],
+        "key from the environment": "GROWN_API_KEY",
+        "model preferred": "grown-1",
+        "strategy active": "alphabetical",
+        "strategy in the console": True,
+        "report in the menu": True,
+        "report page": 200,
+        "report as CSV": True,
+    }
