@@ -100,6 +100,8 @@ UNFOLD: dict[str, Any] = {
                 "title": "Routing",
                 "items": [
                     {**_page("Strategies", "alt_route", "strategy"), "active": _among_strategies},
+                    _page("Policy versions", "difference", "policyversion"),
+                    _page("Experiments", "science", "experiment"),
                     {
                         "title": "Explain a request",
                         "icon": "conversion_path",

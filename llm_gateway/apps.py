@@ -16,12 +16,13 @@ class LlmGatewayConfig(AppConfig):
     def ready(self) -> None:
         from . import checks, tasks  # noqa: F401  # importing registers them
         from .actions import own_password, sign_in
-        from .models import catalogue_version, trail
+        from .models import catalogue_version, trail, versions
         from .stores.connecting import watch_forks
 
         watch_forks()
         catalogue_version.connect()
         trail.connect()
+        versions.connect()
         sign_in.connect()
         own_password.connect()
         tasks.connect()

@@ -76,12 +76,51 @@ def advance_lifecycles() -> dict[str, Any]:
 
 
 def trim_history() -> dict[str, Any]:
+    from llm_gateway.actions.purge_decisions import purge_decisions
     from llm_gateway.actions.trim_history import trim_history as trim
 
     if not claim_job("trim history", timedelta(days=1)):
         return SKIPPED
     result = trim()
+    purge_decisions()
     return {"key_checks": result.key_checks, "bodies": result.bodies, "heartbeats": result.heartbeats}
+
+
+def replay_policy(replay_id: int) -> dict[str, Any]:
+    """A replay that somebody asked for."""
+    from llm_gateway.actions.replay_policy import run_replay
+
+    (one,) = _ids([replay_id])
+    done = run_replay(one)
+    return {"replay": done.pk, "state": done.state}
+
+
+def guard_policies() -> dict[str, Any]:
+    """Each minute: a canary, or a guarded learner, that does worse is rolled back."""
+    from llm_gateway.actions.guard_learned import guard_learned
+    from llm_gateway.actions.guard_policies import guard_policies as guard
+
+    if not claim_job("guard policies", timedelta(minutes=1)):
+        return SKIPPED
+    return {"breach": guard() or guard_learned() or ""}
+
+
+def evaluate_experiments() -> dict[str, Any]:
+    """Each five minutes: what running experiments say so far."""
+    from llm_gateway.actions.evaluate_experiments import evaluate_experiments as look
+
+    if not claim_job("evaluate experiments", timedelta(minutes=5)):
+        return SKIPPED
+    return {"looked_at": look()}
+
+
+def fit_learner() -> dict[str, Any]:
+    """Each five minutes, where a strategy learns."""
+    from llm_gateway.actions.fit_learner import fit_learner as fit
+
+    if not claim_job("fit learner", timedelta(minutes=5)):
+        return SKIPPED
+    return {"learnt_from": fit()}
 
 
 def purge_responses() -> dict[str, Any]:

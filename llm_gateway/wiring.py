@@ -7,7 +7,6 @@ import hmac
 import logging
 import math
 import os
-import random
 import secrets
 import threading
 import time
@@ -30,7 +29,7 @@ from llm_gateway.engine.asked import Asking
 from llm_gateway.engine.cached import CachedPipeline
 from llm_gateway.engine.calls import Call
 from llm_gateway.engine.explain import Explanation, explain, with_refusal
-from llm_gateway.engine.fresh import new_id
+from llm_gateway.engine.fresh import fresh_draw, new_id
 from llm_gateway.engine.gate import KeyGate
 from llm_gateway.engine.health import DeploymentHealth
 from llm_gateway.engine.tasks import Detached, TaskOwner
@@ -41,6 +40,7 @@ from llm_gateway.stores import audits, vault
 from llm_gateway.stores import health as health_store
 from llm_gateway.stores.answers import AnswerStore, shelf
 from llm_gateway.stores.catalog import SnapshotCatalog
+from llm_gateway.stores.contexts import write_contexts
 from llm_gateway.stores.holds import Foreseen, foresee
 from llm_gateway.stores.idempotency import IdempotencyStore
 from llm_gateway.stores.journal import DatabaseJournal
@@ -170,6 +170,7 @@ class Gateway:
         await self.scores.stop()
         await asyncio.to_thread(self.scoring.close)
         await self.journal.stop()
+        await self._threaded(write_contexts, self.health.contexts)
         await self.upstream.close()
         self.watch.stop()
 
@@ -226,7 +227,7 @@ class Gateway:
 
     async def explain(self, call: Call) -> tuple[Explanation, list[Foreseen]]:
         """What ``call`` would do now at this worker, and what its budgets would say. Nothing is sent and nothing is logged."""
-        found = explain(call, self.catalog.snapshot(), self.health, datetime.now(UTC), random.random())  # noqa: S311  # spreads load
+        found = explain(call, self.catalog.snapshot(), self.health, datetime.now(UTC), fresh_draw())
         budgets = await self._threaded(foresee, found.budgets, found.hold_nusd, datetime.now(UTC)) if found.budgets else []
         return with_refusal(found, next((budget.refusal for budget in budgets if budget.refusal is not None), None)), budgets
 
@@ -345,6 +346,7 @@ class Gateway:
             self.catalog.refresh()
             now = datetime.now(UTC)
             rows = health_store.resting(now)
+            write_contexts(self.health.contexts)
             renewed = self.answers.refresh()
             self._look_at_quality()
             if time.monotonic() >= self._look_at_audits:

@@ -146,8 +146,8 @@ SABOTAGES = (
     Sabotage(
         "nothing is explored",
         "llm_gateway/strategies/performance_based.py",
-        "    if others and draw < exploration:",
-        "    return None\n    if others and draw < exploration:",
+        "    if others and exploration > 0:",
+        "    if False:",
         (_STRATEGIES, "-k", "recovered"),
     ),
     Sabotage(

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from llm_gateway.core.errors import Conflict
-from llm_gateway.models import LanguageModel, Provider, Strategy, StrategyActivation
+from llm_gateway.models import CatalogueVersion, LanguageModel, PolicyEvent, PolicyVersion, Provider, Strategy, StrategyActivation
+from llm_gateway.models.versions import happened, write_version
 from llm_gateway.strategies import split, strategies
 
 from . import ActionError
+
+_STATES = PolicyVersion.State
 
 
 def validate_settings(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,12 +35,21 @@ def validate_settings(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def activate_strategy(
-    name: str, user: Any = None, via: str = "admin", settings: Mapping[str, Any] | None = None, revision: int | None = None
+    name: str,
+    user: Any = None,
+    via: str = "admin",
+    settings: Mapping[str, Any] | None = None,
+    revision: int | None = None,
+    version: PolicyVersion | None = None,
+    event: str = PolicyEvent.Kind.ACTIVATED,
+    note: str = "",
 ) -> StrategyActivation:
     """Validate, switch, remember; all or nothing, and never two in force.
 
-    ``settings`` replace the stored ones; ``revision``: what the caller last saw, :class:`Conflict` when someone else changed it since.
-    Activating what is in force with the same settings changes nothing and returns the present activation.
+    ``settings`` replace the stored ones, ``version`` brings its own and its kind; what is not a version yet becomes one, unless the
+    strategy wants four eyes: then only a version that was approved may take force. A canary that runs is over. ``revision``: what the
+    caller last saw, :class:`Conflict` when someone else changed it since. Activating what is in force with the same settings changes
+    nothing and returns the present activation.
     """
     with transaction.atomic():
         rows = {row.name: row for row in Strategy.objects.select_for_update()}
@@ -45,25 +58,57 @@ def activate_strategy(
             raise ActionError(f"There is no strategy named {name}; there are {', '.join(sorted(rows)) or 'none'}.")
         if revision is not None and chosen.revision != revision:
             raise Conflict(f"The strategy {name} was changed in the meantime; look at it again.")
-        validated = validate_settings(chosen.kind, chosen.settings if settings is None else settings)
+        kind = version.kind if version is not None else chosen.kind
+        wanted = version.settings if version is not None else chosen.settings if settings is None else settings
+        validated = validate_settings(kind, wanted)
+        if version is not None:
+            validated = version.settings  # to the letter, whatever defaults were added since
         before = next((row for row in rows.values() if row.active), None)
         latest = chosen.activations.order_by("-pk").first()
-        if chosen.active and latest is not None and latest.settings == validated:
+        trial = PolicyVersion.objects.filter(state=_STATES.ACTIVE, canary_share__isnull=False).first()
+        same = (chosen.kind, chosen.settings) == (kind, validated)
+        if chosen.active and same and latest is not None and latest.settings == validated and trial is None:
             return latest
-        if chosen.settings != validated:
-            chosen.settings = validated
+        taken = _version(chosen, kind, validated, version, user, via)
+        if not same:
+            chosen.kind, chosen.settings = kind, validated
             chosen.revision += 1
+        if trial is not None and trial.pk != taken.pk:
+            PolicyVersion.objects.filter(pk=trial.pk).update(state=_STATES.RETIRED, canary_share=None)
+            CatalogueVersion.bump()
+            happened(trial, PolicyEvent.Kind.RETIRED, user, via, f"version {taken.number} was put in force")
+        PolicyVersion.objects.filter(strategy=chosen, number=chosen.version).exclude(pk=taken.pk).update(state=_STATES.RETIRED)
+        PolicyVersion.objects.filter(state=_STATES.ACTIVE, alias="").exclude(pk=taken.pk).update(state=_STATES.APPROVED)
+        PolicyVersion.objects.filter(pk=taken.pk).update(state=_STATES.ACTIVE, canary_share=None, activated_at=timezone.now(), watch=None)
+        chosen.version = taken.number
         Strategy.objects.filter(active=True).exclude(pk=chosen.pk).update(active=False)
         chosen.active = True
-        chosen.save(update_fields=["settings", "revision", "active", "updated_at"])
+        chosen.save(update_fields=["kind", "settings", "revision", "version", "active", "updated_at"])
+        happened(taken, event, user, via, note)
         return StrategyActivation.objects.create(
             strategy=chosen,
             settings=validated,
             revision=chosen.revision,
+            version=taken.number,
             previous=before.name if before else "",
             by=user if getattr(user, "pk", None) else None,
             via=via[:100],
         )
+
+
+def _version(chosen: Strategy, kind: str, validated: dict[str, Any], given: PolicyVersion | None, user: Any, via: str) -> PolicyVersion:
+    """The version that says ``validated``: one of before when there is one."""
+    if given is not None:
+        return given
+    for row in chosen.versions.order_by("-number")[:200]:
+        # What is still a draft does not take force by being typed once more.
+        if (row.kind, row.settings) == (kind, validated) and row.state not in (_STATES.DRAFT, _STATES.REPLAYED):
+            return row
+    if chosen.four_eyes:
+        raise ActionError(f"{chosen.title} wants four eyes: write a policy version with these settings and have somebody else approve it.")
+    return write_version(
+        kind=kind, settings=validated, strategy=chosen, state=_STATES.APPROVED, user=user, via=via, parent=chosen.version or None
+    )
 
 
 def _check_targets(settings: Mapping[str, Any]) -> None:

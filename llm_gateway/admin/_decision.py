@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from llm_gateway.models import RequestBody
+from llm_gateway.models import RequestBody, RequestLog
+from llm_gateway.strategies import fitting
 
 from ._show import words
 
@@ -23,6 +24,30 @@ def readable(decision: Any) -> dict[str, Any] | None:
         "skipped": [_why(entry) for entry in _list(skipped)],
         "rest": [(words(name), text(value)) for name, value in data.items() if value not in (None, "", [], {})],
     }
+
+
+def chances(row: RequestLog) -> list[tuple[str, str, str]]:
+    """(target, the chance that it stood first, why it was left out) of each candidate of then; empty where no strategy decided or what it
+    saw is not kept any more."""
+    from llm_gateway.actions._replaying import FIELDS, NotReplayable, Row, Scenes
+
+    if not row.choice:
+        return []
+    try:
+        values = RequestLog.objects.filter(pk=row.pk).values_list(*FIELDS).get()
+        scene = Scenes().one(Row(*values))
+    except (NotReplayable, RequestLog.DoesNotExist):
+        return []
+    p = scene.choice.probabilities(len(scene.candidates))
+    _, skipped = fitting(scene.candidates, scene.facts)
+    return [
+        (
+            f"{one.target.provider.slug}/{one.target.upstream_id}",
+            "—" if p is None else f"{p[place]:.2%}",
+            skipped.get(place, ""),
+        )
+        for place, one in enumerate(scene.candidates)
+    ]
 
 
 def text(value: Any) -> str:

@@ -14,7 +14,9 @@ from llm_gateway.models import (
     Budget,
     ClientKey,
     DeploymentHealth,
+    Experiment,
     Heartbeat,
+    PolicyVersion,
     Provider,
     ProviderKey,
     ReplacedKey,
@@ -188,6 +190,56 @@ def clear_health(rows: list[DeploymentHealth]) -> None:
 
     for row in rows:
         clear(row)
+
+
+def draft_policy(row: Strategy, settings: dict[str, Any] | None, guards: dict[str, Any] | None, note: str, user: Any) -> PolicyVersion:
+    from llm_gateway.actions.draft_policy import draft_policy as draft
+
+    return draft(strategy=row.name, settings=settings, guards=guards, note=note, user=user)
+
+
+def replay_policy(row: PolicyVersion, user: Any) -> None:
+    """Over the newest 10,000 decisions: through the task cluster when it lives, else at once. Raises ``ActionError``."""
+    from llm_gateway.actions.replay_policy import run_replay, start_replay
+
+    replay = start_replay(row, user=user)
+    if background_alive():
+        from django_q.tasks import async_task
+
+        async_task("llm_gateway.tasks.replay_policy", replay.pk)
+    else:
+        run_replay(replay.pk)
+
+
+def approve_policy(row: PolicyVersion, user: Any) -> None:
+    from llm_gateway.actions.approve_policy import approve_policy as approve
+
+    approve(row, user=user)
+
+
+def activate_policy(row: PolicyVersion, user: Any, share: float | None, revision: int, confirm: bool) -> None:
+    """Raises ``ActionError`` and ``Conflict``."""
+    from llm_gateway.actions.activate_policy import activate_policy as activate
+
+    activate(row, revision=revision, canary_share=share, confirm=confirm, user=user)
+
+
+def rollback_policy(to: int | None, user: Any) -> None:
+    from llm_gateway.actions.rollback_policy import rollback_policy as roll_back
+
+    roll_back(to, user=user)
+
+
+def start_experiment(row: Experiment, user: Any) -> None:
+    from llm_gateway.actions.plan_experiment import start_experiment as start
+
+    start(row, user=user)
+
+
+def stop_experiment(row: Experiment, user: Any) -> None:
+    from llm_gateway.actions.plan_experiment import stop_experiment as stop
+
+    stop(row, user=user)
 
 
 def purge_answers(scope: str, whose: str) -> int:

@@ -116,7 +116,7 @@ class RequestLogAdmin(KeysetAdmin):
     indexed = frozenset({"client_key__id__exact", "model__id__exact", "state__exact", "budget", "tag"})
     scanned = frozenset({("state__exact", "open")})
     windows = frozenset({WhenFilter.parameter_name, DayFilter.parameter_name})
-    HEAVY = ("decision", "metadata", "error_details")
+    HEAVY = ("decision", "metadata", "error_details", "choice")
     whole_hint = "a filter on client, model or state alone, an id or a tag finds everything at once"
     search_fields = ("id",)  # the box; what it finds is decided below
     search_help_text = _searching.HELP
@@ -159,6 +159,7 @@ class RequestLogAdmin(KeysetAdmin):
                 **_request_page.context(row, request),
             }
             context["decision"] = _decision.readable(row.decision)
+            context["chances"] = _decision.chances(row)
             context["quality"] = _quality.readable(row.pk)
             context["has_body"] = RequestBody.objects.filter(pk=row.pk).exists()
             context["may_read"] = request.user.has_perm(READS_TEXTS)

@@ -69,7 +69,7 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Strategy
-        fields = ("name", "title", "kind", "settings")
+        fields = ("name", "title", "kind", "settings", "four_eyes")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -100,7 +100,7 @@ class StrategyAdmin(GatewayAdmin):
     empty_title = "No strategies yet"
     empty_hint = "A strategy decides which model answers when a caller names none."
     change_form_outer_before_template = "admin/llm_gateway/strategy_state.html"
-    fieldsets = ((None, {"fields": ("title", "name", "kind", "settings")}),)
+    fieldsets = ((None, {"fields": ("title", "name", "kind", "settings", "four_eyes")}),)
 
     @override
     def get_readonly_fields(self, request: HttpRequest, obj: Strategy | None = None) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import msgspec
 from .caching import CacheRules
 from .host_facts import NOTHING, FactRow, HostFacts
 from .keys import KeyState
+from .learning import Learnt
 from .money import Rate
 from .secret import Secret
 
@@ -89,12 +90,21 @@ class AliasInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StrategyInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """``kind`` names the strategy file, ``settings`` its validated options; ``revision`` counts activations of changed settings."""
+    """``kind`` names the strategy file, ``settings`` its validated options; ``revision`` counts activations of changed settings;
+    ``version``: the number of the policy version that this is, 0: none was recorded."""
 
     name: str
     kind: str
     settings: Mapping[str, Any]
     revision: int = 1
+    version: int = 0
+
+
+class CanaryInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that decides for ``share`` of what the active strategy would decide; a caller stays where it fell."""
+
+    strategy: StrategyInfo
+    share: float
 
 
 class Scope(StrEnum):
@@ -157,7 +167,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """``clients`` maps a public id to (digest of the key, identity). ``names`` maps every name a caller may use to its alias."""
+    """``clients`` maps a public id to (digest of the key, identity). ``names`` maps every name a caller may use to its alias. ``learnt``:
+    by model id, what its answers taught."""
 
     version: int
     providers: Mapping[int, ProviderInfo]
@@ -172,4 +183,6 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     gateway_budgets: tuple[int, ...] = ()
     patterns: tuple[ModelInfo, ...] = ()
     settings: Mapping[str, Any] = {}
+    canary: CanaryInfo | None = None
+    learnt: Mapping[int, Learnt] = {}
     cache: CacheRules = CacheRules()

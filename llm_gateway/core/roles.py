@@ -23,6 +23,7 @@ SEES_KEYS = "llm_gateway.view_providerkey"
 CHECKS_KEYS = "llm_gateway.change_providerkey"
 READS_TEXTS = "llm_gateway.view_requestbody"
 READS_REPORTS = "analytics.view_dailyrollup"
+APPROVES = "llm_gateway.approve_policy"
 PRICES = "llm_gateway.change_budget"
 SCOPES: Mapping[Scope, str] = {Scope.READ: READS, Scope.GENERATE: SPENDS, Scope.ANALYZE: SPENDS, Scope.MANAGE: SWITCHES}
 
@@ -39,6 +40,10 @@ _METADATA = {
     "llm_gateway.price": VIEW,
     "llm_gateway.strategy": VIEW,
     "llm_gateway.strategyactivation": VIEW,
+    "llm_gateway.policyversion": VIEW,
+    "llm_gateway.experiment": VIEW,
+    "llm_gateway.policyevent": VIEW,
+    "llm_gateway.policyreplay": VIEW,
     "llm_gateway.team": VIEW,
     "llm_gateway.clientkey": VIEW,
     "llm_gateway.keycheck": VIEW,
@@ -88,6 +93,7 @@ ROLES: Mapping[str, Role] = {
             "llm_gateway.aliastarget": FULL,
             "llm_gateway.cacherule": FULL,
             "llm_gateway.strategy": FULL,
+            "llm_gateway.experiment": "view add",
             "llm_gateway.qualityrule": FULL,
             "llm_gateway.team": EDIT,
             "llm_gateway.clientkey": EDIT,
@@ -97,7 +103,7 @@ ROLES: Mapping[str, Role] = {
             "llm_gateway.alertrule": FULL,
             "llm_gateway.alertdestination": FULL,
         },
-        more=(SPENDS,),
+        more=(SPENDS, APPROVES),
     ),
     "finance": Role(
         summary="Keeps prices and budgets, reads the ledger, alerts and closed months. Sees no provider key and no client key.",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -72,12 +72,14 @@ class Exchange:
         self.held_budgets = tuple(dict.fromkeys((*own, *target.budgets))) if target.budgets else own
         self.opening = Opening(
             call=call,
-            at=time.time(),
+            at=time.time() if plan.at is None else plan.at.timestamp(),
             hold_nusd=plan.hold(target),
             budgets=self.held_budgets,
             target=target,
             strategy=plan.strategy,
             simulated=target.provider.simulated,
+            choice=plan.choice,
+            policy=plan.chosen.policy if plan.chosen is not None else 0,
         )
         self.keeps_text = call.identity.bodies is BodyLogging.FULL
         self.attempts: list[Attempt] = []
@@ -304,6 +306,11 @@ class Exchange:
             spoken=self._spoken,
         )
 
+    def _decision(self, settlement: Settlement) -> Mapping[str, Any]:
+        """For the caller also what the log has a shorter word for."""
+        chosen = self.plan.chosen
+        return settlement.decision if chosen is None else {**settlement.decision, "candidates": chosen.shown()}
+
     def _summary(self, settlement: Settlement) -> Summary:
         return Summary(
             id=self.call.id,
@@ -311,7 +318,7 @@ class Exchange:
             target=settlement.target,
             served_model=self._served_model,
             strategy=self.plan.strategy,
-            decision=settlement.decision,
+            decision=self._decision(settlement),
             attempts=settlement.attempts,
             usage=self._usage,
             cost_nusd=settlement.cost_nusd,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 import uuid
 from collections import deque
 
 from llm_gateway.core.ids import uuid7
+from llm_gateway.strategies import DRAWS
 
 SIZE = 10
 # Asking the system lets go of the interpreter's lock, and under load another thread takes it: so it is asked once for this many.
@@ -27,6 +29,11 @@ def entropy() -> bytes:
         except IndexError:
             many = os.urandom(SIZE * AT_ONCE)
             _pool.extend(many[at : at + SIZE] for at in range(0, len(many), SIZE))
+
+
+def fresh_draw() -> float:
+    """A uniform number in [0, 1) of so few bits that a decision's record holds it exactly."""
+    return random.getrandbits(32) / DRAWS  # spreads load
 
 
 def new_id() -> uuid.UUID:

@@ -25,6 +25,8 @@ from llm_gateway.policies.health import Effect, effect, recovered, tripped
 from llm_gateway.policies.lengths import UNKNOWN, Lengths, learnt
 from llm_gateway.strategies import Stats
 
+from .contexts import Contexts, Frozen
+
 WINDOW_S = 900.0
 MAX_SAMPLES = 200
 MAX_DEPLOYMENTS = 4096
@@ -57,6 +59,7 @@ class DeploymentHealth:
         self._too_long: dict[Deployment, tuple[int, float]] = {}
         self._lengths: dict[Deployment, Lengths] = {}
         self._on_effect = on_effect
+        self.contexts = Contexts()
 
     def admit(self, target: Target) -> str | None:
         if target.provider.ignore_health:
@@ -231,6 +234,14 @@ class DeploymentHealth:
         if target.deployment not in self._lengths:
             _make_room(self._lengths)
         self._lengths[target.deployment] = learnt(self.lengths(target), usage, chars, guessed)
+
+    def frozen(self) -> Frozen:
+        """What strategies see: the numbers of this second, the same for every decision made in it."""
+        return self.contexts.statistics(self._all, lambda: self.qualities)
+
+    def _all(self) -> dict[Deployment, Stats]:
+        now = time.monotonic()
+        return {key: self._stats(key, now) for key in self._samples}
 
     def of(self, targets: Sequence[Target]) -> list[Stats]:
         now = time.monotonic()

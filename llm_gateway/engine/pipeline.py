@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -27,6 +26,7 @@ from llm_gateway.providers import services
 from .admission import Admission
 from .calls import Call, StreamAnswer, WholeAnswer
 from .exchange import Exchange, Surroundings
+from .fresh import fresh_draw
 from .gate import KeyGate
 from .health import DeploymentHealth
 from .live import LiveAttempts
@@ -169,7 +169,7 @@ class Pipeline:
             raise
         ticket: Ticket | None = None
         try:
-            made = plan(call, self.catalog.snapshot(), self.health, datetime.now(UTC), random.random())  # noqa: S311  # spreads load
+            made = plan(call, self.catalog.snapshot(), self.health, datetime.now(UTC), fresh_draw())
             ticket = self._admission.first(made)
             exchange = Exchange(self.surroundings, call, made, ticket.target, reserved)
             try:

@@ -7,12 +7,27 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from llm_gateway.core.catalog import Snapshot, Target
+import msgspec
+
+from llm_gateway.core.catalog import Snapshot, StrategyInfo, Target
 from llm_gateway.core.errors import ConfigError, Failure, GatewayError, NotServed, PromptTooLong, UnsupportedParameter
 from llm_gateway.policies.end_users import end_user_of, pseudonym
 from llm_gateway.policies.hold import estimate_tokens, hold_nusd, output_limit
 from llm_gateway.policies.retry import Reach, reach
-from llm_gateway.strategies import FLAGS, HEDGE, Candidate, Ranking, RequestFacts, Stats, spread, strategies
+from llm_gateway.strategies import (
+    FLAGS,
+    HEDGE,
+    LABEL_CHARS,
+    Candidate,
+    Ranking,
+    RequestFacts,
+    Stats,
+    digested,
+    place,
+    spread,
+    strategies,
+    write_choice,
+)
 from llm_gateway.wires import limits
 
 from .calls import Call
@@ -27,7 +42,8 @@ class Plan:
     """Mutable for one request: ``remaining`` shrinks as targets are tried, ``skipped`` grows."""
 
     __slots__ = (
-        "call", "estimates", "hedged", "note", "order", "prompt_tokens", "remaining", "resolution", "scores", "skipped", "snapshot",
+        "at", "call", "chosen", "estimates", "hedged", "note", "order", "prompt_tokens", "remaining", "resolution", "scores", "skipped",
+        "snapshot",
     )  # fmt: skip
 
     def __init__(
@@ -45,6 +61,9 @@ class Plan:
         self.scores = scores
         self.note = note
         self.hedged: dict[str, Any] | None = None
+        # The moment that everything here was decided at; what a strategy chose from.
+        self.at: datetime | None = None
+        self.chosen: Chosen | None = None
 
     @property
     def strategy(self) -> str:
@@ -152,7 +171,36 @@ class Plan:
             shown["scores"] = {label(target): dict(parts) for target, parts in self.scores}
         if self.skipped:
             shown["skipped"] = [{"target": who, "why": why} for who, why in self.skipped]
+        if self.chosen is not None:
+            shown["policy"] = self.chosen.policy
+            shown["draw"] = self.chosen.draw
         return shown
+
+    @property
+    def choice(self) -> str | None:
+        return None if self.chosen is None else self.chosen.text
+
+
+class Chosen(msgspec.Struct, frozen=True, kw_only=True):
+    """What a strategy decided, as it is written down (``text``) and as it is shown. ``p``: empty where the strategy gives none."""
+
+    policy: int
+    draw: float
+    text: str
+    candidates: tuple[Candidate, ...]
+    ranking: Ranking
+
+    def shown(self) -> list[dict[str, Any]]:
+        """Each candidate with the probability that it stood first, and why it was left out."""
+        p, skipped = self.ranking.p, self.ranking.skipped
+        return [
+            {
+                "target": label(candidate.target),
+                "p": p[place] if p else None,
+                **({"left_out": skipped[place]} if place in skipped else {}),
+            }
+            for place, candidate in enumerate(self.candidates)
+        ]
 
 
 def callers_budgets(call: Call, snapshot: Snapshot) -> tuple[int, ...]:
@@ -174,7 +222,8 @@ def plan(call: Call, snapshot: Snapshot, health: DeploymentHealth, now: datetime
     can do: :class:`UnsupportedParameter` or :class:`PromptTooLong`. None of this passes by itself."""
     inbound = call.inbound
     resolution = resolve(snapshot, call.identity, inbound.model, call.strategy)
-    prompt_tokens = estimate_tokens(inbound.size)
+    facts = _facts(call, snapshot, now)
+    prompt_tokens = facts.prompt_tokens
     skipped = list(resolution.skipped)
     estimates: dict[int, int | None] = {}
     targets: list[Target] = []
@@ -197,27 +246,17 @@ def plan(call: Call, snapshot: Snapshot, health: DeploymentHealth, now: datetime
         raise not_served(skipped)
     if resolution.strategy is None and len(targets) == 1:
         return Plan(call, snapshot, resolution, targets, prompt_tokens, estimates, skipped, [], "")
-    facts = RequestFacts(
-        now=now,
-        prompt_tokens=prompt_tokens,
-        max_tokens=inbound.max_tokens,
-        needs=inbound.needs,
-        task_type=call.task_type,
-        language=call.language,
-        framework=call.framework,
-        sticky=call.sticky or inbound.user or "",
-        client=call.identity.public_id,
-        affinity=inbound.affinity,
-        stream=call.stream,
-    )
     if resolution.strategy is None:
         order, note = _long_ones_last(_named_order(resolution, targets, facts, draw), health, prompt_tokens)
         return Plan(call, snapshot, resolution, order, prompt_tokens, estimates, skipped, [], note)
     info = resolution.strategy
+    if canary := _canary(resolution, snapshot, facts, draw):
+        info, resolution = canary, msgspec.structs.replace(resolution, strategy=canary)
+    frozen = health.frozen()
     candidates = [
-        Candidate(target=target, stats=stats, estimate_nusd=estimates[id(target)])
-        for target, stats in zip(targets, health.of(targets), strict=True)
+        Candidate(target=t, stats=frozen.of(t), estimate_nusd=estimates[id(t)], learnt=snapshot.learnt.get(t.model.id)) for t in targets
     ]
+    left_out = tuple(skipped)
     ranking: Ranking = strategies.get(info.kind).order(candidates, facts, info.settings, draw)
     skipped += [(label(candidates[i].target), why) for i, why in ranking.skipped.items()]
     order = [candidates[i].target for i in ranking.order]
@@ -225,7 +264,56 @@ def plan(call: Call, snapshot: Snapshot, health: DeploymentHealth, now: datetime
         raise _unfit(list(ranking.skipped.values()), skipped if resolution.skipped or unpriced else [])
     scores = [(candidates[i].target, ranking.scores[i]) for i in ranking.order[:8] if i < len(ranking.scores)]
     order, note = _long_ones_last(order, health, prompt_tokens)
-    return Plan(call, snapshot, resolution, order, prompt_tokens, estimates, skipped, scores, f"{ranking.note} {note}".strip())
+    made = Plan(call, snapshot, resolution, order, prompt_tokens, estimates, skipped, scores, f"{ranking.note} {note}".strip())
+    contexts = health.contexts
+    text = write_choice(
+        facts,
+        draw=draw,
+        policy=info.version,
+        catalogue=contexts.catalogue(snapshot),
+        statistics=contexts.used(frozen),
+        candidates=contexts.candidates(targets, left_out),
+        first=ranking.order[0],
+        estimates=[candidate.estimate_nusd for candidate in candidates],
+        p=ranking.p,
+        canary=canary is not None,
+    )
+    made.at = now
+    made.chosen = Chosen(policy=info.version, draw=draw, text=text, candidates=tuple(candidates), ranking=ranking)
+    return made
+
+
+def _facts(call: Call, snapshot: Snapshot, now: datetime) -> RequestFacts:
+    """What a strategy may know, with digests where a caller's own words would be."""
+    inbound = call.inbound
+    key = snapshot.settings.get("digest_key", b"")
+    return RequestFacts(
+        now=now,
+        prompt_tokens=estimate_tokens(inbound.size),
+        max_tokens=inbound.max_tokens,
+        needs=inbound.needs,
+        task_type=_label(call.task_type),
+        language=_label(call.language),
+        framework=_label(call.framework),
+        sticky=digested(key, call.sticky or inbound.user or ""),
+        user=digested(key, inbound.user or ""),
+        client=call.identity.public_id,
+        affinity=digested(key, inbound.affinity),
+        stream=call.stream,
+    )
+
+
+def _label(text: str | None) -> str | None:
+    return text[:LABEL_CHARS] if text else None
+
+
+def _canary(resolution: Resolution, snapshot: Snapshot, facts: RequestFacts, draw: float) -> StrategyInfo | None:
+    """The version under trial, where this request is one of its share. Who fell to it stays with it as long as the share does not fall."""
+    canary = snapshot.canary
+    if canary is None or not resolution.auto:
+        return None
+    unit = facts.sticky or facts.affinity or f"draw:{draw!r}"
+    return canary.strategy if place("canary", str(canary.strategy.version), unit) < canary.share else None
 
 
 def _long_ones_last(order: list[Target], health: DeploymentHealth, prompt_tokens: int) -> tuple[list[Target], str]:

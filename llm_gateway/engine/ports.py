@@ -17,6 +17,7 @@ from .spoken import Spoken
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     """The open row and its holds, written in one transaction. ``budgets``: ids to hold ``hold_nusd`` against. ``at``: Unix seconds.
+    ``choice``: what a strategy decided by, as :mod:`llm_gateway.strategies` writes it; ``policy``: the number of its version.
 
     Whoever runs the call holds it to the end: the row's lease is renewed as long as it lives."""
 
@@ -27,6 +28,8 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     target: Target
     strategy: str
     simulated: bool
+    choice: str | None = None
+    policy: int = 0
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,7 +26,8 @@ NAMED = "named"
 class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     """``strategy`` is ``None`` for a named model, whose ``targets`` are already in order. ``tiers`` numbers each target's place in an
     alias list; targets of one tier differ only in their key. ``stands_in_for``: the retired model that the alias means first, for which
-    the targets answer. ``skipped``: (what, why) of what could not even become a target."""
+    the targets answer. ``skipped``: (what, why) of what could not even become a target. ``auto``: nobody named a strategy, so the active
+    one decides, or its canary."""
 
     targets: tuple[Target, ...]
     tiers: tuple[int, ...] = ()
@@ -34,6 +35,7 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     named: str | None = None
     stands_in_for: str | None = None
     skipped: tuple[tuple[str, str], ...] = ()
+    auto: bool = False
 
 
 class _Known:
@@ -77,7 +79,9 @@ def _resolve(snapshot: Snapshot, identity: Identity, asked: str, strategy: str |
     if name.startswith(STRATEGY):
         name, strategy = "", name.removeprefix(STRATEGY)
     if name in ("", AUTO):
-        return _by_strategy(snapshot, identity, strategy or identity.strategy or snapshot.active_strategy)
+        named = strategy or identity.strategy
+        chosen = _by_strategy(snapshot, identity, named or snapshot.active_strategy)
+        return chosen if named else msgspec.structs.replace(chosen, auto=True)
     models = _named(snapshot, name)
     if not permitted(snapshot, identity, name, models):
         raise unknown(snapshot, identity, name)

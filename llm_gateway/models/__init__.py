@@ -7,11 +7,13 @@ from .audits import AuditRun
 from .batches import Batch, BatchLine, BatchResult, FileChunk, StoredFile
 from .cache import CachedAnswer, CacheMeasure, CachePurge, CacheRule
 from .catalogue_version import CatalogueVersion
+from .experiments import Experiment, ExperimentVerdict
 from .health import DeploymentHealth, Heartbeat, KeyCheck
 from .idempotency import IdempotencyRecord
 from .logs import Attempt, RequestBody, RequestLog
 from .money import Budget, LedgerEntry
 from .people import INVITABLE, SUPERUSER, Invitation, OneTimePassword
+from .policies import DecisionContext, LearnerClock, LearnerState, PolicyEvent, PolicyReplay, PolicyVersion
 from .providers import Alias, AliasTarget, LanguageModel, Price, Provider, ProviderKey
 from .quality import AnswerScore, Feedback, QualityRule, ScoreJob
 from .responses import StoredResponse
@@ -41,7 +43,10 @@ __all__ = [
     "CachedAnswer",
     "CatalogueVersion",
     "ClientKey",
+    "DecisionContext",
     "DeploymentHealth",
+    "Experiment",
+    "ExperimentVerdict",
     "Feedback",
     "FileChunk",
     "Heartbeat",
@@ -49,8 +54,13 @@ __all__ = [
     "Invitation",
     "KeyCheck",
     "LanguageModel",
+    "LearnerClock",
+    "LearnerState",
     "LedgerEntry",
     "OneTimePassword",
+    "PolicyEvent",
+    "PolicyReplay",
+    "PolicyVersion",
     "Price",
     "Provider",
     "ProviderKey",

@@ -89,6 +89,8 @@ class RequestLog(models.Model):
     saved_nusd = models.BigIntegerField(null=True, help_text="What an answer out of the cache would have cost at the prices of then.")
     decision = models.JSONField(null=True)
     metadata = models.JSONField(null=True)
+    choice = models.TextField(null=True, editable=False)  # what a strategy decided by; null where none did
+    policy = models.PositiveIntegerField(null=True, editable=False, help_text="The policy version that decided.")
     error_message = models.CharField(max_length=600, null=True, help_text="What the caller was told.")  # rows of before have none
     error_details = models.JSONField(null=True, help_text="The sums and times the caller was told.")
     refused_by = models.ForeignKey(

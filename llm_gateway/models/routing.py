@@ -17,6 +17,8 @@ class Strategy(CatalogueModel):
     title = models.CharField(max_length=100)
     settings = models.JSONField(default=dict, blank=True)
     active = models.BooleanField(default=False, editable=False)
+    version = models.PositiveIntegerField(default=0, editable=False, help_text="The number of the policy version that it is now.")
+    four_eyes = models.BooleanField(default=False, help_text="New settings need the approval of somebody other than their author.")
     revision = models.PositiveIntegerField(default=1, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -36,6 +38,7 @@ class StrategyActivation(models.Model):
     strategy = models.ForeignKey(Strategy, on_delete=models.CASCADE, related_name="activations")
     settings = models.JSONField(default=dict)
     revision = models.PositiveIntegerField(default=1)
+    version = models.PositiveIntegerField(default=0)
     previous = models.CharField(max_length=60, blank=True)
     at = models.DateTimeField(auto_now_add=True)
     by = models.ForeignKey(django_settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")

@@ -9,6 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import transaction
@@ -19,6 +20,7 @@ from msgspec import structs
 from llm_gateway.core.catalog import (
     AliasInfo,
     BodyLogging,
+    CanaryInfo,
     Credential,
     Identity,
     Lifecycle,
@@ -30,6 +32,7 @@ from llm_gateway.core.catalog import (
 )
 from llm_gateway.core.host_facts import NOTHING, HostFacts, read_facts
 from llm_gateway.core.keys import KeyState
+from llm_gateway.core.learning import Learnt
 from llm_gateway.core.money import Rate, per_token_pusd
 from llm_gateway.core.secret import Secret
 from llm_gateway.models import (
@@ -39,6 +42,8 @@ from llm_gateway.models import (
     CatalogueVersion,
     ClientKey,
     LanguageModel,
+    LearnerState,
+    PolicyVersion,
     Price,
     Provider,
     ProviderKey,
@@ -75,7 +80,10 @@ def load_snapshot() -> Snapshot:
             credentials=credentials,
             models={m.name: m for m in models},
             aliases=_aliases(),
-            strategies={s.name: StrategyInfo(name=s.name, kind=s.kind, settings=s.settings, revision=s.revision) for s in strategies},
+            strategies={
+                s.name: StrategyInfo(name=s.name, kind=s.kind, settings=s.settings, revision=s.revision, version=s.version)
+                for s in strategies
+            },
             active_strategy=next((s.name for s in strategies if s.active), "enterprise"),
             clients=_clients(budgets, [one for one in everyones if one.end_user]),
             provider_budgets=_grouped(budgets, "provider_id"),
@@ -83,8 +91,25 @@ def load_snapshot() -> Snapshot:
             gateway_budgets=_gateway_budgets(budgets),
             patterns=tuple(m for m in models if m.pattern),
             settings=_settings(),
+            canary=_canary(),
+            learnt=_learnt(strategies),
             cache=cache_rules(),
         )
+
+
+def _learnt(strategies: list[Strategy]) -> dict[int, Learnt]:
+    """Only where a strategy learns: the others never look at it."""
+    if not any(row.kind == "learned" for row in strategies):
+        return {}
+    return {row.model_id: msgspec.convert(row.learnt, Learnt) for row in LearnerState.objects.exclude(learnt={})}
+
+
+def _canary() -> CanaryInfo | None:
+    row = PolicyVersion.objects.filter(state="active", canary_share__isnull=False).select_related("strategy").first()
+    if row is None or row.strategy is None or row.canary_share is None:
+        return None
+    info = StrategyInfo(name=row.strategy.name, kind=row.kind, settings=row.settings, version=row.number)
+    return CanaryInfo(strategy=info, share=row.canary_share)
 
 
 def _provider(row: Provider) -> ProviderInfo:
@@ -273,7 +298,12 @@ def _gateway_budgets(budgets: list[Budget]) -> tuple[int, ...]:
 def _settings() -> dict[str, Any]:
     cogo = settings.COGO
     ceiling = per_token_pusd(Decimal(cogo["unpriced_ceiling_usd_per_million"]))
-    return {"unpriced": cogo["unpriced"], "unpriced_ceiling_pusd": ceiling, "end_user_key": vault.end_user_key()}
+    return {
+        "unpriced": cogo["unpriced"],
+        "unpriced_ceiling_pusd": ceiling,
+        "end_user_key": vault.end_user_key(),
+        "digest_key": vault.digest("decisions"),
+    }
 
 
 class SnapshotCatalog:

@@ -14,7 +14,7 @@ USAGE = (*COUNTS, "service_tier", "usage_source")
 OPENED = (
     "id", "created_at", "state", "kind", "dialect", "team_id", "client_key_id", "user_id", "asked_model", "strategy", "provider_id",
     "model_id", "provider_slug", "stream", "simulated", "hold_nusd", "worker", "lease_until", "tag", "metadata", "address",
-    "cache", "origin", "batch_id", "end_user",
+    "cache", "origin", "batch_id", "end_user", "choice", "policy",
 )  # fmt: skip
 # In a settlement the time of the end is in Unix seconds.
 SETTLED = (

@@ -194,7 +194,7 @@ class Writer:
             _caller_s(call.inbound.model, 200), o.strategy, target.provider.id, target.model.id, target.provider.slug, call.stream,
             o.simulated, o.hold_nusd, worker, lease, _caller_s(call.tag, 60), as_json(call.metadata),
             call.address[:45] or None, call.cache or None, call.origin, None if call.batch_id is None else self.uuid(call.batch_id),
-            _end_user(call),
+            _end_user(call), None if o.choice is None else short(o.choice, 4000), o.policy or None,
         )  # fmt: skip
 
     def _rejected_row(self, r: Rejection) -> tuple[Any, ...]:

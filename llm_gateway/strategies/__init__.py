@@ -2,10 +2,32 @@
 
 from llm_gateway.core.registry import Registry
 
-from ._affinity import spread
+from ._affinity import place, spread
 from ._base import Candidate, Ranking, RequestFacts, Stats, Strategy
+from ._choice import DRAWS, LABEL_CHARS, Choice, digested, read_choice, write_choice
 from ._common import COMMON, FLAGS, HEDGE, split
+from ._fit import fitting
 
 strategies: Registry[Strategy] = Registry("strategy", __name__)
 
-__all__ = ["COMMON", "FLAGS", "HEDGE", "Candidate", "Ranking", "RequestFacts", "Stats", "Strategy", "split", "spread", "strategies"]
+__all__ = [
+    "COMMON",
+    "DRAWS",
+    "FLAGS",
+    "HEDGE",
+    "LABEL_CHARS",
+    "Candidate",
+    "Choice",
+    "Ranking",
+    "RequestFacts",
+    "Stats",
+    "Strategy",
+    "digested",
+    "fitting",
+    "place",
+    "read_choice",
+    "split",
+    "spread",
+    "strategies",
+    "write_choice",
+]

@@ -22,14 +22,16 @@ def identity(candidate: Candidate) -> str:
 
 
 def spread(
-    indices: Sequence[int], weights: Sequence[float], candidates: Sequence[Candidate], facts: RequestFacts, draw: float
+    indices: Sequence[int], weights: Sequence[float], candidates: Sequence[Candidate], facts: RequestFacts, draw: float, salt: str = ""
 ) -> list[int]:
     """``indices`` of equal rank in a weighted order: by rendezvous hashing of ``facts.affinity`` when there is one, so that a prompt prefix
     comes back to the deployment that has it cached and only its share moves when one leaves; else by ``draw``. A weight of 0 goes last.
 
-    ``facts.sticky`` is hashed along: one system prompt shared by everybody must not send everybody to one deployment.
+    ``facts.sticky`` is hashed along: one system prompt shared by everybody must not send everybody to one deployment. ``salt`` makes two
+    spreads of one request independent of each other.
     """
     seed = f"{facts.sticky}\x1f{facts.affinity}" if facts.affinity else f"draw:{draw!r}"
+    seed = f"{salt}\x1f{seed}" if salt else seed
 
     def key(pair: tuple[int, float]) -> tuple[float, int]:
         index, weight = pair

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from llm_gateway.core.catalog import Target
+from llm_gateway.core.learning import Learnt
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,16 +27,19 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """A target with what is known of it now. ``estimate_nusd``: what this request would cost there at most, ``None`` unpriced."""
+    """A target with what is known of it now. ``estimate_nusd``: what this request would cost there at most, ``None`` unpriced.
+    ``learnt``: what its answers taught; ``None`` where nothing is learnt."""
 
     target: Target
     stats: Stats = Stats()
     estimate_nusd: int | None = None
+    learnt: Learnt | None = None
 
 
 class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a strategy may look at. ``sticky``: user or session whose requests should stay together; ``client``: the client key's public
-    id, empty for staff; ``affinity``: text whose repetition marks the same prompt prefix."""
+    """What a strategy may look at. ``sticky``: user or session whose requests should stay together; ``user``: the caller's own user;
+    ``client``: the client key's public id, empty for staff; ``affinity``: what repeats with the same prompt prefix. Where a request is
+    routed, ``sticky``, ``user`` and ``affinity`` are keyed digests: strategies hash them and nobody can read them back."""
 
     now: datetime
     prompt_tokens: int
@@ -47,17 +51,20 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
     sticky: str = ""
     client: str = ""
     affinity: str = ""
+    user: str = ""
     stream: bool = False
 
 
 class Ranking(msgspec.Struct, frozen=True, kw_only=True):
     """``order``: indices into the candidates, best first, each at most once (left out: not to be tried). ``scores``: one JSON-able mapping
-    of score parts per candidate, in the candidates' order. ``skipped``: index to reason. ``note``: one sentence for the decision record."""
+    of score parts per candidate, in the candidates' order. ``skipped``: index to reason. ``note``: one sentence for the decision record.
+    ``p``: the exact probability of each candidate being first, one per candidate, sum 1; empty: not known."""
 
     order: tuple[int, ...]
     scores: tuple[Mapping[str, Any], ...] = ()
     skipped: Mapping[int, str] = {}
     note: str = ""
+    p: tuple[float, ...] = ()
 
 
 class Strategy(Protocol):

@@ -21,7 +21,7 @@ def by_priority(candidates: Sequence[Candidate], fit: Sequence[int], facts: Requ
         heads = [group[0] for group in models.values()]
         shares = [float(candidates[index].target.provider.weight) for index in heads]
         groups = {group[0]: group for group in models.values()}
-        for head in spread(heads, shares, candidates, facts, draw):
+        for head in spread(heads, shares, candidates, facts, draw, "models"):
             group = groups[head]
             weights = [float(candidates[index].target.credential.weight) for index in group]
             order += spread(group, weights, candidates, facts, draw)

@@ -11,8 +11,27 @@ from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
 from ._order import by_priority
 from ._settings import flag, only, text, weights
+from ._shares import first_by_arms, spelled
 
 BY_KEY = "key"
+UNITS = ("user", "conversation", BY_KEY)
+
+
+def unit_of(facts: RequestFacts, by: Any) -> str:
+    """Whose requests stay together: by ``user``, ``conversation`` (its session, else what its prompts begin with) or ``key``; ``True``:
+    session or user. Empty: this request is drawn alone."""
+    if by == BY_KEY:
+        return facts.client
+    if by == "user":
+        return facts.user
+    if by == "conversation":
+        return facts.sticky if facts.sticky and facts.sticky != facts.user else facts.affinity
+    return facts.sticky if by else ""
+
+
+def assigned(arms: Mapping[str, float], salt: str, unit: str, draw: float) -> str:
+    """The arm of a unit, whoever can answer."""
+    return drawn(arms, f"ab:{salt}:{unit}" if unit else "", draw)[0]
 
 
 class AbTesting:
@@ -25,16 +44,18 @@ class AbTesting:
 
     def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """``arms``: names to weights, at least two above 0, empty: the two providers of best priority, half and half. ``sticky``: the same
-        session or user gets the same arm; ``key``: all of a client key does. ``salt``: change it to deal the callers anew."""
+        session or user gets the same arm; ``key``: all of a client key does; ``user``, ``conversation``: as experiments count. ``salt``:
+        change it to deal the callers anew."""
         only(settings, {"arms": {}, "sticky": True, "salt": ""}, self.name)
-        sticky = settings.get("sticky") if settings.get("sticky") == BY_KEY else flag(settings, "sticky", True, or_else=BY_KEY)
+        sticky = settings.get("sticky")
+        if sticky not in UNITS:
+            sticky = flag(settings, "sticky", True, or_else=BY_KEY)
         return {"arms": weights(settings, "arms", least=2), "sticky": sticky, "salt": text(settings, "salt")}
 
     def order(self, candidates: Sequence[Candidate], facts: RequestFacts, settings: Mapping[str, Any], draw: float) -> Ranking:
         fit, skipped = fitting(candidates, facts)
         arms = settings.get("arms") or _best_two(candidates)
-        by = settings.get("sticky", True)
-        sticky = facts.client if by == BY_KEY else facts.sticky if by else ""
+        sticky = unit_of(facts, settings.get("sticky", True))
         seed = f"ab:{settings.get('salt', '')}:{sticky}" if sticky else ""
         turns = drawn(arms, seed, draw)
         groups = grouped(candidates, by_priority(candidates, fit, facts, draw), arms)
@@ -43,8 +64,9 @@ class AbTesting:
             {"arm": (arm := arm_of(c, arms)), "weight": arms.get(arm or "", 0.0), "assigned": bool(turns) and arm == turns[0]}
             for c in candidates
         )
+        p = spelled(first_by_arms(candidates, groups, arms), len(candidates))
         note = f"Assigned to arm {turns[0]}{' for this caller' if sticky else ''}." if turns else ""
-        return Ranking(order=tuple(order), scores=scores, skipped=skipped, note=note)
+        return Ranking(order=tuple(order), scores=scores, skipped=skipped, note=note, p=p)
 
 
 def _best_two(candidates: Sequence[Candidate]) -> dict[str, float]:

@@ -11,6 +11,7 @@ from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
 from ._order import by_priority
 from ._settings import only
+from ._shares import best_by, spelled
 
 _LISTS = ("task_types", "languages", "frameworks", "needs")
 _BOUNDS = ("min_prompt_tokens", "max_prompt_tokens", "max_output_tokens")
@@ -73,7 +74,8 @@ class ContextAware:
         order = sorted(standing, key=lambda index: places[index])
         scores = tuple({"preference": place + 1 if place < len(wishes) else None} for place in places)
         note = f"Rule “{rule.get('name') or 'unnamed'}” matched." if rule else "No rule matched; the operator's order holds."
-        return Ranking(order=tuple(order), scores=scores, skipped=skipped, note=note)
+        p = spelled(best_by(candidates, fit, lambda index: places[index]), len(candidates))
+        return Ranking(order=tuple(order), scores=scores, skipped=skipped, note=note, p=p)
 
 
 def _rule(rule: Any, place: int) -> dict[str, Any]:

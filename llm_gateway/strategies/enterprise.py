@@ -10,6 +10,7 @@ from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
 from ._order import by_priority
 from ._settings import only
+from ._shares import first_by_priority, spelled
 
 
 class Enterprise:
@@ -28,7 +29,8 @@ class Enterprise:
         fit, skipped = fitting(candidates, facts)
         scores = tuple({"priority": c.target.provider.priority, "position": c.target.model.position} for c in candidates)
         order = by_priority(candidates, fit, facts, draw)
-        return Ranking(order=tuple(order), scores=scores, skipped=skipped, note="Ordered by provider priority, then model position.")
+        p = spelled(first_by_priority(candidates, fit), len(candidates))
+        return Ranking(order=tuple(order), scores=scores, skipped=skipped, note="Ordered by provider priority, then model position.", p=p)
 
 
 strategies.add(Enterprise.name, Enterprise())

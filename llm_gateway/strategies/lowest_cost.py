@@ -10,6 +10,7 @@ from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
 from ._order import by_priority
 from ._settings import number, only
+from ._shares import best_by, spelled
 from ._stats import bounds
 
 # One or two failures in a row happen to everybody.
@@ -37,12 +38,14 @@ class LowestCost:
         floor = settings.get("min_success_rate", DEFAULTS["min_success_rate"])
         standing = {index: place for place, index in enumerate(by_priority(candidates, fit, facts, draw))}
 
-        def key(index: int) -> tuple[bool, bool, int, int]:
+        def cheapness(index: int) -> tuple[bool, bool, int]:
             estimate = candidates[index].estimate_nusd
-            return (_failing(candidates[index], floor), estimate is None, estimate or 0, standing[index])
+            return (_failing(candidates[index], floor), estimate is None, estimate or 0)
 
         scores = tuple({"estimate_nusd": c.estimate_nusd, "failing": _failing(c, floor)} for c in candidates)
-        return Ranking(order=tuple(sorted(fit, key=key)), scores=scores, skipped=skipped, note="Ordered by the most this request can cost.")
+        order = sorted(fit, key=lambda index: (cheapness(index), standing[index]))
+        p = spelled(best_by(candidates, fit, cheapness), len(candidates))
+        return Ranking(order=tuple(order), scores=scores, skipped=skipped, note="Ordered by the most this request can cost.", p=p)
 
 
 def _failing(candidate: Candidate, floor: float) -> bool:

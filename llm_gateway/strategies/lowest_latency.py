@@ -10,6 +10,7 @@ from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
 from ._order import by_priority
 from ._settings import choice, number, only
+from ._shares import best_by, explored, spelled
 from ._stats import pick, shrunk_rate
 
 DEFAULTS: dict[str, Any] = {"metric": "auto", "tolerance": 0.1, "exploration": 0.05}
@@ -45,20 +46,25 @@ class LowestLatency:
         limit = min(known) * (1 + options["tolerance"]) if known else 0.0
         standing = {index: place for place, index in enumerate(by_priority(candidates, fit, facts, draw))}
 
-        def key(index: int) -> tuple[bool, float, int]:
+        def speed(index: int) -> tuple[bool, float]:
             time = times[index]
-            return (time is None, 0.0 if time is None or time <= limit else time, standing[index])
+            return (time is None, 0.0 if time is None or time <= limit else time)
 
-        order = sorted(fit, key=key)
+        def tested(best: int) -> list[tuple[float, dict[int, float]]]:
+            pool = {index: 1.0 for index in fit if index != best and times[index] is None}
+            return [(options["exploration"], pool)] if pool else []
+
+        order = sorted(fit, key=lambda index: (speed(index), standing[index]))
+        p = spelled(explored(best_by(candidates, fit, speed), tested), len(candidates))
         note = f"Ordered by expected {metric}."
         unknown = [index for index in order[1:] if times[index] is None]
         if unknown and draw < options["exploration"]:
-            explored = unknown[pick([1.0] * len(unknown), draw / options["exploration"])]
-            order.remove(explored)
-            order.insert(0, explored)
+            first = unknown[pick([1.0] * len(unknown), draw / options["exploration"])]
+            order.remove(first)
+            order.insert(0, first)
             note = "One of the few requests that measure a model of unknown speed."
         scores = tuple({"expected_ms": _rounded(times.get(index)), "metric": metric} for index in range(len(candidates)))
-        return Ranking(order=tuple(order), scores=scores, skipped=skipped, note=note)
+        return Ranking(order=tuple(order), scores=scores, skipped=skipped, note=note, p=p)
 
 
 def _expected_ms(candidate: Candidate, metric: str) -> float | None:

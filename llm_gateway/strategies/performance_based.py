@@ -10,6 +10,7 @@ from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
 from ._order import by_priority
 from ._settings import number, only
+from ._shares import best_by, explored, spelled
 from ._stats import bounds, pick, relative
 
 DEFAULTS: dict[str, float] = {
@@ -51,25 +52,39 @@ class PerformanceBased:
         standing = {index: place for place, index in enumerate(by_priority(candidates, fit, facts, draw))}
         order = sorted(fit, key=lambda index: (-scores[index]["score"], standing[index]))
         note = "Ordered by measured success, speed and cost."
+        best = best_by(candidates, fit, lambda index: -scores[index]["score"])
+        p = spelled(
+            explored(best, lambda first: _pools([i for i in order if i != first], first, scores, options["exploration"])), len(scores)
+        )
         tested = _tested(order, scores, options["exploration"], draw)
         if tested is not None:
             order.remove(tested)
             order.insert(0, tested)
             note = "One of the few requests that test a model which is not the best at present."
-        return Ranking(order=tuple(order), scores=tuple(scores), skipped=skipped, note=note)
+        return Ranking(order=tuple(order), scores=tuple(scores), skipped=skipped, note=note, p=p)
 
 
 def _tested(order: Sequence[int], scores: Sequence[Mapping[str, float]], exploration: float, draw: float) -> int | None:
-    others = order[1:]
-    promising = [index for index in others if scores[index]["requests"] and scores[index]["promise"] > scores[order[0]]["score"]]
-    share = min(exploration * PROMISING, 0.5)
-    if others and draw < exploration:
-        pool, point = others, draw / exploration
-    elif promising and draw < share:
-        pool, point = promising, (draw - exploration) / (share - exploration)
-    else:
-        return None
-    return pool[pick([scores[index]["uncertainty"] for index in pool], point)]
+    start = 0.0
+    for share, weights in _pools(order[1:], order[0], scores, exploration) if order else ():
+        if draw < start + share:
+            return list(weights)[pick(list(weights.values()), (draw - start) / share)]
+        start += share
+    return None
+
+
+def _pools(
+    others: Sequence[int], best: int, scores: Sequence[Mapping[str, float]], exploration: float
+) -> list[tuple[float, dict[int, float]]]:
+    """The (share of requests, who gets it by what weight) that goes to others than the best, side by side from 0."""
+    promising = [index for index in others if scores[index]["requests"] and scores[index]["promise"] > scores[best]["score"]]
+    pools = []
+    if others and exploration > 0:
+        pools.append((exploration, {index: scores[index]["uncertainty"] for index in others}))
+        more = min(exploration * PROMISING, 0.5) - exploration
+        if promising and more > 0:
+            pools.append((more, {index: scores[index]["uncertainty"] for index in promising}))
+    return pools
 
 
 def _scores(

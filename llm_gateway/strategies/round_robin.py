@@ -15,6 +15,7 @@ from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
 from ._order import by_priority
 from ._settings import only
+from ._shares import first_by_priority, spelled
 
 
 class RoundRobin:
@@ -34,7 +35,9 @@ class RoundRobin:
             groups.setdefault(f"{target.provider.slug}/{target.upstream_id}", []).append(index)
         order = [index for arm in drawn(dict.fromkeys(groups, 1.0), "", draw) for index in groups[arm]]
         scores = tuple({"share": round(1 / len(groups), 4) if index in fit else 0.0} for index in range(len(candidates)))
-        return Ranking(order=tuple(order), scores=scores, skipped=skipped, note="Drawn with equal chances.")
+        shares = {i: part / len(groups) for group in groups.values() for i, part in first_by_priority(candidates, group).items()}
+        p = spelled(shares, len(candidates))
+        return Ranking(order=tuple(order), scores=scores, skipped=skipped, note="Drawn with equal chances.", p=p)
 
 
 strategies.add(RoundRobin.name, RoundRobin())

@@ -11,6 +11,7 @@ from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
 from ._order import by_priority
 from ._settings import flag, only, weights
+from ._shares import first_by_arms, spelled
 
 
 class Weighted:
@@ -37,8 +38,9 @@ class Weighted:
         arms = drawn(names, facts.sticky if settings.get("sticky") else "", draw)
         order = [index for arm in (*arms, None) for index in groups.get(arm, ())]
         scores = tuple({"arm": (arm := arm_of(c, names)), "weight": names.get(arm or "", 0.0)} for c in candidates)
+        p = spelled(first_by_arms(candidates, groups, names), len(candidates))
         note = f"{arms[0]} was drawn by weight." if arms else ""
-        return Ranking(order=tuple(order), scores=scores, skipped=skipped, note=note)
+        return Ranking(order=tuple(order), scores=scores, skipped=skipped, note=note, p=p)
 
 
 strategies.add(Weighted.name, Weighted())

@@ -27,12 +27,14 @@ from llm_gateway.models import (
     CachedAnswer,
     CacheRule,
     DeploymentHealth,
+    Experiment,
     Feedback,
     Heartbeat,
     Invitation,
     LedgerEntry,
     QualityRule,
     RequestBody,
+    Strategy,
     Team,
     trail,
 )
@@ -67,6 +69,7 @@ def fill() -> None:
     RequestBody.objects.create(request=row, created_at=now)
     trail.record("did", budget, detail="Looked at.")
     User.objects.get_or_create(username="colleague")
+    Experiment.objects.create(name="<b>", strategy=Strategy.objects.get(name="ab-testing"), unit="user", metric="success")
     Invitation.objects.create(name="New", email="new@example.com", role="viewer", digest=b"x", expires_at=now + timedelta(days=7))
     CacheRule.objects.create(switch="on")
     made = {"team": key.team, "client_key": key, "model_name": "<b>", "made_at": now, "expires_at": now + timedelta(days=1), "size": 5}

@@ -22,6 +22,7 @@ def test_all_of_them_are_found() -> None:
         "ab-testing",
         "context-aware",
         "enterprise",
+        "learned",
         "lowest-cost",
         "lowest-latency",
         "performance-based",

@@ -111,9 +111,9 @@ class GatewayServer:
         return asyncio.run_coroutine_threadsafe(run(), self.loop).result(10)
 
     def refresh(self) -> None:
-        """Let the gateway see rows that were changed just now."""
+        """Let the gateway see rows that were changed just now, and measure anew."""
         self.gateway._refresh()
-        self.on_loop(lambda: None)
+        self.on_loop(self.gateway.health.contexts.forget)
 
     def client(self, dialect: str = "openai_chat", key: str | None = None) -> Speaker:
         return Speaker(self.http, dialect, key or self.rows.key)

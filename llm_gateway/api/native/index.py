@@ -57,6 +57,7 @@ def _patterns() -> list[URLPattern]:
         for pattern in _flat(get_resolver().url_patterns)
         if pattern.name
         and hasattr(pattern.callback, "cls")
+        and not pattern.pattern.regex.groups
         and reverse(pattern.name).startswith(f"{get_script_prefix()}{PREFIX}")
         and pattern.name != "native-index"
     ]
