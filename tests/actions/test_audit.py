@@ -20,7 +20,7 @@ NOW = timezone.now()
 
 def request(team: Team, state: str = "ok", **fields: Any) -> RequestLog:
     ended = {} if state == "open" else {"finished_at": NOW, "cost_nusd": 100}
-    lease = {"lease_until": NOW + timedelta(seconds=20)} if state == "open" else {}
+    lease = {"lease_until": timezone.now() + timedelta(minutes=10)} if state == "open" else {}
     given = {
         "kind": "chat",
         "dialect": "native",
