@@ -68,9 +68,17 @@ class StructExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-ca
             if name == self.target.__name__:
                 own = schema
                 continue
-            component = ResolvedComponent(name=name, type=ResolvedComponent.SCHEMA, object=name, schema=schema)
+            component = ResolvedComponent(name=name, type=ResolvedComponent.SCHEMA, object=_struct(name), schema=schema)
             auto_schema.registry.register_on_missing(component)
         return own
+
+
+def _struct(name: str) -> type[msgspec.Struct] | str:
+    """The struct of that name, so that a component is the same whether an answer is it or only holds it."""
+    found = [shapes.Shape, Body]
+    for one in found:
+        found += one.__subclasses__()
+    return next((one for one in found if one.__name__ == name), name)
 
 
 class ClientKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
