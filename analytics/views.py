@@ -23,7 +23,7 @@ from . import asking, days, exports, queries, saved_views
 from .charts import rendered
 from .links import Requests
 from .reports import Chart, Column, Sheet, reports
-from .reports._names import TITLES, Named
+from .reports._names import TITLES, Named, title_of
 from .streaming import streamed
 
 MOST_ROWS = 500
@@ -67,7 +67,7 @@ def report(request: HttpRequest, name: str) -> HttpResponse | StreamingHttpRespo
         "preset": found.preset,
         "first_day": found.first_day.isoformat(),
         "last_day": found.last_day.isoformat(),
-        "groups": [(group, TITLES[group], group in asked.group_by) for group in chosen.groups],
+        "groups": [(group, title_of(group), group in asked.group_by) for group in chosen.groups],
         "options": chosen.options(),
         "option": asked.option,
         "selects": _selects(asked),

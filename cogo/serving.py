@@ -25,6 +25,8 @@ from .supervisor import Program, Supervisor
 READY_WITHIN_S = 60.0
 # What runs beside the relay stands back for it.
 BACKGROUND = 10
+# Batches stand back for that, too.
+LAST = 19
 Say = Callable[[str], None]
 
 
@@ -89,6 +91,8 @@ def serve(plan: Plan, say: Say) -> int:
         for number in range(1, plan.workers + 1):
             supervisor.start(_web(plan, listening, number))
         supervisor.start(_background())
+        for number in range(1, settings.COGO_BATCH_RUNNERS + 1):
+            supervisor.start(_runner(number))
         for number in range(1, settings.COGO_SCORE_WORKERS + 1):
             supervisor.start(Program(f"scores {number}", ("manage.py", "score_answers"), niceness=BACKGROUND))
         say("Starting")
@@ -119,6 +123,11 @@ def _empty(folder: Path) -> None:
 def _background() -> Program:
     """Killing one of its idle processes leaves the lock of their queue held for ever: the others live on and do nothing."""
     return Program("background work", ("manage.py", "qcluster"), niceness=BACKGROUND, silent_for_s=restarts.CLUSTER_ENDED_AFTER_S)
+
+
+def _runner(number: int) -> Program:
+    name = "batches" if settings.COGO_BATCH_RUNNERS == 1 else f"batches {number}"
+    return Program(name, ("manage.py", "run_batches"), environment={"COGO_WORKERS": "1"}, niceness=LAST)
 
 
 def _web(plan: Plan, listening: socket.socket, number: int) -> Program:

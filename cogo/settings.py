@@ -140,6 +140,7 @@ FORCE_SCRIPT_NAME = BASE_PATH or None
 
 PORT = _number("PORT", 8000, 1, 65535)
 COGO_WORKERS = _number("COGO_WORKERS", 1, 1, 64)
+COGO_BATCH_RUNNERS = _number("COGO_BATCH_RUNNERS", 1, 0, 64)
 COGO_SCORE_WORKERS = _number("COGO_SCORE_WORKERS", 0, 0, 16)
 
 INSTALLED_APPS = [
@@ -348,7 +349,11 @@ COGO = {
     # Whether others than this machine's own users are meant to reach it; serve adds what it listens on.
     "exposed": weakness.exposed(https=COGO_HTTPS or COGO_TRUST_PROXY, hosts=ALLOWED_HOSTS),
     "browsable_api": _flag("COGO_BROWSABLE_API", True),
+    # Where callers reach the gateway, for addresses that stand in answers; without it they are relative.
+    "public_url": env.plain("COGO_PUBLIC_URL").rstrip("/"),
 }
+if COGO["public_url"] and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", COGO["public_url"]):
+    raise SettingsError("COGO_PUBLIC_URL is where callers reach the gateway, such as https://llm.example.com or https://example.com/llm")
 
 try:
     COGO |= outgoing.ways(env)

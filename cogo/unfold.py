@@ -8,8 +8,9 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
-from llm_gateway.core.roles import READS_REPORTS
+from llm_gateway.core.roles import READS_REPORTS, SPENDS
 
+_PLAYGROUND = "admin:playground"
 _EXPLAIN = "admin:llm_gateway_strategy_explain"
 
 
@@ -24,6 +25,17 @@ def _page(title: str, icon: str, model: str, app: str = "llm_gateway") -> dict[s
         "link": reverse_lazy(f"admin:{app}_{model}_changelist"),
         "permission": _may(f"{app}.view_{model}"),
     }
+
+
+def _among_keys(request: Any) -> bool:
+    path: str = request.path
+    return path.startswith(str(_page("", "", "clientkey")["link"])) and path != str(reverse_lazy(_PLAYGROUND))
+
+
+def _among_providers(request: Any) -> bool:
+    """The page that connects one has the same beginning and an entry of its own."""
+    path: str = request.path
+    return path.startswith(str(_page("", "", "provider")["link"])) and path != str(reverse_lazy("admin:llm_gateway_provider_connect"))
 
 
 def _among_strategies(request: Any) -> bool:
@@ -71,7 +83,17 @@ UNFOLD: dict[str, Any] = {
                 "title": "Traffic",
                 "items": [
                     _page("Requests", "receipt_long", "requestlog"),
+                    _page("Batches", "dynamic_feed", "batch"),
                     _page("Deployment health", "ecg_heart", "deploymenthealth"),
+                    {"title": "Playground", "icon": "chat", "link": reverse_lazy(_PLAYGROUND), "permission": _may(SPENDS)},
+                ],
+            },
+            {
+                "title": "Alerts",
+                "items": [
+                    {**_page("Alerts", "notifications", "alert"), "badge": "llm_gateway.admin.alerts.unseen"},
+                    _page("Alert rules", "rule", "alertrule"),
+                    _page("Alert destinations", "outgoing_mail", "alertdestination"),
                 ],
             },
             {
@@ -88,21 +110,27 @@ UNFOLD: dict[str, Any] = {
                     },
                     _page("Models", "neurology", "languagemodel"),
                     _page("Aliases", "label", "alias"),
-                    _page("Answer cache", "cached", "cacherule"),
+                    _page("Cache rules", "cached", "cacherule"),
                     _page("Quality rules", "verified", "qualityrule"),
                 ],
             },
             {
                 "title": "Providers",
                 "items": [
-                    _page("Providers", "cloud", "provider"),
+                    {
+                        "title": "Connect a provider",
+                        "icon": "add_link",
+                        "link": reverse_lazy("admin:llm_gateway_provider_connect"),
+                        "permission": _may("llm_gateway.add_provider"),
+                    },
+                    {**_page("Providers", "cloud", "provider"), "active": _among_providers},
                     _page("Provider keys", "vpn_key", "providerkey"),
                     _page("Key checks", "fact_check", "keycheck"),
                 ],
             },
             {
                 "title": "Access",
-                "items": [_page("Teams", "groups", "team"), _page("Client keys", "key_vertical", "clientkey")],
+                "items": [_page("Teams", "groups", "team"), {**_page("Client keys", "key_vertical", "clientkey"), "active": _among_keys}],
             },
             {
                 "title": "Money",
@@ -110,7 +138,6 @@ UNFOLD: dict[str, Any] = {
                     _page("Budgets", "savings", "budget"),
                     _page("Prices", "sell", "price"),
                     _page("Ledger", "menu_book", "ledgerentry"),
-                    _page("Alerts", "notifications", "alert"),
                     _page("Closed months", "task", "statement"),
                 ],
             },

@@ -3,8 +3,11 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
+from llm_gateway.api import playground
+
 urlpatterns = [
     path("admin/reports/", include("analytics.urls")),
+    path("admin/playground/send/", playground.send, name="playground-send"),
     path("admin/", admin.site.urls),
     path("api/ai-models/performance/", include("analytics.api_urls")),
     path("api/ai-models/reports/", include("analytics.api_report_urls")),

@@ -142,12 +142,27 @@ def purge_idempotency() -> dict[str, Any]:
     return {"deleted": purge()}
 
 
+def purge_batches() -> dict[str, Any]:
+    """Batches with their results, and files, whose time is over."""
+    from llm_gateway.stores.batch_results import purge
+
+    return dict(purge(timezone.now()))
+
+
 def send_alerts() -> dict[str, Any]:
     """Each minute: mails and webhooks that are due."""
     from llm_gateway.actions.send_alerts import send_alerts as send
 
     done = send()
     return {"sent": done.sent, "waiting": done.waiting, "given_up": done.given_up}
+
+
+def raise_alerts() -> dict[str, Any]:
+    """Each minute: what alert rules are about, begun and ended."""
+    from llm_gateway.actions.raise_alerts import raise_alerts as run
+
+    done = run()
+    return {"begun": done.begun, "going_on": done.going_on, "ended": done.ended}
 
 
 def audit() -> dict[str, Any]:

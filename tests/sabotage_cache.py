@@ -5,6 +5,7 @@ from __future__ import annotations
 _KEYS = "tests/cache/test_keys.py"
 _WALK = "tests/cache/test_walk.py"
 _STORES = "tests/cache/test_stores.py"
+_NEAR = "tests/cache/test_near.py"
 _GATEWAY = "tests/cache/test_through_the_gateway.py"
 
 CACHE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
@@ -18,8 +19,8 @@ CACHE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "teams share their answers",
         "llm_gateway/engine/asked.py",
-        "            team_id=identity.team_id,\n            client_key_id=None if wish.shared else identity.client_key_id or 0,",
-        "            team_id=0,\n            client_key_id=None,",
+        "            team_id=identity.team_id,\n            client_key_id=None if wish.shared else identity.client_key_id or",
+        "            team_id=0,\n            client_key_id=None if True else",
         (_GATEWAY, "-k", "crosses_a_team"),
     ),
     (
@@ -119,6 +120,69 @@ CACHE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        if not slip.at_rest:\n            return",
         "        if False:\n            return",
         (_STORES, "-k", "never_waited_for"),
+    ),
+    (
+        "the order of words does not count",
+        "llm_gateway/policies/folding.py",
+        'return "\\n".join(found) if found else None',
+        'return "\\n".join(sorted(found)) if found else None',
+        (_NEAR, "-k", "opposite"),
+    ),
+    (
+        "quotes are folded like prose",
+        "llm_gateway/policies/folding.py",
+        "    for match in _VERBATIM.finditer(text):",
+        "    for match in ():",
+        (_NEAR, "-k", "code_quotes"),
+    ),
+    (
+        "another conversation's question is the same",
+        "llm_gateway/policies/folding.py",
+        "    return found if count == 1 and isinstance(found, dict) else None",
+        "    return found if count >= 1 and isinstance(found, dict) else None",
+        (_NEAR, "-k", "everything_around_it"),
+    ),
+    (
+        "indentation of code does not count",
+        "llm_gateway/policies/agreement.py",
+        "    return [line.rstrip() for",
+        "    return [line.strip() for",
+        (_NEAR, "-k", "answers_agree"),
+    ),
+    (
+        "the shadow serves",
+        "llm_gateway/engine/near.py",
+        'return wish.semantic == "on" and',
+        'return wish.semantic != "off" and',
+        (_NEAR, "-k", "shadow_serves_nothing"),
+    ),
+    (
+        "nothing is asked anew",
+        "llm_gateway/engine/near.py",
+        "random.random() >= ASKED_ANEW",
+        "random.random() >= 0",
+        (_NEAR, "-k", "hundredth"),
+    ),
+    (
+        "whoever writes the row switches it on",
+        "llm_gateway/stores/cache_rules.py",
+        'return "on" if measure is not None and not refusal(measure.right, measure.judged) else "shadow"',
+        'return "on"',
+        (_NEAR, "-k", "measure_allows"),
+    ),
+    (
+        "below the bound it goes on",
+        "llm_gateway/stores/cache_measures.py",
+        '        rule.semantic = "shadow"',
+        "        pass",
+        (_NEAR, "-k", "measure_allows"),
+    ),
+    (
+        "the bound is the mean",
+        "llm_gateway/policies/agreement.py",
+        "    wrong = judged - right\n    if",
+        "    wrong = judged - right\n    if right:\n        return right / judged\n    if",
+        (_NEAR, "-k", "bound_is_exact"),
     ),
     (
         "hits flatter the success rate",

@@ -201,9 +201,9 @@ ENGINE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     # T11
     (
         "let sdks retry",
-        "llm_gateway/api/http.py",
-        'b"true" if error.retryable else b"false"',
-        'b"true"',
+        "llm_gateway/api/refusal.py",
+        '"true" if error.retryable else "false"',
+        '"true"',
         ("tests/engine/test_retries_and_sdks.py::test_an_sdk_adds_no_attempt_of_its_own",),
     ),
     (

@@ -155,4 +155,11 @@ QUALITY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "filter(score__isnull=False)",
         ("tests/quality/test_report.py", "-k", "are_summed"),
     ),
+    (
+        "every answer is read in full whatever the rush",
+        "llm_gateway/stores/scores.py",
+        "        if settlement.at < self._next_at:",
+        "        if settlement.at < 0:",
+        ("tests/quality/test_cost.py", "-k", "in_a_rush"),
+    ),
 )

@@ -84,7 +84,7 @@ STEPS = (
         "Add a provider key",
         "Paste the key of a service you buy from; it is checked at once.",
         "llm_gateway.add_providerkey",
-        _page("admin:connect_provider", "admin:llm_gateway_providerkey_add"),
+        _page("admin:llm_gateway_provider_connect", "admin:llm_gateway_providerkey_add"),
         _key,
     ),
     Step(
@@ -118,8 +118,8 @@ STEPS = (
     Step(
         "Invite a colleague",
         "With a role that says what they see.",
-        "auth.add_user",
-        _page("admin:auth_user_add"),
+        "llm_gateway.add_invitation",
+        _page("admin:llm_gateway_invitation_add"),
         lambda: User.objects.filter(is_staff=True, is_active=True).count() > 1,
     ),
 )

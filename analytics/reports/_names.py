@@ -18,7 +18,14 @@ TITLES = {
     "kind": "Kind",
     "tag": "Tag",
     "simulated": "Simulated",
+    "language": "Language",
+    "task": "Task",
 }
+
+
+def title_of(name: str) -> str:
+    """A report may group by what no other does."""
+    return TITLES.get(name) or name.replace("_", " ").capitalize()
 
 
 class Named(str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import TruncDay
@@ -26,9 +27,7 @@ class Cache:
     title = "Answer cache"
     icon = "cached"
     position = 50
-    summary = (
-        "Requests that wanted the cache: how many it answered, and what those answers would have cost at the prices of then. UTC days."
-    )
+    summary = "Requests that wanted the cache: how many it answered, and what those answers would have cost at the prices of then."
     dated = True
     groups = ("day", "alias", "model", "team_id", "client_key_id")
     default_groups = ("alias",)
@@ -39,7 +38,7 @@ class Cache:
 
     def build(self, asked: Asked) -> Sheet:
         rows = RequestLog.objects.filter(asked.filters.log(), created_at__gte=asked.start, created_at__lt=asked.end, cache__isnull=False)
-        rows = rows.exclude(state="open").annotate(day=TruncDay("created_at"))
+        rows = rows.exclude(state="open").annotate(day=TruncDay("created_at", tzinfo=ZoneInfo(asked.zone)))
         cells = {_key(asked.group_by, row): _figures(row) for row in _summed(rows, asked.group_by)}
         total = _figures(next(iter(_summed(rows, ())), _NOTHING))
         names = Names(asked.group_by, cells)

@@ -11,6 +11,7 @@ from llm_gateway.core.money import to_nusd
 
 from . import reports
 from ._base import Asked, Card, Chart, Column, Series, Sheet
+from ._names import Named
 
 
 class Performance:
@@ -68,8 +69,8 @@ _COLUMNS = (
 def _row(entry: Compared) -> tuple[Any, ...]:
     m, rate, mean = entry.metrics, entry.success_rate_interval, entry.latency_avg_interval
     return (
-        entry.model,
-        entry.provider,
+        Named(entry.model, entry.model),
+        Named(entry.provider, entry.provider),
         m.requests,
         m.success_rate,
         rate.low if rate else None,

@@ -13,11 +13,11 @@ from analytics.statistics import Interval, mean_interval
 
 from . import reports
 from ._base import Asked, Card, Column, Sheet
+from ._names import TITLES
 
 # Below this a mean is an anecdote, and no strategy looks at it.
 ENOUGH = 30
 RECENT = timedelta(days=7)
-_TITLES = {"model": "Model", "language": "Language", "task": "Task"}
 
 
 class Quality:
@@ -45,7 +45,7 @@ class Quality:
         dropped = sum(row[-1] == "dropped" for row in rows)
         return Sheet(
             columns=(
-                *(Column(name, _TITLES[name], absent="(unknown)") for name in groups),
+                *(Column(name, TITLES[name], absent="(unknown)") for name in groups),
                 Column("answers", "Answers", "count"),
                 Column("score", "Score", absent=""),
                 Column("low", "from", absent=""),

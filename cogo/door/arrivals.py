@@ -14,8 +14,9 @@ import msgspec
 
 from cogo.caller import Body, Receive
 from cogo.places import Places
+from cogo.streamed import Upload
 from llm_gateway.core.catalog import Identity
-from llm_gateway.core.errors import Overloaded, ShuttingDown
+from llm_gateway.core.errors import Overloaded, ShuttingDown, UnsupportedEncoding
 from llm_gateway.wiring import gateway
 
 from .encodings import unpacker
@@ -47,7 +48,7 @@ class Arrivals:
         self.uploads = Uploads(
             most=max(most, LEAST_UPLOADS), per_key=int(settings["uploads_per_key"]), per_address=int(settings["uploads_per_address"])
         )
-        self._readers: set[Body] = set()
+        self._readers: set[Body | Upload] = set()
         self.draining = False
 
     def check_open(self) -> None:
@@ -74,6 +75,19 @@ class Arrivals:
         self._readers.add(reader)
         try:
             yield reader
+        finally:
+            self._readers.discard(reader)
+
+    @contextmanager
+    def upload(self, receive: Receive, headers: Mapping[str, str], who: Who, cap: int) -> Iterator[Upload]:
+        """A large body that is handed on as it comes; it needs no place."""
+        if headers.get("content-encoding", "identity") not in ("", "identity"):
+            raise UnsupportedEncoding("Send an upload as it is, without `Content-Encoding`.")
+        reader = Upload(receive, cap, self._body_s, headers.get("content-length", ""))
+        self._readers.add(reader)
+        try:
+            with self._upload(who):
+                yield reader
         finally:
             self._readers.discard(reader)
 

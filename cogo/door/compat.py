@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 from uuid import UUID
 
+import msgspec
+
 from cogo.caller import Body, Reader, Receive, Send, Watch, hang_up
+from cogo.streamed import Upload
 from llm_gateway.api.compat import Route, routes
 from llm_gateway.api.http import Endpoint, HttpCall, HttpReply, request_id
 from llm_gateway.api.limits import with_limits
+from llm_gateway.core.catalog import Identity
 from llm_gateway.core.errors import GatewayError, InternalError, MethodNotAllowed, NotFound, Overloaded, UpgradeRequired
 from llm_gateway.engine.tasks import TaskOwner
 from llm_gateway.stores.outage import outage
@@ -29,6 +34,7 @@ log = logging.getLogger("cogo.door")
 
 Scope = dict[str, Any]
 WRITE_STALL_S = 60.0
+NOBODY = Identity(client_key_id=None, public_id="", name="", team_id=0, team="", scopes=frozenset())
 
 
 class Cycle(Protocol):
@@ -74,10 +80,13 @@ class Compat:
             head.check_single(scope)
             if route is None:
                 raise _no_route(fitting, scope["path"], headers)
-            who = self._callers.keyed(scope, headers)
+            who = self._nobody(scope) if route.keyless else self._callers.keyed(scope, headers)
             self._arrivals.check_open()
         except GatewayError as error:
             await send_reply(send, compatible(error, dialect, call_id), close=method == "POST")
+            return
+        if route.uploads and method in ("POST", "PUT"):
+            await self._take_upload(scope, path, headers, who, call_id, route, receive, send)
             return
         with self._arrivals.body(receive, headers, who) as reader:
             try:
@@ -92,6 +101,20 @@ class Compat:
             finally:
                 if placed:
                     self._arrivals.places.leave()
+
+    def _nobody(self, scope: Scope) -> Who:
+        """For an address that says itself who may come: without rights of any key."""
+        return msgspec.structs.replace(self._callers.anonymous(scope), identity=NOBODY)
+
+    async def _take_upload(
+        self, scope: Scope, path: str, headers: Mapping[str, str], who: Who, call_id: Any, route: Route, receive: Receive, send: Send
+    ) -> None:
+        try:
+            with self._arrivals.upload(receive, headers, who, route.uploads) as reader:
+                call = msgspec.structs.replace(_call(scope, path, headers, who, call_id, reader.read), upload=reader.pieces)
+                await self._serve(call, route, reader, receive, send)
+        except GatewayError as error:
+            await send_reply(send, compatible(error, route.dialect, call_id), close=True)
 
     async def _let_in(self, method: str, headers: Mapping[str, str], reader: Body) -> bool:
         """Whether the request now has a place. It needs none where its body is at fault: the endpoint then only logs that. Raises
@@ -122,7 +145,7 @@ class Compat:
         try:
             if route is None:
                 raise _no_route(fitting, scope["path"], headers)
-            who = self._callers.keyed(scope, headers)
+            who = self._nobody(scope) if route.keyless else self._callers.keyed(scope, headers)
             self._arrivals.check_open()
         except GatewayError as error:
             step.reply(compatible(error, dialect, call_id), close=True)
@@ -142,6 +165,8 @@ class Compat:
             return
         try:
             call = _call(scope, path, headers, who, call_id, step.body)
+            if route.uploads:
+                call = msgspec.structs.replace(call, upload=partial(_whole, step))
             await self._serve_at_once(call, route, step)
         finally:
             places.leave()
@@ -170,7 +195,7 @@ class Compat:
         self._drain.watches.add(watch)
         return watch
 
-    async def _serve(self, call: HttpCall, route: Route, reader: Body, receive: Receive, send: Send) -> None:
+    async def _serve(self, call: HttpCall, route: Route, reader: Body | Upload, receive: Receive, send: Send) -> None:
         watch = self._watch(receive, send, reader)
         reply: HttpReply | None = None
         try:
@@ -225,6 +250,11 @@ def _stay() -> None:
     task = asyncio.current_task()
     if task is not None:
         task.uncancel()
+
+
+async def _whole(step: Step) -> AsyncIterator[bytes]:
+    """A body that has come whole, for who takes it in pieces."""
+    yield await step.body()
 
 
 def _no_route(fitting: list[Route], path: str, headers: Mapping[str, str]) -> GatewayError:

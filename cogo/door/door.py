@@ -27,7 +27,7 @@ from .drain import Drain
 log = logging.getLogger("cogo.door")
 
 Scope = dict[str, Any]
-COMPAT = ("/v1/", "/v1beta/")
+COMPAT = ("/v1/", "/v1beta/", "/upload/v1/", "/upload/v1beta/")
 
 
 class Door:
@@ -102,4 +102,16 @@ def compatible_path(method: str, path: str) -> str | None:
 
 
 # First words of the compatible paths that nothing else has.
-BARE = ("/chat/", "/models", "/responses", "/messages", "/embeddings", "/completions", "/moderations", "/rerank", "/audio/")
+BARE = (
+    "/chat/",
+    "/files",
+    "/batches",
+    "/models",
+    "/responses",
+    "/messages",
+    "/embeddings",
+    "/completions",
+    "/moderations",
+    "/rerank",
+    "/audio/",
+)

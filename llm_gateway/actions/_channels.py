@@ -21,12 +21,12 @@ from typing_extensions import override
 from llm_gateway.engine.transport import HttpUpstream
 from llm_gateway.stores.network import network
 
-Post = Callable[[str, bytes, dict[str, str]], Awaitable[int]]
+Post = Callable[[str, bytes, dict[str, str], bool], Awaitable[int]]
 CONNECT_S = 5.0
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a channel needs of an alert: threads that deliver touch no database."""
+    """All that a channel needs of an alert: threads that deliver touch no database. ``routes``: the channels that are to take it."""
 
     alert: int
     subject: str
@@ -34,6 +34,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     to: tuple[str, ...]
     body: bytes
     stamp: str
+    routes: frozenset[str] = frozenset()
 
 
 class Channel(Protocol):
@@ -108,24 +109,36 @@ def _backend_for(met: Callable[[smtplib.SMTP], None]) -> type[EmailBackend]:
 
 
 class Webhook:
-    """``post`` is the seam of tests. Without a secret a receiver could not tell our word from anybody's: the feature is off."""
+    """``post`` is the seam of tests. Without a secret a receiver could not tell our word from anybody's: the feature is off. ``url``,
+    ``secret``, ``private``: a destination's own; by default those of the environment."""
 
     name = "webhook"
 
-    def __init__(self, post: Post | None, clock_s: float) -> None:
+    def __init__(
+        self, post: Post | None, clock_s: float, *, name: str = "", url: str = "", secret: str | None = None, private: bool | None = None
+    ) -> None:
         self._post = post or _post
         self._clock_s = clock_s
+        self.name = name or type(self).name
+        self._url = url or settings.COGO["alert_webhook_url"]
+        self.secret: str = settings.COGO["alert_webhook_secret"] if secret is None else secret
+        self._private: bool = settings.COGO["alert_webhook_private"] if private is None else private
 
     def has_work(self, letter: Letter) -> bool:
-        return bool(settings.COGO["alert_webhook_url"] and settings.COGO["alert_webhook_secret"])
+        return bool(self._url and self.secret)
+
+    def body(self, letter: Letter) -> bytes:
+        return letter.body
+
+    def headers(self, letter: Letter, body: bytes) -> dict[str, str]:
+        digest = hmac.digest(self.secret.encode(), f"{letter.stamp}.".encode() + body, hashlib.sha256).hex()
+        return {"content-type": "application/json", "x-cogo-signature": f"t={letter.stamp},v1={digest}"}
 
     def send(self, letter: Letter) -> None:
-        url, secret = settings.COGO["alert_webhook_url"], settings.COGO["alert_webhook_secret"]
-        if urlsplit(url).scheme != "https" and not settings.COGO["alert_webhook_private"]:
-            raise ValueError("COGO_ALERT_WEBHOOK_URL must begin with https")
-        digest = hmac.digest(secret.encode(), f"{letter.stamp}.".encode() + letter.body, hashlib.sha256).hex()
-        headers = {"content-type": "application/json", "x-cogo-signature": f"t={letter.stamp},v1={digest}"}
-        status = asyncio.run(_within(self._post(url, letter.body, headers), self._clock_s))
+        if urlsplit(self._url).scheme != "https" and not self._private:
+            raise ValueError("its address must begin with https")
+        body = self.body(letter)
+        status = asyncio.run(_within(self._post(self._url, body, self.headers(letter, body), self._private), self._clock_s))
         if not 200 <= status < 300:
             raise ValueError(f"it answered {status}")
 
@@ -138,11 +151,10 @@ async def _within(call: Awaitable[int], seconds: float) -> int:
         return await call
 
 
-async def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
+async def _post(url: str, body: bytes, headers: dict[str, str], private: bool) -> int:
     """Through the one door: no redirects, no proxy but the one in the settings, no private address unless the operator admits them."""
     upstream = HttpUpstream(network())
     try:
-        private = settings.COGO["alert_webhook_private"]
         response = await upstream.send("POST", url, headers, body, connect_s=CONNECT_S, allow_private=private)
         response.close()
         return response.status

@@ -27,7 +27,7 @@ def beyond_rights(row: ClientKey, by: Any, *, scopes: Any = None, limited: bool 
 
 
 def _limited(row: ClientKey) -> bool:
-    budgets = Budget.objects.filter(enabled=True, hard=True)
+    budgets = Budget.objects.filter(enabled=True, hard=True, end_user="")
     if row.team_id and budgets.filter(team_id=row.team_id).exists():
         return True
     return bool(row.pk) and budgets.filter(client_key_id=row.pk).exists()

@@ -31,6 +31,7 @@ from .create_client_key import create_client_key, ensure_team
 from .import_prices import import_prices
 from .load_catalogue import CatalogueLoad, load_catalogue
 from .own_password import must_change
+from .raise_alerts import ensure_rules
 from .store_provider_key import store_provider_key
 from .sync_schedules import sync_schedules
 
@@ -77,6 +78,7 @@ def bootstrap(environment: Mapping[str, str] | None = None, options: Mapping[str
         _provider_keys(environment, notes)
         _models(environment, memory, notes)
         sync_schedules()
+        ensure_rules()
         if msgspec.json.encode(memory) != before:
             remember(MEMORY, memory)
     routable = list(ProviderKey.objects.filter(enabled=True, provider__enabled=True).select_related("provider"))

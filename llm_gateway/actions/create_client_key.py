@@ -17,7 +17,7 @@ from llm_gateway.core.catalog import Scope
 from llm_gateway.core.errors import PermissionDenied
 from llm_gateway.core.keys import compose_client_key, public_id_of
 from llm_gateway.core.money import NUSD, to_nusd
-from llm_gateway.models import Alias, Budget, ClientKey, LanguageModel, Provider, Strategy, Team
+from llm_gateway.models import Alias, Budget, ClientKey, LanguageModel, Provider, ReplacedKey, Strategy, Team
 from llm_gateway.policies.allowed import AUTO, STRATEGY, covered, fits, is_pattern
 from llm_gateway.policies.callers import normalized, within
 from llm_gateway.stores import vault
@@ -120,10 +120,10 @@ def issue_client_key(
     plain, public_id = _text(preset)
     row.public_id, row.digest = public_id, vault.digest(plain)
     row.created_by = by if getattr(by, "pk", None) else None
-    known = ClientKey.objects.filter(public_id=public_id).first()
+    known = ClientKey.objects.filter(public_id=public_id).first() or ReplacedKey.objects.filter(public_id=public_id).first()
     if known is not None:
         if hmac.compare_digest(bytes(known.digest), row.digest):
-            return known, plain
+            return known.client_key if isinstance(known, ReplacedKey) else known, plain
         raise ActionError("Another client key has the same public part; make a new one with: manage.py create_client_key --generate-only")
     if ClientKey.objects.filter(team=row.team, name=row.name).exists():
         raise ActionError(f"The team {row.team.name} already has a client key named {row.name}; choose another name.")
@@ -259,7 +259,7 @@ def _within(row: ClientKey, creator: ClientKey, limit: int | None, period: str) 
             raise PermissionDenied(f"{name} would exceed that of the key that asks.")
         if ceiling is not None and value is None:
             setattr(row, name, ceiling)
-    for budget in creator.budgets.filter(enabled=True, hard=True):
+    for budget in creator.budgets.filter(enabled=True, hard=True, end_user=""):
         if limit is None or limit > budget.limit_nusd or period != budget.period:
             raise PermissionDenied(
                 f"The key that asks has a budget of {budget.limit_nusd / NUSD:g} USD per {budget.period}; give the new key one within it."

@@ -36,6 +36,7 @@ from llm_gateway.models import (
     Team,
 )
 from llm_gateway.policies.periods import period_bounds, period_id
+from llm_gateway.stores import batch_results
 
 from . import ActionError
 from .close_month import close_month
@@ -190,6 +191,7 @@ def _erase(ids: Sequence[UUID]) -> None:
     IdempotencyRecord.objects.filter(request_id__in=ids, state="finished").update(state="unknown", headers=[], body="")
     for kept in (StoredResponse, ScoreJob):
         kept.objects.filter(request_id__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
+    batch_results.erase(ids)
     # A provider's complaint may quote what it was sent.
     Attempt.objects.filter(request_id__in=ids).exclude(detail="").update(detail="")
-    RequestLog.objects.filter(pk__in=ids).update(metadata={"erased": True}, user_id=None)
+    RequestLog.objects.filter(pk__in=ids).update(metadata={"erased": True}, user_id=None, end_user=None)

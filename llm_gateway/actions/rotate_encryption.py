@@ -8,13 +8,26 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 
-from llm_gateway.models import CachedAnswer, IdempotencyRecord, ProviderKey, RequestBody, ScoreJob, StoredResponse
-from llm_gateway.stores import answer_table, idempotency, responses, scores, vault
+from llm_gateway.models import (
+    AlertDestination,
+    Batch,
+    BatchResult,
+    CachedAnswer,
+    FileChunk,
+    IdempotencyRecord,
+    ProviderKey,
+    RequestBody,
+    ScoreJob,
+    StoredResponse,
+)
+from llm_gateway.stores import answer_table, batch_results, files, idempotency, responses, scores, vault
 
+from . import _destinations
 from .store_provider_key import place_of
 
 CHUNK = 200
@@ -22,12 +35,26 @@ CHUNK = 200
 
 class Sealed(msgspec.Struct, frozen=True):
     """A column of ciphertexts and what each is bound to. A new encrypted column is one entry in :data:`COLUMNS`. ``bulky``: too many to
-    open at every start."""
+    open at every start; ``binary``: bytes, not text."""
 
     model: type[Model]
     field: str
     place: Callable[..., str]
     bulky: bool = False
+    binary: bool = False
+
+    def rows(self) -> QuerySet[Any]:
+        """Those that have something sealed."""
+        return self.model._default_manager.exclude(**{self.field: b"" if self.binary else ""})
+
+    def opened(self, row: Model) -> str | bytes:
+        """Raises :class:`vault.VaultError`."""
+        place, sealed = self.place(row), getattr(row, self.field)
+        return vault.open_bytes(bytes(sealed), place=place) if self.binary else vault.open_sealed(sealed, place=place).reveal()
+
+    def sealed(self, row: Model, plain: str | bytes) -> str | bytes:
+        place = self.place(row)
+        return vault.seal_bytes(plain, place=place) if isinstance(plain, bytes) else vault.seal(plain, place=place)
 
 
 def _text(field: str) -> Sealed:
@@ -36,10 +63,14 @@ def _text(field: str) -> Sealed:
 
 COLUMNS = (
     Sealed(ProviderKey, "ciphertext", place_of),
+    Sealed(AlertDestination, "ciphertext", _destinations.place_of),
     _text("prompt"),
     _text("answer"),
     Sealed(StoredResponse, "ciphertext", responses.place_of, bulky=True),
     Sealed(IdempotencyRecord, "body", idempotency.place_of, bulky=True),
+    Sealed(FileChunk, "data", files.place_of, bulky=True, binary=True),
+    Sealed(BatchResult, "body", batch_results.place_of, bulky=True, binary=True),
+    Sealed(Batch, "webhook_secret", lambda batch: f"batch:{batch.pk.hex}:webhook_secret", bulky=True),
     Sealed(CachedAnswer, "ciphertext", answer_table.place_of, bulky=True),
     Sealed(ScoreJob, "ciphertext", scores.place_of, bulky=True),
 )
@@ -63,7 +94,7 @@ def rotate_encryption() -> Rotation:
     moved = current = 0
     failed: list[str] = []
     for column in COLUMNS:
-        rest = column.model._default_manager.exclude(**{column.field: ""}).order_by("pk")
+        rest = column.rows().order_by("pk")
         last = None
         while rows := list((rest.filter(pk__gt=last) if last else rest)[:CHUNK]):
             last = rows[-1].pk
@@ -73,11 +104,11 @@ def rotate_encryption() -> Rotation:
                     current += 1
                     continue
                 try:
-                    plain = vault.open_sealed(ciphertext, place=column.place(row))
+                    plain = column.opened(row)
                 except vault.VaultError as error:
                     failed.append(_named(row, error))
                     continue
-                fresh = vault.seal(plain.reveal(), place=column.place(row))
+                fresh = column.sealed(row, plain)
                 moved += column.model._default_manager.filter(pk=row.pk, **{column.field: ciphertext}).update(**{column.field: fresh})
     return Rotation(moved=moved, current=current, failed=tuple(failed))
 
@@ -88,9 +119,9 @@ def verify_encryption(bulky: bool = False) -> list[str]:
     for column in COLUMNS:
         if column.bulky and not bulky:
             continue
-        for row in column.model._default_manager.exclude(**{column.field: ""}).order_by("pk").iterator(CHUNK):
+        for row in column.rows().order_by("pk").iterator(CHUNK):
             try:
-                vault.open_sealed(getattr(row, column.field), place=column.place(row))
+                column.opened(row)
             except vault.VaultError as error:
                 failed.append(_named(row, error))
     return failed

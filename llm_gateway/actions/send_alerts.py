@@ -1,4 +1,4 @@
-"""Tell people of alerts: e-mail to the team and the operator, a signed webhook. At least once; a channel that took it is not asked again.
+"""Tell people of alerts: mail, signed webhooks, Slack-compatible hooks. At least once; a channel that took it is not asked again.
 
 Each channel has a thread and a turn of its own, so that one which is silent holds up no other; each delivery has a clock, each run an end
 well before that of its task, and each try its end in the alert's row. A failed try is repeated after a pause that doubles, twelve times.
@@ -13,7 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -26,7 +26,9 @@ from llm_gateway.core.redact import redact
 from llm_gateway.models import Alert
 from llm_gateway.policies.periods import shown
 
-from ._channels import Channel, Letter, Mail, Post, Webhook
+from ._channels import Channel, Letter, Post
+from ._destinations import Routes, names_of
+from .events import events
 
 log = logging.getLogger("cogo.alerts")
 
@@ -56,17 +58,40 @@ def send_alerts(now: datetime | None = None, post: Post | None = None, *, clock_
     """Deliver what is due. Each alert is claimed first, so that two clusters do not both send it."""
     now = now or timezone.now()
     claimed = _claim(now)
-    letters = {alert.pk: _letter(alert, now) for alert in claimed}
-    channels: tuple[Channel, ...] = (Mail(), Webhook(post, clock_s * 0.8))
-    found = _Delivery(channels, claimed, letters, clock_s).run(run_s)
+    routes = Routes(now, post, clock_s * 0.8)
+    taken = {alert.pk: routes.of(alert) for alert in claimed}
+    letters = {alert.pk: _letter(alert, now, taken[alert.pk][0]) for alert in claimed}
+    found = _Delivery(routes.channels, claimed, letters, clock_s).run(run_s)
     counts = {"sent": 0, "waiting": 0, "given_up": 0}
     for alert in claimed:
-        counts[_write_end(alert, found[alert.pk], now)] += 1
+        counts[_write_end(alert, found[alert.pk], now, taken[alert.pk][1])] += 1
     return Sent(**counts)
+
+
+def send_test(channel: Channel, now: datetime | None = None, *, clock_s: float = 8.0) -> str:
+    """Deliver a letter that says it is a test, now. What went wrong, or nothing."""
+    now = now or timezone.now()
+    text = "This is a test of an alert destination. Nothing happened."
+    body = {"id": 0, "kind": "test", "event": "test", "about": "", "text": text, "at": now.isoformat()}
+    letter = Letter(
+        alert=0,
+        subject="[COGO] Test of an alert destination",
+        text=text,
+        to=tuple(filter(None, settings.COGO["alert_email"].split(", "))),
+        body=msgspec.json.encode(body),
+        stamp=str(int(now.timestamp())),
+        routes=frozenset({channel.name}),
+    )
+    if not channel.has_work(letter):
+        return "it is not set up"
+    found = _Delivery([channel], [Alert(pk=0)], {0: letter}, clock_s).run(clock_s)[0]
+    return next(iter(found.problems.values()), "")
 
 
 def text_of(alert: Alert) -> str:
     """One sentence, the same in the mail and the webhook."""
+    if alert.kind == Alert.Kind.EVENT:
+        return alert.text
     what = _WORDS[Alert.Kind(alert.kind)].format(threshold=alert.threshold)
     if alert.kind == Alert.Kind.EXHAUSTED and alert.spent_nusd < alert.limit_nusd:
         # Every request reserves the most it may cost, so a budget refuses before all of it is spent.
@@ -94,7 +119,7 @@ class _Delivery:
         self._found = {alert.pk: _Ends(delivered=list(alert.delivered), problems={}) for alert in alerts}
         self._channels = {channel.name: channel for channel in channels}
         self._left = {
-            channel.name: [letters[a.pk] for a in alerts if channel.name not in a.delivered and channel.has_work(letters[a.pk])]
+            channel.name: [letter for a in alerts if channel.name not in a.delivered and _takes(channel, letter := letters[a.pk])]
             for channel in channels
         }
         # When the delivery that a channel is at began.
@@ -127,7 +152,8 @@ class _Delivery:
             except Exception as error:  # whatever a channel raises is the end of a try, to be written down
                 # Libraries give a time-out many names; who took this long to fail would take it again.
                 slow = time.monotonic() - began > self._clock_s / 4
-                self._reports.put((name, letter.alert, "silent" if slow else "failed", _said(error)))
+                own = getattr(self._channels[name], "secret", "")
+                self._reports.put((name, letter.alert, "silent" if slow else "failed", _said(error, own)))
                 if slow:
                     return
             else:
@@ -181,37 +207,64 @@ def _claim(now: datetime) -> list[Alert]:
     return claimed
 
 
-def _write_end(alert: Alert, ends: _Ends, now: datetime) -> str:
-    gave_up = bool(ends.problems) and alert.tries + 1 >= MAX_TRIES
-    done = not ends.problems or gave_up
-    error = "; ".join(f"{name}: {said}"[:95] for name, said in ends.problems.items())
-    Alert.objects.filter(pk=alert.pk).update(delivered=sorted(ends.delivered), error=error[:200], sent_at=now if done else None)
+def _takes(channel: Channel, letter: Letter) -> bool:
+    return channel.name in letter.routes and channel.has_work(letter)
+
+
+def _write_end(alert: Alert, ends: _Ends, now: datetime, later: datetime | None) -> str:
+    """``later``: when the destinations that are quiet now will take it. Waiting for them is no try."""
+    gave_up = later is None and bool(ends.problems) and alert.tries + 1 >= MAX_TRIES
+    done = later is None and (not ends.problems or gave_up)
+    error = "; ".join(f"{name}: {said}"[:95] for name, said in zip(names_of(ends.problems), ends.problems.values(), strict=True))
+    end = {"delivered": sorted(ends.delivered), "error": error[:200], "sent_at": now if done else None}
+    if later is not None:
+        end["tries"] = alert.tries
+        if not ends.problems:
+            end |= {"next_try_at": later, "error": f"waits until quiet hours end at {later.astimezone(UTC):%Y-%m-%d %H:%M} UTC"}
+    Alert.objects.filter(pk=alert.pk).update(**end)
+    if later is not None and not ends.problems:
+        return "waiting"
     if error:
         log.warning("an alert was not delivered", extra={"alert": alert.pk, "reason": error, "given_up": gave_up})
     return "given_up" if gave_up else "sent" if done else "waiting"
 
 
-def _said(error: Exception) -> str:
-    return redact(
-        f"{type(error).__name__} {error}", getattr(settings, "EMAIL_HOST_PASSWORD", "") or "", settings.COGO["alert_webhook_secret"]
-    )
+def _said(error: Exception, own: str = "") -> str:
+    known = (getattr(settings, "EMAIL_HOST_PASSWORD", "") or "", settings.COGO["alert_webhook_secret"], own)
+    return redact(f"{type(error).__name__} {error}", *known)
 
 
-def _letter(alert: Alert, now: datetime) -> Letter:
+def _letter(alert: Alert, now: datetime, routes: frozenset[str]) -> Letter:
     budget = alert.budget
     team = (budget.team or (budget.client_key.team if budget.client_key else None)) if budget else None
     to = dict.fromkeys(filter(None, (team.alert_email if team else "", *settings.COGO["alert_email"].split(", "))))
     return Letter(
         alert=alert.pk,
-        subject=f"[COGO] {' '.join(alert.budget_name.split())}: {alert.kind}",
+        subject=_subject(alert),
         text=text_of(alert),
         to=tuple(to),
         body=msgspec.json.encode(_body(alert)),
         stamp=str(int(now.timestamp())),
+        routes=routes,
     )
 
 
+def _subject(alert: Alert) -> str:
+    if alert.kind == Alert.Kind.EVENT:
+        return f"[COGO] {events.get(alert.event).title if alert.event in events else alert.event}"
+    return f"[COGO] {' '.join(alert.budget_name.split())}: {alert.kind}"
+
+
 def _body(alert: Alert) -> dict[str, Any]:
+    if alert.kind == Alert.Kind.EVENT:
+        return {
+            "id": alert.pk,
+            "kind": alert.kind,
+            "event": alert.event,
+            "about": alert.about,
+            "text": text_of(alert),
+            "at": alert.created_at.isoformat(),
+        }
     return {
         "id": alert.pk,
         "kind": alert.kind,

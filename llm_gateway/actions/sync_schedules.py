@@ -26,6 +26,7 @@ JOBS = (
     Job("check keys", "llm_gateway.tasks.check_keys", "*/5 * * * *"),
     Job("roll up", "analytics.tasks.roll_up", "*/5 * * * *"),
     Job("reap requests", "llm_gateway.tasks.reap_open_requests", "*/2 * * * *"),
+    Job("events", "llm_gateway.tasks.raise_alerts", "* * * * *"),
     Job("alerts", "llm_gateway.tasks.send_alerts", "* * * * *"),
     Job("guard policies", "llm_gateway.tasks.guard_policies", "* * * * *"),
     Job("experiments", "llm_gateway.tasks.evaluate_experiments", "*/5 * * * *"),
@@ -38,6 +39,7 @@ JOBS = (
     Job("expired responses", "llm_gateway.tasks.purge_responses", "47 * * * *"),
     Job("expired answers", "llm_gateway.tasks.expire_answers", "57 * * * *"),
     Job("idempotency keys", "llm_gateway.tasks.purge_idempotency", "52 * * * *"),
+    Job("old batches", "llm_gateway.tasks.purge_batches", "57 * * * *"),
     Job("task failures", "llm_gateway.tasks.trim_task_failures", "27 3 * * *"),
     Job("published prices", "llm_gateway.tasks.compare_prices", "37 4 * * 1"),
 )

@@ -3,7 +3,10 @@
 from . import (  # noqa: F401  # imported for what they register
     access,
     accounts,
+    alert_destinations,
+    alerts,
     background,
+    batches,
     books,
     budgets,
     cache,

@@ -15,6 +15,7 @@ from typing_extensions import override
 from llm_gateway.models import Budget
 
 from ._keyset import first_id_at
+from ._searching import pseudonyms
 
 KINDS = ("chat", "generate", "analyze", "test", "embeddings")
 LONGEST = 200
@@ -118,14 +119,14 @@ class TagFilter(LinkedFilter):
 
 
 class EndUserFilter(LinkedFilter):
-    """As callers name them: ``user``, or ``metadata.user_id``."""
+    """As callers name them (``user``, ``metadata.user_id``), or as the gateway remembers them; answered by an index."""
 
     title = "end user"
     parameter_name = "end_user"
 
     @override
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(Q(metadata__user_id=self.text) | Q(metadata__user=self.text)) if self.text else queryset
+        return queryset.filter(end_user__in=pseudonyms(self.text)) if self.text else queryset
 
 
 class KindFilter(admin.SimpleListFilter):

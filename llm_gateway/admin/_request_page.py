@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
 
 from llm_gateway.core.usage import PROMPT
 from llm_gateway.models import Attempt, Budget, Price, RequestLog
@@ -67,9 +68,21 @@ def _facts(row: RequestLog) -> list[tuple[str, object]]:
     ]
     if user := end_user(row):
         facts.append(("End user", link(f"{_list()}?{urlencode({'end_user': user})}", user)))
+    if row.cache:
+        facts.append(("Answer cache", _cache(row)))
     if row.flags:
         facts.append(("Remarks", row.flags))
     return facts
+
+
+def _cache(row: RequestLog) -> object:
+    """What became of the wish; of a hit, what it saved and whose answer it was."""
+    origin = (row.decision or {}).get("cached_from", "") if isinstance(row.decision, dict) else ""
+    if not origin:
+        return row.cache
+    saved = f", saved {usd(row.saved_nusd)}" if row.saved_nusd is not None else ""
+    first = link(reverse("admin:llm_gateway_requestlog_change", args=[origin]), "that of another request")
+    return format_html("{}{}; the answer is {}", row.cache, saved, first)
 
 
 def _without_strategy(row: RequestLog) -> str:

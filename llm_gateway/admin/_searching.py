@@ -8,11 +8,14 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from llm_gateway.models import Attempt, ClientKey, RequestLog
+from llm_gateway.models import Attempt, ClientKey, RequestLog, Team
+from llm_gateway.policies.end_users import pseudonym
+from llm_gateway.stores import vault
 
 HELP = "A request id or its beginning, a provider's id, a tag, a client key; or words of an error, an end user (3 characters or more)."
 SHORTEST, LONGEST = 3, 200
 _MOST_FOUND = 1000
+_PSEUDONYM = re.compile(r"[0-9a-f]{32}")
 _ID = re.compile(r"[0-9a-f]{8,32}")
 
 
@@ -29,11 +32,21 @@ def by_index(term: str) -> Q | None:
         found |= Q(pk__in=ids)
     if RequestLog.objects.filter(~Q(tag=""), tag=term).exists():
         found |= Q(tag=term) & ~Q(tag="")
+    if RequestLog.objects.filter(end_user__in=(users := pseudonyms(term))).exists():
+        found |= Q(end_user__in=users)
     # One key's requests are a piece of an index; those of several of one name are looked for like words.
     keys = list(ClientKey.objects.filter(Q(name__iexact=term) | Q(public_id=term)).values_list("pk", flat=True)[:2])
     if not found and len(keys) == 1:
         return Q(client_key_id=keys[0])
     return found or None
+
+
+def pseudonyms(term: str) -> list[str]:
+    """What an end user of this name is called in each team; a pseudonym is one already."""
+    if _PSEUDONYM.fullmatch(term):
+        return [term]
+    key = vault.end_user_key()
+    return [pseudonym(key, team, term) for team in Team.objects.values_list("pk", flat=True)[:_MOST_FOUND]]
 
 
 def by_words(queryset: QuerySet[Any], term: str) -> QuerySet[Any]:

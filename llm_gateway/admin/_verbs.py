@@ -9,13 +9,17 @@ from typing import Any
 from django.utils import timezone
 
 from llm_gateway.models import (
+    AlertDestination,
+    Batch,
     Budget,
     ClientKey,
     DeploymentHealth,
     Experiment,
     Heartbeat,
     PolicyVersion,
+    Provider,
     ProviderKey,
+    ReplacedKey,
     Strategy,
     StrategyActivation,
 )
@@ -71,6 +75,14 @@ def raise_budget(row: Budget, usd: Decimal, until: datetime | None) -> None:
     raise_(row, usd, until)
 
 
+def pseudonym(team_id: int, name: str) -> str:
+    """What an end user of this team is remembered as."""
+    from llm_gateway.policies.end_users import pseudonym as of
+    from llm_gateway.stores import vault
+
+    return of(vault.end_user_key(), team_id, name)
+
+
 def checked_addresses(texts: list[str]) -> list[str]:
     """Raises ActionError for what is no address and no network."""
     from llm_gateway.actions.create_client_key import checked_addresses as checked
@@ -85,24 +97,73 @@ def checked_models(names: list[str]) -> list[str]:
     return checked(names)
 
 
-def create_client_key(row: ClientKey, user: Any) -> tuple[ClientKey, str]:
+def create_client_key(row: ClientKey, user: Any, budget_usd: Decimal | None = None, period: str = "month") -> tuple[ClientKey, str]:
     """The saved row and, once, the key's text. Raises ``ActionError``."""
     from llm_gateway.actions.create_client_key import issue_client_key
 
-    return issue_client_key(row, user)
+    return issue_client_key(row, user, budget_usd=budget_usd, period=period)
 
 
-def beyond_rights(row: ClientKey, user: Any, scopes: list[str]) -> tuple[str, str] | None:
+def roll_client_key(row: ClientKey, user: Any, *, keep_until: datetime, expected: str) -> str:
+    """Once, the key's new text. Raises ``ActionError``, ``AlreadyRolled`` among them, and ``PermissionDenied``."""
+    from llm_gateway.actions.roll_client_key import roll_client_key as roll
+
+    return roll(row, keep_until=keep_until, expected=expected, by=user)
+
+
+def end_replaced_key(row: ReplacedKey) -> bool:
+    from llm_gateway.actions.roll_client_key import end_replaced_key as end
+
+    return end(row)
+
+
+def beyond_rights(row: ClientKey, user: Any, scopes: list[str], limited: bool = False) -> tuple[str, str] | None:
     """``(field, sentence)`` for what this user may not give to a key."""
     from llm_gateway.actions._rights import beyond_rights as beyond
 
-    return beyond(row, user, scopes=scopes)
+    return beyond(row, user, scopes=scopes, limited=limited)
 
 
 def revoke_client_key(row: ClientKey) -> None:
     from llm_gateway.actions.revoke_client_key import revoke_client_key as revoke
 
     revoke(row)
+
+
+def why_named(row: Provider) -> str:
+    """Why a provider keeps its name; empty: it may have another."""
+    from llm_gateway.actions.rename_provider import why_named as why
+
+    return why(row)
+
+
+def connect_provider(slug: str, wire: str, base_url: str, **more: Any) -> Provider:
+    """A new provider with its key, checked now. Raises ``ActionError``."""
+    from llm_gateway.actions.add_provider import add_provider
+    from llm_gateway.actions.check_keys import check_keys as check
+
+    row, key = add_provider(slug, wire, base_url, **more)
+    check([key.pk], trigger="save")
+    return row
+
+
+def save_destination(row: AlertDestination, secret: str) -> None:
+    from llm_gateway.actions.alert_destinations import save_destination as save
+
+    save(row, secret)
+
+
+def try_destination(row: AlertDestination) -> str:
+    """Send a test. What went wrong, or nothing."""
+    from llm_gateway.actions.alert_destinations import try_destination as run
+
+    return run(row)
+
+
+def try_environment_destination(name: str) -> str:
+    from llm_gateway.actions.alert_destinations import try_environment_destination as run
+
+    return run(name)
 
 
 def validate_settings(kind: str, settings: Any) -> dict[str, Any]:
@@ -186,3 +247,29 @@ def purge_answers(scope: str, whose: str) -> int:
     from llm_gateway.actions.purge_answers import purge_answers as purge
 
     return purge(scope, whose)
+
+
+def cancel_batch(row: Batch) -> None:
+    from llm_gateway.stores.batch_ends import cancel
+
+    cancel(row.pk, timezone.now())
+
+
+def retry_batch(row: Batch) -> int:
+    """How many requests are queued again. Raises :class:`GatewayError`."""
+    from llm_gateway.actions.retry_batch import retry_batch as retry
+
+    return retry(row.pk, timezone.now())
+
+
+def batch_cost(row: Batch) -> int:
+    from llm_gateway.stores.batch_ends import cost
+
+    return cost(row)
+
+
+def semantic_refusal(alias: str) -> str:
+    """Why an alias may not answer nearly the same question yet; empty: it may."""
+    from llm_gateway.stores.cache_measures import refusal_of
+
+    return refusal_of(alias)

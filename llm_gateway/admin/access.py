@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import secrets
+from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
-from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, get_script_prefix, path, reverse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 from typing_extensions import override
 from unfold.contrib.filters.admin import RelatedDropdownFilter
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from llm_gateway.actions import ActionError
 from llm_gateway.core.catalog import Scope
-from llm_gateway.models import ClientKey, RequestLog, Team
+from llm_gateway.core.roles import READS_REPORTS
+from llm_gateway.models import Budget, ClientKey, RequestLog, Team
 
-from . import _verbs
+from . import _key_pages, _verbs
 from ._base import GatewayAdmin
+from ._key_pages import KeyPages
 from ._show import NONE, ago, badge, badges, link
 from .language_models import WordListField
 
@@ -62,6 +70,17 @@ class TeamAdmin(GatewayAdmin):
         return f"{row.retention_days} days" if row.retention_days else "gateway's setting"
 
 
+class ModelListWidget(UnfoldAdminTextInputWidget):
+    """The list as text, which a script turns into a picker; without the script it is typed."""
+
+    class Media:
+        js = ("llm_gateway/model_picker.js",)
+
+    @override
+    def build_attrs(self, base_attrs: Any, extra_attrs: Any = None) -> dict[str, Any]:
+        return {**super().build_attrs(base_attrs, extra_attrs), "data-model-names": reverse("admin:llm_gateway_clientkey_names")}
+
+
 class ClientKeyForm(forms.ModelForm):  # type: ignore[type-arg]
     scopes = forms.MultipleChoiceField(
         choices=[(s.value, SCOPE_TEXT[s]) for s in Scope],
@@ -69,7 +88,7 @@ class ClientKeyForm(forms.ModelForm):  # type: ignore[type-arg]
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="What a program holding this key may do.",
     )
-    models_allowed = WordListField(label="Models", required=False, help_text=MODELS_HELP)
+    models_allowed = WordListField(label="Models", required=False, help_text=MODELS_HELP, widget=ModelListWidget)
     addresses = WordListField(
         label="Addresses",
         required=False,
@@ -94,8 +113,28 @@ class ClientKeyForm(forms.ModelForm):  # type: ignore[type-arg]
             "expires_at",
         )
 
+    budget_usd = forms.DecimalField(
+        label="Budget in USD",
+        required=False,
+        min_value=Decimal("0.000000001"),
+        max_value=Decimal(1_000_000_000),
+        max_digits=19,
+        decimal_places=9,
+        widget=UnfoldAdminDecimalFieldWidget,
+        help_text="A hard limit of its own: what would pass it is refused. Empty: none of its own.",
+    )
+    budget_period = forms.ChoiceField(
+        label="Per", choices=Budget.Period.choices, initial=Budget.Period.MONTH, required=False, widget=UnfoldAdminSelectWidget
+    )
+    form_id = forms.CharField(required=False, max_length=40, widget=forms.HiddenInput)
+
     # Set by the admin class: whoever fills the form in.
     by: Any = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "form_id" in self.fields:
+            self.initial["form_id"] = secrets.token_hex(16)
 
     @override
     def clean(self) -> dict[str, Any]:
@@ -103,9 +142,12 @@ class ClientKeyForm(forms.ModelForm):  # type: ignore[type-arg]
         cleaned = super().clean() or {}
         before = set(self.initial.get("scopes") or ()) if self.instance.pk else set()
         new = [scope for scope in cleaned.get("scopes") or () if scope not in before]
+        if cleaned.get("budget_usd") and not self.by.has_perm("llm_gateway.add_budget"):
+            self.add_error("budget_usd", "Your role sets no budgets; ask finance for one.")
         row = ClientKey(pk=self.instance.pk, team=cleaned.get("team") or getattr(self.instance, "team", None))
         row.allow_unpriced = bool(cleaned.get("allow_unpriced")) and not (self.instance.pk and self.initial.get("allow_unpriced"))
-        if beyond := _verbs.beyond_rights(row, self.by, new):
+        limited = bool(cleaned.get("budget_usd"))
+        if beyond := _verbs.beyond_rights(row, self.by, new, limited=limited):
             self.add_error(*beyond)
         return cleaned
 
@@ -150,12 +192,12 @@ class LiveFilter(admin.SimpleListFilter):
 
 
 @admin.register(ClientKey)
-class ClientKeyAdmin(GatewayAdmin):
+class ClientKeyAdmin(KeyPages, GatewayAdmin):
     form = ClientKeyForm
     list_display = ("name", "team", "state_badge", "shape", "scopes_shown", "models_shown", "used", "expires", "created")
     list_filter = (LiveFilter, ("team", RelatedDropdownFilter))
     list_select_related = ("team",)
-    search_fields = ("name", "public_id", "team__name")
+    search_fields = ("name", "public_id", "team__name", "replaced__public_id")
     actions = None
     empty_title = "No client keys yet"
     empty_hint = "Programs call the gateway with a client key. It is shown once, when you create it."
@@ -196,6 +238,15 @@ class ClientKeyAdmin(GatewayAdmin):
         return ("team",) if obj else ()
 
     @override
+    def get_fieldsets(self, request: HttpRequest, obj: ClientKey | None = None) -> Any:
+        sets = super().get_fieldsets(request, obj)
+        if obj is not None:
+            return sets
+        first = (None, {"fields": ("name", "team", "scopes", "form_id")})
+        money = ("Budget", {"fields": (("budget_usd", "budget_period"),)})
+        return (first, *((money,) if request.user.has_perm("llm_gateway.add_budget") else ()), *sets[1:])
+
+    @override
     def has_delete_permission(self, request: HttpRequest, obj: ClientKey | None = None) -> bool:
         """Keys are revoked, not deleted: their requests and their money stay theirs."""
         return False
@@ -211,38 +262,43 @@ class ClientKeyAdmin(GatewayAdmin):
         if row is not None:
             context |= {"client_key": row, "state_badge": self.state_badge(row), "used": self.used(row), "shape": self.shape(row)}
             context["may_revoke"] = row.revoked_at is None and self.has_change_permission(request, row)
+            context["may_see_spend"] = request.user.has_perm(READS_REPORTS)
+            context["may_see_budgets"] = request.user.has_perm("llm_gateway.view_budget")
+            context["may_add_budget"] = request.user.has_perm("llm_gateway.add_budget")
+            context["key_budgets"] = _key_pages.budgets_of(row) if context["may_see_budgets"] else []
+            alive = row.replaced.filter(dies_at__gt=timezone.now()) if row.revoked_at is None else ()
+            context["old_keys"] = [(old, ago(old.dies_at)) for old in alive]
             context["requests_url"] = f"{reverse('admin:llm_gateway_requestlog_changelist')}?client_key__id__exact={row.pk}"
         return super().changeform_view(request, object_id, form_url, context)
+
+    @override
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """A form that is sent twice makes one key; its text is not to be had again."""
+        made = _key_pages.made_before(request, request.POST.get("form_id", "")) if request.method == "POST" else None
+        if made is not None:
+            messages.warning(request, "This form has made this key already. Its text was shown once; if it is lost, roll the key.")
+            return HttpResponseRedirect(self.change_url(made))
+        return super().add_view(request, form_url, extra_context)
 
     @override
     def save_model(self, request: HttpRequest, obj: ClientKey, form: Any, change: bool) -> None:
         if change:
             super().save_model(request, obj, form, change)
             return
-        _, key = _verbs.create_client_key(obj, request.user)
+        budget = form.cleaned_data.get("budget_usd")
+        _, key = _verbs.create_client_key(obj, request.user, budget, form.cleaned_data.get("budget_period") or "month")
+        _key_pages.remember(request, request.POST.get("form_id", ""), obj)
         # Only for the answer to this very request: no session, no message, no log ever holds it.
         request.cogo_new_key = key  # type: ignore[attr-defined]
 
     @override
     def response_add(self, request: HttpRequest, obj: ClientKey, post_url_continue: str | None = None) -> HttpResponse:
-        key = request.__dict__.pop("cogo_new_key")
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Your new client key",
-            "opts": self.opts,
-            "client_key": obj,
-            "key": key,
-            "done_url": self.change_url(obj.pk),
-            "base_url": request.build_absolute_uri(get_script_prefix())[:-1],
-        }
-        response = TemplateResponse(request, "admin/llm_gateway/client_key_created.html", context)
-        response["Cache-Control"] = "no-store"
-        return response
+        return self.shown_once(request, obj, request.__dict__.pop("cogo_new_key"))
 
     @override
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(require_POST(self.revoke_view))
-        return [path("<path:object_id>/revoke/", view, name="llm_gateway_clientkey_revoke"), *super().get_urls()]
+        return [path("<path:object_id>/revoke/", view, name="llm_gateway_clientkey_revoke"), *self.key_urls(), *super().get_urls()]
 
     def revoke_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         row = self.fetch(request, object_id)

@@ -1,58 +1,14 @@
-"""Alerts and closed months: written by the gateway, to look at only."""
+"""Closed months: written by the gateway, to look at only."""
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 from django.contrib import admin
-from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 
-from llm_gateway.actions.send_alerts import text_of
 from llm_gateway.core.money import format_usd
-from llm_gateway.models import Alert, Statement
+from llm_gateway.models import Statement
 
 from ._base import ReadOnlyAdmin
-from ._show import BAD, GOOD, NONE, WARN, ago, badge, link
-
-_TONE = {Alert.Kind.THRESHOLD: WARN, Alert.Kind.EXHAUSTED: BAD, Alert.Kind.TOO_SMALL: WARN, Alert.Kind.OVERRUN: BAD}
-
-
-@admin.register(Alert)
-class AlertAdmin(ReadOnlyAdmin):
-    list_display = ("when", "budget_name", "period_id", "kind_badge", "what", "requests", "told")
-    list_filter = ("kind",)
-    search_fields = ("budget_name", "period_id")
-    fields = ("created_at", "budget_name", "period_id", "kind_badge", "what", "requests", "told", "tries", "error")
-    readonly_fields = fields
-    empty_title = "No alerts"
-    empty_hint = "A budget alerts once per period for each of its percentages, and when requests are refused."
-
-    @admin.display(description="when", ordering="created_at")
-    def when(self, row: Alert) -> str:
-        return ago(row.created_at)
-
-    @admin.display(description="kind", ordering="kind")
-    def kind_badge(self, row: Alert) -> str:
-        return badge(f"{row.threshold} %" if row.kind == Alert.Kind.THRESHOLD else row.kind, _TONE[Alert.Kind(row.kind)])
-
-    @admin.display(description="what")
-    def what(self, row: Alert) -> str:
-        return text_of(row)
-
-    @admin.display(description="requests")
-    def requests(self, row: Alert) -> str:
-        """What the budget refused on the day of the alert, for alerts of refusals."""
-        if row.budget_id is None or row.kind not in (Alert.Kind.EXHAUSTED, Alert.Kind.TOO_SMALL):
-            return NONE
-        query = {"budget": row.budget_id, "day": f"{row.created_at:%Y-%m-%d}"}
-        return link(f"{reverse('admin:llm_gateway_requestlog_changelist')}?{urlencode(query)}", "what it refused")
-
-    @admin.display(description="delivered by")
-    def told(self, row: Alert) -> str:
-        if row.error:
-            return badge("not delivered" if row.sent_at else "trying again", BAD if row.sent_at else WARN, row.error)
-        return badge(", ".join(row.delivered), GOOD) if row.delivered else NONE
 
 
 @admin.register(Statement)

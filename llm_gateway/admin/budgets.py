@@ -66,6 +66,14 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
         widget=UnfoldAdminDecimalFieldWidget,
         help_text="On top of the limit until the moment beside it; then the limit is in force again.",
     )
+    end_user_name = forms.CharField(
+        label="End user",
+        required=False,
+        max_length=512,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Binds only what the team or key asks for this user: the name that callers send as user or metadata.user_id. A keyed "
+        "pseudonym of it is kept, not the name.",
+    )
     thresholds = PercentagesField(required=False, initial=[50, 80, 100], help_text="Percentages of the limit that alert once per period.")
 
     class Meta:
@@ -94,11 +102,22 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
         owners = [bool(cleaned.get("team")), bool(cleaned.get("client_key")), bool(cleaned.get("provider") or cleaned.get("model"))]
         if sum(owners) > 1:
             raise forms.ValidationError("A budget binds one thing: a team, a client key, or a provider or model. Leave the others empty.")
+        self._end_user(cleaned)
         if "limit_usd" in cleaned:
             self.instance.limit_nusd = to_nusd(cleaned["limit_usd"])
         if "extra_usd" in cleaned and {"extra_usd", "extra_until"} & set(self.changed_data):
             self._raise(cleaned)
         return cleaned
+
+    def _end_user(self, cleaned: dict[str, Any]) -> None:
+        team, key = cleaned.get("team"), cleaned.get("client_key")
+        if name := cleaned.get("end_user_name"):
+            if not team and not key:
+                self.add_error("end_user_name", "An end user is a team's or a key's: choose one of them, too.")
+                return
+            self.instance.end_user = _verbs.pseudonym(team.pk if team else key.team_id, name)
+        elif {"team", "client_key"} & set(self.changed_data):
+            self.instance.end_user = ""
 
     def _raise(self, cleaned: dict[str, Any]) -> None:
         try:
@@ -132,7 +151,7 @@ class BudgetAdmin(GatewayAdmin):
         (
             "What it binds",
             {
-                "fields": ("team", "client_key", "provider", "model"),
+                "fields": ("team", "client_key", "end_user_name", "provider", "model"),
                 "description": "One of these; with all empty it binds the whole gateway.",
             },
         ),
@@ -170,6 +189,7 @@ class BudgetAdmin(GatewayAdmin):
         if owner is None:
             return badge("whole gateway", "info")
         kind = "key" if row.client_key_id else "team" if row.team_id else "model" if row.model_id else "provider"
+        kind = f"one end user of this {kind}" if row.end_user else kind
         return format_html('{}<span class="cogo-sub">{}</span>', getattr(owner, "name", owner), kind)
 
     @admin.display(description="limit", ordering="limit_nusd")

@@ -11,12 +11,14 @@ from django.db.models import Count, Sum
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 from typing_extensions import override
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 
 from llm_gateway.core.caching import SCOPES
 from llm_gateway.models import CachedAnswer, CacheRule, trail
+from llm_gateway.policies.agreement import lower_bound
 
 from . import _verbs
 from ._base import GatewayAdmin, ReadOnlyAdmin
@@ -29,7 +31,7 @@ _WHOSE = {"all": "", "team": "its short name", "key": "its public id", "alias": 
 class CacheRuleForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = CacheRule
-        fields = ("client_key", "alias", "switch", "chance", "shared", "ttl_s")
+        fields = ("client_key", "alias", "switch", "chance", "shared", "ttl_s", "semantic")
 
     @override
     def clean(self) -> dict[str, Any]:
@@ -39,6 +41,10 @@ class CacheRuleForm(forms.ModelForm):  # type: ignore[type-arg]
             self.add_error("alias", "A rule is of a client key, of an alias, or of the whole gateway; name one or none.")
         if alias is None and cleaned.get("shared"):
             self.add_error("shared", "Only an alias can share its answers in a team.")
+        if alias is None and cleaned.get("semantic", "off") != "off":
+            self.add_error("semantic", "Only an alias can answer nearly the same question.")
+        elif cleaned.get("semantic") == "on" and (why := _verbs.semantic_refusal(alias.name if alias else "")):
+            self.add_error("semantic", why)
         if key is None and alias is None and CacheRule.objects.filter(client_key=None, alias=None).exclude(pk=self.instance.pk).exists():
             self.add_error(None, "The gateway has its rule already; change that one.")
         return cleaned
@@ -47,16 +53,16 @@ class CacheRuleForm(forms.ModelForm):  # type: ignore[type-arg]
 @admin.register(CacheRule)
 class CacheRuleAdmin(GatewayAdmin):
     form = CacheRuleForm
-    list_display = ("level", "switch_badge", "kept_for", "chance", "shared", "purge_button")
+    list_display = ("level", "switch_badge", "kept_for", "chance", "shared", "semantic_shown", "purge_button")
     list_display_links = ("level",)
-    list_select_related = ("client_key__team", "alias")
+    list_select_related = ("client_key__team", "alias__cache_measure")
     search_fields = ("client_key__name", "alias__name")
     autocomplete_fields = ("client_key", "alias")
     actions = None
     list_before_template = "admin/llm_gateway/cache_state.html"
     empty_title = "The cache is off"
     empty_hint = "Add a rule of a client key, an alias or the whole gateway; a request's header may switch it on for itself."
-    fieldsets = ((None, {"fields": ("client_key", "alias", "switch", "ttl_s", "chance", "shared")}),)
+    fieldsets = ((None, {"fields": ("client_key", "alias", "switch", "ttl_s", "chance", "shared", "semantic")}),)
 
     @override
     def get_urls(self) -> list[URLPattern]:
@@ -106,6 +112,17 @@ class CacheRuleAdmin(GatewayAdmin):
         if row.ttl_s:
             return span(row.ttl_s)
         return "1 day" if row.client_key_id is None and row.alias_id is None else "as the level above"
+
+    @admin.display(description="nearly the same question", ordering="semantic")
+    def semantic_shown(self, row: CacheRule) -> str:
+        """With the sample and the bound that it allows."""
+        shown = badge(row.semantic, {"on": "good", "shadow": "info"}.get(row.semantic, "quiet"))
+        measure = getattr(row.alias, "cache_measure", None) if row.alias is not None else None
+        if row.semantic == "off" and measure is None:
+            return shown
+        right, judged = (measure.right, measure.judged) if measure is not None else (0, 0)
+        sample = f"{right:,} of {judged:,} right; at least {lower_bound(right, judged):.2%} are"
+        return format_html('{}<span class="cogo-sub">{}</span>', shown, sample)
 
     @admin.display(description="")
     def purge_button(self, row: CacheRule) -> str:

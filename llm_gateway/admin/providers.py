@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from django import forms
 from django.contrib import admin
 from django.db.models import Count, Prefetch, QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from typing_extensions import override
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
@@ -20,6 +20,7 @@ from llm_gateway.providers.presets import presets
 
 from . import _verbs
 from ._base import GatewayAdmin, RowsInline
+from ._connect import NEEDS, ConnectPages
 from ._facts import HostFactsField
 from ._show import ago, badge, key_badge, link, mono
 from .provider_keys import ProviderKeyForm, after_save
@@ -115,13 +116,14 @@ class ProviderKeyInline(RowsInline):
 
 
 @admin.register(Provider)
-class ProviderAdmin(GatewayAdmin):
+class ProviderAdmin(ConnectPages, GatewayAdmin):
     form = ProviderForm
     list_display = ("title", "enabled", "priority", "keys_shown", "models_shown", "service_shown", "base_url", "marks")
     list_editable = ("enabled", "priority")
     list_filter = ("enabled", "simulated", "wire")
     search_fields = ("title", "slug", "base_url")
     inlines = (ProviderKeyInline,)
+    list_before_template = "admin/llm_gateway/provider_connect_button.html"
     empty_title = "No providers yet"
     empty_hint = "Add the service you buy from, paste its key on the same page, and it is checked when you save."
     fieldsets = (
@@ -138,6 +140,14 @@ class ProviderAdmin(GatewayAdmin):
         ),
     )
     prepopulated_fields = {"slug": ("title",)}  # noqa: RUF012
+
+    @override
+    def get_urls(self) -> list[URLPattern]:
+        return [*self.connect_urls(), *super().get_urls()]
+
+    @override
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"may_connect": request.user.has_perms(NEEDS), **(extra_context or {})})
 
     @override
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
@@ -172,7 +182,7 @@ class ProviderAdmin(GatewayAdmin):
 
     @override
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("slug",) if obj else ()
+        return ("slug",) if obj and _verbs.why_named(obj) else ()
 
     @admin.display(description="keys")
     def keys_shown(self, row: Provider) -> str:

@@ -23,7 +23,7 @@ from ._trail_export import XLSX, csv_lines, workbook
 from ._trail_filters import DaysFilter, OriginFilter, PersonFilter, SinceFilter, SubjectFilter
 
 ACTIONS = {
-    "added": GOOD, "changed": INFO, "deleted": BAD, "did": INFO, "ran": INFO, "signed in": GOOD, "signed out": QUIET,
+    "added": GOOD, "changed": INFO, "rolled": INFO, "deleted": BAD, "did": INFO, "ran": INFO, "signed in": GOOD, "signed out": QUIET,
     "sign-in failed": WARN, "refused": WARN, "exported": INFO, "read texts": WARN,
 }  # fmt: skip
 # Of one file; the filters choose which.

@@ -19,7 +19,8 @@ from . import refusal
 
 class HttpCall(msgspec.Struct, frozen=True, kw_only=True):
     """An authenticated request. ``headers`` have lower-case names; ``path`` is what the route matched; ``address`` is the caller's, empty
-    where it is not known; ``body`` reads at most the door's cap and raises :class:`BodyTooLarge` or :class:`BodyTimeout`."""
+    where it is not known; ``body`` reads at most the door's cap and raises :class:`BodyTooLarge` or :class:`BodyTimeout`. ``upload``: of a
+    route that takes uploads, the body in pieces as they come; raises the same."""
 
     id: UUID
     method: str
@@ -29,6 +30,7 @@ class HttpCall(msgspec.Struct, frozen=True, kw_only=True):
     identity: Identity
     address: str = ""
     body: Callable[[], Awaitable[bytes]]
+    upload: Callable[[], AsyncIterator[bytes]] | None = None
 
 
 class HttpReply(msgspec.Struct, frozen=True, kw_only=True):

@@ -79,14 +79,15 @@ def _kept(request: HttpRequest) -> Invitation | None:
 
 
 def _closed(request: HttpRequest) -> HttpResponse:
-    return _page(request, {"closed": CLOSED, "title": "No invitation here"}, status=404)
+    response = _page(request, {"closed": CLOSED, "title": "No invitation here"}, status=404)
+    # Its address holds a link. Not so on the page with the form: browsers then send it without an origin, which Django refuses.
+    response["Referrer-Policy"] = "no-referrer"
+    return response
 
 
 def _page(request: HttpRequest, context: dict[str, Any], status: int = 200) -> HttpResponse:
     shown = {**admin.site.each_context(request), **context}
-    response = TemplateResponse(request, "admin/llm_gateway/invitation.html", shown, status=status)
-    response["Referrer-Policy"] = "no-referrer"
-    return response
+    return TemplateResponse(request, "admin/llm_gateway/invitation.html", shown, status=status)
 
 
 urlpatterns = [

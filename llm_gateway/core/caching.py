@@ -20,12 +20,14 @@ SCOPES = (ALL, TEAM, KEY, ALIAS, MODEL)
 
 class CacheRule(msgspec.Struct, frozen=True, kw_only=True):
     """One level's word. ``on`` ``None``: it says nothing about on and off. ``chance``: answers with chance in them (no temperature 0, no
-    seed) are kept as well. ``shared``: the keys of a team share their answers (an alias only)."""
+    seed) are kept as well. ``shared``: the keys of a team share their answers (an alias only). ``semantic``: off, shadow or on (an
+    alias only)."""
 
     on: bool | None = None
     chance: bool = False
     shared: bool = False
     ttl_s: int | None = None
+    semantic: str = "off"
 
 
 class CacheRules(msgspec.Struct, frozen=True, kw_only=True):

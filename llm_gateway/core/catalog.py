@@ -127,7 +127,7 @@ class BodyLogging(StrEnum):
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """Who calls. ``models`` empty: all; ``budgets`` are ids that every request of this key is held against. ``client_key_id`` is
     ``None`` for staff in the browser, whose ``team_id`` is the gateway's own team. ``addresses``: the networks that the key may be used
-    from; empty: any."""
+    from; empty: any. ``end_users``: by the pseudonym of an end user, the budgets that bind this key's requests for them."""
 
     client_key_id: int | None
     public_id: str
@@ -142,6 +142,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     budgets: tuple[int, ...] = ()
+    end_users: Mapping[str, tuple[int, ...]] = {}
     bodies: BodyLogging = BodyLogging.METADATA
     allow_unpriced: bool = False
     expires_at: datetime | None = None

@@ -212,20 +212,21 @@ def _whole(value: Any) -> Any:
     return value
 
 
-def with_text(body: bytes, name: str, now: object, text: str) -> bytes | None:
-    """An object's field ``name``, which is the text ``now``, set to ``text``, with every other byte as it was. ``None`` where it cannot be
-    seen at a glance that it is that field and no other of the same name: use :func:`edit_object`.
+def with_text(body: bytes, name: str, text: str) -> bytes | None:
+    """An object's field ``name``, which is a text, set to ``text``, with every other byte as it was. ``None`` where it cannot be seen at a
+    glance that it is that field and no other of the same name: use :func:`edit_object`.
 
-    The body is JSON that was read before. Quotes inside strings are escaped, so ``"name"`` is the whole of a key or of a string; of one
-    that stands there once, without any escaped letters in the body, no other can be the field."""
-    key = _encoder.encode(name)
-    if type(now) is not str or body.count(key) != 1 or b"\\u" in body:
+    The body is JSON that was read before and has the field. Quotes inside strings are escaped, so ``"name"`` is the whole of a key or of a
+    string; of one that stands there once, without any escaped letters in the body, no other can be the field."""
+    key = b'"%b"' % name.encode()
+    at = body.find(key + b':"')
+    if at < 0 or body.count(key) != 1 or b"\\u" in body:
         return None
-    old = key + b":" + _encoder.encode(now)
-    at = body.find(old)
-    if at < 0:
+    begin = at + len(key) + 1
+    end = body.find(b'"', begin + 1) + 1
+    if b"\\" in body[begin:end]:
         return None
-    return b"".join((body[:at], key, b":", _encoder.encode(text), body[at + len(old) :]))
+    return b"".join((body[:begin], _encoder.encode(text), body[end:]))
 
 
 def edit_object(body: bytes, changes: Mapping[str, Any], drop: tuple[str, ...] = ()) -> bytes:

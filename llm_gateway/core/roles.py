@@ -50,12 +50,14 @@ _METADATA = {
     "llm_gateway.deploymenthealth": VIEW,
     "llm_gateway.heartbeat": VIEW,
     "llm_gateway.auditrun": VIEW,
+    "llm_gateway.batch": VIEW,
     "llm_gateway.qualityrule": VIEW,
     **_REQUESTS,
     **_REPORTS,
 }
 _BACKGROUND = {"django_q.schedule": VIEW, "django_q.success": VIEW, "django_q.failure": VIEW, "django_q.ormq": VIEW}
-_MONEY = {"llm_gateway.budget": VIEW, "llm_gateway.ledgerentry": VIEW, "llm_gateway.alert": VIEW, "llm_gateway.statement": VIEW}
+_ALERTS = {"llm_gateway.alert": VIEW, "llm_gateway.alertrule": VIEW, "llm_gateway.alertdestination": VIEW}
+_MONEY = {"llm_gateway.budget": VIEW, "llm_gateway.ledgerentry": VIEW, "llm_gateway.statement": VIEW, **_ALERTS}
 
 
 class Role(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +86,6 @@ ROLES: Mapping[str, Role] = {
             **_BACKGROUND,
             # Whoever is on call has to see why callers are refused.
             "llm_gateway.budget": VIEW,
-            "llm_gateway.alert": VIEW,
             "llm_gateway.provider": FULL,
             "llm_gateway.providerkey": FULL,
             "llm_gateway.languagemodel": FULL,
@@ -97,6 +98,10 @@ ROLES: Mapping[str, Role] = {
             "llm_gateway.team": EDIT,
             "llm_gateway.clientkey": EDIT,
             "llm_gateway.deploymenthealth": "view change",
+            "llm_gateway.batch": "view change",
+            "llm_gateway.alert": "view change",
+            "llm_gateway.alertrule": FULL,
+            "llm_gateway.alertdestination": FULL,
         },
         more=(SPENDS, APPROVES),
     ),
@@ -112,6 +117,7 @@ ROLES: Mapping[str, Role] = {
             "llm_gateway.auditrun": VIEW,
             "llm_gateway.price": FULL,
             "llm_gateway.budget": FULL,
+            "llm_gateway.alert": "view change",
         },
     ),
     "auditor": Role(

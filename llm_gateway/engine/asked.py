@@ -13,6 +13,7 @@ from llm_gateway.core.errors import GatewayError
 from llm_gateway.policies.cache_consent import Wish
 from llm_gateway.policies.cache_key import Scene, answer_headers, cache_key
 from llm_gateway.policies.cacheable import LARGEST_REQUEST, refusal
+from llm_gateway.policies.folding import folded, only_text, with_folded
 
 from .calls import Call
 from .heavy import LARGE_BYTES, away
@@ -24,9 +25,11 @@ _MOST_MEANINGS = 10_000
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """``key`` ``None``: the cache is passed by, for the reason in ``why``. ``models``: those that may answer today, by id."""
+    """``key`` ``None``: the cache is passed by, for the reason in ``why``. ``near``: the key of nearly the same question, where
+    that is looked for. ``models``: those that may answer today, by id."""
 
     key: bytes | None
+    near: bytes | None = None
     why: str = ""
     models: dict[int, ModelInfo] = {}
 
@@ -72,7 +75,7 @@ class Asking:
             return Asked(key=None, why=why)
         scene = Scene(
             team_id=identity.team_id,
-            client_key_id=None if wish.shared else identity.client_key_id or 0,
+            client_key_id=None if wish.shared else identity.client_key_id or -(call.user_id or 0),
             kind=call.kind,
             dialect=inbound.dialect,
             model=inbound.model,
@@ -81,7 +84,13 @@ class Asking:
             headers=answer_headers(call.headers),
             facts=(call.task_type, call.language, call.framework, "one" if inbound.single else None),
         )
-        return Asked(key=cache_key(self._secret, scene, body), models=meaning.models)
+        return Asked(key=cache_key(self._secret, scene, body), near=self._near(scene, body, chat, wish), models=meaning.models)
+
+    def _near(self, scene: Scene, body: dict[str, Any], chat: ChatRequest | None, wish: Wish) -> bytes | None:
+        if wish.semantic == "off" or (text := only_text(chat)) is None or (same := folded(text)) is None:
+            return None
+        instead = with_folded(body, text, same)
+        return None if instead is None else cache_key(self._secret, msgspec.structs.replace(scene, kind=f"{scene.kind} folded"), instead)
 
     def _meaning(self, call: Call, snapshot: Snapshot) -> Meaning:
         if snapshot is not self._of or len(self._meanings) > _MOST_MEANINGS:

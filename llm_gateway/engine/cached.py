@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from typing_extensions import override
 
-from llm_gateway.core.caching import HIT, MISS, CacheNote
+from llm_gateway.core.caching import HIT, MISS, SEMANTIC, CacheNote
 from llm_gateway.core.catalog import BodyLogging, Credential, Snapshot, Target
 from llm_gateway.core.errors import CacheMiss, DeadlineExceeded, GatewayError
 from llm_gateway.core.money import cost_nusd, rate_at
@@ -22,9 +22,10 @@ from .asked import Asked, Asking
 from .calls import Call, StreamAnswer, Summary, WholeAnswer
 from .flights import MOST_WAITS, Flights
 from .keeping import Recorder, entry_of, events_entry
+from .near import judge, serves
 from .pipeline import Pipeline
 from .ports import Answers, Rejection, Remembered, Slip
-from .remembered import Entry, body_of, events_of, packed, response_of, unpacked
+from .remembered import Entry, body_of, events_of, packed, readable, response_of, unpacked
 from .replaying import Replay
 
 _NO_KEY = Secret("")
@@ -49,9 +50,13 @@ class CachedPipeline(Pipeline):
         if asked is None or asked.key is None:
             return await self._passed_by(call, wish, asked)
         until = None if call.deadline_s is None else time.monotonic() + call.deadline_s
+        near, served = None, serves(wish)
         for waits in range(MOST_WAITS + 1):
-            if wish.look and (entry := await self._find(call, wish, asked, snapshot)) is not None:
+            if wish.look and (entry := await self._find(call, wish, asked.key, asked, snapshot)) is not None:
                 return await self._hit(call, entry, asked, snapshot)
+            near = await self._near(call, wish, asked, snapshot) if waits == 0 else near
+            if near is not None and served:
+                return await self._hit(call, near, asked, snapshot, SEMANTIC)
             if wish.only:
                 raise await self._nothing(call)
             flight = self.flights.of(asked.key) if wish.look and waits < MOST_WAITS else None
@@ -67,7 +72,7 @@ class CachedPipeline(Pipeline):
                 return await self._hit(call, flight.entry, asked, self.catalog.snapshot())
             if flight.alone:
                 break
-        return await self._lead(_left(call, until), wish, asked)
+        return await self._lead(_left(call, until), wish, asked, near)
 
     @override
     async def stream(self, call: Call) -> StreamAnswer:
@@ -83,27 +88,21 @@ class CachedPipeline(Pipeline):
             answer = await super().stream(marked)
             answer.cache = None if asked is None else asked.bypass
             return answer
-        if wish.look and (entry := await self._find(call, wish, asked, snapshot)) is not None:
-            response = response_of(entry)
-            if response is not None:
-                hit = await self._remember(call, entry, asked, snapshot)
-                assert hit.target is not None
-                answer = StreamAnswer(call.id, hit.target, entry.served_model, False, 0, hit.strategy)
-                answer.cache = hit.cache
-                answer.stands_in_for = entry.stands_in_for or None
-                answer.frames = Replay(events_of(response), answer, hit)
-                return answer
+        if wish.look and (entry := await self._find(call, wish, asked.key, asked, snapshot)) is not None and readable(entry):
+            return await self._replayed(call, entry, asked, snapshot)
+        near = await self._near(call, wish, asked, snapshot)
+        if near is not None and serves(wish) and readable(near):
+            return await self._replayed(call, near, asked, snapshot, SEMANTIC)
         if wish.only:
             raise await self._nothing(call)
         made_at = time.time()
         answer = await super().stream(msgspec.structs.replace(call, cache=MISS))
         answer.cache = CacheNote(status=MISS)
         if wish.keep:
-            key = asked.key
 
             def ended(events: Sequence[Any]) -> None:
                 if answer.summary is not None:
-                    self._keep(call, wish, key, events_entry(call, wish, answer.summary, events, made_at))
+                    self._keep(call, wish, asked, events_entry(call, wish, answer.summary, events, made_at), near)
 
             answer.frames = Recorder(answer, ended)
         return answer
@@ -139,20 +138,22 @@ class CachedPipeline(Pipeline):
         await self.reject(msgspec.structs.replace(call, cache=MISS), error)
         return error
 
-    async def _lead(self, call: Call, wish: Wish, asked: Asked) -> WholeAnswer:
+    async def _lead(self, call: Call, wish: Wish, asked: Asked, near: Entry | None) -> WholeAnswer:
         assert asked.key is not None
         made_at = time.time()
         with self.flights.lead(asked.key) as flight:
             answer = await super().whole(msgspec.structs.replace(call, cache=MISS))
             entry = entry_of(call, wish, answer, made_at) if wish.keep else None
-            if entry is not None:
-                self._keep(call, wish, asked.key, entry)
+            self._keep(call, wish, asked, entry, near)
             flight.entry, flight.alone = entry, entry is None
         return _noted(answer, CacheNote(status=MISS))
 
-    def _keep(self, call: Call, wish: Wish, key: bytes, entry: Entry | None) -> None:
-        if entry is None:
+    def _keep(self, call: Call, wish: Wish, asked: Asked, entry: Entry | None, near: Entry | None) -> None:
+        """``near``: what was kept for nearly the same question, of which it is now known whether it would have done."""
+        if entry is None or asked.key is None:
             return
+        if near is not None:
+            self.surroundings.owner.start(judge(self.answers, call.inbound.model, near, entry), "judge a hit")
         identity = call.identity
         slip = Slip(
             request_id=call.id,
@@ -164,27 +165,43 @@ class CachedPipeline(Pipeline):
             expires_at=entry.expires_at,
             at_rest=identity.bodies is not BodyLogging.OFF,
         )
-        self.answers.keep(key, packed(entry), slip)
+        data = packed(entry)
+        self.answers.keep(asked.key, data, slip)
+        if asked.near is not None:
+            self.answers.keep(asked.near, data, slip)
 
-    async def _find(self, call: Call, wish: Wish, asked: Asked, snapshot: Snapshot) -> Entry | None:
-        assert asked.key is not None
-        data = await self.answers.find(asked.key)
+    async def _near(self, call: Call, wish: Wish, asked: Asked, snapshot: Snapshot) -> Entry | None:
+        if asked.near is None or not wish.look:
+            return None
+        return await self._find(call, wish, asked.near, asked, snapshot)
+
+    async def _find(self, call: Call, wish: Wish, key: bytes, asked: Asked, snapshot: Snapshot) -> Entry | None:
+        data = await self.answers.find(key)
         entry = unpacked(data) if data is not None else None
         if entry is None:
             return None
         if entry.team_id != call.identity.team_id or entry.model_id not in asked.models:
             return None
         if not within_reach(entry.made_at, entry.expires_at, _whose(entry), snapshot.cache.marks, time.time()):
-            self.answers.drop(asked.key)
+            self.answers.drop(key)
             return None
         return entry if wish.max_age_s is None or time.time() - entry.made_at <= wish.max_age_s else None
 
-    async def _hit(self, call: Call, entry: Entry, asked: Asked, snapshot: Snapshot) -> WholeAnswer:
-        summary = await self._remember(call, entry, asked, snapshot)
+    async def _hit(self, call: Call, entry: Entry, asked: Asked, snapshot: Snapshot, status: str = HIT) -> WholeAnswer:
+        summary = await self._remember(call, entry, asked, snapshot, status)
         body = body_of(entry, call.id, time.time()) if call.raw or call.inbound.kind == "embeddings" else None
         return WholeAnswer(summary=summary, response=None if body is not None else response_of(entry), body=body)
 
-    async def _remember(self, call: Call, entry: Entry, asked: Asked, snapshot: Snapshot) -> Summary:
+    async def _replayed(self, call: Call, entry: Entry, asked: Asked, snapshot: Snapshot, status: str = HIT) -> StreamAnswer:
+        summary = await self._remember(call, entry, asked, snapshot, status)
+        assert summary.target is not None
+        answer = StreamAnswer(call.id, summary.target, entry.served_model, False, 0, summary.strategy)
+        answer.cache = summary.cache
+        answer.stands_in_for = entry.stands_in_for or None
+        answer.frames = Replay(events_of(response_of(entry)), answer, summary)
+        return answer
+
+    async def _remember(self, call: Call, entry: Entry, asked: Asked, snapshot: Snapshot, status: str) -> Summary:
         """Counted and logged; raises what the caller is told where its limits or the log say no."""
         began = time.perf_counter()
         try:
@@ -206,7 +223,7 @@ class CachedPipeline(Pipeline):
             decision["stands_in_for"] = entry.stands_in_for
         latency_ms = round((time.perf_counter() - began) * 1000)
         remembered = Remembered(
-            cache=HIT,
+            cache=status,
             target=target,
             served_model=entry.served_model,
             strategy=entry.strategy,
@@ -215,7 +232,7 @@ class CachedPipeline(Pipeline):
             saved_nusd=_worth(entry, target),
             decision=decision,
         )
-        logged = msgspec.structs.replace(call, cache=HIT)
+        logged = msgspec.structs.replace(call, cache=status)
         await self._finished(Rejection(call=logged, at=time.time(), error=None, strategy=entry.strategy, state="ok", remembered=remembered))
         return Summary(
             id=call.id,
@@ -230,7 +247,7 @@ class CachedPipeline(Pipeline):
             latency_ms=latency_ms,
             ttft_ms=None,
             finish_reason=entry.finish,
-            cache=CacheNote(status=HIT, age_s=age_s, origin=entry.request_id),
+            cache=CacheNote(status=status, age_s=age_s, origin=entry.request_id),
         )
 
 

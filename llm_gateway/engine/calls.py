@@ -27,7 +27,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     strategy. ``stream``: the caller wants events. ``deadline_s``: seconds from now it is willing to wait. ``headers``: the caller's own
     (lower-case names), of which a service passes what it allows. ``sticky``: user or session the strategy keeps together. ``raw``: the
     caller can take the provider's own bytes when the wire is its own dialect. ``cache``: the word of its log row; empty: nobody wanted the
-    cache."""
+    cache. ``origin``: who began it: ``live``, ``batch`` (then of ``batch_id``), ``shadow``, ``judge``, ``embed``."""
 
     id: UUID
     kind: str
@@ -46,6 +46,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     tag: str = ""
     user_id: int | None = None
     address: str = ""
+    origin: str = "live"
+    batch_id: UUID | None = None
     cache: str = ""
 
 

@@ -20,7 +20,7 @@ from .calls import AttemptRecord, Call, Summary
 from .gate import KeyGate
 from .health import DeploymentHealth
 from .live import LiveAttempts
-from .plan import Plan
+from .plan import Plan, callers_budgets
 from .ports import Journal, Observer, Opening, Settlement
 from .prompt_text import TEXT_LIMIT, prompt_of
 from .spoken import Spoken
@@ -68,8 +68,8 @@ class Exchange:
         self.plan = plan
         self._started = time.monotonic()
         self._deadline = self._started + call.deadline_s if call.deadline_s is not None else None
-        identity = call.identity
-        self.held_budgets = tuple(dict.fromkeys((*identity.budgets, *target.budgets))) if target.budgets else identity.budgets
+        own = callers_budgets(call, plan.snapshot)
+        self.held_budgets = tuple(dict.fromkeys((*own, *target.budgets))) if target.budgets else own
         self.opening = Opening(
             call=call,
             at=time.time() if plan.at is None else plan.at.timestamp(),
@@ -81,7 +81,7 @@ class Exchange:
             choice=plan.choice,
             policy=plan.chosen.policy if plan.chosen is not None else 0,
         )
-        self.keeps_text = identity.bodies is BodyLogging.FULL
+        self.keeps_text = call.identity.bodies is BodyLogging.FULL
         self.attempts: list[Attempt] = []
         self.records: list[AttemptRecord] = []
         self._reserved_tokens = reserved_tokens

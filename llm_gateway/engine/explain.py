@@ -17,7 +17,7 @@ from llm_gateway.policies.hold import estimate_tokens
 
 from .calls import Call
 from .health import DeploymentHealth
-from .plan import Plan, label, not_served, plan
+from .plan import Plan, callers_budgets, label, not_served, plan
 from .resolve import NAMED, resolve
 
 
@@ -78,7 +78,7 @@ def explain(call: Call, snapshot: Snapshot, health: DeploymentHealth, now: datet
         **shown,
         note=made.note,
         hold_nusd=made.hold(first or made.order[0]),
-        budgets=tuple(dict.fromkeys((*call.identity.budgets, *(first.budgets if first else ())))),
+        budgets=tuple(dict.fromkeys((*callers_budgets(call, snapshot), *(first.budgets if first else ())))),
         considered=considered,
         skipped=tuple(made.skipped),
         error=None if first else _resting(considered, health),

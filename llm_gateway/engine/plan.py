@@ -11,6 +11,7 @@ import msgspec
 
 from llm_gateway.core.catalog import Snapshot, StrategyInfo, Target
 from llm_gateway.core.errors import ConfigError, Failure, GatewayError, NotServed, PromptTooLong, UnsupportedParameter
+from llm_gateway.policies.end_users import end_user_of, pseudonym
 from llm_gateway.policies.hold import estimate_tokens, hold_nusd, output_limit
 from llm_gateway.policies.retry import Reach, reach
 from llm_gateway.strategies import (
@@ -200,6 +201,15 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
             }
             for place, candidate in enumerate(self.candidates)
         ]
+
+
+def callers_budgets(call: Call, snapshot: Snapshot) -> tuple[int, ...]:
+    """The budgets that bind a request whoever answers it: of its key, its team and the gateway, and those of its end user."""
+    identity = call.identity
+    if not identity.end_users or not (name := end_user_of(call.inbound.user, call.metadata)):
+        return identity.budgets
+    own = identity.end_users.get(pseudonym(snapshot.settings["end_user_key"], identity.team_id, name), ())
+    return (*identity.budgets, *own)
 
 
 def label(target: Target) -> str:

@@ -115,6 +115,10 @@ class Answers(Protocol):
         """Out of this process's memory."""
         ...
 
+    def judged(self, alias: str, right: bool) -> None:
+        """Whether what was kept for nearly the same question would have done. Returns at once; may be forgotten."""
+        ...
+
 
 class Slip(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a kept answer without opening it. ``at_rest``: it may be written to the database."""

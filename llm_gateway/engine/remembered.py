@@ -76,19 +76,16 @@ def choices_of(response: ChatResponse) -> tuple[_Choice, ...]:
     )
 
 
-def response_of(entry: Entry) -> ChatResponse | None:
-    """Without id and time, which belong to each answer. ``None`` where the kept body cannot be read as a conversation's answer."""
+def response_of(entry: Entry) -> ChatResponse:
+    """Without id and time, which belong to each answer. Raises :class:`AttemptFailed` for a body that is no conversation's answer; one
+    that was given as such was read before."""
     if entry.body is None:
         choices = tuple(
             Choice(index=one.index, parts=one.parts, finish=one.finish, raw_finish=one.raw_finish, stop_sequence=one.stop_sequence)
             for one in entry.choices
         )
         return ChatResponse(model=entry.answer_model, choices=choices, usage=entry.usage)
-    try:
-        found = wires.get(entry.wire).decode_response(entry.body)
-    except AttemptFailed:
-        return None
-    return msgspec.structs.replace(found, id="", created=None)
+    return msgspec.structs.replace(wires.get(entry.wire).decode_response(entry.body), id="", created=None)
 
 
 def body_of(entry: Entry, request_id: UUID, now: float) -> bytes | None:
@@ -96,6 +93,15 @@ def body_of(entry: Entry, request_id: UUID, now: float) -> bytes | None:
     if entry.body is None or entry.wire not in renewers or entry.finish == "":
         return entry.body
     return renewers.get(entry.wire)(entry.body, str(request_id), int(now))
+
+
+def readable(entry: Entry) -> bool:
+    """Whether a stream can be made of it."""
+    try:
+        response_of(entry)
+    except AttemptFailed:
+        return False
+    return True
 
 
 def events_of(response: ChatResponse) -> list[Event]:

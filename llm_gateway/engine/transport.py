@@ -13,7 +13,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
@@ -69,14 +69,14 @@ class HttpUpstream:
         # None for what goes through a proxy.
         self._targets: dict[tuple[str, bool], Target | None] = {}
 
-    async def send(
+    def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, connect_s: float, allow_private: bool
-    ) -> UpstreamResponse:
+    ) -> Coroutine[Any, Any, UpstreamResponse]:
         key = (url, allow_private)
         target = self._targets[key] if key in self._targets else self._remember(url, allow_private)
         if target is None:
-            return await self._by_proxy().send(method, url, headers, body, connect_s=connect_s, allow_private=allow_private)
-        return await self._client.ask(target, method, headers, body, connect_s)
+            return self._by_proxy().send(method, url, headers, body, connect_s=connect_s, allow_private=allow_private)
+        return self._client.ask(target, method, headers, body, connect_s)
 
     async def close(self) -> None:
         await self._client.close()

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("llm_gateway", "0055_answer_cache"),
+        ("llm_gateway", "0062_find_requests_of_batches"),
     ]
 
     operations = [

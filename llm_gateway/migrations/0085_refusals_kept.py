@@ -12,7 +12,7 @@ from ._operations import AddIndexWhileWriting
 class Migration(migrations.Migration):
     # The table of the log grows to millions of rows, and requests are written to it all the time.
     atomic = False
-    dependencies = [("llm_gateway", "0070_answer_scores")]
+    dependencies = [("llm_gateway", "0078_find_end_users")]
 
     operations = [
         migrations.AddField(
@@ -40,18 +40,5 @@ class Migration(migrations.Migration):
         AddIndexWhileWriting(
             model_name="requestlog",
             index=models.Index(condition=Q(refused_by__isnull=False), fields=["refused_by", "id"], name="request_refused_by"),
-        ),
-        migrations.AlterField(
-            model_name="alert",
-            name="kind",
-            field=models.CharField(
-                choices=[
-                    ("threshold", "a threshold was crossed"),
-                    ("exhausted", "requests are refused"),
-                    ("too_small", "a request larger than the budget was refused"),
-                    ("overrun", "a provider billed above a hold"),
-                ],
-                max_length=12,
-            ),
         ),
     ]

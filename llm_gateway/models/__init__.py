@@ -1,10 +1,11 @@
 """ORM nouns, a file per subject. Thin: columns, constraints and what a row is called."""
 
-from .access import ClientKey, Team
-from .alerts import Alert
+from .access import ClientKey, ReplacedKey, Team
+from .alerts import Alert, AlertDestination, AlertRule
 from .audit import AuditEntry
 from .audits import AuditRun
-from .cache import CachedAnswer, CachePurge, CacheRule
+from .batches import Batch, BatchLine, BatchResult, FileChunk, StoredFile
+from .cache import CachedAnswer, CacheMeasure, CachePurge, CacheRule
 from .catalogue_version import CatalogueVersion
 from .experiments import Experiment, ExperimentVerdict
 from .health import DeploymentHealth, Heartbeat, KeyCheck
@@ -24,13 +25,19 @@ __all__ = [
     "INVITABLE",
     "SUPERUSER",
     "Alert",
+    "AlertDestination",
+    "AlertRule",
     "Alias",
     "AliasTarget",
     "AnswerScore",
     "Attempt",
     "AuditEntry",
     "AuditRun",
+    "Batch",
+    "BatchLine",
+    "BatchResult",
     "Budget",
+    "CacheMeasure",
     "CachePurge",
     "CacheRule",
     "CachedAnswer",
@@ -41,6 +48,7 @@ __all__ = [
     "Experiment",
     "ExperimentVerdict",
     "Feedback",
+    "FileChunk",
     "Heartbeat",
     "IdempotencyRecord",
     "Invitation",
@@ -57,12 +65,14 @@ __all__ = [
     "Provider",
     "ProviderKey",
     "QualityRule",
+    "ReplacedKey",
     "RequestBody",
     "RequestLog",
     "ScoreJob",
     "SignInTries",
     "Statement",
     "StatementClosed",
+    "StoredFile",
     "StoredResponse",
     "Strategy",
     "StrategyActivation",

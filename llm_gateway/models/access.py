@@ -74,3 +74,21 @@ class ClientKey(CatalogueModel):
     @override
     def __repr__(self) -> str:
         return f"<ClientKey {self.public_id}>"
+
+
+class ReplacedKey(CatalogueModel):
+    """A text that a client key had before it was rolled. It opens the same key until ``dies_at``: same team, budgets, limits, history."""
+
+    client_key = models.ForeignKey(ClientKey, on_delete=models.CASCADE, related_name="replaced")
+    public_id = models.CharField(max_length=12, unique=True)
+    digest = models.BinaryField(max_length=32)
+    replaced_at = models.DateTimeField()
+    dies_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-replaced_at", "-id"]
+        constraints = [models.CheckConstraint(condition=models.Q(dies_at__gte=models.F("replaced_at")), name="replaced_key_dies_later")]
+
+    @override
+    def __str__(self) -> str:
+        return f"cogo_{self.public_id}_…"

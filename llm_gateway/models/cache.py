@@ -22,6 +22,11 @@ class CacheRule(CatalogueModel):
         ON = "on", "on"
         OFF = "off", "off"
 
+    class Semantic(models.TextChoices):
+        OFF = "off", "off"
+        SHADOW = "shadow", "shadow: measured, never served"
+        ON = "on", "on"
+
     client_key = models.OneToOneField(
         ClientKey, null=True, blank=True, on_delete=models.CASCADE, related_name="cache_rule", help_text="Whose requests the rule is for."
     )
@@ -45,6 +50,10 @@ class CacheRule(CatalogueModel):
         validators=[MinValueValidator(SHORTEST_S), MaxValueValidator(LONGEST_S)],
         help_text="60 to 2,592,000 (30 days). Empty: as the level above, at last one day.",
     )
+    semantic = models.CharField(
+        "nearly the same question", max_length=6, default=Semantic.OFF, choices=Semantic.choices,
+        help_text="Answered with what was answered to it. On is refused until the shadow has measured enough right hits.",
+    )  # fmt: skip
     seat = models.PositiveSmallIntegerField(default=0, editable=False, help_text="The same for all rules.")
 
     class Meta:
@@ -52,7 +61,7 @@ class CacheRule(CatalogueModel):
         verbose_name = "cache rule"
         constraints = [
             models.CheckConstraint(condition=Q(client_key=None) | Q(alias=None), name="cache_rule_has_one_owner"),
-            models.CheckConstraint(condition=~Q(alias=None) | Q(shared=False), name="cache_rule_of_alias"),
+            models.CheckConstraint(condition=~Q(alias=None) | Q(shared=False, semantic="off"), name="cache_rule_of_alias"),
             # Nulls are equal to nobody, so the gateway's own rule is held to one by a constant.
             models.UniqueConstraint(fields=["seat"], name="cache_rule_of_gateway", condition=Q(client_key=None, alias=None)),
         ]
@@ -62,6 +71,22 @@ class CacheRule(CatalogueModel):
         if self.client_key is not None:
             return f"client key {self.client_key.name}"
         return f"alias {self.alias.name}" if self.alias is not None else "the gateway"
+
+
+class CacheMeasure(models.Model):
+    """Of one alias: how many hits on nearly the same question were judged, and how many of them were right."""
+
+    alias = models.OneToOneField(Alias, on_delete=models.CASCADE, related_name="cache_measure")
+    judged = models.PositiveIntegerField(default=0)
+    right = models.PositiveIntegerField(default=0)
+    since = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(right__lte=models.F("judged")), name="cache_measure_right")]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.right} of {self.judged}"
 
 
 class CachePurge(CatalogueModel):

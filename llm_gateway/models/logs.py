@@ -44,6 +44,9 @@ class RequestLog(models.Model):
     address = models.CharField(
         max_length=45, null=True, help_text="Where the request came from, through the trusted proxies."
     )  # rows of before have none
+    end_user = models.CharField(
+        max_length=32, null=True, help_text="Whom the caller asked for, as a keyed pseudonym; the name itself is in the metadata."
+    )  # rows of before have none, and none is kept where the team wants nothing kept
     asked_model = models.CharField(max_length=200, blank=True, default="")
     strategy = models.CharField(max_length=60, blank=True, default="")
     provider = models.ForeignKey(Provider, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False, db_constraint=False)
@@ -78,6 +81,8 @@ class RequestLog(models.Model):
     worker = models.CharField(max_length=40, blank=True, default="")
     lease_until = models.DateTimeField(null=True)
     tag = models.CharField(max_length=60, blank=True, default="")
+    origin = models.CharField(max_length=8, null=True, help_text="live, batch, shadow, judge or embed; empty in rows of before: live.")
+    batch_id = models.UUIDField(null=True, help_text="The batch of which it executed a line.")
     cache = models.CharField(
         max_length=8, null=True, help_text="hit, semantic, miss or bypass; empty: nobody wanted the cache."
     )  # rows of before have none
@@ -106,6 +111,9 @@ class RequestLog(models.Model):
             models.Index(fields=["state", "id"], name="request_troubled", condition=_TROUBLED),
             # The console searches by tag; most requests have none and are not in it.
             models.Index(fields=["tag", "id"], name="request_of_tag", condition=~Q(tag="")),
+            # What a batch costs is the sum of its rows.
+            models.Index(fields=["batch_id", "id"], name="request_of_batch", condition=Q(batch_id__isnull=False)),
+            models.Index(fields=["end_user", "id"], name="request_of_end_user", condition=Q(end_user__isnull=False)),
             # What a budget refuses is counted while it is shown.
             models.Index(fields=["refused_by", "id"], name="request_refused_by", condition=Q(refused_by__isnull=False)),
         ]

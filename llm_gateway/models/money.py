@@ -53,6 +53,10 @@ class Budget(CatalogueModel):
     team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.CASCADE, related_name="budgets")
     provider = models.ForeignKey(Provider, null=True, blank=True, on_delete=models.CASCADE, related_name="budgets")
     model = models.ForeignKey(LanguageModel, null=True, blank=True, on_delete=models.CASCADE, related_name="budgets")
+    end_user = models.CharField(
+        max_length=32, blank=True, db_default="", default="", editable=False,
+        help_text="The pseudonym of one end user of a team or key; empty: all.",
+    )  # fmt: skip
     limit_nusd = models.BigIntegerField("limit (nano-USD)")
     period = models.CharField(max_length=10, choices=Period.choices, default=Period.MONTH)
     timezone = models.CharField(max_length=60, default="UTC")
@@ -99,6 +103,9 @@ class Budget(CatalogueModel):
                 | Q(client_key=None, provider=None, model=None)
                 | Q(team=None, provider=None, model=None),
                 name="budget_one_owner",
+            ),
+            models.CheckConstraint(
+                condition=Q(end_user="") | Q(team__isnull=False) | Q(client_key__isnull=False), name="budget_end_user_is_somebodys"
             ),
         ]
 

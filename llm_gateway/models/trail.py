@@ -49,6 +49,8 @@ _OWN_CHANGES: Mapping[str, frozenset[str]] = {
     "llm_gateway.team": frozenset(),
     "llm_gateway.clientkey": frozenset(),
     "llm_gateway.budget": frozenset({"posted_nusd", "held_nusd", "excess_nusd", "period_id", "alerted"}),
+    "llm_gateway.alertdestination": frozenset({"uid", "tested_at", "test_error"}),
+    "llm_gateway.alertrule": frozenset({"looked_at", "error"}),
     "llm_gateway.invitation": frozenset(),
     ACCOUNT: frozenset({"last_login", "date_joined"}),
     "auth.group": frozenset(),

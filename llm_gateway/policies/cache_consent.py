@@ -24,6 +24,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     shared: bool = False
     ttl_s: int = USUAL_S
     max_age_s: int | None = None
+    semantic: str = "off"
 
 
 def wish_of(headers: Mapping[str, str], rules: CacheRules, client_key_id: int | None, asked: str) -> Wish | None:
@@ -47,6 +48,7 @@ def wish_of(headers: Mapping[str, str], rules: CacheRules, client_key_id: int | 
         shared=alias is not None and alias.shared,
         ttl_s=ttl_s or next((rule.ttl_s for rule in levels if rule.ttl_s), USUAL_S),
         max_age_s=_seconds(control.get("max-age")),
+        semantic=alias.semantic if alias is not None else "off",
     )
 
 

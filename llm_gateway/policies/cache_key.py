@@ -32,9 +32,9 @@ _sorted = msgspec.json.Encoder(order="deterministic")
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands beside the body. ``client_key_id`` ``None``: the team's keys share. ``behind``: what the asked model means today, so
-    that another meaning is another key. ``ceiling``: the client key's own limit on output. ``facts``: what a native request says beside
-    its conversation."""
+    """What stands beside the body. ``client_key_id`` ``None``: the team's keys share; negative: one of the staff. ``behind``: what the
+    asked model means today, so that another meaning is another key. ``ceiling``: the client key's own limit on output. ``facts``: what a
+    native request says beside its conversation."""
 
     team_id: int
     client_key_id: int | None

@@ -18,6 +18,8 @@ from django.conf import settings
 from llm_gateway.engine.ports import Slip
 from llm_gateway.engine.tasks import TaskOwner
 
+from . import cache_measures
+
 log = logging.getLogger("cogo.answers")
 
 MEMORY_BYTES = 64 << 20
@@ -117,6 +119,16 @@ class AnswerStore:
 
     def drop(self, key: bytes) -> None:
         self.memory.drop(key)
+
+    def judged(self, alias: str, right: bool) -> None:
+        if not self._alone:
+            self._owner.start(self._note(alias, right), "note a judged hit")
+
+    async def _note(self, alias: str, right: bool) -> None:
+        try:
+            await self._threaded(cache_measures.note, alias, right)
+        except Exception as error:
+            log.warning("a judged hit is not noted", extra={"reason": f"{type(error).__name__}: {error}"[:300]})
 
     def refresh(self) -> list[bytes]:
         """Blocking, about once a second, outside the event loop. Returns keys that :meth:`forget` has to be told of on the loop."""

@@ -15,6 +15,7 @@ from django.db import Error as DatabaseError
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from msgspec import structs
 
 from llm_gateway.core.catalog import (
     AliasInfo,
@@ -46,6 +47,7 @@ from llm_gateway.models import (
     Price,
     Provider,
     ProviderKey,
+    ReplacedKey,
     Strategy,
 )
 from llm_gateway.providers.presets import facts_of
@@ -69,7 +71,8 @@ def load_snapshot() -> Snapshot:
         providers = {row.pk: _provider(row) for row in Provider.objects.filter(enabled=True)}
         credentials = _credentials(providers)
         models = _models(providers)
-        budgets = list(Budget.objects.filter(enabled=True).order_by("id"))
+        everyones = list(Budget.objects.filter(enabled=True).order_by("id"))
+        budgets = [one for one in everyones if not one.end_user]
         strategies = list(Strategy.objects.all())
         return Snapshot(
             version=version,
@@ -82,7 +85,7 @@ def load_snapshot() -> Snapshot:
                 for s in strategies
             },
             active_strategy=next((s.name for s in strategies if s.active), "enterprise"),
-            clients=_clients(budgets),
+            clients=_clients(budgets, [one for one in everyones if one.end_user]),
             provider_budgets=_grouped(budgets, "provider_id"),
             model_budgets=_grouped(budgets, "model_id"),
             gateway_budgets=_gateway_budgets(budgets),
@@ -231,14 +234,20 @@ def _aliases() -> dict[str, AliasInfo]:
     return {name: AliasInfo(name=name, models=tuple(models)) for name, models in (*names.items(), *((n, []) for n in empty))}
 
 
-def _clients(budgets: list[Budget]) -> dict[str, tuple[bytes, Identity]]:
+def _clients(budgets: list[Budget], of_end_users: list[Budget]) -> dict[str, tuple[bytes, Identity]]:
     by_key = _grouped(budgets, "client_key_id")
     by_team = _grouped(budgets, "team_id")
     everyone = _gateway_budgets(budgets)
+    narrow: dict[tuple[str, int | None], dict[str, tuple[int, ...]]] = defaultdict(dict)
+    for one in of_end_users:
+        owned = narrow["key", one.client_key_id] if one.client_key_id else narrow["team", one.team_id]
+        owned[one.end_user] = (*owned.get(one.end_user, ()), one.pk)
     clients = {}
-    for row in ClientKey.objects.select_related("team", "strategy").filter(
-        Q(revoked_at=None) | Q(revoked_at__gte=timezone.now() - timedelta(days=90))
-    ):
+    lately = timezone.now() - timedelta(days=90)
+    before: dict[int, list[ReplacedKey]] = defaultdict(list)
+    for old in ReplacedKey.objects.filter(dies_at__gte=lately):
+        before[old.client_key_id].append(old)
+    for row in ClientKey.objects.select_related("team", "strategy").filter(Q(revoked_at=None) | Q(revoked_at__gte=lately)):
         identity = Identity(
             client_key_id=row.pk,
             public_id=row.public_id,
@@ -254,13 +263,23 @@ def _clients(budgets: list[Budget]) -> dict[str, tuple[bytes, Identity]]:
             tokens_per_minute=row.tokens_per_minute,
             addresses=tuple(row.addresses or ()),
             budgets=by_key.get(row.pk, ()) + by_team.get(row.team_id, ()) + everyone,
+            end_users=_both(narrow.get(("key", row.pk)), narrow.get(("team", row.team_id))),
             bodies=BodyLogging(row.team.bodies),
             allow_unpriced=row.allow_unpriced,
             expires_at=row.expires_at,
             revoked=row.revoked_at is not None or not row.team.enabled,
         )
         clients[row.public_id] = (bytes(row.digest), identity)
+        for old in before[row.pk]:
+            ends = old.dies_at if row.expires_at is None else min(old.dies_at, row.expires_at)
+            clients[old.public_id] = (bytes(old.digest), structs.replace(identity, public_id=old.public_id, expires_at=ends))
     return clients
+
+
+def _both(one: dict[str, tuple[int, ...]] | None, other: dict[str, tuple[int, ...]] | None) -> dict[str, tuple[int, ...]]:
+    if not one or not other:
+        return one or other or {}
+    return {name: (*one.get(name, ()), *other.get(name, ())) for name in one.keys() | other.keys()}
 
 
 def _grouped(budgets: list[Budget], field: str) -> dict[int, tuple[int, ...]]:
@@ -279,7 +298,12 @@ def _gateway_budgets(budgets: list[Budget]) -> tuple[int, ...]:
 def _settings() -> dict[str, Any]:
     cogo = settings.COGO
     ceiling = per_token_pusd(Decimal(cogo["unpriced_ceiling_usd_per_million"]))
-    return {"unpriced": cogo["unpriced"], "unpriced_ceiling_pusd": ceiling, "digest_key": vault.digest("decisions")}
+    return {
+        "unpriced": cogo["unpriced"],
+        "unpriced_ceiling_pusd": ceiling,
+        "end_user_key": vault.end_user_key(),
+        "digest_key": vault.digest("decisions"),
+    }
 
 
 class SnapshotCatalog:

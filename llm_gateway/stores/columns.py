@@ -14,7 +14,7 @@ USAGE = (*COUNTS, "service_tier", "usage_source")
 OPENED = (
     "id", "created_at", "state", "kind", "dialect", "team_id", "client_key_id", "user_id", "asked_model", "strategy", "provider_id",
     "model_id", "provider_slug", "stream", "simulated", "hold_nusd", "worker", "lease_until", "tag", "metadata", "address",
-    "cache", "choice", "policy",
+    "cache", "origin", "batch_id", "end_user", "choice", "policy",
 )  # fmt: skip
 # In a settlement the time of the end is in Unix seconds.
 SETTLED = (
@@ -26,9 +26,10 @@ MOVED = ("provider_id", "model_id", "provider_slug", "simulated")
 REJECTED = (
     "id", "created_at", "finished_at", "state", "kind", "dialect", "team_id", "client_key_id", "user_id", "asked_model", "strategy",
     "stream", "http_status", "error_code", "latency_ms", "tag", "metadata", "cost_nusd", "address", "error_message", "error_details",
-    "refused_by_id", "cache",
+    "refused_by_id", "cache", "end_user",
     # Of an answer out of the cache.
     "provider_id", "model_id", "provider_slug", "simulated", "served_model", "finish_reason", "saved_nusd", "decision",
+    "origin", "batch_id",
 )  # fmt: skip
 VOIDED = ("finished_at", "state", "http_status", "error_code", "lease_until", "cost_nusd")
 COMPLETED = ("attempt_count", *USAGE, "served_model", "decision", "flags")

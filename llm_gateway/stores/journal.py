@@ -99,7 +99,8 @@ class DatabaseJournal:
         op = Op("open", opening, answered)
         late_at = loop.call_later(WAIT_S, _give_up, answered)
         try:
-            await self._put(op)
+            self._put(op)
+            await answered
         except TimeoutError:
             late = StoreUnavailable("The gateway's database does not answer; try again shortly.", retry_after_s=2)
             self._abandon(op, late)
@@ -119,14 +120,15 @@ class DatabaseJournal:
     async def reject(self, rejection: Rejection) -> None:
         await self._put(Op("reject", rejection, asyncio.get_running_loop().create_future()))
 
-    async def _put(self, op: Op) -> None:
+    def _put(self, op: Op) -> asyncio.Future[None]:
+        """What to wait for."""
         with self._gate:
             if not self._closed:
                 self._queue.put(op)
         if self._closed and op.future is not None and not op.future.done():
             self._after_the_end([op])
         assert op.future is not None
-        await op.future
+        return op.future
 
     def _abandon(self, op: Op, why: GatewayError) -> None:
         """Nobody waits any more. A row that was or will be written is closed again: nothing was sent for it."""

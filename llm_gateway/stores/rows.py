@@ -14,12 +14,15 @@ from uuid import UUID
 
 from django.db import connection
 
+from llm_gateway.core.catalog import BodyLogging
 from llm_gateway.core.errors import GatewayError
 from llm_gateway.core.redact import without_keys
+from llm_gateway.engine.calls import Call
 from llm_gateway.engine.ports import Opening, Rejection, Remembered
 from llm_gateway.models import Attempt, Budget, LedgerEntry, RequestBody, RequestLog
+from llm_gateway.policies.end_users import end_user_of, pseudonym
 
-from . import columns
+from . import columns, vault
 from .plain import Ended, as_json, short
 from .running import runner
 from .statements import Insert, Update, unindexed
@@ -190,7 +193,8 @@ class Writer:
             identity.team_id, identity.client_key_id, call.user_id,
             _caller_s(call.inbound.model, 200), o.strategy, target.provider.id, target.model.id, target.provider.slug, call.stream,
             o.simulated, o.hold_nusd, worker, lease, _caller_s(call.tag, 60), as_json(call.metadata),
-            call.address[:45] or None, call.cache or None, None if o.choice is None else short(o.choice, 4000), o.policy or None,
+            call.address[:45] or None, call.cache or None, call.origin, None if call.batch_id is None else self.uuid(call.batch_id),
+            _end_user(call), None if o.choice is None else short(o.choice, 4000), o.policy or None,
         )  # fmt: skip
 
     def _rejected_row(self, r: Rejection) -> tuple[Any, ...]:
@@ -204,7 +208,8 @@ class Writer:
             r.error.status if r.error else 200, r.error.code if r.error else "",
             r.remembered.latency_ms if r.remembered else 0, _caller_s(call.tag, 60), as_json(call.metadata), 0,
             call.address[:45] or None, *_refusal(r.error),
-            r.remembered.cache if r.remembered else call.cache or None, *_remembered(r.remembered),
+            r.remembered.cache if r.remembered else call.cache or None, _end_user(call), *_remembered(r.remembered),
+            call.origin, None if call.batch_id is None else self.uuid(call.batch_id),
         )  # fmt: skip
 
     def _hex(self, value: Any) -> str:
@@ -216,6 +221,13 @@ class Writer:
 
     def _select(self, sql: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
         return self.run.among(sql, [self.uuid(one) for one in ids]) if ids else []
+
+
+def _end_user(call: Call) -> str | None:
+    """Nothing where the team wants nothing kept."""
+    if call.identity.bodies is BodyLogging.OFF or not (name := end_user_of(call.inbound.user, call.metadata)):
+        return None
+    return pseudonym(vault.end_user_key(), call.identity.team_id, name)
 
 
 _NOT_REMEMBERED: tuple[Any, ...] = (None, None, "", False, "", "", None, None)

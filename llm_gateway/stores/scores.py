@@ -33,6 +33,9 @@ from .plain import short
 
 log = logging.getLogger("cogo.scores")
 
+# Reading an answer in full costs as much as relaying it, so a process in a rush looks at so many of them a second, evenly spread.
+MOST_A_SECOND = 50
+BURST_S = 1.0
 MOST_WAITING = 2000
 MOST_BYTES = 32 << 20
 # Answers of so long a time are written in one statement.
@@ -82,6 +85,8 @@ class ScoreBook:
         self._stopped = False
         self._rules: dict[int | None, Rule] = {}
         self._expired_at = 0.0
+        self._next_at = 0.0
+        self._passed = 0
         self.dropped = 0
 
     def rule(self, team_id: int) -> Rule:
@@ -98,6 +103,14 @@ class ScoreBook:
         call = settlement.opened.call
         if settlement.spoken is None or call.kind not in KINDS or settlement.state not in ("ok", "partial") or call.inbound.n > 1:
             return
+        if settlement.at < self._next_at:
+            self._passed += 1
+            return
+        # Twice as much after a quiet moment, so that a few answers at once are all looked at.
+        self._next_at = max(self._next_at, settlement.at - BURST_S) + 1 / MOST_A_SECOND
+        if self._passed:
+            self._count("rush", self._passed)
+            self._passed = 0
         self._put(Waiting(answered_of(settlement)))
 
     def rejected(self, rejection: Rejection) -> None:

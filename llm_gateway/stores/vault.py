@@ -1,7 +1,7 @@
 """Encryption at rest, with a key id in the ciphertext so that the master key can be rotated while the gateway runs.
 
-Form: ``v1.<key id>.<base64url(nonce + AES-256-GCM ciphertext)>``. The associated data names table, row and field: a ciphertext copied
-to another row does not decrypt.
+Form: ``v1.<key id>.<base64url(nonce + AES-256-GCM ciphertext)>``; of bytes, the nonce and the ciphertext stand as they are. The associated
+data names table, row and field: a ciphertext copied to another row does not decrypt.
 """
 
 from __future__ import annotations
@@ -48,14 +48,40 @@ def open_sealed(ciphertext: str, *, place: str) -> Secret:
         raise VaultError("the stored ciphertext does not belong to this row or was changed; enter the secret again") from None
 
 
-def is_current(ciphertext: str) -> bool:
+def is_current(ciphertext: str | bytes) -> bool:
     """Whether it is sealed with the newest key."""
-    return ciphertext.split(".")[1:2] == [next(iter(_keys(settings.COGO_ENCRYPTION_KEYS)))]
+    named = ciphertext.split(".")[1:2] if isinstance(ciphertext, str) else [bytes(ciphertext).split(b".", 2)[1].decode()]
+    return named == [next(iter(_keys(settings.COGO_ENCRYPTION_KEYS)))]
+
+
+def seal_bytes(plain: bytes, *, place: str) -> bytes:
+    """As :func:`seal`, for what is stored as bytes."""
+    key_id, key = next(iter(_keys(settings.COGO_ENCRYPTION_KEYS).items()))
+    nonce = os.urandom(12)
+    return b"v1." + key_id.encode() + b"." + nonce + AESGCM(key).encrypt(nonce, plain, _associated(place))
+
+
+def open_bytes(ciphertext: bytes, *, place: str) -> bytes:
+    """What :func:`seal_bytes` sealed. Raises :class:`VaultError`."""
+    version, _, rest = ciphertext.partition(b".")
+    key_id, dot, raw = rest.partition(b".")
+    key = _keys(settings.COGO_ENCRYPTION_KEYS).get(key_id.decode("latin-1"))
+    if version != b"v1" or not dot or key is None:
+        raise VaultError(f"encryption key {key_id[:20]!r} is not in COGO_ENCRYPTION_KEYS; add it back")
+    try:
+        return AESGCM(key).decrypt(raw[:12], raw[12:], _associated(place))
+    except (InvalidTag, ValueError):
+        raise VaultError("the stored bytes do not belong to this row or were changed") from None
 
 
 def digest(client_key: str) -> bytes:
     """What is stored of a client key: HMAC-SHA256 under the installation's pepper."""
     return hmac.digest(settings.COGO_KEY_PEPPER.encode(), client_key.encode(), hashlib.sha256)
+
+
+def end_user_key() -> bytes:
+    """What names of callers' end users are made pseudonyms with; no other use of the pepper leads to it."""
+    return hmac.digest(settings.COGO_KEY_PEPPER.encode(), b"cogo:end users", hashlib.sha256)
 
 
 def cache_secret() -> bytes:

@@ -16,3 +16,13 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True):
     chars: int
     content: bool
     usage: Usage | None
+
+
+def whole_text(text: str) -> bool:
+    """Whether it holds no half of a character, as hosts send that cut a text at tokens."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return False
+    return True

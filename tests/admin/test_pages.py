@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from django.contrib import admin
@@ -16,8 +17,12 @@ from django_q.models import Failure, OrmQ, Schedule, Success, Task
 from llm_gateway.actions.close_month import draw_up
 from llm_gateway.models import (
     Alert,
+    AlertDestination,
+    AlertRule,
     AnswerScore,
     AuditRun,
+    Batch,
+    BatchLine,
     Budget,
     CachedAnswer,
     CacheRule,
@@ -46,6 +51,10 @@ def fill() -> None:
     budget = Budget.objects.create(name="all", limit_nusd=10**9, posted_nusd=5, held_nusd=3)
     LedgerEntry.objects.create(budget=budget, created_at=now, resolved_at=now, amount_nusd=-5, kind="adjustment", state="posted")
     Alert.objects.create(budget=budget, budget_name="<b>", kind="exhausted", threshold=100, limit_nusd=5, spent_nusd=5, created_at=now)
+    rule = AlertRule.objects.create(event="error_rate", name="Error rate", settings={"percent": 5})
+    rule.destinations.add(AlertDestination.objects.create(name="ops", kind="mail", addresses=["ops@example.test"]))
+    event = {"kind": "event", "event": "error_rate", "about": "gateway", "text": "<i>", "threshold": 0, "limit_nusd": 0, "spent_nusd": 0}
+    Alert.objects.create(rule=rule, budget_name="", created_at=now, last_at=now, **event)
     draw_up(Team.objects.earliest("pk"), "2026-05").save()
     DeploymentHealth.objects.create(provider_key=found["keys"]["openai"], upstream_id="x", state="open", since=now)
     Heartbeat.objects.create(name="tasks", at=now)
@@ -65,6 +74,13 @@ def fill() -> None:
     CacheRule.objects.create(switch="on")
     made = {"team": key.team, "client_key": key, "model_name": "<b>", "made_at": now, "expires_at": now + timedelta(days=1), "size": 5}
     CachedAnswer.objects.create(digest="0" * 64, request_id=row.pk, **made)
+    batch = Batch.objects.create(
+        id=UUID(int=7), team=key.team, client_key=key, dialect="openai", endpoint="/v1/chat/completions", title="<b>", state="completed",
+        total=3, completed=2, failed=1, estimate_nusd=5, worst_nusd=9, cost_nusd=4, created_at=now, started_at=now, ended_at=now,
+        ends_at=now, expires_at=now,
+    )  # fmt: skip
+    line = {"batch": batch, "kind": "chat", "offset": 0, "length": 9, "ended_at": now}
+    BatchLine.objects.create(number=1, custom_id="<b>", state="failed", error_code="rate_limited", **line)
     QualityRule.objects.create(share=10, lint=True)
     finding = {"rule": "syntax", "severity": "high", "message": "this cannot be read <b>", "line": 3, "block": 1}
     unknown = {"name": "gone", "version": 1, "value": None, "findings": []}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from llm_gateway.models import Provider, ProviderKey
 from tests.analytics import factories
@@ -94,6 +95,7 @@ def test_only_what_is_installed_can_be_chosen(boss: Client) -> None:
 
 def test_the_slug_stays_and_the_list_edits_priority_and_switch(boss: Client) -> None:
     row = factories.provider()
+    factories.request(timezone.now(), factories.client_key(), factories.model("m", row))
     post(boss, change(row), slug="renamed", title="New")
     row.refresh_from_db()
     assert (row.slug, row.title) == ("acme", "New")

@@ -150,7 +150,7 @@ def test_roles_and_rights_given_to_a_person_are_recorded(boss: Client) -> None:
     post(boss, name(User, "change", user.pk), groups=[str(Group.objects.get(name="operator").pk)], is_superuser="on")
     found = [e.changes for e in entries(noun="auth.user", action="changed", object_id=str(user.pk))]
     assert {"is_superuser": [False, True]} in found
-    assert {"groups": [None, ["operator"]]} in found
+    assert {"roles": [None, ["operator"]]} in found
 
 
 def test_a_role_that_takes_a_person_in_is_recorded_at_the_person() -> None:
@@ -161,7 +161,7 @@ def test_a_role_that_takes_a_person_in_is_recorded_at_the_person() -> None:
     role.user_set.add(user)
     role.user_set.clear()
     found = [e.changes for e in entries(noun="auth.user", action="changed", object_id=str(user.pk))]
-    assert found == 2 * [{"groups": [None, ["operator"]]}, {"groups": [["operator"], None]}]
+    assert found == 2 * [{"roles": [None, ["operator"]]}, {"roles": [["operator"], None]}]
 
 
 def test_commands_are_recorded_with_who_ran_them() -> None:

@@ -43,6 +43,10 @@ def test_figures_lead_to_the_requests_they_count(client: Client) -> None:
         (href,) = hrefs or counts
         listed = reader.get(href).content.decode()
         assert {str(row.pk) for row in rows} <= set(re.findall(r"/requestlog/([0-9a-f-]{36})/change/", listed)), by
+    speed = reader.get("/admin/reports/performance/?range=7").content.decode()
+    assert re.search(
+        r'requestlog/\?day=[^"]*&amp;provider__id__exact=\d+[^"]*">3<|requestlog/\?day=[^"]*model__id__exact=\d+[^"]*">3<', speed
+    )
     jumps = json.loads(reader.get("/admin/reports/cost/?range=7").context_data["chart"]["jumps"])
     assert len(jumps[0]) == 7
     fireworks = Provider.objects.get(slug="fireworks")

@@ -36,23 +36,22 @@ def test_days_follow_each_other_without_a_gap_or_a_double_hour(zone: str) -> Non
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Kolkata", "America/Los_Angeles"])
-@pytest.mark.parametrize("rolled", [False, True])
+@pytest.mark.parametrize(("zone", "rolled"), [("Europe/Berlin", True), ("Asia/Kolkata", True), ("America/Los_Angeles", False)])
 def test_a_report_by_day_counts_as_the_log_does(zone: str, rolled: bool) -> None:
     acme = factories.model("acme-1", factories.provider())
     key = factories.client_key()
     # Around the end of summer time, every 47 minutes.
-    first = datetime(2026, 10, 22, tzinfo=UTC)
-    for n in range(240):
+    first = datetime(2026, 10, 24, tzinfo=UTC)
+    for n in range(90):
         factories.request(first + timedelta(minutes=47 * n), key, acme, cost_nusd=n + 1)
-    now = datetime(2026, 11, 5, 12, tzinfo=UTC)
+    now = datetime(2026, 10, 27, 12, tzinfo=UTC)
     if rolled:
         rollups.roll_up(now)
     expected: dict[date, int] = {}
     for at, cost in RequestLog.objects.values_list("created_at", "cost_nusd"):
         day = days.of_moment(at, zone)
         expected[day] = expected.get(day, 0) + cost
-    asked = asking.read(reports.get("cost"), QueryDict(f"from=2026-10-20&to=2026-11-04&zone={zone}&by=day"), now).asked
+    asked = asking.read(reports.get("cost"), QueryDict(f"from=2026-10-23&to=2026-10-27&zone={zone}&by=day"), now).asked
     cells = queries.spend(("day",), asked.start, asked.end, zone=zone)
     assert {day: cell.cost_nusd for (day,), cell in cells.items()} == expected
     sheet = reports.get("cost").build(asked)

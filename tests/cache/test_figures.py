@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.utils import timezone
@@ -11,6 +12,7 @@ from analytics import queries, rollups
 from analytics.performance import performance_comparison, performance_metrics
 from analytics.reports import Asked, reports
 from analytics.reports.savings import rates_of, would_cost
+from llm_gateway.models import Price
 from tests.analytics import factories
 
 pytestmark = pytest.mark.django_db
@@ -59,3 +61,27 @@ def test_hits_are_counted_apart_and_leave_success_and_latency_alone() -> None:
     assert [row[:2] for row in sheet.rows] == [("fast", key.name)]
     assert next(iter(sheet.rows))[2:] == (9, 7, 2, 1, 7 / 9, 3500)
     assert sheet.totals[2:] == (9, 7, 2, 1, 7 / 9, 3500)
+
+
+def test_the_providers_own_caches_are_reported_with_what_they_saved_and_cost() -> None:
+    found = factories.catalogue()
+    key = factories.client_key()
+    model = found["models"]["kimi-k3"]
+    Price.objects.filter(model=model).update(
+        input=Decimal(3), cache_read=Decimal("0.3"), cache_write=Decimal("3.75"), cache_write_1h=Decimal(6)
+    )
+    now = timezone.now() - timedelta(minutes=5)
+    factories.request(now, key, model, input_tokens=1000, cache_read_tokens=0, cache_write_tokens=8000)
+    factories.request(now, key, model, input_tokens=1000, cache_read_tokens=8000, cache_write_1h_tokens=2000)
+    day = now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+    def row(*groups: str) -> tuple[object, ...]:
+        asked = Asked(start=day, end=day + timedelta(days=1), now=timezone.now(), group_by=groups)
+        (line,) = reports.get("prompt-cache").build(asked).rows
+        return tuple(line)[len(groups) :]
+
+    saved, extra = 8000 * 2700, 8000 * 750 + 2000 * 3000
+    usual = (20_000, 8_000, 10_000, 0.4, saved, extra, saved - extra)
+    assert row("model") == row("strategy") == row("client_key_id", "day") == usual
+    Price.objects.filter(model=model).delete()
+    assert row("model") == (20_000, 8_000, 10_000, 0.4, None, None, None)

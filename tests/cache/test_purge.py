@@ -70,7 +70,7 @@ def test_the_console_keeps_rules_and_purges(gateway: GatewayServer) -> None:
         page = "/admin/llm_gateway/cacherule/"
         alias = Alias.objects.get(name="kept").pk
         key = ClientKey.objects.get(name="tester").pk
-        usual = {"switch": "on"}
+        usual = {"switch": "on", "semantic": "off"}
         assert boss.post(page + "add/", usual | {"alias": alias, "shared": "on"}).status_code == 302
         for wrong, told in (
             ({"alias": alias, "client_key": key}, "name one or none"), ({"client_key": key, "shared": "on"}, "Only an alias"),
@@ -90,6 +90,11 @@ def test_the_console_keeps_rules_and_purges(gateway: GatewayServer) -> None:
         assert AuditEntry.objects.filter(action="did", detail="Purged alias kept.").exists()
         for nonsense in ({"purge_scope": "everything"}, {"purge_scope": "key", "purge_whose": "\x00"}, {"purge_scope": "team"}):
             assert boss.post(page + "purge/", nonsense).status_code == 302
+        kept = gateway.client().ask("kept", "by the console", headers=ON, temperature=0)
+        assert kept.headers["x-cogo-cache"] == "hit"
+        shown = boss.get(f"/admin/llm_gateway/requestlog/{gateway.row(kept).pk}/change/").content.decode()
+        assert "hit, saved $" in shown
+        assert kept.headers["x-cogo-cached-from"] in shown
         assert "Hit rate" in boss.get("/admin/reports/cache/?by=alias&by=client_key_id").content.decode()
     finally:
         CacheRule.objects.all().delete()

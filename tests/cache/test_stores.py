@@ -110,7 +110,9 @@ async def test_writing_is_never_waited_for_and_what_is_too_much_is_dropped() -> 
     for number in range(answers.MOST_WAITING + 50):
         found.keep(number.to_bytes(4), b"x", slip())
     assert found.dropped == 50
+    await owner.settle(5)
     found.keep(b"secret", b"x", slip(at_rest=False))
     await owner.settle(5)
+    assert await found.find(b"secret") == b"x"
     assert len(shelf.held) == answers.MOST_WAITING
     assert b"secret" not in shelf.held

@@ -27,6 +27,7 @@ class FakeAnswers:
     def __init__(self) -> None:
         self.held: dict[bytes, bytes] = {}
         self.slips: list[Slip] = []
+        self.verdicts: list[tuple[str, bool]] = []
 
     async def find(self, key: bytes) -> bytes | None:
         return self.held.get(key)
@@ -37,6 +38,9 @@ class FakeAnswers:
 
     def drop(self, key: bytes) -> None:
         self.held.pop(key, None)
+
+    def judged(self, alias: str, right: bool) -> None:
+        self.verdicts.append((alias, right))
 
 
 class CachedRig(Rig):

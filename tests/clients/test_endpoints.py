@@ -181,13 +181,10 @@ ELSEWHERE = [
     ("POST", "/v1/conversations", "openai_responses", "previous_response_id"),
     ("GET", "/v1/conversations/conv_1/items", "openai_responses", "previous_response_id"),
     ("POST", "/v1/assistants", "openai_chat", "/v1/responses"),
-    ("POST", "/v1/batches", "openai_chat", "not yet"),
-    ("GET", "/v1/files", "openai_chat", "not yet"),
-    ("POST", "/v1/files", "anthropic_messages", "not yet"),
-    ("POST", "/v1/messages/batches", "anthropic_messages", "not yet"),
+    ("POST", "/v1/uploads", "openai_chat", "/v1/files"),
+    ("POST", "/v1/files", "anthropic_messages", "into the message"),
     ("POST", "/v1/complete", "anthropic_messages", "/v1/messages"),
     ("POST", "/v1beta/interactions", "gemini_generate", "generateContent"),
-    ("GET", "/v1beta/files", "gemini_generate", "inlineData"),
     ("POST", "/v1beta/cachedContents", "gemini_generate", "cache"),
 ]  # fmt: skip
 

@@ -38,7 +38,8 @@ WIDER = "() => [document.documentElement.scrollWidth, document.documentElement.c
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with Served(tmp_path_factory.mktemp("live"), "--simulate", "--no-local-model", DJANGO_SUPERUSER_PASSWORD=PASSWORD) as gateway:
         eventually(
-            lambda: httpx.get(f"{gateway.url}/api/ai-models/keys/status", headers=gateway.headers).json()["overall_status"] == "all_valid"
+            lambda: httpx.get(f"{gateway.url}/api/ai-models/keys/status", headers=gateway.headers).json()["overall_status"] == "all_valid",
+            seconds=40,
         )
         yield gateway
 

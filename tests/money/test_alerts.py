@@ -46,7 +46,7 @@ class Hook:
         self.statuses = list(statuses)
         self.calls: list[tuple[str, bytes, dict[str, str]]] = []
 
-    async def __call__(self, url: str, body: bytes, headers: dict[str, str]) -> int:
+    async def __call__(self, url: str, body: bytes, headers: dict[str, str], private: bool) -> int:
         self.calls.append((url, body, headers))
         status = self.statuses.pop(0) if self.statuses else 200
         if isinstance(status, Exception):

@@ -36,15 +36,17 @@ def ask(gateway: GatewayServer, dialect: str, who: str, key: str, once: str, **m
 def kept() -> str:
     """All that the tables of the gateway hold, with every ciphertext opened."""
     from llm_gateway.actions.rotate_encryption import COLUMNS
-    from llm_gateway.stores import vault
 
     found = []
     for model in apps.get_app_config("llm_gateway").get_models():
         names = [field.attname for field in model._meta.concrete_fields if not isinstance(field, models.BinaryField)]
         found += [str(row) for row in model._default_manager.values_list(*names)]
     for column in COLUMNS:
-        for row in column.model._default_manager.exclude(**{column.field: ""}):
-            plain = vault.open_sealed(getattr(row, column.field), place=column.place(row)).reveal()
+        for row in column.rows():
+            plain = column.opened(row)
+            if isinstance(plain, bytes):
+                found.append(plain.decode())
+                continue
             found.append(plain)
             try:
                 found.append(zlib.decompress(base64.b85decode(plain)).decode())

@@ -12,7 +12,6 @@ import json
 import random
 import resource
 import statistics
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -98,7 +97,7 @@ def _operators(node: ast.AST) -> Iterable[tuple[str, int | None]]:
 
 def measure(draw: random.Random) -> Figures:
     chosen = problems()
-    began, used = time.perf_counter(), _cpu()
+    used = _cpu()
     right = [_score(look(answer(one.code))) for one in chosen]
     ms = 1000 * (_cpu() - used) / len(chosen)
     seen: dict[str, list[bool]] = {}
@@ -124,7 +123,6 @@ def measure(draw: random.Random) -> Figures:
     for _ in range(10):
         look(answer(large))
     per_5kb = 100 * (_cpu() - used) * (5 << 10) / len(large)
-    assert time.perf_counter() > began
     return Figures(
         right=len(right),
         median=statistics.median(right),

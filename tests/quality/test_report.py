@@ -28,10 +28,14 @@ def scored(model: Any, key: Any, *scores: int | None, at: datetime = DAY, **more
     return rows
 
 
-def table(address: str = URL) -> list[dict[str, str]]:
+def browser() -> Client:
     client = Client()
     client.force_login(User.objects.get_or_create(username="boss", is_superuser=True, is_staff=True)[0])
-    answer = client.get(address)
+    return client
+
+
+def table(address: str = URL) -> list[dict[str, str]]:
+    answer = browser().get(address)
     assert answer.status_code == 200
     text = b"".join(answer.streaming_content).decode("utf-8-sig") if answer.streaming else answer.content.decode()
     return list(csv.DictReader(io.StringIO(text)))
@@ -55,6 +59,9 @@ def test_scores_are_summed_by_model_language_and_task_with_count_and_interval() 
     assert (go["Language"], go["Score"], go["from"]) == ("go", "50.0", "")
     assert [(row["Model"], row["Answers"]) for row in table(URL + "&option=all&by=model")] == [("one", "5"), ("two", "1")]
     assert [row["Answers"] for row in table(URL + "&model=two")] == []
+    page = browser().get(URL.replace("&format=csv", "")).content.decode()
+    assert "At most 40" in page
+    assert "75.0" in page
 
 
 def test_a_group_that_fell_in_the_last_week_is_marked_and_thirty_answers_are_needed_to_say_so() -> None:

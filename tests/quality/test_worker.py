@@ -9,10 +9,13 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
 
 from llm_gateway.actions.score_jobs import LEASE, score_waiting
-from llm_gateway.models import AnswerScore, ScoreJob, Team
+from llm_gateway.models import AnswerScore, QualityRule, ScoreJob, Team
 from llm_gateway.probes import Bench, BenchFailed, Task
 from llm_gateway.scorers import Quality, facts_of
 from llm_gateway.stores import vault
@@ -112,3 +115,15 @@ def test_the_command_works_off_what_waits() -> None:
     call_command("score_answers", "--once", stdout=out)
     assert "1 answers scored" in out.getvalue()
     assert AnswerScore.objects.get(request_id=waiting.request_id).coded
+
+
+def test_a_second_rule_for_everybody_is_an_error_in_the_form() -> None:
+    client = Client()
+    client.force_login(User.objects.create_superuser("boss"))
+    address = reverse("admin:llm_gateway_qualityrule_add")
+    first = client.post(address, {"team": "", "share": "10", "lint": "on"})
+    assert first.status_code == 302, first.content.decode()[-2000:]
+    assert client.post(address, {"team": "", "share": "20"}).status_code == 200
+    assert client.post(address, {"team": Team.objects.create(name="T", slug="t").pk, "share": "101"}).status_code == 200
+    (rule,) = QualityRule.objects.all()
+    assert (rule.share, rule.lint, str(rule)) == (10, True, "every team")

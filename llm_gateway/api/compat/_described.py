@@ -11,6 +11,7 @@ import msgspec
 from llm_gateway.api.schema import completed
 
 from . import _shapes as s
+from ._described_batches import BATCHES
 
 _REF = "#/components/schemas/{name}"
 OPENAI, ANTHROPIC, GEMINI = "openai-compatible", "anthropic-compatible", "gemini-compatible"
@@ -72,6 +73,7 @@ ROUTES: Final[Mapping[tuple[str, str], Described]] = {
     ("POST", "/v1beta/models/{model}:batchEmbedContents"): Described("batch_embed_contents", "Texts as vectors.", GEMINI, s.AnyObject),
     ("GET", "/v1beta/models"): Described("gemini_models", "The names this key may call.", GEMINI, None, s.GeminiModelListing),
     ("GET", "/v1beta/models/{model}"): Described("gemini_model", "One model.", GEMINI),
+    **{route: Described(*told, answer=s.AnyObject) for route, told in BATCHES.items()},
 }
 _MEANINGS: Final = {
     "400": "The request is wrong; the message names the field.",

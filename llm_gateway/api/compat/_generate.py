@@ -86,7 +86,7 @@ async def generate(
         sticky=http.headers.get("x-cogo-session", ""),
         tag=tag_of(http.headers),
         address=http.address,
-        metadata=_subject(http, inbound),
+        metadata=subject_of(http, inbound),
     )
     if HEADER in http.headers:
         return await reply_once(http, call, body, partial(_answer, http, dialect, call, found, keeper), partial(refuse, dialect, http=http))
@@ -103,7 +103,7 @@ def read(body: bytes, dialect: Dialect, path: Mapping[str, str], keeper: Keeper 
     return inbound
 
 
-def _subject(http: HttpCall, inbound: Inbound) -> dict[str, str] | None:
+def subject_of(http: HttpCall, inbound: Inbound) -> dict[str, str] | None:
     """Whom the caller asks for, so that what is kept of them can be found and erased; not where the team wants nothing kept."""
     if not inbound.user or http.identity.bodies is BodyLogging.OFF:
         return None
@@ -136,7 +136,7 @@ def refuse(dialect: Dialect, error: GatewayError, http: HttpCall) -> HttpReply:
 async def _whole(http: HttpCall, dialect: Dialect, call: Call, found: Gateway, keeper: Keeper | None) -> HttpReply:
     answer = await found.pipeline.whole(call)
     target = answer.summary.target
-    body = _body(http, dialect, call.inbound, answer)
+    body = body_of(http, dialect, call.inbound, answer)
     if keeper is not None:
         keeper.whole(_maker(target, answer.summary.cache), body)
     shown: tuple[tuple[bytes, bytes], ...] = ()
@@ -145,7 +145,7 @@ async def _whole(http: HttpCall, dialect: Dialect, call: Call, found: Gateway, k
     return HttpReply(headers=(JSON, *summary_headers(answer.summary), *_warnings(call.inbound, target), *shown), body=body)
 
 
-def _body(http: HttpCall, dialect: Dialect, inbound: Inbound, answer: WholeAnswer) -> bytes:
+def body_of(http: HttpCall, dialect: Dialect, inbound: Inbound, answer: WholeAnswer) -> bytes:
     wire = answer.summary.target.provider.wire if answer.summary.target else dialect.name
     if answer.body is not None and (wire == dialect.name or inbound.embedding is None):
         return answer.body

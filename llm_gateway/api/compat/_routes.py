@@ -14,13 +14,16 @@ from llm_gateway.api.http import Endpoint
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """``pattern`` matches the whole path; ``dialect`` shapes the errors of a request that never reaches its endpoint. ``when`` narrows by a
-    request header that must be present."""
+    request header that must be present. ``uploads``: the most bytes of a body that is handed on as it comes; 0: bodies are read whole.
+    ``keyless``: its address says who may come; it is called without an identity."""
 
     method: str
     pattern: re.Pattern[str]
     dialect: str
     endpoint: Endpoint
     when: str | None = None
+    uploads: int = 0
+    keyless: bool = False
 
 
 class Routes:
@@ -32,8 +35,21 @@ class Routes:
         self._spelt_out: dict[str, list[Route]] = {}
         self._loaded = False
 
-    def add(self, method: str, pattern: str, dialect: str, endpoint: Endpoint, *, when: str | None = None) -> None:
-        self._routes.append(Route(method=method, pattern=re.compile(pattern), dialect=dialect, endpoint=endpoint, when=when))
+    def add(
+        self,
+        method: str,
+        pattern: str,
+        dialect: str,
+        endpoint: Endpoint,
+        *,
+        when: str | None = None,
+        uploads: int = 0,
+        keyless: bool = False,
+    ) -> None:
+        route = Route(
+            method=method, pattern=re.compile(pattern), dialect=dialect, endpoint=endpoint, when=when, uploads=uploads, keyless=keyless
+        )
+        self._routes.append(route)
         # Those that ask for a header come before those that take anything.
         self._routes.sort(key=lambda route: route.when is None)
         self._spelt_out.clear()

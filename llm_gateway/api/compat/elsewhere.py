@@ -14,7 +14,6 @@ from ._routes import routes
 _OPENAI, _RESPONSES, _ANTHROPIC, _GEMINI = "openai_chat", "openai_responses", "anthropic_messages", "gemini_generate"
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _CHAT = "chat is at /v1/chat/completions, /v1/responses, /v1/messages and /v1beta/models/MODEL:generateContent"
-_FILES: Final = r"/v1/(?:batches|files|uploads)(?:/.*)?"
 
 
 class NotServed(NotFound):
@@ -35,12 +34,10 @@ _KNOWN: Final[tuple[tuple[str, str, str, str, str | None], ...]] = (
     (r"/v1/(?:assistants|threads)(?:/.+)?", _OPENAI, "Assistants", "use /v1/responses with tools and `previous_response_id`", None),
     (r"/v1/vector_stores(?:/.+)?", _OPENAI, "Vector stores", "/v1/embeddings has the vectors; keep them yourself", None),
     (r"/v1/(?:fine_tuning|evals|graders|containers|skills|chatkit|realtime)(?:/.+)?", _OPENAI, "This endpoint", _CHAT, None),
-    (r"/v1/messages/batches(?:/.+)?", _ANTHROPIC, "Batches", "not yet; send the requests one by one to /v1/messages", None),
-    (_FILES, _ANTHROPIC, "Files and batches", "not yet; put the content into the message", "anthropic-version"),
-    (_FILES, _OPENAI, "Files and batches", "not yet; put the content into the request", None),
+    (r"/v1/files(?:/.*)?", _ANTHROPIC, "Anthropic's files", "put the content into the message", "anthropic-version"),
+    (r"/v1/uploads(?:/.*)?", _OPENAI, "Uploads in parts", "send the file whole to /v1/files", None),
     (r"/v1/complete", _ANTHROPIC, "Anthropic's legacy completions", "use /v1/messages", None),
     (r"/v1beta/interactions(?:/.+)?", _GEMINI, "Interactions", "use generateContent, or /v1/responses, which keeps turns", None),
-    (r"/v1beta/files(?:/.+)?", _GEMINI, "Files", "not yet; send `inlineData` in the contents", None),
     (r"/v1beta/cachedContents(?:/.+)?", _GEMINI, "Explicit caches", "send the contents whole: providers cache by themselves", None),
 )  # fmt: skip
 

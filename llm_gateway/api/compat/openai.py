@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from llm_gateway.api.http import JSON, HttpCall, HttpReply, id_headers
 from llm_gateway.core import json
 from llm_gateway.core.catalog import ModelInfo, Snapshot
@@ -21,8 +23,8 @@ RESPONSES = "openai_responses"
 _CREATED = 1_700_000_000
 
 
-async def chat_completions(http: HttpCall) -> HttpReply:
-    return await generate(http, dialects.get(CHAT), {"kind": "chat"})
+def chat_completions(http: HttpCall) -> Awaitable[HttpReply]:
+    return generate(http, dialects.get(CHAT), {"kind": "chat"})
 
 
 async def responses(http: HttpCall) -> HttpReply:

@@ -101,9 +101,13 @@ def documented(
     streams: Sequence[type[shapes.Shape]] = (),
     parameters: Sequence[OpenApiParameter] = (),
     costs: bool = False,
+    binary: str = "",
 ) -> Callable[[F], F]:
-    """``streams``: it can answer as server-sent events, whose ``done`` has this shape. ``costs``: it calls providers."""
+    """``streams``: it can answer as server-sent events, whose ``done`` has this shape. ``costs``: it calls providers.
+    ``binary``: the media type of an answer that is no JSON."""
     responses: dict[Any, Any] = {(200, "application/json"): OpenApiResponse(answer, description=summary)}
+    if binary:
+        responses = {(200, binary): OpenApiResponse({"type": "string", "format": "binary"}, description=summary)}
     for shape in streams:
         text = f"Server-sent events: `start`, `delta`, `thinking`, then `done` ({shape.__name__}) or `error`."
         responses[200, "text/event-stream"] = OpenApiResponse({"type": "string"}, description=text)

@@ -7,6 +7,7 @@ from typing import Any
 from django.urls import URLPattern, re_path
 
 from .analyze import AnalyzeView
+from .batches import BatchesView, BatchFilesView, BatchResultsView, BatchView, CancelBatchView, RetryBatchView
 from .experiments import ExperimentsView, ExperimentView, StartExperimentView, StopExperimentView
 from .explain import ExplainView
 from .generate import GenerateView
@@ -58,5 +59,11 @@ urlpatterns = [
     _route(r"policies/(?P<version>[0-9]+)/activate", ActivatePolicyView, "native-policy-activate"),
     _route("performance/results", ResultsView, "native-results"),
     _route("keys/status", KeysStatusView, "native-keys-status"),
+    _route("batches", BatchesView, "native-batches"),
+    _route("batches/(?P<id>[^/]+)", BatchView, "native-batch"),
+    _route("batches/(?P<id>[^/]+)/results", BatchResultsView, "native-batch-results"),
+    _route("batches/(?P<id>[^/]+)/files.zip", BatchFilesView, "native-batch-files"),
+    _route("batches/(?P<id>[^/]+)/cancel", CancelBatchView, "native-batch-cancel"),
+    _route("batches/(?P<id>[^/]+)/retry-failed", RetryBatchView, "native-batch-retry"),
     _route("keys/refresh", RefreshKeysView, "native-keys-refresh"),
 ]

@@ -19,7 +19,9 @@ FOLDER = Path(__file__).parent
 
 
 class Preset(msgspec.Struct, frozen=True, kw_only=True):
-    """``base_url`` ``""``: every account has its own, so the operator gives it. ``local``: it runs on the operator's machines."""
+    """``base_url`` ``""``: every account has its own, so the operator gives it. ``local``: it runs on the operator's machines.
+    ``keys_url``: where its keys are made, as it was on the day ``noted``; ``example``: what an own address looks like; ``note``: how far a
+    plain key carries."""
 
     name: str
     title: str
@@ -27,6 +29,10 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
     wire: str = "openai_chat"
     key_env: str = ""
     local: bool = False
+    keys_url: str = ""
+    example: str = ""
+    note: str = ""
+    noted: date | None = None
     facts: tuple[FactRow, ...] = ()
 
 

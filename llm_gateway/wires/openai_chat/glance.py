@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from llm_gateway.core.chat import FinishReason
-from llm_gateway.wires._counted import Counted
+from llm_gateway.wires._counted import Counted, whole_text
 from llm_gateway.wires._openai.usage import decode_usage
 
 _FINISH: Final = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH, "content_filter": FinishReason.CONTENT_FILTER}
@@ -62,12 +62,8 @@ def glance(body: bytes) -> Counted | None:
     (choice,) = answer.choices
     message = choice.message
     text, thought = message.content or "", message.reasoning_content or message.reasoning or ""
-    for one in (text, thought):
-        if not one.isascii():
-            try:
-                one.encode()
-            except UnicodeEncodeError:
-                return None  # half a character
+    if not (whole_text(text) and whole_text(thought)):
+        return None
     return Counted(
         model=answer.model,
         finish=_FINISH[choice.finish_reason],

@@ -25,7 +25,6 @@ _PATHS: Final = {
 class _Edited(msgspec.Struct, gc=False):
     """The fields that an edit looks at."""
 
-    model: Any = None
     stream: Any = None
     stream_options: Any = None
     max_tokens: Any = None
@@ -52,6 +51,8 @@ class ChatWire:
 
     def edit_request(self, body: bytes, edits: Edits) -> bytes:
         facts = edits.facts
+        if _only_renamed(body, edits) and (renamed := json.with_text(body, "model", facts.upstream_id)) is not None:
+            return renamed
         now = _edited.decode(body)
         changes: dict[str, Any] = {"model": facts.upstream_id}
         drop = set(edits.drop)
@@ -76,10 +77,6 @@ class ChatWire:
             if now.service_tier in schema.PLAIN_TIERS:
                 drop.add("service_tier")
             body = _without_cache_control(body)
-        if len(changes) == 1 and not any(b'"%b"' % name.encode() in body for name in drop):
-            renamed = json.with_text(body, "model", now.model, facts.upstream_id)
-            if renamed is not None:
-                return renamed
         return json.edit_object(body, {name: value for name, value in changes.items() if name not in drop}, tuple(drop))
 
     def decode_response(self, body: bytes) -> ChatResponse:
@@ -90,6 +87,15 @@ class ChatWire:
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
         return errors.decode_error(status, headers, body)
+
+
+def _only_renamed(body: bytes, edits: Edits) -> bool:
+    """Whether nothing but the model's name is to be changed: the usual request that is not streamed."""
+    facts = edits.facts
+    if edits.stream or edits.drop or edits.max_tokens is not None or edits.foreign is not None or facts.drop_hints:
+        return False
+    other = b'"max_completion_tokens"' if facts.max_tokens_field == "max_tokens" else b'"max_tokens"'
+    return not (b'"stream' in body or other in body or b'"thought_signature"' in body)
 
 
 def _limit(now: _Edited, edits: Edits, drop: set[str]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Lines of batches through the same code as live requests."""

@@ -1,0 +1,26 @@
+"""Whom a caller asks for, as the gateway remembers them: a keyed pseudonym of the name, different in each team. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from typing import Any
+
+_CHARS = 32
+
+
+def end_user_of(user: str | None, metadata: Mapping[str, Any] | None) -> str:
+    """The name a request gives its end user: the format's own field, else ``metadata.user_id`` or ``metadata.user``. Empty: none."""
+    if user:
+        return user
+    for name in ("user_id", "user"):
+        found = metadata.get(name) if metadata else None
+        if isinstance(found, str) and found:
+            return found
+    return ""
+
+
+def pseudonym(key: bytes, team_id: int, name: str) -> str:
+    """32 hexadecimal digits. Without ``key`` nobody can tell which name it is of, not even by trying names."""
+    return hmac.digest(key, f"{team_id}:{name}".encode("utf-8", "replace"), hashlib.sha256).hex()[:_CHARS] if name else ""

@@ -1,0 +1,199 @@
+"""A batch's file becomes its lines: read piece by piece, every fault told with its line, up to a hundred at once. Blocking."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from django.db.models import Avg, Sum
+
+from llm_gateway.core.catalog import Identity, Snapshot
+from llm_gateway.core.errors import GatewayError
+from llm_gateway.engine.resolve import resolve
+from llm_gateway.models import Batch, BatchLine, RequestLog
+from llm_gateway.policies.batches import BACKLOG, LONGEST_LINE, MOST_FAULTS, MOST_LINES
+from llm_gateway.policies.hold import estimate_tokens, hold_nusd, output_limit
+from llm_gateway.wires._batch import FORMATS, Fault, Item
+
+from .batch_ends import close
+from .connecting import short_transaction
+from .files import FileGone, chunks, lines
+
+log = logging.getLogger("cogo.batches")
+
+STEP = 1000
+LEASE = timedelta(seconds=60)
+# Of a model of which nothing is known, answers are taken to have this share of what they may have.
+_USUAL_SHARE = 4
+
+
+class Prices:
+    """What lines cost: at worst as a hold reckons it, and with answers as long as the model's last ones."""
+
+    def __init__(self, snapshot: Snapshot, identity: Identity | None, tier: str) -> None:
+        self._snapshot = snapshot
+        self._identity = identity
+        self._tier = tier
+        self._now = datetime.now(UTC)
+        self._models: dict[str, tuple[object, float | None] | None] = {}
+        self.worst: int | None = 0
+        self.expected: int | None = 0
+
+    def add(self, item: Item, model: str) -> None:
+        if model not in self._models:
+            self._models[model] = self._find(model)
+        found = self._models[model]
+        if found is None or self.worst is None or self.expected is None:
+            self.worst = self.expected = None
+            return
+        info, usual = found
+        rates = info.rates  # type: ignore[attr-defined]
+        tokens = estimate_tokens(len(item.body))
+        limit = 0 if item.kind in ("embeddings", "embed_content") else output_limit(item.max_tokens, info, None)  # type: ignore[arg-type]
+        worst = hold_nusd(tokens, limit, 1, rates, self._now, tier=self._tier)
+        likely = limit // _USUAL_SHARE if usual is None else min(limit, round(usual))
+        expected = hold_nusd(tokens, likely, 1, rates, self._now, tier=self._tier)
+        if worst is None or expected is None:
+            self.worst = self.expected = None
+            return
+        self.worst += worst
+        self.expected += expected
+
+    def _find(self, model: str) -> tuple[object, float | None] | None:
+        if self._identity is None:
+            return None
+        try:
+            info = resolve(self._snapshot, self._identity, model, None).targets[0].model
+        except (GatewayError, IndexError):
+            return None
+        last = RequestLog.objects.filter(model_id=info.id, state="ok", output_tokens__isnull=False).order_by("-id").values("output_tokens")
+        return info, RequestLog.objects.filter(pk__in=last.values("pk")[:200]).aggregate(mean=Avg("output_tokens"))["mean"]
+
+
+def read_in(batch: Batch, snapshot: Snapshot, identity: Identity | None) -> None:
+    """``validating`` becomes ``in_progress`` or ``failed``. Whoever does this again begins anew."""
+    _forget_lines(batch)
+    faults: list[dict[str, object]] = []
+    prices = Prices(snapshot, identity, "flex" if batch.economy else "standard")
+    total = 0
+    rows: list[BatchLine] = []
+    try:
+        for number, offset, length, item in _items(batch, faults):
+            total = number
+            model = item.model or batch.model
+            prices.add(item, model)
+            rows.append(
+                BatchLine(
+                    batch=batch,
+                    number=number,
+                    custom_id=item.custom_id,
+                    kind=item.kind,
+                    model=model[:200],
+                    offset=offset,
+                    length=length,
+                )
+            )
+            if len(rows) >= STEP and not faults:
+                if not _store(batch, rows):
+                    return
+                rows = []
+    except FileGone:
+        faults.append(_fault(None, "input_file_id", "The input file was deleted.", "invalid_file"))
+    if not faults and total == 0:
+        faults.append(_fault(None, "input_file_id", "The file has no requests.", "empty_file"))
+    if not faults and rows and not _store(batch, rows):
+        return
+    _begin(batch, total, faults, prices)
+
+
+def _items(batch: Batch, faults: list[dict[str, object]]) -> Iterator[tuple[int, int, int, Item]]:
+    """(number, offset, length, what it says) of each good line; of bad ones the faults, until there are too many."""
+    form = FORMATS[batch.dialect]
+    seen: set[str] = set()
+    blank: list[int] = []
+    assert batch.input_id is not None
+    for number, (offset, text) in enumerate(lines(chunks(batch.input_id)), 1):
+        if not text.strip():
+            blank.append(number)
+            continue
+        # At the end of a file nobody sees blank lines; between two requests they are a slip of whoever wrote it.
+        faults += [_fault(one, "", "The line is blank.", "blank_line") for one in blank]
+        blank.clear()
+        if number > MOST_LINES:
+            faults.append(_fault(number, "", f"A batch has at most {MOST_LINES} requests; split the file.", "too_many_requests"))
+            return
+        try:
+            if len(text) > LONGEST_LINE:
+                raise Fault("", f"The line is longer than {LONGEST_LINE >> 20} MB.", "line_too_long")
+            item = form.read(text, batch.endpoint)
+            if item.custom_id in seen:
+                raise Fault(
+                    "custom_id", f"`{item.custom_id[:60]}` names an earlier request, too; each needs its own.", "duplicate_custom_id"
+                )
+            seen.add(item.custom_id)
+        except Fault as fault:
+            faults.append(_fault(number, fault.field, fault.message, fault.code))
+        else:
+            yield number, offset, len(text), item
+        if len(faults) >= MOST_FAULTS:
+            del faults[MOST_FAULTS:]
+            return
+
+
+def _fault(line: int | None, field: str, message: str, code: str) -> dict[str, object]:
+    return {"line": line, "field": field, "message": message, "code": code}
+
+
+def _store(batch: Batch, rows: list[BatchLine]) -> bool:
+    """Whether the batch still wants them."""
+    with short_transaction():
+        held = Batch.objects.select_for_update().filter(pk=batch.pk, state="validating", runner=batch.runner)
+        if not held.update(lease_until=datetime.now(UTC) + LEASE):
+            return False
+        BatchLine.objects.bulk_create(rows)
+    return True
+
+
+def _begin(batch: Batch, total: int, faults: list[dict[str, object]], prices: Prices) -> None:
+    now = datetime.now(UTC)
+    open_ones = Batch.objects.filter(client_key_id=batch.client_key_id, ended_at=None).exclude(pk=batch.pk)
+    waits = open_ones.aggregate(sum=Sum("queued") + Sum("running"))["sum"] or 0
+    if not faults and waits + total > BACKLOG:
+        sentence = (
+            f"{waits} requests of this key wait in batches already, and at most {BACKLOG} may; create this batch when some have ended."
+        )
+        faults.append(_fault(None, "input_file_id", sentence, "backlog_full"))
+    with short_transaction():
+        mine = Batch.objects.select_for_update().filter(pk=batch.pk, state="validating", runner=batch.runner).first()
+        if mine is None:
+            return
+        mine.lease_until, mine.runner = None, ""
+        if faults:
+            mine.state, mine.faults, mine.ended_at, mine.cost_nusd = "failed", faults, now, 0
+            if mine.webhook_url:
+                mine.webhook_due_at = now
+        else:
+            mine.state, mine.total, mine.queued, mine.started_at = "in_progress", total, total, now
+            mine.estimate_nusd, mine.worst_nusd = prices.expected, prices.worst
+        mine.save()
+        close(mine, now)
+    if faults:
+        _forget_lines(batch)
+
+
+def _forget_lines(batch: Batch) -> None:
+    while ids := list(BatchLine.objects.filter(batch=batch, batch__total=0).values_list("pk", flat=True)[:STEP]):
+        BatchLine.objects.filter(pk__in=ids).delete()
+
+
+def claim(runner: str, now: datetime) -> Batch | None:
+    """A batch to read in that nobody reads."""
+    for one in Batch.objects.filter(state="validating", ended_at=None).order_by("created_at"):
+        if one.lease_until is not None and one.lease_until > now:
+            continue
+        mine = Batch.objects.filter(pk=one.pk, state="validating", runner=one.runner, lease_until=one.lease_until)
+        if mine.update(runner=runner, lease_until=now + LEASE):
+            one.runner, one.lease_until = runner, now + LEASE
+            return one
+    return None
