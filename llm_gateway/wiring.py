@@ -36,11 +36,10 @@ from llm_gateway.engine.tasks import Detached, TaskOwner
 from llm_gateway.engine.transport import HttpUpstream
 from llm_gateway.policies.health import Effect
 from llm_gateway.probes import Scoring
-from llm_gateway.stores import audits, vault
+from llm_gateway.stores import audits, contexts, vault
 from llm_gateway.stores import health as health_store
 from llm_gateway.stores.answers import AnswerStore, shelf
 from llm_gateway.stores.catalog import SnapshotCatalog
-from llm_gateway.stores.contexts import write_contexts
 from llm_gateway.stores.holds import Foreseen, foresee
 from llm_gateway.stores.idempotency import IdempotencyStore
 from llm_gateway.stores.journal import DatabaseJournal
@@ -170,7 +169,7 @@ class Gateway:
         await self.scores.stop()
         await asyncio.to_thread(self.scoring.close)
         await self.journal.stop()
-        await self._threaded(write_contexts, self.health.contexts)
+        await self._threaded(contexts.write_contexts, self.health.contexts)
         await self.upstream.close()
         self.watch.stop()
 
@@ -346,7 +345,7 @@ class Gateway:
             self.catalog.refresh()
             now = datetime.now(UTC)
             rows = health_store.resting(now)
-            write_contexts(self.health.contexts)
+            contexts.write_contexts(self.health.contexts)
             renewed = self.answers.refresh()
             self._look_at_quality()
             if time.monotonic() >= self._look_at_audits:

@@ -80,3 +80,13 @@ def test_the_policy_that_wrote_the_log_is_estimated_at_what_happened() -> None:
     mean = sum(row.reward or 0 for row in rows) / len(rows)
     assert found.value == pytest.approx(mean, abs=0.01)
     assert found.snips == pytest.approx(mean)
+
+
+def test_the_same_rows_of_the_same_callers_once_more_make_no_interval_narrower() -> None:
+    rows = log(random.Random(9), 1500, BEST)
+    once, often = estimate(rows), estimate([row for row in rows for _ in range(4)])
+    assert once.low is not None
+    assert once.high is not None
+    assert often.low is not None
+    assert often.high is not None
+    assert often.high - often.low == pytest.approx(once.high - once.low, rel=1e-6)
