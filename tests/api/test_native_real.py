@@ -354,7 +354,8 @@ def test_every_route_and_method_takes_from_a_session_what_its_role_may(signed_in
         assert (answer.status_code != 403) == (needed in GRANTED[role]), (method, path, answer.status_code)
     for path in {re.sub(r"\(\?P<.*?>\[.*?\]\+\)", "99", path) for _, path in ROUTES}:
         for method in ("PUT", "PATCH", "DELETE"):
-            assert signed_in.request(method, f"/api/ai-models/{path}").status_code in (403, 405), (method, path)
+            refused = (403, 404, 405) if "99" in path else (403, 405)
+            assert signed_in.request(method, f"/api/ai-models/{path}").status_code in refused, (method, path)
     for path in ("/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1beta/models/auto:generateContent"):
         assert signed_in.post(path, json={"model": "auto", "messages": []}).status_code == 401, "a session is no client key"
 
@@ -366,7 +367,13 @@ def test_the_table_of_routes_has_every_route() -> None:
 
     found = set()
     for pattern in _flat(get_resolver().url_patterns):
-        if not hasattr(pattern.callback, "cls") or not str(pattern.name).startswith("native-") or pattern.name == "native-index":
+        if (
+            not hasattr(pattern.callback, "cls")
+            or not str(pattern.name).startswith("native-")
+            or pattern.name == "native-index"
+            or "api/schema" in str(pattern.pattern)
+            or "api/docs" in str(pattern.pattern)
+        ):
             continue
         view = pattern.callback.cls
         path = str(pattern.pattern).strip("^$").removesuffix("/?").removeprefix(PREFIX)
