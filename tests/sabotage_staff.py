@@ -36,9 +36,9 @@ STAFF: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "the door knows a key that the view does not",
-        "llm_gateway/api/native/auth.py",
-        ' or request.headers.get("x-goog-api-key")',
-        "",
+        "llm_gateway/api/refusal.py",
+        '_KEY_HEADERS = ("x-api-key", "x-goog-api-key")',
+        '_KEY_HEADERS = ("x-api-key",)',
         ("tests/api/native/test_auth.py", "-k", "come_as"),
     ),
     (
@@ -185,8 +185,8 @@ STAFF: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "alerts fail in silence",
         "llm_gateway/actions/send_alerts.py",
-        "error=error[:200], sent_at",
-        'error="", sent_at',
+        '"error": error[:200], "sent_at"',
+        '"error": "", "sent_at"',
         (_CHANNELS, "-k", "both_channels"),
     ),
     (

@@ -263,13 +263,8 @@ def test_a_filter_beyond_reason_is_the_callers_mistake(native: Native, query: st
 
 
 READ, SPEND, MANAGE = ("performance/results", "reports/cost", "status"), ("generate",), ("strategy/set",)
-MAY = {
-    "viewer": {*READ, "keys/status", "explain"},
-    "operator": {*READ, "keys/status", "explain", *SPEND, *MANAGE},
-    "finance": {*READ, "explain"},
-    "auditor": {*READ, "keys/status", "explain"},
-    "": set(),
-}
+LOOKS = {*READ, "keys/status", "explain"}
+MAY = {"viewer": LOOKS, "operator": {*LOOKS, *SPEND, *MANAGE}, "finance": {*READ, "explain"}, "auditor": LOOKS, "": set()}
 
 
 @pytest.fixture
