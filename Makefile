@@ -55,7 +55,7 @@ lock: install-dev ## compile requirements/*.lock from pyproject.toml
 ##@ Test it
 
 test: install-dev ## the everyday suite; no service needs to run (ARGS="-k name" narrows it)
-	$(VENV) -m pytest -q -n auto -m "not slow" $(ARGS)
+	$(VENV) -m pytest -q -n auto -m "not slow and not weekly" $(ARGS)
 
 test-slow: install-dev ## the slow lane: starts the whole gateway; what measures time runs by itself
 	$(VENV) -m pytest -q -n 2 -m "slow and not alone and not postgres and not weekly" $(ARGS) || [ $$? -eq 5 ]
@@ -75,7 +75,7 @@ sabotage: install-dev ## put one wrong line after the other into a copy of the t
 PURE = $(addprefix --ignore=tests/,architecture core policies providers simulator wires)
 test-postgres: install-dev ## the everyday suite on PostgreSQL and Redis (DATABASE_URL, REDIS_URL)
 	DATABASE_URL="$${DATABASE_URL:-postgres://postgres@127.0.0.1:5432/test}" REDIS_URL="$${REDIS_URL:-redis://127.0.0.1:6379/15}" \
-	$(VENV) -m pytest -q -n auto -m "not slow" $(PURE) $(ARGS)
+	$(VENV) -m pytest -q -n auto -m "not slow and not weekly" $(PURE) $(ARGS)
 
 # What a database server can do to the gateway, and the money's races and kills on it. The rest of the slow lane runs on SQLite alone.
 POSTGRES_SLOW = tests/postgres tests/money/test_budget_race.py tests/money/test_kills.py

@@ -95,6 +95,7 @@ def fill(text: str) -> list[str]:
     return pages
 
 
+@pytest.mark.slow
 def test_nothing_a_stranger_writes_becomes_active(boss: Client) -> None:
     def pages(text: str) -> list[Counter[str]]:
         mark = transaction.savepoint()

@@ -86,6 +86,7 @@ def test_what_a_role_may_not_do_changes_nothing(role: str) -> None:
     assert state() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", EXPECTED)
 def test_a_role_presses_only_its_buttons(role: str) -> None:
     fill()

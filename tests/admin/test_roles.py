@@ -59,6 +59,7 @@ EXPECTED = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", EXPECTED)
 def test_a_role_opens_exactly_its_pages(role: str) -> None:
     fill()

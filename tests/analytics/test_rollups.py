@@ -147,6 +147,7 @@ def test_an_older_run_gives_way_to_a_newer_one(served: Any, monkeypatch: pytest.
     assert sums(HourlyRollup)["requests"] == sums(DailyRollup)["requests"] == 2
 
 
+@pytest.mark.slow
 def test_any_order_of_ends_and_runs_ends_with_the_figures_of_the_log(served: Any) -> None:
     rng = random.Random(20261122)
     key = factories.client_key()

@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from .conftest import Lane, chat
 
 
@@ -59,6 +61,7 @@ def test_a_key_is_judged_when_its_line_is_executed(lane: Lane) -> None:
     assert (found.failed, found.lines.get().error_code, found.lines.get().status) == (1, "key_revoked", 401)
 
 
+@pytest.mark.slow
 def test_a_hard_budget_pauses_a_batch_and_a_raised_limit_lets_it_go_on_to_the_end(lane: Lane) -> None:
     from llm_gateway.models import Batch, Budget
 
@@ -97,6 +100,7 @@ def test_a_caller_who_wants_no_wait_has_the_rest_fail_when_the_budget_is_used_up
     assert codes == {"insufficient_quota"}
 
 
+@pytest.mark.slow
 def test_ten_lines_of_one_team_do_not_wait_behind_three_hundred_of_another(lane: Lane) -> None:
     from llm_gateway.models import Team
 
@@ -111,6 +115,7 @@ def test_ten_lines_of_one_team_do_not_wait_behind_three_hundred_of_another(lane:
     assert done < 100
 
 
+@pytest.mark.slow
 def test_a_pushed_back_line_waits_and_is_answered_in_the_end(lane: Lane) -> None:
     lane.gateway.program("slow", *["status:429:retry_after=1"] * 3)
     batch = lane.create([chat(1, "chat/slow")]).json()["id"]

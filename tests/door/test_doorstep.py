@@ -157,6 +157,7 @@ def test_every_dialect_is_answered_alike(
         assert names[0] == names[1], model
 
 
+@pytest.mark.slow
 def test_a_request_cut_anywhere_is_answered_once(gateway: GatewayServer, stepped: list[str]) -> None:
     path, body = body_of("openai_chat")
     data = head("POST", path, auth("openai_chat", gateway.rows.key), len(body)) + body
