@@ -40,7 +40,7 @@ def once(secrets: Secrets) -> str:
     """Empty when nothing was made."""
     rows = []
     if secrets.password:
-        rows += [("Operator", secrets.operator), ("Password (shown once)", secrets.password)]
+        rows += [("Operator", secrets.operator), ("One-time password", secrets.password)]
     if secrets.client_key:
         rows += [("Client key", secrets.client_key)]
     return "\n".join(["Shown this once, so keep it:", *_table(rows)]) if rows else ""
