@@ -120,7 +120,7 @@ def test_a_pushed_back_line_waits_and_is_answered_in_the_end(lane: Lane) -> None
     lane.gateway.program("slow", *["status:429:retry_after=1"] * 3)
     batch = lane.create([chat(1, "chat/slow")]).json()["id"]
     with lane.runner():
-        ended = lane.ended(batch)
+        ended = lane.ended(batch, within_s=90)
     assert ended["request_counts"] == {"total": 1, "completed": 1, "failed": 0}
 
 

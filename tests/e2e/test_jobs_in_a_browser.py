@@ -59,7 +59,11 @@ def test_a_key_is_made_with_the_picker_shown_once_and_rolled(page: Any, served: 
     ask = {"model": "claude-sonnet-5-5", "max_tokens": 20, "messages": [{"role": "user", "content": "Hi"}]}
     for key in (first, second):
         sent = {"Authorization": f"Bearer {key}"}
-        assert httpx.post(f"{served.url}/v1/chat/completions", headers=sent, json=ask, timeout=30).status_code == 200
+        # Workers hear of a new text within two seconds.
+        eventually(
+            lambda sent=sent: httpx.post(f"{served.url}/v1/chat/completions", headers=sent, json=ask, timeout=30).status_code == 200,
+            seconds=10,
+        )
 
 
 def test_the_playground_answers_in_two_panes_with_figures(page: Any) -> None:  # noqa: F811

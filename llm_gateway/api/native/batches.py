@@ -310,10 +310,10 @@ async def _lines(batch: Batch, after: int) -> AsyncIterator[bytes]:
 class BatchFilesView(_Texts):
     """The code blocks of the answers as a zip: a file per block, named after `custom_id`."""
 
-    @documented("batches_files", "Code of a batch as a zip", answer=Deleted, binary="application/zip")
+    @documented("batches_files", "Code of a batch as a zip", answer=Deleted, binary="application/octet-stream")
     async def get(self, request: Request, id: str) -> HttpResponseBase:  # noqa: A002
         batch = await self.found()
-        response = StreamingHttpResponse(_zipped(batch), content_type="application/zip")
+        response = StreamingHttpResponse(_zipped(batch), content_type="application/octet-stream")
         response["content-disposition"] = f'attachment; filename="{batch}.zip"'
         return response
 
