@@ -221,7 +221,7 @@ def test_a_web_worker_that_cannot_start_again_is_tried_until_its_reason_is_gone(
         pepper.unlink()
         os.kill(gateway.pid_of("cogo.web"), signal.SIGKILL)
         said = "web ended unexpectedly (cogo: COGO_KEY_PEPPER is not set"
-        eventually(lambda: gateway.output.count(said) >= 2, seconds=40)
+        eventually(lambda: gateway.output.count(said) >= 2, seconds=120)
         assert gateway.process.poll() is None
         pepper.write_text(kept)
         eventually(lambda: answers(gateway), seconds=40)

@@ -33,7 +33,7 @@ orphaned = reap(timezone.now() + timedelta(hours=1))
 broken = [f"{f.code}: {f.offenders}" for f in audit(strict=True) if not f.ok]
 print(json.dumps({"rows": RequestLog.objects.count(), "texts": RequestBody.objects.count(), "orphaned": orphaned, "broken": broken,
                   "open": RequestLog.objects.filter(state="open").count(), "sealed": len(verify_encryption(bulky=True)),
-                  "ciphertexts": sum(c.model.objects.exclude(**{c.field: ""}).count() for c in COLUMNS)}))
+                  "ciphertexts": sum(c.rows().count() for c in COLUMNS)}))
 """
 
 
