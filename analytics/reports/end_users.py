@@ -41,9 +41,11 @@ class EndUsers:
             "output": Sum("output_tokens"),
             "cost": Sum("cost_nusd"),
         }
-        groups = rows.order_by().values("end_user", "team_id", "client_key_id").annotate(**sums, newest=Max("id"))
+        groups = rows.order_by().values("end_user", "team_id", "client_key_id").annotate(**sums, newest=Max("created_at"))
         found = list(groups.order_by(F("cost").desc(nulls_last=True), "end_user")[:MOST])
-        named = dict(RequestLog.objects.filter(pk__in=[row["newest"] for row in found]).values_list("pk", "metadata"))
+        # PostgreSQL knows no largest UUID, so each user's newest request is found by its time.
+        last = RequestLog.objects.filter(end_user__in={row["end_user"] for row in found}, created_at__in={row["newest"] for row in found})
+        named = {(user, at): metadata for user, at, metadata in last.values_list("end_user", "created_at", "metadata")}
         teams = dict(Team.objects.filter(pk__in={row["team_id"] for row in found}).values_list("pk", "name"))
         keys = dict(ClientKey.objects.filter(pk__in={row["client_key_id"] for row in found}).values_list("pk", "name"))
         total = rows.aggregate(**sums)
@@ -52,7 +54,7 @@ class EndUsers:
             columns=_COLUMNS,
             rows=tuple(
                 (
-                    _name(named.get(row["newest"])), row["end_user"], teams.get(row["team_id"], ""),
+                    _name(named.get((row["end_user"], row["newest"]))), row["end_user"], teams.get(row["team_id"], ""),
                     keys.get(row["client_key_id"], "staff"), row["requests"], row["refused"], row["input"], row["output"], row["cost"],
                 )
                 for row in found

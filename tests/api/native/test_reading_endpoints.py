@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -126,9 +127,11 @@ def test_status_tells_what_rests_and_why(gateway: FakeGateway) -> None:
 def test_status_needs_few_queries(provider: Provider) -> None:
     for number in range(20):
         attempt(log(team(f"t{number}")), provider=provider)
-    with CaptureQueriesContext(connection) as queries:
-        async_to_sync(Caller().get)("status")
-    assert len(queries) <= 2
+    cache.clear()
+    for most in (4, 2):  # the last minutes are read once in four seconds
+        with CaptureQueriesContext(connection) as queries:
+            async_to_sync(Caller().get)("status")
+        assert len(queries) <= most
 
 
 def test_strategy_tells_what_is_in_force_since_when_and_by_whom(django_user_model: Any) -> None:
