@@ -226,4 +226,11 @@ CACHE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        return body",
         (_GATEWAY, "-k", "id_of_its_own"),
     ),
+    (
+        "a twin that asked the shelf is sent as well",
+        "llm_gateway/stores/answers.py",
+        "                data = self.memory.get(key)\n        return data",
+        "                data = None\n        return data",
+        ("tests/cache/test_stores.py", "-k", "while_the_shelf_was_asked"),
+    ),
 )

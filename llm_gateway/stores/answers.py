@@ -103,6 +103,9 @@ class AnswerStore:
             data = await self._look(key)
             if data is not None:
                 self.memory.put(key, data)
+            else:
+                # While the shelf was asked, a twin may have been answered: without this look its asker would send the request again.
+                data = self.memory.get(key)
         return data
 
     def keep(self, key: bytes, data: bytes, slip: Slip) -> None:

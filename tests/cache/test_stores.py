@@ -116,3 +116,14 @@ async def test_writing_is_never_waited_for_and_what_is_too_much_is_dropped() -> 
     assert await found.find(b"secret") == b"x"
     assert len(shelf.held) == answers.MOST_WAITING
     assert b"secret" not in shelf.held
+
+
+async def test_an_answer_that_came_while_the_shelf_was_asked_is_found() -> None:
+    """Without it a twin that was late by that moment would be sent as well."""
+    made, owner = store(FakeShelf(wait_s=0.05))
+    made.deadline_s = 5.0
+    looking = asyncio.ensure_future(made.find(b"key"))
+    await asyncio.sleep(0.01)
+    made.keep(b"key", b"answer", slip(at_rest=False))
+    assert await looking == b"answer"
+    await owner.close()
