@@ -27,7 +27,7 @@ def activate_policy(
     """``revision``: the switch that the caller saw last, :class:`Conflict` when there was one since. ``confirm``: although its replay is
     old, or the catalogue is another one since. Raises :class:`ActionError`, with the name of what is gone."""
     with transaction.atomic():
-        row = PolicyVersion.objects.select_for_update().select_related("strategy").get(pk=version.pk)
+        row = PolicyVersion.objects.select_for_update(of=("self",)).select_related("strategy").get(pk=version.pk)
         if revision is not None and revision != PolicyEvent.revision():
             raise Conflict("Something else was put in force in the meantime; look at what is active and use its revision.")
         if row.state in (_STATES.DRAFT, _STATES.REPLAYED):

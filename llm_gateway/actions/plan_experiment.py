@@ -52,7 +52,7 @@ def start_experiment(row: Experiment, user: Any = None, via: str = "admin") -> E
     """Freeze the plan, deal the callers anew and put the strategy in force. Raises :class:`ActionError`."""
     try:
         with transaction.atomic():
-            found = Experiment.objects.select_for_update().select_related("strategy").get(pk=row.pk)
+            found = Experiment.objects.select_for_update(of=("self",)).select_related("strategy").get(pk=row.pk)
             if found.state != _STATES.DRAFT:
                 raise ActionError(f"{found.name} is {found.state} already; plan another one to look once more.")
             if (other := Experiment.objects.filter(state=_STATES.RUNNING).first()) is not None:
