@@ -71,8 +71,8 @@ test-agents: install-dev ## let coding agents work through the gateway; installs
 sabotage: install-dev ## put one wrong line after the other into a copy of the tree; its tests must fail (a quarter of an hour)
 	$(VENV) -m tests.sabotage $(ARGS)
 
-# Rooms that know no database, and what clients send and get, which meets the same statements as tests/api; the everyday suite has them.
-PURE = $(addprefix --ignore=tests/,architecture clients core engine policies providers simulator strategies wires)
+# Rooms that know no database; the everyday suite has them.
+PURE = $(addprefix --ignore=tests/,architecture core policies providers simulator wires)
 test-postgres: install-dev ## the everyday suite on PostgreSQL and Redis (DATABASE_URL, REDIS_URL)
 	DATABASE_URL="$${DATABASE_URL:-postgres://postgres@127.0.0.1:5432/test}" REDIS_URL="$${REDIS_URL:-redis://127.0.0.1:6379/15}" \
 	$(VENV) -m pytest -q -n auto -m "not slow and not weekly" $(PURE) $(ARGS)
