@@ -154,4 +154,11 @@ POLICY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "        if False:\n",
         ("tests/decisions/test_learning_and_experiments.py", "-k", "planned"),
     ),
+    (
+        "the console plans what the api refuses",
+        "llm_gateway/admin/experiments.py",
+        '            _verbs.check_plan(names, cleaned.get("minimal_effect"), cleaned.get("ends_at"))',
+        "            pass",
+        ("tests/admin/test_experiments.py", "-k", "the_form_refuses"),
+    ),
 )

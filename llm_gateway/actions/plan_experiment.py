@@ -32,13 +32,7 @@ def plan_experiment(
         raise ActionError("An experiment compares the arms of a strategy of the kind ab-testing; name one.")
     if unit not in Experiment.Unit.values:
         raise ActionError(f"unit has to be one of {', '.join(Experiment.Unit.values)}.")
-    for one in (metric, *guardrails):
-        if one not in METRICS:
-            raise ActionError(f"There is no metric {str(one)[:40]}; there are {', '.join(METRICS)}.")
-    if minimal_effect is not None and not 0 < minimal_effect < 1e9:
-        raise ActionError("minimal_effect has to be above 0, in the metric's own unit: a share for success, USD or milliseconds.")
-    if ends_at is not None and ends_at <= timezone.now():
-        raise ActionError("ends_at is in the past.")
+    check_plan((metric, *guardrails), minimal_effect, ends_at)
     if Experiment.objects.filter(name=name).exists():
         raise ActionError(f"There is an experiment named {name} already.")
     return Experiment.objects.create(
@@ -46,6 +40,17 @@ def plan_experiment(
         minimal_effect=minimal_effect, ends_at=ends_at, stops_itself=stops_itself, author=user if getattr(user, "pk", None) else None,
         via=via[:100],
     )  # fmt: skip
+
+
+def check_plan(metrics: Sequence[str], minimal_effect: float | None, ends_at: datetime | None) -> None:
+    """Raises :class:`ActionError` for what cannot be measured."""
+    for one in metrics:
+        if one not in METRICS:
+            raise ActionError(f"There is no metric {str(one)[:40]}; there are {', '.join(METRICS)}.")
+    if minimal_effect is not None and not 0 < minimal_effect < 1e9:
+        raise ActionError("minimal_effect has to be above 0, in the metric's own unit: a share for success, USD or milliseconds.")
+    if ends_at is not None and ends_at <= timezone.now():
+        raise ActionError("ends_at is in the past.")
 
 
 def start_experiment(row: Experiment, user: Any = None, via: str = "admin") -> Experiment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -228,6 +229,13 @@ def rollback_policy(to: int | None, user: Any) -> None:
     from llm_gateway.actions.rollback_policy import rollback_policy as roll_back
 
     roll_back(to, user=user)
+
+
+def check_plan(metrics: Sequence[str], minimal_effect: float | None, ends_at: datetime | None) -> None:
+    """Raises ``ActionError``, which is a ValueError."""
+    from llm_gateway.actions.plan_experiment import check_plan as check
+
+    check(metrics, minimal_effect, ends_at)
 
 
 def start_experiment(row: Experiment, user: Any) -> None:

@@ -43,8 +43,10 @@ class ExperimentForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         names = [name.strip() for name in str(cleaned.get("guardrails") or "").split(",") if name.strip()]
-        if unknown := [name for name in names if name not in METRICS]:
-            self.add_error("guardrails", f"There is no metric {', '.join(unknown)[:60]}; there are {', '.join(METRICS)}.")
+        try:
+            _verbs.check_plan(names, cleaned.get("minimal_effect"), cleaned.get("ends_at"))
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
         cleaned["guardrails"] = names
         return cleaned
 
