@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections import Counter
 from typing import Any
 
 import pytest
 
+from tests.money.rig import Watchman as Watching
 from tests.money.rig import broken, settled
 
 from .processes import Runners, line, shop, until_ended
@@ -17,22 +17,8 @@ from .processes import Runners, line, shop, until_ended
 SEED = 20261130
 
 
-class Watchman:
+class Watchman(Watching):
     """BT1 at every look: the counts of a batch are those of its lines, in one snapshot of the database."""
-
-    def __init__(self) -> None:
-        self.looks = 0
-        self.violations: list[str] = []
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> Watchman:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._done.set()
-        self._thread.join(10)
 
     def _watch(self) -> None:
         from django.db import connection
