@@ -12,10 +12,12 @@ from urllib.parse import urlsplit
 
 from cogo import names
 
-# Where a value is copied from a page or a template and left as it was.
+# Where a value is copied from a page or a template and left as it was. One random secret of fifteen thousand holds the letters todo:
+# those count as a word only.
 _COPIED = re.compile(
     r"django-insecure|change[-_ ]?(me|this|it)|replace[-_ ]?(me|this)|your[-_ ]?(secret|key|own)|example|placeholder|insecure|"
-    r"(super|top|my|very)[-_ ]?secret|s3cr3t|to-?do|password|passw0rd|secret[-_ ]?key|not[-_ ]?(so[-_ ]?)?secret|dev[-_ ]?only",
+    r"(super|top|my|very)[-_ ]?secret|s3cr3t|password|passw0rd|secret[-_ ]?key|not[-_ ]?(so[-_ ]?)?secret|dev[-_ ]?only|"
+    r"(?<![a-z0-9])to-?do(?![a-z0-9])",
     re.IGNORECASE,
 )
 
