@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from cogo import names
 
-# Where a value is copied from a page or a template and left as it was. One random secret of fifteen thousand holds the letters todo:
+# Where a value is copied from a page or a template and left as it was. One random secret of fifteen thousand holds the last four letters:
 # those count as a word only.
 _COPIED = re.compile(
     r"django-insecure|change[-_ ]?(me|this|it)|replace[-_ ]?(me|this)|your[-_ ]?(secret|key|own)|example|placeholder|insecure|"
