@@ -1,5 +1,7 @@
 # `make run` needs Python >= 3.11 and make; everything else goes into .venv. `make help` lists the targets.
 SHELL := /bin/sh
+# Compiled modules are kept: without them every process that a test starts compiles a thousand files again.
+export PYTHONDONTWRITEBYTECODE :=
 VENV := .venv/bin/python
 COMPILE = $(VENV) -m uv pip compile --quiet pyproject.toml --python $(VENV) --no-python-downloads --universal --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"

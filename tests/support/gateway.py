@@ -20,7 +20,7 @@ import pytest
 
 from llm_gateway.simulator import ThreadedSimulator
 
-from .books import unbalanced
+from .books import unbalanced, unsettled
 from .clock import Stopwatch
 from .process import Process
 from .rows import Rows
@@ -211,11 +211,11 @@ class GatewayServer:
         self.refresh()
 
     def check(self) -> None:
-        """Nothing open, nothing held, books balanced, no probe's place taken."""
+        """Nothing open, nothing held, budgets as their ledger says, no probe's place taken. The audit follows when the module's rows go."""
         self.quiet()
         probes = self.on_loop(lambda: [key for key, b in self.gateway.health._breakers.items() if b.probe_at is not None])
         assert not probes, f"probes that nobody ended: {probes}"
-        assert not (found := unbalanced()), "\n".join(found)
+        assert not (found := unsettled()), "\n".join(found)
 
 
 @contextlib.contextmanager
@@ -228,6 +228,8 @@ def running(blocker: Any, **overrides: Any) -> Iterator[GatewayServer]:
         server = GatewayServer(simulator, rows, **overrides)
         try:
             yield server.start()
+            server.quiet()
+            assert not (found := unbalanced()), "\n".join(found)
         finally:
             server.stop()
             rows.empty()
