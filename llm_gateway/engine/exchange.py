@@ -66,13 +66,17 @@ class Exchange:
         self._around = around
         self.call = call
         self.plan = plan
-        self._started = time.monotonic()
-        self._deadline = self._started + call.deadline_s if call.deadline_s is not None else None
+        started = time.monotonic()
+        self._deadline = started + call.deadline_s if call.deadline_s is not None else None
+        now = time.time()
+        at = now if plan.at is None else plan.at.timestamp()
+        # Whoever planned and then waited for a place has waited since the plan.
+        self._started = started - max(0.0, now - at)
         own = callers_budgets(call, plan.snapshot)
         self.held_budgets = tuple(dict.fromkeys((*own, *target.budgets))) if target.budgets else own
         self.opening = Opening(
             call=call,
-            at=time.time() if plan.at is None else plan.at.timestamp(),
+            at=at,
             hold_nusd=plan.hold(target),
             budgets=self.held_budgets,
             target=target,

@@ -101,7 +101,8 @@ def read_in(batch: Batch, snapshot: Snapshot, identity: Identity | None) -> None
     except FileGone:
         faults.append(_fault(None, "input_file_id", "The input file was deleted.", "invalid_file"))
     if not faults and total == 0:
-        faults.append(_fault(None, "input_file_id", "The file has no requests.", "empty_file"))
+        where = "input_file_id" if batch.dialect == "openai" else "requests"
+        faults.append(_fault(None, where, "There is no request in it.", "empty_file"))
     if not faults and rows and not _store(batch, rows):
         return
     _begin(batch, total, faults, prices)

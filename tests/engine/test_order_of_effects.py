@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from llm_gateway.core.errors import BudgetExhausted, Failure, FailureClass, GatewayError, StoreBusy
+from llm_gateway.engine.exchange import Exchange
 
 from .fakes import STREAM, WHOLE, FakeCatalog, Rig, Script, chunk, cut, refused
 
@@ -247,3 +250,18 @@ async def test_a_repetition_counts_as_one_until_its_answer_begins() -> None:
     rig = Rig(refused(500), Script(body=WHOLE))
     await rig.whole("a")
     assert rig.pipeline.attempts.retrying == 0
+
+
+async def test_whoever_waited_for_a_place_after_the_plan_has_waited_since_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As lines of a batch do: the first token never comes later than the whole."""
+    begin = Exchange.__init__
+
+    def late(exchange: Exchange, around: Any, call: Any, plan: Any, *more: Any, **named: Any) -> None:
+        plan.at = datetime.now(UTC) - timedelta(seconds=0.2)
+        begin(exchange, around, call, plan, *more, **named)
+
+    monkeypatch.setattr(Exchange, "__init__", late)
+    rig = Rig(Script(body=WHOLE))
+    await rig.whole()
+    (settled,) = rig.journal.settled
+    assert settled.latency_ms >= settled.ttft_ms >= 200

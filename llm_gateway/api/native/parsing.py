@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import msgspec
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest
+from msgspec import inspect
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 from typing_extensions import override
@@ -73,7 +75,42 @@ def fit(value: dict[str, Any], into: type[T], *, lax: bool = False) -> T:
         return msgspec.convert(value, into, strict=not lax)
     except msgspec.ValidationError as error:
         text, field = _readable(str(error))
+        if field and "Invalid enum value" in text:
+            text = f"`{field}` has to be one of {', '.join(_choices(into, field))}."
         raise InvalidRequest(text, param=field) from None
+
+
+def _choices(into: type, field: str) -> list[str]:
+    """The values that ``field`` (a path such as ``rows[0].kind``) of a struct may have, where they are a closed list."""
+    types: list[inspect.Type] = [inspect.type_info(into)]
+    for step in re.sub(r"\[[^]]*\]", ".[]", field).split("."):
+        types = [inner for one in _plain(types) for inner in _inside(one, step)]
+    return [str(value) for one in _plain(types) for value in _values(one)]
+
+
+def _plain(types: Iterable[inspect.Type]) -> Iterator[inspect.Type]:
+    """Without unions and remarks around them."""
+    for one in types:
+        if isinstance(one, inspect.Metadata):
+            yield from _plain([one.type])
+        elif isinstance(one, inspect.UnionType):
+            yield from _plain(one.types)
+        else:
+            yield one
+
+
+def _inside(one: inspect.Type, step: str) -> list[inspect.Type]:
+    if isinstance(one, inspect.StructType):
+        return [field.type for field in one.fields if field.encode_name == step]
+    if step == "[]":
+        return [one.item_type] if isinstance(one, inspect.ListType) else [one.value_type] if isinstance(one, inspect.DictType) else []
+    return []
+
+
+def _values(one: inspect.Type) -> Iterable[object]:
+    if isinstance(one, inspect.LiteralType):
+        return one.values
+    return [member.value for member in one.cls] if isinstance(one, inspect.EnumType) else ()
 
 
 def _decode(body: bytes) -> Any:
