@@ -102,7 +102,7 @@ def read_in(batch: Batch, snapshot: Snapshot, identity: Identity | None) -> None
         faults.append(_fault(None, "input_file_id", "The input file was deleted.", "invalid_file"))
     if not faults and total == 0:
         where = "input_file_id" if batch.dialect == "openai" else "requests"
-        faults.append(_fault(None, where, "There is no request in it.", "empty_file"))
+        faults.append(_fault(None, where, "It has no requests.", "empty_file"))
     if not faults and rows and not _store(batch, rows):
         return
     _begin(batch, total, faults, prices)
