@@ -110,7 +110,7 @@ lint: install-dev ## style and the walls between the rooms
 	$(VENV) -m ruff format --check .
 	.venv/bin/lint-imports
 
-types: install-dev ## strict types from core to engine
+types: install-dev ## strict types of the whole project, with the stubs of Django and DRF
 	$(VENV) -m mypy
 
 check: lint types test ## what a change must pass before it is committed

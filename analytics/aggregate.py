@@ -88,7 +88,8 @@ def cells(rows: QuerySet[RequestLog], adjustments: QuerySet[LedgerEntry], *, tim
         for name in ("latency", "ttft"):
             known = answered.filter(**{f"{name}_ms__isnull": False}).annotate(bucket=Bucket(f"{name}_ms"))
             for row in known.values(*_WHO, "bucket", hour=hour).annotate(count=Count("*")):
-                yield (*_key(row, models), Measures(**{name: of(row["bucket"], row["count"])}))
+                histogram: dict[str, Any] = {name: of(row["bucket"], row["count"])}
+                yield (*_key(row, models), Measures(**histogram))
     yield from _corrections(adjustments, hour)
 
 
@@ -116,6 +117,7 @@ _STATE = {"client_cancelled": "cancelled"}
 def _measures(row: dict[str, Any]) -> Measures:
     estimated = row["usage_source"] == "estimated"
     cost, state = int(row["cost"] or 0), row["state"]
+    counts: dict[str, Any] = {name: int(row[f"sum_{name}"] or 0) for name in TOKENS}
     return Measures(
         requests=row["n"],
         attempts=row["attempts"],
@@ -130,8 +132,7 @@ def _measures(row: dict[str, Any]) -> Measures:
         ttft_sum_ms=int(row["ttft"] or 0),
         cached=row["cached"],
         saved_nusd=int(row["saved"] or 0),
-        **{_STATE.get(state, state): row["n"] - row["cached"]},
-        **{name: int(row[f"sum_{name}"] or 0) for name in TOKENS},
+        **{**counts, _STATE.get(state, state): row["n"] - row["cached"]},
     )
 
 
@@ -156,6 +157,7 @@ def _corrections(entries: QuerySet[LedgerEntry], hour: Any) -> Iterator[Cell]:
     who = {f"the_{name}": F(f"request__{name}") for name in _WHO}
     model = F("request__model__name")
     rows = entries.filter(LedgerEntry.OWN_COST, state="posted").order_by()
+    row: Any  # with columns named just above
     for row in rows.values(the_name=model, hour=hour, **who).annotate(n=Count("*"), amount=Sum("amount_nusd")):
         known = {name: row[f"the_{name}"] for name in _WHO}
         key = _key({**known, "hour": row["hour"]}, {known["model_id"]: row["the_name"]})

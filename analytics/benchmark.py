@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -43,11 +44,11 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
 def pages(runs: int = 5) -> Iterator[Measured]:
     for name, address in _reports().items():
-        yield _measured(name, lambda address=address: _page(address), REPORT_MS, runs)
+        yield _measured(name, partial(_page, address), REPORT_MS, runs)
     # Whole, as it is drawn again every ten seconds.
     yield _measured("home", lambda: _page("/admin/reports/home/"), HOME_MS, runs)
     for name, query in _lists().items():
-        yield _measured(name, lambda query=query: _page(f"{LIST}?{urlencode(query)}"), LIST_MS, runs)
+        yield _measured(name, partial(_page, f"{LIST}?{urlencode(query)}"), LIST_MS, runs)
 
 
 def _reports() -> dict[str, str]:

@@ -156,8 +156,8 @@ def _last_errors(since: datetime) -> dict[int, dict[str, Any]]:
         :ERRORS_IN
     ]
     for attempt in latest:
-        if attempt["outcome"] == "failed" and attempt["provider_id"] is not None and attempt["started_at"] >= since:
-            found.setdefault(attempt["provider_id"], attempt)
+        if attempt["outcome"] == "failed" and attempt["started_at"] >= since:
+            found.setdefault(attempt["provider_id"], {**attempt})
     return found
 
 

@@ -21,7 +21,7 @@ def bucket(milliseconds: float) -> int:
 
 def middle(index: int) -> float:
     """The geometric middle of a bucket, in milliseconds."""
-    return BASE ** (index + 0.5)
+    return float(BASE ** (index + 0.5))
 
 
 def of(index: int, count: int = 1) -> int:

@@ -243,7 +243,8 @@ def _tail(begin: datetime) -> list[tuple[dict[str, Any], dict[str, Any]]]:
 
 def _behind(found: Q) -> Q:
     """A condition on requests as one on what refers to them."""
-    children = [_behind(one) if isinstance(one, Q) else (f"request__{one[0]}", one[1]) for one in found.children]
+    leaves: list[Any] = list(found.children)
+    children = [_behind(one) if isinstance(one, Q) else (f"request__{one[0]}", one[1]) for one in leaves]
     return Q(*children, _connector=found.connector, _negated=found.negated)
 
 

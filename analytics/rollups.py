@@ -105,6 +105,7 @@ def _rebuild_hours(begin: datetime, end: datetime, generation: int) -> None:
 def _rebuild_day(day: date, generation: int) -> None:
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)
     cells: dict[tuple[Any, ...], Measures] = {}
+    row: Any  # with columns named at run time
     for row in HourlyRollup.objects.filter(hour__gte=start, hour__lt=start + DAY).order_by().values():
         cells.setdefault(tuple(row[d] for d in DIMENSIONS), Measures()).add_sums(row)
     _replace(DailyRollup, {"day": day}, cells, generation)

@@ -25,7 +25,7 @@ _NOT_KEPT = frozenset({"format", "csrfmiddlewaretoken"})
 def of(request: HttpRequest, page: str) -> list[dict[str, Any]]:
     """This person's views of a page, with the one that is shown marked."""
     now = _kept(request.GET.urlencode())
-    rows = SavedView.objects.filter(user_id=request.user.pk, page=page)
+    rows = SavedView.objects.filter(user_id=request.user.pk or 0, page=page)
     return [{"pk": row.pk, "name": row.name, "url": f"?{row.query}", "shown": row.query == now} for row in rows]
 
 
@@ -39,10 +39,10 @@ def save(request: HttpRequest, page: str) -> HttpResponse:
         messages.warning(request, "Give the view a name.")
     elif len(query) > LONGEST:
         messages.warning(request, "These filters are too long to be kept.")
-    elif SavedView.objects.filter(user_id=request.user.pk).count() >= MOST:
+    elif SavedView.objects.filter(user_id=request.user.pk or 0).count() >= MOST:
         messages.warning(request, f"{MOST} views are kept; delete one first.")
     else:
-        SavedView.objects.update_or_create(user_id=request.user.pk, page=page, name=name, defaults={"query": query})
+        SavedView.objects.update_or_create(user_id=request.user.pk or 0, page=page, name=name, defaults={"query": query})
         messages.success(request, f"The view “{name}” is kept.")
     return HttpResponseRedirect(f"{reverse('reports:report', args=[page])}?{query}")
 
@@ -50,7 +50,7 @@ def save(request: HttpRequest, page: str) -> HttpResponse:
 @require_POST
 def delete(request: HttpRequest, page: str, pk: int) -> HttpResponse:
     _check(request, page)
-    if not SavedView.objects.filter(pk=pk, user_id=request.user.pk, page=page).delete()[0]:
+    if not SavedView.objects.filter(pk=pk, user_id=request.user.pk or 0, page=page).delete()[0]:
         raise Http404
     return HttpResponseRedirect(reverse("reports:report", args=[page]))
 

@@ -25,6 +25,6 @@ def _joined(pieces: Iterator[bytes | str]) -> Iterator[bytes]:
 
 async def _apart(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Made in the request's own thread, where its database connection is."""
-    following = sync_to_async(next)
-    while (piece := await following(pieces, None)) is not None:
+    following = sync_to_async(lambda: next(pieces, None))
+    while (piece := await following()) is not None:
         yield piece

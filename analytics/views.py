@@ -151,7 +151,7 @@ def _query(request: HttpRequest) -> str:
     return query.urlencode()
 
 
-def _attachment(response: Any, name: str) -> Any:
+def _attachment(response: StreamingHttpResponse, name: str) -> StreamingHttpResponse:
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["X-Content-Type-Options"] = "nosniff"
     response["Cache-Control"] = "no-store"

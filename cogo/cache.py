@@ -108,17 +108,19 @@ def _unmarked(value: Any) -> Any:
 
 
 class _Client(RedisCacheClient):
-    def add(self, key: str, value: Any, timeout: int | None) -> bool:
+    """Keys and waits are Any: Django hands on strings and seconds, the stubs list all that Redis takes."""
+
+    def add(self, key: Any, value: Any, timeout: Any) -> bool:
         return bool(super().add(key, _Sealed(seal(key, value)), timeout))
 
-    def get(self, key: str, default: Any) -> Any:
-        data = self.get_client(key).get(key)
+    def get(self, key: Any, default: Any) -> Any:
+        data: Any = self.get_client(key).get(key)
         return default if data is None else unseal(key, data)
 
-    def set(self, key: str, value: Any, timeout: int | None) -> None:
+    def set(self, key: Any, value: Any, timeout: Any) -> None:
         super().set(key, _Sealed(seal(key, value)), timeout)
 
-    def set_many(self, data: Mapping[str, Any], timeout: int | None) -> None:
+    def set_many(self, data: Mapping[Any, Any], timeout: Any) -> None:
         super().set_many({key: _Sealed(seal(key, value)) for key, value in data.items()}, timeout)
 
 

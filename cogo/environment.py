@@ -97,18 +97,6 @@ class Environment:
         """With ``.env`` in ``root``, or the file that COGO_ENV_FILE names."""
         return cls(os.environ, read_file(Path(os.environ.get("COGO_ENV_FILE") or root / ".env")))
 
-    def str(self, name: str, default: str = "") -> str:
-        """Raises :class:`EnvironmentTrouble`."""
-        for layer in self._layers:
-            value, path = layer.get(name, ""), layer.get(f"{name}_FILE", "").strip()
-            if value and path:
-                raise EnvironmentTrouble(f"{name} and {name}_FILE are both set; unset one of them")
-            if path:
-                value = _content(name, path)
-            if value:
-                return value
-        return default
-
     def names(self) -> dict[str, str]:
         """What is set, as it stands; the environment's word before the file's."""
         given, file = self._layers
@@ -133,6 +121,19 @@ class Environment:
         else:
             parts = re.split(r"[,;\s]+", text)
         return [word for part in parts if (word := part.strip().strip("'\"").strip())] or [*default]
+
+    # Last: below it, ``str`` is this method.
+    def str(self, name: str, default: str = "") -> str:
+        """Raises :class:`EnvironmentTrouble`."""
+        for layer in self._layers:
+            value, path = layer.get(name, ""), layer.get(f"{name}_FILE", "").strip()
+            if value and path:
+                raise EnvironmentTrouble(f"{name} and {name}_FILE are both set; unset one of them")
+            if path:
+                value = _content(name, path)
+            if value:
+                return value
+        return default
 
 
 def _content(name: str, path: str) -> str:

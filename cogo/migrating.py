@@ -75,7 +75,7 @@ def _postgresql(connection: Any) -> Iterator[tuple[Callable[[], bool], Callable[
 
 @contextmanager
 def _sqlite(name: str) -> Iterator[tuple[Callable[[], bool], Callable[[], str]]]:
-    if fcntl is None or "memory" in name:
+    if fcntl is None or "memory" in name:  # type: ignore[redundant-expr]  # Windows has none
         yield (lambda: True), str
         return
     with Path(f"{name}.migrating").open("a") as file:

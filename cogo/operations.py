@@ -25,7 +25,8 @@ _CLOSED = (
 
 
 class Draining(Protocol):
-    draining: bool
+    @property
+    def draining(self) -> bool: ...
 
 
 class Operations:

@@ -33,14 +33,14 @@ class SessionStore(DatabaseStore):
         return self.model.objects.filter(session_key=now, expire_date__gt=timezone.now())
 
     @override
-    def _get_session_from_db(self) -> Any:
+    def _get_session_from_db(self) -> Any:  # type: ignore[misc]  # private to Django, whose stubs leave it out
         row = self._found().first()
         if row is None:
             self._session_key = None
         return row
 
     @override
-    async def _aget_session_from_db(self) -> Any:
+    async def _aget_session_from_db(self) -> Any:  # type: ignore[misc]  # private to Django, whose stubs leave it out
         return await sync_to_async(self._get_session_from_db)()
 
     @override
@@ -65,10 +65,10 @@ class SessionStore(DatabaseStore):
 
     @override
     def delete(self, session_key: str | None = None) -> None:
-        if session_key or self.session_key:
-            super().delete(stored_key(session_key or self.session_key))
+        if key := session_key or self.session_key:
+            super().delete(stored_key(key))
 
     @override
     async def adelete(self, session_key: str | None = None) -> None:
-        if session_key or self.session_key:
-            await super().adelete(stored_key(session_key or self.session_key))
+        if key := session_key or self.session_key:
+            await super().adelete(stored_key(key))

@@ -30,15 +30,16 @@ class SettingsError(SystemExit):
 class _Env(Environment):
     """The same, whose troubles end the process."""
 
-    def str(self, name: str, default: str = "") -> str:
-        try:
-            return super().str(name, default)
-        except EnvironmentTrouble as trouble:
-            raise SettingsError(trouble.args[0]) from None
-
     def list(self, name: str, default: tuple[str, ...] = ()) -> list[str]:
         try:
             return super().list(name, default)
+        except EnvironmentTrouble as trouble:
+            raise SettingsError(trouble.args[0]) from None
+
+    # Last: below it, ``str`` is this method.
+    def str(self, name: str, default: str = "") -> str:
+        try:
+            return super().str(name, default)
         except EnvironmentTrouble as trouble:
             raise SettingsError(trouble.args[0]) from None
 
@@ -314,7 +315,7 @@ LOGGING = {
 }
 
 # The gateway's own settings, handed to its rooms by cogo.asgi and the commands; see docs/configuration.md.
-COGO = {
+COGO: dict[str, Any] = {
     "max_body_bytes": _number("COGO_MAX_BODY_MB", 32, 1, 1024) * 1024 * 1024,
     "body_timeout_s": _number("COGO_BODY_TIMEOUT_S", 30, 1, 600),
     "drain_s": _number("COGO_DRAIN_S", 25, 0, 600),

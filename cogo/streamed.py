@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 from cogo.caller import Receive, shown_size
 from llm_gateway.core.errors import BodyTimeout, BodyTooLarge, InvalidRequest, ShuttingDown
@@ -35,7 +36,7 @@ class Upload:
             message = await self._next(until)
             if message["type"] == "http.disconnect":
                 raise ConnectionResetError("the caller left while sending")
-            part: bytes = message.get("body", b"")
+            part: Any = message.get("body", b"")  # bytes, as ASGI has it
             size += len(part)
             self._check(size)
             self.complete = not message.get("more_body")

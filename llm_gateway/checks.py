@@ -14,7 +14,7 @@ from django.db import DatabaseError
 @register("cogo")
 def check_task_cluster(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     """django-q2 runs a task a second time once ``retry`` is over, and for ever where attempts are not limited."""
-    cluster = settings.Q_CLUSTER
+    cluster: dict[str, Any] = getattr(settings, "Q_CLUSTER")  # noqa: B009  # a library's setting, which the stubs' plugin does not know
     found: list[CheckMessage] = []
     if not 0 < (cluster.get("timeout") or 0) < (cluster.get("retry") or 0):
         found.append(Error("Q_CLUSTER: timeout must be set and below retry, or a slow task runs twice at once.", id="cogo.E001"))

@@ -215,6 +215,6 @@ def compare_prices() -> dict[str, Any]:
 
 def _ids(ids: Sequence[int]) -> list[int]:
     """Task arguments are ids and nothing else: they are pickled into a table (reliability A34)."""
-    if not all(isinstance(one, int) and not isinstance(one, bool) for one in ids):
+    if any(type(one) is not int for one in ids):
         raise TypeError("task arguments are integer ids")
     return list(ids)

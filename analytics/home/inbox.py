@@ -78,7 +78,8 @@ def _keys(now: datetime) -> Iterator[Item]:
 def _budgets(now: datetime) -> Iterator[Item]:
     from llm_gateway.admin._refusing import refusals_since, until
 
-    for row in Budget.objects.annotate(**refusals_since(now)).filter(refused_lately__gt=0).order_by("-refused_lately"):
+    budgets: Any = Budget.objects.annotate(**refusals_since(now))  # with columns named at run time
+    for row in budgets.filter(refused_lately__gt=0).order_by("-refused_lately"):
         count = row.refused_lately
         times = "once" if count == 1 else f"{count:,} times"
         text = f"{times} in the last 15 minutes, {until(row, row.refused_with or '')}."
@@ -97,12 +98,12 @@ def _retired(now: datetime) -> Iterator[Item]:
         )
     used = set(DailyRollup.objects.filter(day__gte=(now - IN_USE).date()).order_by().values_list("model", flat=True).distinct())
     soon = LanguageModel.objects.filter(name__in=used).exclude(lifecycle="active").select_related("successor").order_by("name")
-    for row in soon:
-        when = f" on {row.retires_on:%Y-%m-%d}" if row.retires_on else ""
-        after = f" Its successor is {row.successor.name}." if row.successor else " It has no successor."
-        tone = "bad" if row.lifecycle == "retired" else "warn"
-        title = f"{row.name} is in use and {'was retired' if row.lifecycle == 'retired' else 'will be retired'}{when}"
-        url = reverse("admin:llm_gateway_languagemodel_change", args=[row.pk])
+    for model in soon:
+        when = f" on {model.retires_on:%Y-%m-%d}" if model.retires_on else ""
+        after = f" Its successor is {model.successor.name}." if model.successor else " It has no successor."
+        tone = "bad" if model.lifecycle == "retired" else "warn"
+        title = f"{model.name} is in use and {'was retired' if model.lifecycle == 'retired' else 'will be retired'}{when}"
+        url = reverse("admin:llm_gateway_languagemodel_change", args=[model.pk])
         yield Item(tone=tone, title=title, text=f"It was asked in the last 7 days.{after}", url=url, link="Open the model")
 
 

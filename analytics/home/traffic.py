@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from analytics.measures import Measures, folded
 from analytics.reports import Asked, Chart, Series
 from analytics.reports._money import money
 from analytics.reports.cost import daily_cost
+from analytics.rollups import floor_hour
 from llm_gateway.core.money import format_usd
 from llm_gateway.models import Budget
 
@@ -54,7 +55,7 @@ class Day(msgspec.Struct, frozen=True):
 
 def last_day(now: datetime) -> Day:
     """From the hour on, so that the rollups have all of it."""
-    first = queries.floor_hour(now) - timedelta(hours=HOURS - 1)
+    first = floor_hour(now) - timedelta(hours=HOURS - 1)
     hours = tuple(first + timedelta(hours=n) for n in range(HOURS))
     return Day(hours, queries.spend(_GROUPS, first, now, times=True))
 
@@ -127,7 +128,7 @@ def _stacked(day: Day, place: int, title: str, of: Any) -> Chart:
 def _times(day: Day) -> Chart:
     by_hour = folded(day.cells, (0,))
     cells = [by_hour.get((hour,), Measures()) for hour in day.hours]
-    lines = (
+    lines: tuple[tuple[str, Callable[[Measures], float | None]], ...] = (
         ("p95", lambda cell: cell.latency_at(0.95)),
         ("p50", lambda cell: cell.latency_at(0.5)),
         ("first token, p50", lambda cell: cell.ttft_at(0.5)),
@@ -144,7 +145,7 @@ def budgets(now: datetime) -> list[dict[str, Any]]:
     """Those nearest to their limits, with what is spent and held in the present period."""
     from llm_gateway.admin._period import spent_and_held
 
-    found = []
+    found: list[dict[str, Any]] = []
     for row in Budget.objects.filter(enabled=True).order_by("name"):
         posted, held = spent_and_held(row)
         limit = row.limit_at(now)

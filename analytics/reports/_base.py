@@ -105,11 +105,13 @@ class Report(Protocol):
     icon: str
     position: int
     summary: str
-    groups: tuple[str, ...]
-    default_groups: tuple[str, ...]
     dated: bool
     option_title: str
 
+    @property
+    def groups(self) -> tuple[str, ...]: ...
+    @property
+    def default_groups(self) -> tuple[str, ...]: ...
     def options(self) -> Sequence[tuple[str, str]]: ...
 
     def build(self, asked: Asked) -> Sheet: ...

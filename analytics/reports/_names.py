@@ -32,6 +32,7 @@ class Named(str):
     """What people read, with the value it stands for."""
 
     __slots__ = ("key",)
+    key: Any
 
     def __new__(cls, text: str, key: Any) -> Self:
         made = super().__new__(cls, text)

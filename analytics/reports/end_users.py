@@ -34,7 +34,7 @@ class EndUsers:
         rows = RequestLog.objects.filter(
             asked.filters.log(), created_at__gte=asked.start, created_at__lt=asked.end, end_user__isnull=False
         ).exclude(state="open")
-        sums = {
+        sums: dict[str, Any] = {
             "requests": Count("id"),
             "refused": Count("id", filter=Q(state="rejected")),
             "input": Sum("input_tokens"),
@@ -42,7 +42,7 @@ class EndUsers:
             "cost": Sum("cost_nusd"),
         }
         groups = rows.order_by().values("end_user", "team_id", "client_key_id").annotate(**sums, newest=Max("created_at"))
-        found = list(groups.order_by(F("cost").desc(nulls_last=True), "end_user")[:MOST])
+        found: list[Any] = list(groups.order_by(F("cost").desc(nulls_last=True), "end_user")[:MOST])
         # PostgreSQL knows no largest UUID, so each user's newest request is found by its time.
         last = RequestLog.objects.filter(end_user__in={row["end_user"] for row in found}, created_at__in={row["newest"] for row in found})
         named = {(user, at): metadata for user, at, metadata in last.values_list("end_user", "created_at", "metadata")}

@@ -98,7 +98,7 @@ _COLUMNS = (
 
 def outlook(now: datetime, filters: Filters, period: str = "month") -> Outlook:
     """In the timezone of the team that is asked for, else UTC."""
-    zone = Team.objects.filter(pk=filters.team_id).values_list("timezone", flat=True).first() or "UTC"
+    zone = Team.objects.filter(pk=filters.team_id or 0).values_list("timezone", flat=True).first() or "UTC"
     start, end = period_bounds(period, zone, now)
     assert start is not None
     assert end is not None

@@ -128,7 +128,8 @@ def would_cost(cell: Measures, rates: Sequence[Rate], at: datetime) -> int | Non
 
 def _at(tokens: Sequence[int], requests: int, rate: Rate) -> int:
     """``rate.request`` is per request, and a sum of many is none."""
-    usage = Usage(**dict(zip(TOKENS, tokens, strict=True)))
+    counts: dict[str, Any] = dict(zip(TOKENS, tokens, strict=True))
+    usage = Usage(**counts)
     return cost_nusd(usage, msgspec.structs.replace(rate, request=0)) + max(0, requests) * rate.request // 1000
 
 

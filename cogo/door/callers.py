@@ -55,10 +55,10 @@ class Callers:
     def _address(self, scope: Mapping[str, Any]) -> tuple[str, bool]:
         """The caller's address, empty where it is not known, and whether others share it."""
         client = scope.get("client")
-        if client and (seen := self._seen.get(client[0])) is not None:
+        if client is not None and (seen := self._seen.get(client[0])) is not None:
             return seen
-        peer = parsed(client[0]) if client else None
-        if peer is None:
+        peer = parsed(client[0]) if client is not None else None
+        if client is None or peer is None:
             return "", True
         if not self._is_trusted(peer):
             if len(self._seen) >= MOST_SEEN:
@@ -82,9 +82,9 @@ class Callers:
         if text := ",".join(lines.get(b"x-forwarded-for", ())):
             chains.append(text.split(","))
         if text := ",".join(lines.get(b"forwarded", ())):
-            chains.append([found[1] if (found := _FOR.search(part)) else "" for part in text.split(",")])
-        found = {self._rightmost(peer, chain) for chain in chains}
-        return found.pop() if len(found) == 1 else peer
+            chains.append([hop[1] if (hop := _FOR.search(part)) else "" for part in text.split(",")])
+        origins = {self._rightmost(peer, chain) for chain in chains}
+        return origins.pop() if len(origins) == 1 else peer
 
     def _rightmost(self, peer: Address, chain: Sequence[str]) -> Address:
         last = peer

@@ -38,7 +38,7 @@ class Drain:
                 self._signals += 1
                 loop.call_soon_threadsafe(self._begin)
                 server = getattr(before, "__self__", None)
-                if self._signals == 1 and hasattr(server, "should_exit"):
+                if self._signals == 1 and server is not None and hasattr(server, "should_exit"):
                     # Its handler would end the process by the same signal once all is done: a drain that worked is no crash.
                     server.should_exit = True
                 elif self._signals != 2 and callable(before):

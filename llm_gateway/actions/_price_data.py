@@ -128,7 +128,7 @@ def _bands(price: types.ModelPrice) -> tuple[Band, ...]:
     starts = {0} | {tier.start + 1 for value in values.values() for tier in getattr(value, "tiers", ())}
     bands = []
     for start in sorted(starts):
-        usd = {name: _at(name, value, start) for name, value in values.items()}
+        usd: dict[str, Any] = {name: _at(name, value, start) for name, value in values.items()}
         bands.append(Band(min_prompt_tokens=start, **{**usd, "output": usd["output"] or Decimal(0)}))
     return tuple(bands)
 

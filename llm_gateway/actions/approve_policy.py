@@ -36,5 +36,5 @@ def approve_policy(version: PolicyVersion, user: Any = None, via: str = "admin",
 def is_author(row: PolicyVersion, user: Any, via: str) -> bool:
     """By account, and for client keys by the key. Whoever cannot be told apart is taken for the author."""
     if getattr(user, "pk", None):
-        return row.author_id == user.pk
+        return bool(row.author_id == user.pk)
     return row.author_id is None and (row.via == via or not via)

@@ -95,11 +95,14 @@ def _budgets(now: datetime) -> list[Finding]:
         .values("budget_id", "period_id", "state")
         .annotate(amount=Sum("amount_nusd"), over=Sum(Greatest(F("amount_nusd") - F("held_nusd"), 0)))
     }
-    posted, held, limit, above = [], [], [], []
+    posted: list[str] = []
+    held: list[str] = []
+    limit: list[str] = []
+    above: list[str] = []
     total_posted = total_held = 0
     rows = list(Budget.objects.order_by("pk"))
     for budget in rows:
-        mine = {state: sums.get((budget.pk, budget.period_id, state), {}) for state in ("posted", "held")}
+        mine: dict[str, Any] = {state: sums.get((budget.pk, budget.period_id, state), {}) for state in ("posted", "held")}
         in_ledger, reserved = mine["posted"].get("amount") or 0, mine["held"].get("amount") or 0
         total_posted, total_held = total_posted + budget.posted_nusd, total_held + budget.held_nusd
         if budget.posted_nusd != in_ledger:
@@ -244,7 +247,8 @@ def _bills() -> Finding:
     rows = RequestLog.objects.filter(
         state="ok", usage_source="reported", attempt_count=1, price_id__in=list(prices), cost_nusd__isnull=False, kind__in=_COUNTED
     )
-    looked_at, broken, wrong = 0, 0, []
+    looked_at, broken = 0, 0
+    wrong: list[str] = []
     for row in rows.order_by("-pk")[:BILLS].iterator(chunk_size=1000):
         looked_at += 1
         usage = Usage(**{name: getattr(row, name) for name in COUNTS})

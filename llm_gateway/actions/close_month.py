@@ -21,7 +21,7 @@ from llm_gateway.policies.periods import period_bounds, zone_of
 from . import ActionError
 
 _MONTH = re.compile(r"(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])")
-_SUMS = {
+_SUMS: dict[str, Any] = {
     "n": Count("pk"),
     "unknown": Count("pk", filter=Q(cost_nusd=None)),
     "cost": Sum("cost_nusd"),
@@ -106,7 +106,7 @@ def _rows(team: Team, start: datetime, end: datetime) -> QuerySet[RequestLog]:
 
 
 def _lines(rows: QuerySet[RequestLog]) -> list[Line]:
-    grouped = rows.order_by().values("client_key__name", "provider_slug", "model__name", "served_model").annotate(**_SUMS)
+    grouped: Any = rows.order_by().values("client_key__name", "provider_slug", "model__name", "served_model").annotate(**_SUMS)
     found = [
         Line(
             client_key=row["client_key__name"] or "staff",

@@ -59,7 +59,7 @@ def _limit(active: PolicyVersion, factor: float | None) -> float | None:
         return None
     since = timezone.now() - timedelta(days=1)
     rows = RequestLog.objects.filter(created_at__gte=since, policy=active.number, state="ok", latency_ms__isnull=False).order_by("-id")
-    times = sorted(rows.values_list("latency_ms", flat=True)[:_SAMPLE])
+    times = sorted(time for time in rows.values_list("latency_ms", flat=True)[:_SAMPLE] if time is not None)
     return times[int(len(times) * 0.95)] * factor if len(times) >= 200 else None
 
 

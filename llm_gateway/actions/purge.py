@@ -170,19 +170,19 @@ def _corrections(team: Team) -> QuerySet[LedgerEntry]:
 
 
 def _delete_bodies(ids: Sequence[UUID]) -> None:
-    RequestBody.objects.filter(pk__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
+    RequestBody.objects.filter(pk__in=ids)._raw_delete(connection.alias)
 
 
 def _delete_answers(ids: Sequence[Any]) -> None:
-    CachedAnswer.objects.filter(pk__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
+    CachedAnswer.objects.filter(pk__in=ids)._raw_delete(connection.alias)
 
 
 def _delete_requests(ids: Sequence[UUID]) -> None:
     _delete_bodies(ids)
-    Attempt.objects.filter(request_id__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
+    Attempt.objects.filter(request_id__in=ids)._raw_delete(connection.alias)
     for scored in (AnswerScore, Feedback, ScoreJob):
-        scored.objects.filter(request_id__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
-    RequestLog.objects.filter(pk__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
+        scored.objects.filter(request_id__in=ids)._raw_delete(connection.alias)
+    RequestLog.objects.filter(pk__in=ids)._raw_delete(connection.alias)
 
 
 def _erase(ids: Sequence[UUID]) -> None:
@@ -190,7 +190,7 @@ def _erase(ids: Sequence[UUID]) -> None:
     # The key stays taken: a repeat is told that its answer is not kept, and is not sent twice.
     IdempotencyRecord.objects.filter(request_id__in=ids, state="finished").update(state="unknown", headers=[], body="")
     for kept in (StoredResponse, ScoreJob):
-        kept.objects.filter(request_id__in=ids)._raw_delete(connection.alias)  # type: ignore[attr-defined]
+        kept.objects.filter(request_id__in=ids)._raw_delete(connection.alias)
     batch_results.erase(ids)
     # A provider's complaint may quote what it was sent.
     Attempt.objects.filter(request_id__in=ids).exclude(detail="").update(detail="")

@@ -55,6 +55,7 @@ def _owner(scope: str, whose: str) -> str:
         return ""
     if not whose:
         raise ActionError(f"Name the {scope} whose answers are to be purged.")
+    found: object
     match scope:
         case "team":
             found = Team.objects.filter(slug=whose).values_list("pk", flat=True).first()

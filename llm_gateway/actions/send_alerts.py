@@ -216,7 +216,7 @@ def _write_end(alert: Alert, ends: _Ends, now: datetime, later: datetime | None)
     gave_up = later is None and bool(ends.problems) and alert.tries + 1 >= MAX_TRIES
     done = later is None and (not ends.problems or gave_up)
     error = "; ".join(f"{name}: {said}"[:95] for name, said in zip(names_of(ends.problems), ends.problems.values(), strict=True))
-    end = {"delivered": sorted(ends.delivered), "error": error[:200], "sent_at": now if done else None}
+    end: dict[str, Any] = {"delivered": sorted(ends.delivered), "error": error[:200], "sent_at": now if done else None}
     if later is not None:
         end["tries"] = alert.tries
         if not ends.problems:

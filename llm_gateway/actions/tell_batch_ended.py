@@ -46,7 +46,8 @@ def tell_due(now: datetime, post: Post | None = None) -> int:
 
 
 def _tell(batch: Batch, now: datetime, post: Post) -> None:
-    if urlsplit(batch.webhook_url).scheme != "https" and not settings.COGO["alert_webhook_private"]:
+    private: bool = settings.COGO["alert_webhook_private"]
+    if urlsplit(batch.webhook_url).scheme != "https" and not private:
         raise ValueError("the address must begin with https")
     counts = {name: getattr(batch, name) for name in ("total", "completed", "failed", "expired", "cancelled")}
     body = json.dumps({"type": f"batch.{batch.state}", "data": {"id": str(batch), "counts": counts, "metadata": batch.metadata}})
@@ -54,6 +55,6 @@ def _tell(batch: Batch, now: datetime, post: Post) -> None:
     stamp = str(int(now.timestamp()))
     digest = hmac.digest(secret.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hex()
     headers = {"content-type": "application/json", "x-cogo-signature": f"t={stamp},v1={digest}"}
-    status = asyncio.run(_within(post(batch.webhook_url, body, headers), CLOCK_S))
+    status = asyncio.run(_within(post(batch.webhook_url, body, headers, private), CLOCK_S))
     if not 200 <= status < 300:
         raise ValueError(f"it answered {status}")

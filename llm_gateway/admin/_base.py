@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.admin.options import BaseModelAdmin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
@@ -15,18 +14,18 @@ from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
 from typing_extensions import override
-from unfold.admin import ModelAdmin, TabularInline
 
 from llm_gateway.models import AuditEntry, trail
 
 from ._forging import MOST_ROWS, comparable, guarded, refuse_forged_sizes
 from ._show import changes
+from ._typed import AnyAdmin, ModelAdmin, TabularInline
 
 # The one button whose use is a look, not a change.
 READ_TEXTS = "Read prompt and answer."
 
 
-class GuardedFields(BaseModelAdmin):
+class GuardedFields(AnyAdmin):
     """Select boxes that answer forged values with an error in the form."""
 
     @override
@@ -85,7 +84,7 @@ class GatewayAdmin(GuardedFields, ModelAdmin):
 
     @override
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        return comparable(self.model, lookup, value) and bool(super().lookup_allowed(lookup, value, request))
+        return comparable(self.model, lookup, value) and super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
 
     def change_url(self, pk: object) -> str:
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[pk])
@@ -95,7 +94,7 @@ class GatewayAdmin(GuardedFields, ModelAdmin):
 
     def fetch(self, request: HttpRequest, object_id: str) -> Model:
         """The row an extra page is about, for someone who may change it. 404 and 403 as Django's own pages answer."""
-        row = self.get_object(request, object_id)
+        row: Model | None = self.get_object(request, object_id)
         if row is None:
             raise PermissionDenied
         if not self.has_change_permission(request, row):
@@ -107,7 +106,7 @@ class GatewayAdmin(GuardedFields, ModelAdmin):
         return HttpResponseRedirect(self.list_url() if "from_list" in request.GET else self.change_url(pk))
 
 
-class ReadOnly(BaseModelAdmin):
+class ReadOnly(AnyAdmin):
     """Rows written by the gateway itself: looked at, never edited."""
 
     @override
@@ -124,7 +123,7 @@ class ReadOnly(BaseModelAdmin):
 
 
 class ReadOnlyAdmin(ReadOnly, GatewayAdmin):
-    actions = None
+    actions: Any = None
     warn_unsaved_form = False
 
 
@@ -166,4 +165,4 @@ class SliceInline(ReadOnlyInline):
         return queryset.filter(pk__in=list(newest)).order_by("-pk")
 
     def fk(self) -> str:
-        return next(f.name for f in self.model._meta.fields if f.remote_field and f.remote_field.model is self.parent_model)
+        return next(str(f.name) for f in self.model._meta.fields if f.remote_field and f.remote_field.model is self.parent_model)

@@ -71,7 +71,7 @@ class ConnectForm(forms.Form):
         field.choices = [(name, name.replace("_", " ")) for name in names]
         if preset is not None:
             del self.fields["wire"]
-            self.initial |= {"title": preset.title, "slug": preset.name, "base_url": preset.base_url, "allow_private": preset.local}
+            self.initial.update(title=preset.title, slug=preset.name, base_url=preset.base_url, allow_private=preset.local)
             self.fields["base_url"].widget.attrs["placeholder"] = preset.example
 
     def clean_key(self) -> str:

@@ -126,15 +126,15 @@ def _literal(value: Any) -> str:
 def _body(row: RequestLog, prompt: str) -> dict[str, Any]:
     if prompt:
         try:
-            found = json.loads(prompt)
+            found: Any = json.loads(prompt)
             if isinstance(found, dict):
                 return found
         except (ValueError, RecursionError):
             found = None
         if isinstance(found, list) and row.dialect == "native":
             asked = [turn["blocks"] for turn in _read(row, prompt) if turn["role"] == "user"]
-            said = [text for blocks in asked for _, text in blocks]
-            return _named(row, {"prompt": "\n".join(said)})
+            texts = [text for blocks in asked for _, text in blocks]
+            return _named(row, {"prompt": "\n".join(texts)})
     said = "YOUR PROMPT"
     match row.dialect:
         case "gemini_generate":

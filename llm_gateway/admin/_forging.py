@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -11,6 +12,8 @@ from django.core.exceptions import FieldDoesNotExist, SuspiciousOperation, Valid
 from django.db.models import BinaryField, JSONField, Model
 from django.http import HttpRequest
 from typing_extensions import override
+
+from ._typed import ModelChoiceField, ModelMultipleChoiceField
 
 # Rows of one table on a page. An alias with more targets than this is none a person keeps up.
 MOST_ROWS = 100
@@ -35,12 +38,12 @@ class _Known(AutocompleteMixin):
     """A select box that looks its chosen rows up. Values that can be no key are left out: the field itself reports them."""
 
     @override
-    def optgroups(self, name: str, value: list[str], attr: Any = None) -> Any:
+    def optgroups(self, name: str, value: Sequence[str], attr: Any = None) -> Any:
         column = self.field.remote_field.get_related_field()
         return super().optgroups(name, [one for one in value if _fits(column, one)], attr)
 
 
-class _Choice(forms.ModelChoiceField):
+class _Choice(ModelChoiceField):
     """A key of twenty digits is an unknown choice, not an error of the database driver."""
 
     @override
@@ -51,7 +54,7 @@ class _Choice(forms.ModelChoiceField):
             raise ValidationError(self.error_messages["invalid_choice"], code="invalid_choice", params={"value": value}) from None
 
 
-class _Choices(forms.ModelMultipleChoiceField):
+class _Choices(ModelMultipleChoiceField):
     @override
     def clean(self, value: Any) -> Any:
         try:
@@ -65,16 +68,16 @@ def guarded(field: Any) -> Any:
     widget = getattr(field, "widget", None)
     inner = getattr(widget, "widget", widget)
     if isinstance(inner, AutocompleteMixin):
-        inner.__class__ = _mixed(_Known, type(inner))
+        inner.__class__ = _mixed(_Known, type(inner))  # type: ignore[arg-type]  # classes are hashable
     if isinstance(field, forms.ModelMultipleChoiceField):
-        field.__class__ = _mixed(_Choices, type(field))
+        field.__class__ = _mixed(_Choices, type(field))  # type: ignore[arg-type]
     elif isinstance(field, forms.ModelChoiceField):
-        field.__class__ = _mixed(_Choice, type(field))
+        field.__class__ = _mixed(_Choice, type(field))  # type: ignore[arg-type]
     return field
 
 
 @cache
-def _mixed(guard: type, kind: type) -> type:
+def _mixed(guard: Any, kind: Any) -> Any:
     return kind if issubclass(kind, guard) else type(f"Guarded{kind.__name__}", (guard, kind), {})
 
 

@@ -15,9 +15,9 @@ from django.core.paginator import Page, Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from typing_extensions import override
-from unfold.views import ChangeList
 
 from ._base import ReadOnlyAdmin
+from ._typed import ChangeList
 
 BEFORE, AFTER = "before", "after"
 # How many rows an unindexed filter looks at for one page.
@@ -33,14 +33,14 @@ def moment_of(key: uuid.UUID) -> datetime:
     return datetime.fromtimestamp((key.int >> 80) / 1000, UTC)
 
 
-class KeysetPaginator(Paginator):  # type: ignore[type-arg]
+class KeysetPaginator(Paginator):  # type: ignore[type-arg]  # not subscriptable at run time
     """Pretends to hold one page; :class:`KeysetChangeList` fills it."""
 
     template_name = "admin/llm_gateway/keyset_pagination.html"
 
     @property
     @override
-    def count(self) -> int:  # type: ignore[override]
+    def count(self) -> int:
         return 0
 
     @override
@@ -51,6 +51,7 @@ class KeysetPaginator(Paginator):  # type: ignore[type-arg]
 class KeysetChangeList(ChangeList):
     """Newest first, always. ``older`` and ``newer`` are the query strings of the neighbouring pages, ``None`` at an end."""
 
+    model_admin: Any  # a KeysetAdmin
     older: str | None = None
     newer: str | None = None
     # Where an unindexed filter stopped looking.
@@ -60,7 +61,7 @@ class KeysetChangeList(ChangeList):
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         asked = request.GET.copy()
         before, after = asked.pop(BEFORE, [""])[-1], asked.pop(AFTER, [""])[-1]
-        request.GET = asked
+        request.GET = asked  # type: ignore[assignment]  # Django itself only reads it
         model = args[0] if args else kwargs["model"]
         self._before, self._after = _key(model, before), _key(model, after)
         self._request = request

@@ -19,7 +19,6 @@ from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminDecimalFieldWidget,
     UnfoldAdminSelectWidget,
-    UnfoldAdminTextInputWidget,
 )
 
 from llm_gateway.actions import ActionError
@@ -31,6 +30,7 @@ from . import _key_pages, _verbs
 from ._base import GatewayAdmin
 from ._key_pages import KeyPages
 from ._show import NONE, ago, badge, badges, link
+from ._typed import TextInputWidget
 from .language_models import WordListField
 
 MODELS_HELP = "Models, aliases, PROVIDER/ID, or patterns such as openai/* and claude-*, with commas. Empty: all."
@@ -59,7 +59,8 @@ class TeamAdmin(GatewayAdmin):
     @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[Team]:
         live = Count("client_keys", filter=Q(client_keys__revoked_at=None), distinct=True)
-        return super().get_queryset(request).annotate(key_count=live)
+        rows: QuerySet[Team] = super().get_queryset(request)
+        return rows.annotate(key_count=live)
 
     @admin.display(description="client keys", ordering="key_count")
     def keys_shown(self, row: Any) -> str:
@@ -70,7 +71,7 @@ class TeamAdmin(GatewayAdmin):
         return f"{row.retention_days} days" if row.retention_days else "gateway's setting"
 
 
-class ModelListWidget(UnfoldAdminTextInputWidget):
+class ModelListWidget(TextInputWidget):
     """The list as text, which a script turns into a picker; without the script it is typed."""
 
     class Media:
@@ -225,11 +226,12 @@ class ClientKeyAdmin(KeyPages, GatewayAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[ClientKey]:
         """With ``last_used``, when its newest request came: one step into an index per key."""
         newest = RequestLog.objects.filter(client_key=OuterRef("pk")).order_by("-id").values("created_at")[:1]
-        return super().get_queryset(request).annotate(last_used=Subquery(newest))
+        rows: QuerySet[ClientKey] = super().get_queryset(request)
+        return rows.annotate(last_used=Subquery(newest))
 
     @override
     def get_form(self, request: HttpRequest, obj: ClientKey | None = None, change: bool = False, **kwargs: Any) -> Any:
-        form = super().get_form(request, obj, change, **kwargs)
+        form: Any = super().get_form(request, obj, change, **kwargs)
         form.by = request.user
         return form
 
@@ -302,6 +304,7 @@ class ClientKeyAdmin(KeyPages, GatewayAdmin):
 
     def revoke_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         row = self.fetch(request, object_id)
+        assert isinstance(row, ClientKey)
         _verbs.revoke_client_key(row)
         self.log_change(request, row, "Revoked.")
         messages.success(request, f"{row.name} is revoked. Every worker refuses it within 2 seconds.")

@@ -224,7 +224,7 @@ class AlertRuleAdmin(GatewayAdmin):
         shown = [obj.event] if obj else list(events)
         figures = tuple(_figure(name, figure.name) for name in shown if name in events for figure in events.get(name).figures)
         first = ("event_shown", "name", "enabled", "state") if obj else ("event", "name", "enabled")
-        sets = [(None, {"fields": first})]
+        sets: list[tuple[str | None, dict[str, Any]]] = [(None, {"fields": first})]
         if figures:
             sets.append(("When", {"fields": figures}))
         return [*sets, ("Who is told", {"fields": ("destinations", "environment", "urgent", "pause_min")})]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -35,11 +35,12 @@ class ScheduleAdmin(ReadOnlyAdmin):
     @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         ran = Task.objects.filter(id=OuterRef("task"))
-        return super().get_queryset(request).annotate(ok=Subquery(ran.values("success")[:1]), ended=Subquery(ran.values("stopped")[:1]))
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return cast(QuerySet[Any], rows.annotate(ok=Subquery(ran.values("success")[:1]), ended=Subquery(ran.values("stopped")[:1])))
 
     @admin.display(description="rhythm", ordering="cron")
     def rhythm(self, row: Any) -> str:
-        return row.cron or row.get_schedule_type_display()
+        return str(row.cron or row.get_schedule_type_display())
 
     @admin.display(description="next run", ordering="next_run")
     def next_shown(self, row: Any) -> str:
@@ -124,9 +125,10 @@ class SuccessAdmin(TaskAdmin):
 
 @admin.register(Failure)
 class FailureAdmin(TaskAdmin):
-    list_display = (*TaskAdmin.list_display, "error")
-    fields = (*TaskAdmin.fields, "error")
-    readonly_fields = fields
+    # A column more than its parent; the stubs take a tuple's length for its type.
+    list_display = (*TaskAdmin.list_display, "error")  # type: ignore[assignment]
+    fields = (*TaskAdmin.fields, "error")  # type: ignore[assignment]
+    readonly_fields = fields  # type: ignore[assignment]
     empty_title = "No failed jobs"
     empty_hint = "A job that fails leaves its last error line here."
 

@@ -115,7 +115,7 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
             if not team and not key:
                 self.add_error("end_user_name", "An end user is a team's or a key's: choose one of them, too.")
                 return
-            self.instance.end_user = _verbs.pseudonym(team.pk if team else key.team_id, name)
+            self.instance.end_user = _verbs.pseudonym(team.pk if team else key.team_id, name)  # type: ignore[union-attr]  # one of them is there
         elif {"team", "client_key"} & set(self.changed_data):
             self.instance.end_user = ""
 
@@ -172,7 +172,7 @@ class BudgetAdmin(GatewayAdmin):
 
     @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[Budget]:
-        rows = super().get_queryset(request)
+        rows: QuerySet[Budget] = super().get_queryset(request)
         return rows.annotate(**refusals_since(timezone.now()))
 
     @admin.display(description="name", ordering="name")

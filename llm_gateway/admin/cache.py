@@ -95,8 +95,9 @@ class CacheRuleAdmin(GatewayAdmin):
         else:
             trail.record("did", name="answer cache", detail=f"Purged {scope} {whose}".strip() + ".")
             messages.success(request, f"{gone} kept answers deleted; no worker gives one of them from within 2 seconds on.")
-        request.GET = request.GET.copy()
-        request.GET["from_list"] = "1"
+        query = request.GET.copy()
+        query["from_list"] = "1"
+        request.GET = query  # type: ignore[assignment]  # Django itself only reads it
         return self.back(request, 0)
 
     @admin.display(description="whose")

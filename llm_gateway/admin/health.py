@@ -64,8 +64,9 @@ class DeploymentHealthAdmin(GatewayAdmin):
         self.log_change(request, row, "Cleared.")
         _verbs.clear_health([row])
         messages.success(request, f"{row.upstream_id} is back in rotation; every worker knows within 2 seconds.")
-        request.GET = request.GET.copy()
-        request.GET["from_list"] = "1"
+        query = request.GET.copy()
+        query["from_list"] = "1"
+        request.GET = query  # type: ignore[assignment]  # Django itself only reads it
         return self.back(request, row.pk)
 
     @admin.action(description="Clear: back into rotation now", permissions=["change"])

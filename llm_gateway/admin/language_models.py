@@ -34,11 +34,11 @@ class WordListField(forms.CharField):
 
     @override
     def to_python(self, value: Any) -> Any:
-        return list(dict.fromkeys(filter(None, (part.strip() for part in super().to_python(value).split(",")))))
+        return list(dict.fromkeys(filter(None, (part.strip() for part in (super().to_python(value) or "").split(",")))))
 
     @override
     def has_changed(self, initial: Any, data: Any) -> bool:
-        return self.to_python(self.prepare_value(initial) or "") != self.to_python(data or "")
+        return bool(self.to_python(self.prepare_value(initial) or "") != self.to_python(data or ""))
 
 
 class LanguageModelForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -106,7 +106,7 @@ class LanguageModelAdmin(GatewayAdmin):
         current = Price.objects.filter(
             model=OuterRef("pk"), tier="standard", min_prompt_tokens=0, effective_from__lte=timezone.now()
         ).order_by("-effective_from")
-        rows = super().get_queryset(request)
+        rows: QuerySet[LanguageModel] = super().get_queryset(request)
         return rows.annotate(price_in=Subquery(current.values("input")[:1]), price_out=Subquery(current.values("output")[:1]))
 
     @override

@@ -7,15 +7,16 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.views import PasswordChangeView
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 from typing_extensions import override
-from unfold.forms import AdminOwnPasswordChangeForm
 
 from llm_gateway.actions.own_password import FLAG
 from llm_gateway.actions.sign_in import count_try_of, forget_tries_of
 from llm_gateway.core.errors import RateLimited
 from llm_gateway.models import trail
+
+from ._typed import AdminOwnPasswordChangeForm
 
 
 class OwnPasswordForm(AdminOwnPasswordChangeForm):
@@ -40,7 +41,7 @@ class OwnPasswordForm(AdminOwnPasswordChangeForm):
 
     @override
     def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean()
+        cleaned: dict[str, Any] = super().clean() or {}
         if cleaned.get("old_password") and cleaned["old_password"] == cleaned.get("new_password1"):
             self.add_error("new_password1", "That is the old one; choose another.")
         return cleaned
@@ -67,7 +68,7 @@ class OwnPasswordView(PasswordChangeView):
         return context
 
     @override
-    def form_valid(self, form: Any) -> HttpResponse:
+    def form_valid(self, form: Any) -> Any:
         response = super().form_valid(form)
         if self.request.session.pop(FLAG, None):
             messages.success(self.request, "The password is yours now. Nobody else knows it.")
@@ -75,8 +76,8 @@ class OwnPasswordView(PasswordChangeView):
         return response
 
 
-def password_change(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-    answer: HttpResponse = OwnPasswordView.as_view(extra_context=extra_context)(request)
+def password_change(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+    answer: Any = OwnPasswordView.as_view(extra_context=extra_context)(request)
     return answer
 
 

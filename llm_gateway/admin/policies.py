@@ -226,8 +226,8 @@ def _diff(row: PolicyVersion) -> list[tuple[str, str]]:
         old, new = (active.settings if active else {}), row.settings
     if old == new:
         return []
-    texts = [stdlib_json.dumps(one, indent=2, sort_keys=True, ensure_ascii=False).splitlines() for one in (old, new)]
-    lines = list(unified_diff(*texts, lineterm="", n=2))[2:]
+    before, after = (stdlib_json.dumps(one, indent=2, sort_keys=True, ensure_ascii=False).splitlines() for one in (old, new))
+    lines = list(unified_diff(before, after, lineterm="", n=2))[2:]
     kinds = {"+": "added", "-": "removed"}
     return [(kinds.get(line[:1], ""), line) for line in lines if not line.startswith("@@")]
 

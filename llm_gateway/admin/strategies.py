@@ -207,7 +207,7 @@ class StrategyAdmin(GatewayAdmin):
 
     @admin.display(description="how it orders", ordering="kind")
     def kind_shown(self, row: Strategy) -> str:
-        return _preview.help_of(row.kind).get("summary", row.kind)
+        return str(_preview.help_of(row.kind).get("summary", row.kind))
 
     @admin.display(description="settings")
     def settings_shown(self, row: Strategy) -> str:

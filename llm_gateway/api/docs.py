@@ -34,7 +34,7 @@ class SchemaView(SpectacularAPIView):
         if form in self._made:
             content, headers = self._made[form]
             return HttpResponse(content, headers=headers)
-        response = super()._get_schema_response(request)
+        response = super()._get_schema_response(request)  # type: ignore[no-untyped-call]
         response.add_post_render_callback(lambda made: self._keep(form, made))
         return response
 

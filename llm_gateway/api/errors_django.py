@@ -116,7 +116,7 @@ def _answer(request: HttpRequest, error: errors.GatewayError) -> HttpResponse:
     if request.path_info.startswith(API_PREFIXES):
         response = HttpResponse(json.dumps(body), status=error.status, content_type="application/json")
     else:
-        response = HttpResponse(_page(request, error.status, body["error"]["message"], id_), status=error.status)
+        response = HttpResponse(_page(request, error.status, body["error"]["message"], str(id_)), status=error.status)
     for name, value in refusal.headers(error, id_).items():
         response[name] = value
     return response

@@ -11,7 +11,7 @@ from unfold.forms import AuthenticationForm
 from llm_gateway.core.errors import RateLimited
 
 
-class SignInForm(AuthenticationForm):
+class SignInForm(AuthenticationForm):  # type: ignore[misc]  # Unfold carries no types
     @override
     def clean(self) -> dict[str, Any]:
         try:

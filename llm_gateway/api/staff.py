@@ -51,7 +51,7 @@ def _actor(request: HttpRequest) -> trail.Actor:
     identity = getattr(request, "cogo_identity", None)
     user = getattr(request, "user", None)
     via = "api" if request.path.startswith("/api/") else "console"
-    about = {"via": via, "address": address_of(request), "request_id": str(request_id(request))}
+    about: dict[str, Any] = {"via": via, "address": address_of(request), "request_id": str(request_id(request))}
     if identity is not None and identity.client_key_id is not None:
         return trail.Actor(name=f"client key {identity.name}", **about)
     if user is not None and user.is_authenticated:
@@ -81,7 +81,7 @@ def _dressed(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBa
         response.status_code = 429
         response["Retry-After"] = str(wait)
     if made := getattr(request, "cogo_browser", ""):
-        response.set_cookie(  # type: ignore[attr-defined]
+        response.set_cookie(
             COOKIE,
             made,
             max_age=COOKIE_S,

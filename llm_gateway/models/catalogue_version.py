@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import models
 from django.db.models.signals import m2m_changed, post_delete, post_save
 from typing_extensions import override
+
+Row_co = TypeVar("Row_co", bound=models.Model, covariant=True)
 
 
 class CatalogueVersion(models.Model):
@@ -32,13 +34,14 @@ class CatalogueVersion(models.Model):
         return cls.objects.filter(pk=1).values_list("value", flat=True).first() or 0
 
 
-class CatalogueQuerySet(models.QuerySet[Any]):
+class CatalogueQuerySet(models.QuerySet[Row_co]):
     """Bulk writes send no signals, so they raise the version themselves."""
 
     @override
     def update(self, **kwargs: Any) -> int:
         rows = super().update(**kwargs)
-        if rows and not self.model.volatile_fields.issuperset(kwargs):
+        volatile: frozenset[str] = getattr(self.model, "volatile_fields")  # noqa: B009  # every catalogue row has it
+        if rows and not volatile.issuperset(kwargs):
             CatalogueVersion.bump()
         return rows
 

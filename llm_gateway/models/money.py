@@ -122,7 +122,7 @@ class Budget(CatalogueModel):
             ]
         if _LIMIT.intersection(kwargs["update_fields"]):
             kwargs["update_fields"] = [*kwargs["update_fields"], "excess_nusd"]
-            self.excess_nusd = Greatest(F("posted_nusd") + F("held_nusd") - self.limit_at(timezone.now()), 0)  # type: ignore[assignment]  # summed where it is stored
+            self.excess_nusd = Greatest(F("posted_nusd") + F("held_nusd") - self.limit_at(timezone.now()), 0)  # summed where it is stored
             super().save(*args, **kwargs)
             del self.excess_nusd  # read again when somebody asks
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 
 from django.db.models import Q, Sum
 
@@ -68,7 +69,7 @@ def _write_files(batch: Batch, now: datetime) -> None:
         )
 
 
-def cancel(batch_id: object, now: datetime) -> None:
+def cancel(batch_id: UUID, now: datetime) -> None:
     """Ask for the end: nothing more begins, what runs is finished and billed. Safe to ask again."""
     with short_transaction():
         batch = Batch.objects.select_for_update().get(pk=batch_id)
@@ -94,7 +95,7 @@ def sweep(now: datetime) -> None:
             pass
 
 
-def _end_queued(batch_id: object, state: str, code: str, now: datetime) -> int:
+def _end_queued(batch_id: UUID, state: str, code: str, now: datetime) -> int:
     """Some of the queued lines, under one lock."""
     with short_transaction():
         batch = Batch.objects.select_for_update().get(pk=batch_id)

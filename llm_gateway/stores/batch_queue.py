@@ -189,7 +189,7 @@ def _return(batch: Batch, returned: Sequence[Returned], now: datetime) -> None:
     _save(batch, "pause_reason", "look_again_at")
 
 
-def requeue(line: int, request_id: UUID, *, sent: bool, not_before: datetime | None, now: datetime, batch: Batch) -> None:
+def requeue(line: int, request_id: UUID | None, *, sent: bool, not_before: datetime | None, now: datetime, batch: Batch) -> None:
     """One running line goes back to the queue of ``batch``, which is locked and saved by the caller; to the end where it may have been
     executed as often as it may be, or where its batch is being cancelled."""
     row = BatchLine.objects.filter(pk=line, request_id=request_id, state="running")
@@ -227,7 +227,7 @@ def reap(now: datetime) -> int:
                 rows = list(stale.filter(batch=batch).values_list("pk", "request_id")[:STEP])
                 states = dict(RequestLog.objects.filter(pk__in=[request for _, request in rows]).values_list("pk", "state"))
                 for line, request in rows:
-                    state = states.get(request, "")
+                    state = states.get(request, "") if request is not None else ""
                     if state != "open":
                         requeue(line, request, sent=state not in ("", "rejected"), not_before=None, now=now, batch=batch)
                         reaped += 1

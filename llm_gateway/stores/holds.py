@@ -84,7 +84,7 @@ class _Budget:
     @property
     def above_nusd(self) -> int:
         """What is spent and held above the limit."""
-        return max(0, self.posted_nusd + self.held_nusd - self.limit_nusd)
+        return max(0, int(self.posted_nusd + self.held_nusd - self.limit_nusd))
 
 
 class BudgetBook:

@@ -27,8 +27,9 @@ from llm_gateway.core.errors import CallerLeft, GatewayError, StoreBusy, StoreUn
 from llm_gateway.engine.ports import Opening, Rejection, Settlement
 
 from . import connecting, vault
-from .batch import Op, Void, commit, wake
+from .batch import Void, commit, wake
 from .columns import FLAGS
+from .known import Op
 from .leases import Clock, Leases
 from .outage import Verdict, busy, full, judge, store_error
 from .plain import Ended, bare, plain
@@ -310,7 +311,7 @@ class DatabaseJournal:
                 self._replay(settlements)
                 # What failed again was kept again, under another name.
                 path.unlink(missing_ok=True)
-            self._failed_replays = 0 if self._trouble is None else self._failed_replays + 1
+            self._failed_replays = 0 if self._trouble is None else self._failed_replays + 1  # type: ignore[redundant-expr]  # replaying sets it
         if self._trouble is None and not self._unspooled and not self._spool.pending:
             self._leases.nothing_waits()
 

@@ -36,7 +36,7 @@ def adjust(settlement: Ended, book: BudgetBook, writer: Writer, now: datetime) -
         return
     charge = settlement["charge"]
     cost = settlement["row"][COST]
-    entries = []
+    entries: list[tuple[int | None, str, int]] = []
     if difference := (charge if cost is None else cost) - (row.cost_nusd or 0):
         entries.append((None, "", difference))
     for entry in LedgerEntry.objects.filter(request=row, kind="request", state="posted").exclude(budget=None):

@@ -132,6 +132,7 @@ def place_of(row: StoredResponse) -> str:
 
 def _write(identity: Identity, kept: Kept, request_id: UUID, ttl: timedelta) -> None:
     now = datetime.now(UTC)
+    assert identity.client_key_id is not None  # only programs keep responses
     row = StoredResponse(
         team_id=identity.team_id,
         client_key_id=identity.client_key_id,

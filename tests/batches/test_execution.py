@@ -182,7 +182,8 @@ def test_the_end_of_a_batch_is_told_once_signed_and_again_until_it_is_heard(lane
     heard: list[tuple[str, bytes, dict[str, str]]] = []
     answers = [500, 204]
 
-    async def post(url: str, body: bytes, headers: dict[str, str]) -> int:
+    async def post(url: str, body: bytes, headers: dict[str, str], private: bool) -> int:
+        assert not private
         heard.append((url, body, headers))
         return answers.pop(0)
 

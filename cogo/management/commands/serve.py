@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any, ClassVar
+from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
@@ -13,7 +13,7 @@ from typing_extensions import override
 
 class Command(BaseCommand):
     help = "Start the gateway: web workers, background work and, without a provider key, the embedded model. Ctrl-C stops all of it."
-    requires_system_checks: ClassVar[list[str]] = []  # the checks query tables that serve itself migrates
+    requires_system_checks = ()  # the checks query tables that serve itself migrates
 
     @override
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:

@@ -19,7 +19,7 @@ def look(figures: Figures, now: datetime) -> Sequence[Happening]:
         return []
     # The nearest rank: so many answers in a hundred were at least as fast.
     rank = min(count - 1, -(-95 * count // 100) - 1)
-    (p95,) = answered.values_list("latency_ms", flat=True)[rank : rank + 1] or (0,)
+    p95 = next(iter(answered.values_list("latency_ms", flat=True)[rank : rank + 1]), 0) or 0
     if p95 <= figures["p95_ms"]:
         return []
     return [Happening("gateway", f"One answer in twenty took {p95 / 1000:.1f} s or longer in the last {figures['minutes']} minutes.")]

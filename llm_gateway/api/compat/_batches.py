@@ -28,14 +28,15 @@ async def found_batch(identity: Identity, text: str, dialect: str = "") -> Batch
     """Raises :class:`NotFound`, the same for what belongs to somebody else or another dialect. Natively, without ``dialect``, all are
     found."""
     pk = batch_id(text)
-    batch = None if pk is None else await gateway().threaded(find, identity, pk, dialect)
+    batch: Batch | None = None if pk is None else await gateway().threaded(find, identity, pk, dialect)
     if batch is None:
         raise NotFound(f"No such batch: {text[:100]!r}; it expired, was deleted, or belongs to another key.", param="id")
     return batch
 
 
 def find(identity: Identity, pk: UUID, dialect: str) -> Batch | None:
-    return of_key(identity, dialect).filter(pk=pk).first()
+    found: Batch | None = of_key(identity, dialect).filter(pk=pk).first()
+    return found
 
 
 def of_key(identity: Identity, dialect: str = "") -> Any:

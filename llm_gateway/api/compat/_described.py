@@ -90,8 +90,8 @@ def with_compatible(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """A hook of drf-spectacular: adds what it cannot find, because no Django view serves it."""
     schemas = result.setdefault("components", {}).setdefault("schemas", {})
     kinds = {kind for one in ROUTES.values() for kind in (one.body, one.answer) if kind is not None} | {s.CompatibleError}
-    _, components = msgspec.json.schema_components(sorted(kinds, key=lambda kind: kind.__name__), ref_template=_REF)
-    for name, schema in components.items():
+    structs = msgspec.json.schema_components(sorted(kinds, key=lambda kind: kind.__name__), ref_template=_REF)[1]
+    for name, schema in structs.items():
         schema.pop("title", None)
         schemas.setdefault(name, completed(schema))
     for (method, path), one in ROUTES.items():

@@ -129,6 +129,7 @@ async def pieces_of(file: StoredFile) -> AsyncIterator[bytes]:
 
 
 def _batch(file: StoredFile) -> Batch:
+    assert file.batch_id is not None
     return Batch.objects.get(pk=file.batch_id)
 
 
@@ -149,7 +150,7 @@ async def delete(http: HttpCall) -> HttpReply:
 async def found_file(http: HttpCall, text: str) -> StoredFile:
     """Raises :class:`NotFound`, the same for what belongs to somebody else."""
     pk = file_id(text)
-    file = None if pk is None else await gateway().threaded(files.find, http.identity, pk, datetime.now(UTC))
+    file: StoredFile | None = None if pk is None else await gateway().threaded(files.find, http.identity, pk, datetime.now(UTC))
     if file is None:
         raise missing_file(text)
     return file

@@ -67,7 +67,8 @@ async def create(http: HttpCall) -> HttpReply:
 
         http = msgspec.structs.replace(http, upload=again)
     sent: Sent = await stored(http, (b"requests",), _shaped)
-    title = (sent.rest.get("batch") or {}).get("displayName") if isinstance(sent.rest, dict) else ""
+    described = sent.rest.get("batch")
+    title = described.get("displayName") if isinstance(described, dict) else ""
     batch = await created(http, sent, DIALECT, endpoint, model=match["model"], title=title if isinstance(title, str) else "")
     return await _told(http, batch)
 

@@ -166,7 +166,7 @@ async def found_file(http: HttpCall, name: str) -> StoredFile:
         pk = UUID(hex=text) if len(text) == 32 else None
     except ValueError:
         pk = None
-    file = None if pk is None else await gateway().threaded(files.find, http.identity, pk, datetime.now(UTC))
+    file: StoredFile | None = None if pk is None else await gateway().threaded(files.find, http.identity, pk, datetime.now(UTC))
     if file is None:
         raise NotFound(f"No such file: {name[:100]!r}; it expired, was deleted, or belongs to another key.")
     return file

@@ -93,7 +93,7 @@ def identity_of(request: Request) -> Identity:
     known = getattr(request._request, "cogo_identity", None)
     if known is not None:
         return cast(Identity, known)
-    user = request.user
+    user: Any = request.user  # None before anybody was authenticated, which the stubs leave out
     if user is None or not user.is_authenticated:
         raise exceptions.NotAuthenticated
     if not user.is_staff:

@@ -28,7 +28,7 @@ class Archive:
 
     def __init__(self) -> None:
         self._out = _Unseekable()
-        self._zip = zipfile.ZipFile(self._out, "w", zipfile.ZIP_DEFLATED)  # type: ignore[arg-type]
+        self._zip = zipfile.ZipFile(self._out, "w", zipfile.ZIP_DEFLATED)
         self._names: set[str] = set()
 
     def add(self, result: Result) -> None:

@@ -29,7 +29,7 @@ class BrowsableRenderer(BrowsableAPIRenderer):
     def get_raw_data_form(self, data: Any, view: Any, method: str, request: Request) -> Any:
         form = super().get_raw_data_form(data, view, method, request)
         if form is not None:
-            form.fields["_content_type"].choices = [("application/json", "application/json")]
+            form.fields["_content_type"].choices = [("application/json", "application/json")]  # type: ignore[attr-defined]  # a choice field
             form.fields["_content"].initial = json.dumps(dict(getattr(view, "example", {})), indent=2, ensure_ascii=False)
         return form
 
@@ -56,7 +56,7 @@ class BrowsableRenderer(BrowsableAPIRenderer):
 def _filled(request: Request) -> dict[str, Any]:
     """What was sent, to be corrected and sent again."""
     try:
-        return dict(request.data.items()) if request.method == "POST" else {}
+        return dict(request.data.items()) if request.method == "POST" else {}  # type: ignore[union-attr]  # a list has no items: the except
     except (exceptions.APIException, AttributeError):
         return {}
 

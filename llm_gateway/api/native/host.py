@@ -54,7 +54,9 @@ class Gateway(Protocol):
         model: str = "",
         request_id: UUID | None = None,
         user_id: int | None = None,
+        address: str = "",
     ) -> None: ...
+    async def threaded(self, work: Callable[..., Any], *args: Any) -> Any: ...
 
 
 def _wired() -> Gateway:

@@ -68,7 +68,9 @@ class StructExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-ca
             if name == self.target.__name__:
                 own = schema
                 continue
-            component = ResolvedComponent(name=name, type=ResolvedComponent.SCHEMA, object=_struct(name), schema=schema)
+            component = ResolvedComponent(  # type: ignore[no-untyped-call]
+                name=name, type=ResolvedComponent.SCHEMA, object=_struct(name), schema=schema
+            )
             auto_schema.registry.register_on_missing(component)
         return own
 

@@ -132,7 +132,7 @@ class EventStream(StreamingHttpResponse):
         self["cache-control"] = "no-cache, no-store"
         self["x-accel-buffering"] = "no"
 
-    def hand_over(self, taken: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    def hand_over(self, taken: Any) -> AsyncGenerator[bytes, None]:
         """Give ``taken`` (which has ``aclose``) to the caller; who asked iterates the source in its place, and closes it."""
         source, self._told = self._told, taken
         self.streaming_content = taken

@@ -48,6 +48,7 @@ class StatusView(AsyncAPIView):
         async for provider_id, at in ProviderKey.objects.filter(enabled=True, checked_at__isnull=False).values_list(
             "provider_id", "checked_at"
         ):
+            assert at is not None
             checked[provider_id] = max(at, checked.get(provider_id, at))
         recent = await sync_to_async(lately.by_model)()
         return status_of(snapshot, running.health_view(), checked, await _last_hour(datetime.now(UTC)), recent)

@@ -31,7 +31,8 @@ from .strategy import SetStrategyView, StrategyView
 
 
 def _route(path: str, view: Any, name: str) -> URLPattern:
-    return re_path(rf"^{PREFIX}{path}/?$", view.as_view(), name=name)
+    route: URLPattern = re_path(rf"^{PREFIX}{path}/?$", view.as_view(), name=name)
+    return route
 
 
 urlpatterns = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from inspect import isawaitable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 import msgspec
 from asgiref.sync import sync_to_async
@@ -105,7 +105,7 @@ class AsyncAPIView(APIView):
         """The request's body as ``into``; an HTML form only from a session."""
         request: HttpRequest = self.request._request
         if is_form(request) and self.identity.client_key_id is None:
-            return fit(contract.settled(form_object(self.request.data)), into, lax=True)
+            return fit(contract.settled(form_object(cast(Mapping[str, Any], self.request.data))), into, lax=True)
         return await away(self.size, _read, request, into)
 
     @override
@@ -136,7 +136,7 @@ class AsyncAPIView(APIView):
         for name, value in limit_headers("native", caller) if caller is not None else ():
             response.headers[name] = value
         plain = _rendered(response)
-        plain._has_been_logged = True  # what a caller did wrong is a row, not a warning of Django's
+        plain._has_been_logged = True  # type: ignore[attr-defined]  # what a caller did wrong is a row, not a warning of Django's
         return plain
 
     def _initial_of_session(self, request: HttpRequest) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from typing import Any, ClassVar
+from typing import Any
 
 from django.core.management.base import BaseCommand
 from typing_extensions import override
@@ -12,7 +12,7 @@ from typing_extensions import override
 
 class Command(BaseCommand):
     help = "Execute the requests of batches until told to stop. Any number of these may run, on any number of machines with PostgreSQL."
-    requires_system_checks: ClassVar[list[str]] = []
+    requires_system_checks = ()
 
     @override
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:

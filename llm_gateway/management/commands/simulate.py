@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, ClassVar
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from typing_extensions import override
@@ -14,7 +14,7 @@ from llm_gateway.simulator.state import PROVIDERS, STATES
 
 class Command(BaseCommand):
     help = "Serve simulated providers on loopback. /_sim/state shows how they behave, /_sim/personality/NAME changes it."
-    requires_system_checks: ClassVar[list[str]] = []  # it needs no database
+    requires_system_checks = ()  # it needs no database
 
     @override
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
