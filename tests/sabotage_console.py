@@ -167,7 +167,7 @@ CONSOLE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "anybody deletes anybody's view",
         "analytics/saved_views.py",
-        "pk=pk, user_id=request.user.pk, page=page",
+        "pk=pk, user_id=request.user.pk or 0, page=page",
         "pk=pk",
         ("tests/analytics/test_saved_views.py", "-k", "kept_shown"),
     ),

@@ -52,7 +52,7 @@ POLICY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "an author's own two eyes suffice",
         "llm_gateway/actions/approve_policy.py",
-        "        return row.author_id == user.pk",
+        "        return bool(row.author_id == user.pk)",
         "        return False",
         (_VERSIONS, "-k", "four_eyes"),
     ),
