@@ -17,6 +17,7 @@ from llm_gateway.core.catalog import Identity, Lifecycle, ModelInfo, Snapshot, S
 from llm_gateway.core.errors import ModelNotFound, NotFound
 from llm_gateway.policies.allowed import AUTO, STRATEGY, fits, is_pattern, opens, patterns
 from llm_gateway.providers import services
+from llm_gateway.strategies import forget_layouts
 
 from .ways import forget_ways
 
@@ -53,6 +54,7 @@ class _Known:
         if snapshot is not self.snapshot or len(self.found) >= self.MOST:
             self.snapshot, self.found = snapshot, {}
             forget_ways()
+            forget_layouts()
         return self.found
 
 

@@ -7,6 +7,7 @@ from ._base import Candidate, Ranking, RequestFacts, Stats, Strategy
 from ._choice import DRAWS, LABEL_CHARS, Choice, digested, read_choice, write_choice
 from ._common import COMMON, FLAGS, HEDGE, split
 from ._fit import fitting
+from ._layout import forget_layouts
 
 strategies: Registry[Strategy] = Registry("strategy", __name__)
 
@@ -24,6 +25,7 @@ __all__ = [
     "Strategy",
     "digested",
     "fitting",
+    "forget_layouts",
     "place",
     "read_choice",
     "split",

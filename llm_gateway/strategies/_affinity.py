@@ -7,18 +7,13 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 from ._base import Candidate, RequestFacts
+from ._layout import layout
 
 
 def place(*parts: str) -> float:
     """A uniform number in (0, 1) that depends on nothing but ``parts``."""
     digest = blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return (int.from_bytes(digest, "big") + 0.5) / 2**64
-
-
-def identity(candidate: Candidate) -> str:
-    """What marks a deployment across processes and restarts: a provider's cache belongs to key and model."""
-    target = candidate.target
-    return f"{target.credential.id}/{target.upstream_id}"
 
 
 def spread(
@@ -30,14 +25,25 @@ def spread(
     ``facts.sticky`` is hashed along: one system prompt shared by everybody must not send everybody to one deployment. ``salt`` makes two
     spreads of one request independent of each other.
     """
+    return raced(indices, weights, layout(candidates, indices).identities, seed_of(facts, draw, salt))
+
+
+def seed_of(facts: RequestFacts, draw: float, salt: str) -> bytes:
+    """What is hashed before the names of those that run."""
     seed = f"{facts.sticky}\x1f{facts.affinity}" if facts.affinity else f"draw:{draw!r}"
-    seed = f"{salt}\x1f{seed}" if salt else seed
+    return (f"{salt}\x1f{seed}\x1f" if salt else f"{seed}\x1f").encode("utf-8", "surrogatepass")
 
-    def key(pair: tuple[int, float]) -> tuple[float, int]:
-        index, weight = pair
-        if weight <= 0:
-            return (math.inf, index)
-        # Weighted rendezvous hashing: the smallest of -ln(u)/w wins with probability w / sum(w).
-        return (-math.log(place(seed, identity(candidates[index]))) / weight, index)
 
-    return [index for index, _ in sorted(zip(indices, weights, strict=True), key=key)]
+def raced(indices: Sequence[int], weights: Sequence[float], identities: Sequence[bytes], seed: bytes) -> list[int]:
+    """Weighted rendezvous hashing: the smallest of -ln(u)/w wins with probability w / sum(w)."""
+    if len(indices) == 1:
+        return [indices[0]]
+    keys = []
+    for index, weight in zip(indices, weights, strict=True):
+        if weight > 0:
+            number = int.from_bytes(blake2b(seed + identities[index], digest_size=8).digest(), "big")
+            keys.append((-math.log((number + 0.5) / 2**64) / weight, index))
+        else:
+            keys.append((math.inf, index))
+    keys.sort()
+    return [index for _, index in keys]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from ._affinity import place
 from ._base import Candidate
+from ._layout import Layout
+from ._shares import first_by_arms, spelled
 
 
 def arm_of(candidate: Candidate, names: Mapping[str, float]) -> str | None:
@@ -16,11 +19,29 @@ def arm_of(candidate: Candidate, names: Mapping[str, float]) -> str | None:
     return next((form for form in (*forms, target.provider.slug) if form in names), None)
 
 
-def grouped(candidates: Sequence[Candidate], ordered: Sequence[int], names: Mapping[str, float]) -> dict[str | None, list[int]]:
+class Shared(NamedTuple):
+    """``arms``: of each candidate, ``None``: of none. ``p``: the probability of each to stand first."""
+
+    arms: tuple[str | None, ...]
+    p: tuple[float, ...]
+
+
+def shared(laid: Layout, candidates: Sequence[Candidate], names: Mapping[str, float]) -> Shared:
+    """Worked out once per catalogue and ``names``."""
+    key = ("arms", *names.items())
+    found: Shared | None = laid.notes.get(key)
+    if found is None:
+        arms = tuple([arm_of(candidate, names) for candidate in candidates])
+        p = spelled(first_by_arms(laid, grouped(arms, laid.all), names), len(candidates))
+        found = laid.note(key, Shared(arms, p))
+    return found
+
+
+def grouped(arms: Sequence[str | None], ordered: Sequence[int]) -> dict[str | None, list[int]]:
     """``ordered`` split by arm, each arm in that order; under ``None`` what belongs to no arm."""
     groups: dict[str | None, list[int]] = {}
     for index in ordered:
-        groups.setdefault(arm_of(candidates[index], names), []).append(index)
+        groups.setdefault(arms[index], []).append(index)
     return groups
 
 

@@ -69,7 +69,8 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True):
 
 class Strategy(Protocol):
     """``settings`` passed to ``order`` have gone through ``validate``, which raises ValueError with a sentence for the operator and fills
-    in defaults. ``draw``: a uniform number in [0, 1)."""
+    in defaults. ``draw``: a uniform number in [0, 1). One whose ``p`` hangs on settings and on who fits alone, and on nothing that is
+    measured or asked, has an attribute ``settled`` that is true."""
 
     name: str
     title: str

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ._affinity import spread
+from ._affinity import raced, seed_of
 from ._base import Candidate, RequestFacts
+from ._layout import Layout, layout
 
 
 def by_priority(candidates: Sequence[Candidate], fit: Sequence[int], facts: RequestFacts, draw: float) -> list[int]:
     """``fit`` by provider priority, then the model's position. Models of equal rank share by weight, as
     prompt-cache affinity or else ``draw`` decides; the keys of one model stand together and share in the same way."""
-    ranks: dict[tuple[int, int], dict[tuple[int, str, str], list[int]]] = {}
-    for index in fit:
-        target = candidates[index].target
-        rank = (target.provider.priority, target.model.position)
-        ranks.setdefault(rank, {}).setdefault((target.provider.id, target.model.name, target.upstream_id), []).append(index)
+    return in_order(layout(candidates, fit), facts, draw)
+
+
+def in_order(laid: Layout, facts: RequestFacts, draw: float) -> list[int]:
+    """:func:`by_priority` of what is laid out."""
     order: list[int] = []
-    for _, models in sorted(ranks.items()):
-        heads = [group[0] for group in models.values()]
-        shares = [float(candidates[index].target.provider.weight) for index in heads]
-        groups = {group[0]: group for group in models.values()}
-        for head in spread(heads, shares, candidates, facts, draw, "models"):
-            group = groups[head]
-            weights = [float(candidates[index].target.credential.weight) for index in group]
-            order += spread(group, weights, candidates, facts, draw)
+    own = b""
+    for models in laid.ranks:
+        if len(models) > 1:
+            groups = {group[0]: (group, keys) for _, group, keys in models}
+            heads = raced(list(groups), [weight for weight, _, _ in models], laid.identities, seed_of(facts, draw, "models"))
+        else:
+            groups = {}
+            heads = [models[0][1][0]]
+        for head in heads:
+            group, keys = groups[head] if groups else models[0][1:]
+            if len(group) == 1:
+                order.append(head)
+                continue
+            own = own or seed_of(facts, draw, "")
+            order += raced(group, keys, laid.identities, own)
     return order

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import strategies
-from ._arms import arm_of, drawn, grouped
+from ._arms import drawn, grouped, shared
 from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
-from ._order import by_priority
+from ._layout import layout
+from ._order import in_order
 from ._settings import flag, only, text, weights
-from ._shares import first_by_arms, spelled
 
 BY_KEY = "key"
 UNITS = ("user", "conversation", BY_KEY)
@@ -41,6 +41,7 @@ class AbTesting:
     name = "ab-testing"
     title = "A/B testing"
     summary = "Traffic is split between two providers or models, half and half unless you say otherwise, to compare them fairly."
+    settled = True
 
     def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """``arms``: names to weights, at least two above 0, empty: the two providers of best priority, half and half. ``sticky``: the same
@@ -58,15 +59,14 @@ class AbTesting:
         sticky = unit_of(facts, settings.get("sticky", True))
         seed = f"ab:{settings.get('salt', '')}:{sticky}" if sticky else ""
         turns = drawn(arms, seed, draw)
-        groups = grouped(candidates, by_priority(candidates, fit, facts, draw), arms)
+        laid = layout(candidates, fit)
+        known = shared(laid, candidates, arms)
+        groups = grouped(known.arms, in_order(laid, facts, draw))
         order = [index for arm in (*turns, None) for index in groups.get(arm, ())]
-        scores = tuple(
-            {"arm": (arm := arm_of(c, arms)), "weight": arms.get(arm or "", 0.0), "assigned": bool(turns) and arm == turns[0]}
-            for c in candidates
-        )
-        p = spelled(first_by_arms(candidates, groups, arms), len(candidates))
+        first = turns[0] if turns else ""
+        scores = tuple([{"arm": arm, "weight": arms.get(arm or "", 0.0), "assigned": arm == first} for arm in known.arms])
         note = f"Assigned to arm {turns[0]}{' for this caller' if sticky else ''}." if turns else ""
-        return Ranking(order=tuple(order), scores=scores, skipped=skipped, note=note, p=p)
+        return Ranking(order=tuple(order), scores=scores, skipped=skipped, note=note, p=known.p)
 
 
 def _best_two(candidates: Sequence[Candidate]) -> dict[str, float]:

@@ -9,7 +9,8 @@ from typing import Any
 from . import strategies
 from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
-from ._order import by_priority
+from ._layout import layout
+from ._order import in_order
 from ._settings import only
 from ._shares import best_by, spelled
 
@@ -69,12 +70,13 @@ class ContextAware:
         fit, skipped = fitting(candidates, facts)
         rule = next((rule for rule in settings.get("rules", DEFAULT_RULES) if _matches(rule, facts)), None)
         wishes: Sequence[str] = rule["prefer"] if rule else ()
-        places = [_place(candidate, wishes) for candidate in candidates]
-        standing = by_priority(candidates, fit, facts, draw)
-        order = sorted(standing, key=lambda index: places[index])
-        scores = tuple({"preference": place + 1 if place < len(wishes) else None} for place in places)
+        laid = layout(candidates, fit)
+        key = ("wishes", *wishes)
+        places = laid.notes.get(key) or laid.note(key, [_place(candidate, wishes) for candidate in candidates])
+        order = sorted(in_order(laid, facts, draw), key=places.__getitem__)
+        scores = tuple([{"preference": place + 1 if place < len(wishes) else None} for place in places])
         note = f"Rule “{rule.get('name') or 'unnamed'}” matched." if rule else "No rule matched; the operator's order holds."
-        p = spelled(best_by(candidates, fit, lambda index: places[index]), len(candidates))
+        p = spelled(best_by(laid, fit, places.__getitem__), len(candidates))
         return Ranking(order=tuple(order), scores=scores, skipped=skipped, note=note, p=p)
 
 
@@ -112,7 +114,7 @@ def _rule(rule: Any, place: int) -> dict[str, Any]:
 def _matches(rule: Mapping[str, Any], facts: RequestFacts) -> bool:
     for field, value in (("task_types", facts.task_type), ("languages", facts.language), ("frameworks", facts.framework)):
         wanted = rule.get(field)
-        if wanted and not any(value and fnmatchcase(_plain(value), pattern) for pattern in wanted):
+        if wanted and not (value and _one_of(_plain(value), wanted)):
             return False
     if not set(rule.get("needs") or ()) <= facts.needs:
         return False
@@ -122,6 +124,14 @@ def _matches(rule: Mapping[str, Any], facts: RequestFacts) -> bool:
     if high is not None and facts.prompt_tokens > high:
         return False
     return output is None or (facts.max_tokens is not None and facts.max_tokens <= output)
+
+
+def _one_of(value: str, patterns: Sequence[str]) -> bool:
+    # Most rules name plain words, and those take a tenth of the time.
+    if value in patterns:
+        return True
+    wild = [one for one in patterns if "*" in one or "?" in one or "[" in one]
+    return any(fnmatchcase(value, pattern) for pattern in wild)
 
 
 def _place(candidate: Candidate, wishes: Sequence[str]) -> int:

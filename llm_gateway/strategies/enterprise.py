@@ -8,9 +8,10 @@ from typing import Any
 from . import strategies
 from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
-from ._order import by_priority
+from ._layout import layout
+from ._order import in_order
 from ._settings import only
-from ._shares import first_by_priority, spelled
+from ._shares import spelled
 
 
 class Enterprise:
@@ -20,6 +21,7 @@ class Enterprise:
     name = "enterprise"
     title = "Enterprise (priority)"
     summary = "The best provider in your own order answers; the next one takes over when it cannot."
+    settled = True
 
     def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         only(settings, {}, self.name)
@@ -28,8 +30,9 @@ class Enterprise:
     def order(self, candidates: Sequence[Candidate], facts: RequestFacts, settings: Mapping[str, Any], draw: float) -> Ranking:
         fit, skipped = fitting(candidates, facts)
         scores = tuple({"priority": c.target.provider.priority, "position": c.target.model.position} for c in candidates)
-        order = by_priority(candidates, fit, facts, draw)
-        p = spelled(first_by_priority(candidates, fit), len(candidates))
+        laid = layout(candidates, fit)
+        order = in_order(laid, facts, draw)
+        p = spelled(laid.first_of(fit), len(candidates))
         return Ranking(order=tuple(order), scores=scores, skipped=skipped, note="Ordered by provider priority, then model position.", p=p)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from . import strategies
 from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
-from ._order import by_priority
+from ._layout import layout
+from ._order import in_order
 from ._settings import number, only
 from ._shares import best_by, spelled
 from ._stats import bounds
@@ -36,15 +37,16 @@ class LowestCost:
     def order(self, candidates: Sequence[Candidate], facts: RequestFacts, settings: Mapping[str, Any], draw: float) -> Ranking:
         fit, skipped = fitting(candidates, facts)
         floor = settings.get("min_success_rate", DEFAULTS["min_success_rate"])
-        standing = {index: place for place, index in enumerate(by_priority(candidates, fit, facts, draw))}
-
-        def cheapness(index: int) -> tuple[bool, bool, int]:
-            estimate = candidates[index].estimate_nusd
-            return (_failing(candidates[index], floor), estimate is None, estimate or 0)
-
-        scores = tuple({"estimate_nusd": c.estimate_nusd, "failing": _failing(c, floor)} for c in candidates)
-        order = sorted(fit, key=lambda index: (cheapness(index), standing[index]))
-        p = spelled(best_by(candidates, fit, cheapness), len(candidates))
+        laid = layout(candidates, fit)
+        failing = [_failing(candidate, floor) for candidate in candidates]
+        cheapness = [
+            (fails, candidate.estimate_nusd is None, candidate.estimate_nusd or 0)
+            for candidate, fails in zip(candidates, failing, strict=True)
+        ]
+        scores = tuple([{"estimate_nusd": c.estimate_nusd, "failing": fails} for c, fails in zip(candidates, failing, strict=True)])
+        # Sorting keeps the operator's order between equals.
+        order = sorted(in_order(laid, facts, draw), key=cheapness.__getitem__)
+        p = spelled(best_by(laid, fit, cheapness.__getitem__), len(candidates))
         return Ranking(order=tuple(order), scores=scores, skipped=skipped, note="Ordered by the most this request can cost.", p=p)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from . import strategies
 from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
-from ._order import by_priority
+from ._layout import layout
+from ._order import in_order
 from ._settings import choice, number, only
 from ._shares import best_by, explored, spelled
 from ._stats import pick, shrunk_rate
@@ -44,18 +45,13 @@ class LowestLatency:
         times = {index: _expected_ms(candidates[index], metric) for index in fit}
         known = [time for time in times.values() if time is not None]
         limit = min(known) * (1 + options["tolerance"]) if known else 0.0
-        standing = {index: place for place, index in enumerate(by_priority(candidates, fit, facts, draw))}
-
-        def speed(index: int) -> tuple[bool, float]:
-            time = times[index]
-            return (time is None, 0.0 if time is None or time <= limit else time)
-
-        def tested(best: int) -> list[tuple[float, dict[int, float]]]:
-            pool = {index: 1.0 for index in fit if index != best and times[index] is None}
-            return [(options["exploration"], pool)] if pool else []
-
-        order = sorted(fit, key=lambda index: (speed(index), standing[index]))
-        p = spelled(explored(best_by(candidates, fit, speed), tested), len(candidates))
+        laid = layout(candidates, fit)
+        speed = {index: (time is None, 0.0 if time is None or time <= limit else time) for index, time in times.items()}
+        # Sorting keeps the operator's order between equals.
+        order = sorted(in_order(laid, facts, draw), key=speed.__getitem__)
+        untried = {index: 1.0 for index, time in times.items() if time is None}
+        best = best_by(laid, fit, speed.__getitem__)
+        p = spelled(explored(best, [(options["exploration"], untried)]) if untried else best, len(candidates))
         note = f"Ordered by expected {metric}."
         unknown = [index for index in order[1:] if times[index] is None]
         if unknown and draw < options["exploration"]:

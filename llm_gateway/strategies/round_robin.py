@@ -13,15 +13,17 @@ from . import strategies
 from ._arms import drawn
 from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
-from ._order import by_priority
+from ._layout import layout
+from ._order import in_order
 from ._settings import only
-from ._shares import first_by_priority, spelled
+from ._shares import spelled
 
 
 class RoundRobin:
     name = "round-robin"
     title = "Round robin"
     summary = "Every model gets the same share of the traffic."
+    settled = True
 
     def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         only(settings, {}, self.name)
@@ -30,12 +32,13 @@ class RoundRobin:
     def order(self, candidates: Sequence[Candidate], facts: RequestFacts, settings: Mapping[str, Any], draw: float) -> Ranking:
         fit, skipped = fitting(candidates, facts)
         groups: dict[str, list[int]] = {}
-        for index in by_priority(candidates, fit, facts, draw):
+        laid = layout(candidates, fit)
+        for index in in_order(laid, facts, draw):
             target = candidates[index].target
             groups.setdefault(f"{target.provider.slug}/{target.upstream_id}", []).append(index)
         order = [index for arm in drawn(dict.fromkeys(groups, 1.0), "", draw) for index in groups[arm]]
         scores = tuple({"share": round(1 / len(groups), 4) if index in fit else 0.0} for index in range(len(candidates)))
-        shares = {i: part / len(groups) for group in groups.values() for i, part in first_by_priority(candidates, group).items()}
+        shares = {i: part / len(groups) for group in groups.values() for i, part in laid.first_of(group).items()}
         p = spelled(shares, len(candidates))
         return Ranking(order=tuple(order), scores=scores, skipped=skipped, note="Drawn with equal chances.", p=p)
 

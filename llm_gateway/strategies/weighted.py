@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import strategies
-from ._arms import arm_of, drawn, grouped
+from ._arms import drawn, grouped, shared
 from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
-from ._order import by_priority
+from ._layout import layout
+from ._order import in_order
 from ._settings import flag, only, weights
-from ._shares import first_by_arms, spelled
 
 
 class Weighted:
@@ -24,6 +24,7 @@ class Weighted:
     name = "weighted"
     title = "Weighted shares"
     summary = "Traffic is shared by the weights you set for providers or models."
+    settled = True
 
     def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """``weights``: names to weights, empty: the providers' own; ``sticky``: a caller stays with its arm."""
@@ -34,13 +35,14 @@ class Weighted:
     def order(self, candidates: Sequence[Candidate], facts: RequestFacts, settings: Mapping[str, Any], draw: float) -> Ranking:
         fit, skipped = fitting(candidates, facts)
         names = settings.get("weights") or {c.target.provider.slug: float(c.target.provider.weight) for c in candidates}
-        groups = grouped(candidates, by_priority(candidates, fit, facts, draw), names)
+        laid = layout(candidates, fit)
+        known = shared(laid, candidates, names)
+        groups = grouped(known.arms, in_order(laid, facts, draw))
         arms = drawn(names, facts.sticky if settings.get("sticky") else "", draw)
         order = [index for arm in (*arms, None) for index in groups.get(arm, ())]
-        scores = tuple({"arm": (arm := arm_of(c, names)), "weight": names.get(arm or "", 0.0)} for c in candidates)
-        p = spelled(first_by_arms(candidates, groups, names), len(candidates))
+        scores = tuple([{"arm": arm, "weight": names.get(arm or "", 0.0)} for arm in known.arms])
         note = f"{arms[0]} was drawn by weight." if arms else ""
-        return Ranking(order=tuple(order), scores=scores, skipped=skipped, note=note, p=p)
+        return Ranking(order=tuple(order), scores=scores, skipped=skipped, note=note, p=known.p)
 
 
 strategies.add(Weighted.name, Weighted())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from hashlib import blake2b
 from typing import Any
 
 import pytest
@@ -158,11 +159,23 @@ def test_it_does_well_in_each_world_over_twenty_seeds(world: World) -> None:
     _judged(world, 20, 3000)
 
 
+# Where `_loop` takes 7.0 µs (2 cores, Python 3.11), 60 µs are 8.6 of it; the rest is room for noise.
+MOST_LOOPS = 9.0
+
+
+def _loop() -> int:
+    """Plain Python of known length: dictionaries, sums and a hash, as strategies are made of."""
+    found: dict[int, float] = {}
+    for number in range(60):
+        found[number % 8] = found.get(number % 8, 0.0) + number * 0.5
+    return len(sorted(found.values())) + len(blake2b(b"an order of eight", digest_size=8).digest())
+
+
 @pytest.mark.slow
 @pytest.mark.alone
 @pytest.mark.parametrize("kind", list(strategies))
-def test_an_order_of_eight_takes_few_times_what_the_operators_own_takes(kind: str) -> None:
-    """CPU time against that of the operator's own order, so that a busy machine changes nothing."""
+def test_an_order_of_eight_takes_sixty_microseconds_at_most(kind: str) -> None:
+    """CPU time in turns with that of a loop whose length is known, so that another machine, or a busy one, changes nothing."""
     seen = Stats(requests=9, successes=8, latency_ms=5.0)
     eight = [candidate(slug, name, priority=10, stats=seen, estimate=5) for slug in "abcd" for name in ("x", "y")]
     eight = [Candidate(target=one.target, stats=one.stats, estimate_nusd=5, learnt=_learnt(0.9)) for one in eight]
@@ -175,7 +188,6 @@ def test_an_order_of_eight_takes_few_times_what_the_operators_own_takes(kind: st
             work()
         return (time.process_time() - began) / times
 
-    own = strategies.get("enterprise")
-    unit = min(cpu(lambda: own.order(eight, given, {}, 0.3), 300) for _ in range(5))
-    taken = min(cpu(lambda: strategy.order(eight, given, settings, 0.3), 300) for _ in range(5))
-    assert taken <= unit * 6, f"{taken * 1e6:.0f} µs, {taken / unit:.1f} times the operator's order"
+    turns = [(cpu(_loop, 300), cpu(lambda: strategy.order(eight, given, settings, 0.3), 300)) for _ in range(9)]
+    unit, taken = min(unit for unit, _ in turns), min(taken for _, taken in turns)
+    assert taken <= unit * MOST_LOOPS, f"{taken * 1e6:.0f} µs, {taken / unit:.1f} of {MOST_LOOPS} times the loop's {unit * 1e6:.1f} µs"
