@@ -149,9 +149,9 @@ POLICY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "nobody's requests count as somebody's",
-        "llm_gateway/actions/evaluate_experiments.py",
-        "        if not unit:\n",
-        "        if False:\n",
+        "llm_gateway/actions/_experiment_rows.py",
+        "            if not unit:\n",
+        "            if False:\n",
         ("tests/decisions/test_learning_and_experiments.py", "-k", "planned"),
     ),
     (

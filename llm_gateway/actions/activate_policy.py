@@ -15,6 +15,7 @@ from llm_gateway.models.versions import ALIAS, happened, record_alias
 from . import ActionError
 from .activate_strategy import activate_strategy, validate_settings
 from .draft_policy import checked_list
+from .gate_learned import held_back
 
 _STATES = PolicyVersion.State
 FRESH = timedelta(hours=24)
@@ -25,7 +26,8 @@ def activate_policy(
     via: str = "admin", event: str = PolicyEvent.Kind.ACTIVATED, note: str = "",
 ) -> PolicyVersion:  # fmt: skip
     """``revision``: the switch that the caller saw last, :class:`Conflict` when there was one since. ``confirm``: although its replay is
-    old, or the catalogue is another one since. Raises :class:`ActionError`, with the name of what is gone."""
+    old, the catalogue is another one since, or what it learnt does not surely do well enough to go unguarded. Raises
+    :class:`ActionError`, with the name of what is gone."""
     with transaction.atomic():
         row = PolicyVersion.objects.select_for_update(of=("self",)).select_related("strategy").get(pk=version.pk)
         if revision is not None and revision != PolicyEvent.revision():
@@ -41,6 +43,10 @@ def activate_policy(
         assert row.strategy is not None
         if not confirm and row.state == _STATES.APPROVED and row.number != row.strategy.version and (why := stale(row)):
             raise Conflict(f"{why}; replay it again, or send confirm: true.")
+        if why := held_back(row):
+            if not confirm:
+                raise Conflict(f"{why}, or send confirm: true.")
+            note = f"{note} Confirmed although: {why}.".strip()[:500]
         if canary_share is None:
             activate_strategy(row.strategy.name, user=user, via=via, version=row, event=event, note=note)
         else:

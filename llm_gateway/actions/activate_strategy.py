@@ -14,6 +14,7 @@ from llm_gateway.models.versions import happened, write_version
 from llm_gateway.strategies import split, strategies
 
 from . import ActionError
+from .gate_learned import gated
 
 _STATES = PolicyVersion.State
 
@@ -69,6 +70,8 @@ def activate_strategy(
         same = (chosen.kind, chosen.settings) == (kind, validated)
         if chosen.active and same and latest is not None and latest.settings == validated and trial is None:
             return latest
+        if version is None and gated(kind, validated):
+            raise ActionError("A strategy that learns goes unguarded by a policy version whose replay says that it may; write one.")
         taken = _version(chosen, kind, validated, version, user, via)
         if not same:
             chosen.kind, chosen.settings = kind, validated

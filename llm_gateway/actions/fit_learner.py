@@ -17,6 +17,8 @@ from llm_gateway.models import CatalogueVersion, LanguageModel, LearnerClock, Le
 from llm_gateway.stores.contexts import ContextReader
 from llm_gateway.strategies import Choice, read_choice
 
+from .measure_learned import TAUGHT_BY, measure
+
 log = logging.getLogger("cogo.learner")
 KIND = "learned"
 # A request has so long to end before it is learnt from; one that takes longer teaches nothing.
@@ -49,6 +51,7 @@ def fit_learner(now: datetime | None = None) -> int:
         if until <= since:
             return 0
         lessons, until = _lessons(since, until)
+        scored, measured_until = measure(settings, clock.measured_until, now)
         memories = {row.model_id: msgspec.convert(row.memory, Memory) for row in LearnerState.objects.all()}
         for memory in memories.values():
             memory.fade((until - since).total_seconds())
@@ -57,6 +60,10 @@ def fit_learner(now: datetime | None = None) -> int:
         for lesson in lessons:
             if lesson.model in known:
                 memories.setdefault(lesson.model, Memory()).add(lesson.x, lesson.results, weights[lesson.key])
+        for model, x, quality in scored:
+            if model in known:
+                memories.setdefault(model, Memory()).add(x, {"quality": quality})
+        clock.measured_until = measured_until
         if clock.day != now.date():
             clock.day, clock.explored_nusd = now.date(), 0
         clock.explored_nusd += sum(lesson.extra_nusd for lesson in lessons)
@@ -75,7 +82,7 @@ def fit_learner(now: datetime | None = None) -> int:
 
 def _lessons(since: datetime, until: datetime) -> tuple[list[Lesson], datetime]:
     """What ended since then, and up to when that is all: a long log is learnt from in pieces."""
-    rows = RequestLog.objects.filter(created_at__gte=since, created_at__lt=until, state__in=_ENDED, simulated=False)
+    rows = RequestLog.objects.filter(TAUGHT_BY, created_at__gte=since, created_at__lt=until, state__in=_ENDED, simulated=False)
     fields = ("created_at", "client_key__public_id", "stream", "choice", "state", "cost_nusd", "latency_ms")
     values = list(rows.exclude(choice=None).order_by("created_at").values_list(*fields)[:AT_ONCE])
     if len(values) == AT_ONCE:

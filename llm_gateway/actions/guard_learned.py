@@ -32,11 +32,14 @@ def guard_learned(now: datetime | None = None) -> str | None:
     held, learned = compared(active, max(active.activated_at, now - WINDOW))
     why = breach(held, learned, {**GUARDS, **active.guards, "p95_factor": None})
     if not why:
+        if active.watch:
+            PolicyVersion.objects.filter(pk=active.pk).update(watch=None)
         return None
     try:
         back = rollback_policy(via="guard", note=why)
     except ActionError as error:
         log.error("what was learnt does worse, and there is nothing to go back to", extra={"reason": why, "error": str(error)})
+        PolicyVersion.objects.filter(pk=active.pk).update(watch={"stuck": why[:300], "at": now.isoformat()})
         return None
     trail.record("rolled back", active, detail=why, who=trail.Actor(name="guard"))
     PolicyEvent.objects.create(version=active, kind=PolicyEvent.Kind.RETIRED, via="guard", note=why[:500])

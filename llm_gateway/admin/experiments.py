@@ -97,6 +97,7 @@ class ExperimentAdmin(GatewayAdmin):
                 "arms": figures.get("arms") or [],
                 "bars": bars(figures.get("compared") or []),
                 "warnings": figures.get("warnings") or [],
+                "narrowed": [(name, round(share * 100)) for name, share in (figures.get("narrowed") or {}).items() if share >= 0.01],
                 "srm": figures.get("srm"),
                 "verdicts": row.verdicts.all()[:20],
                 "may_switch": request.user.has_perm(SWITCHES),

@@ -89,10 +89,11 @@ class Sum(msgspec.Struct, kw_only=True):
 
 
 class Learnt(msgspec.Struct, frozen=True, kw_only=True):
-    """What is believed of a model: coefficients by result, and of how many answers. ``may_explore``: the day's money for looking is not
-    spent."""
+    """What is believed of a model: coefficients by result, and of how many answers; ``scored``: of how many the quality is known.
+    ``may_explore``: the day's money for looking is not spent."""
 
     n: float = 0.0
+    scored: float = 0.0
     success: list[float] | None = None
     quality: list[float] | None = None
     log_cost: list[float] | None = None
@@ -118,7 +119,8 @@ class Memory(msgspec.Struct, kw_only=True):
         """``priors``: the mean of each result over all models."""
         fitted = {name: self.sums[name].fit(priors.get(name, 0.0)) for name in RESULTS if name in self.sums}
         n = self.sums["success"].n if "success" in self.sums else 0.0
-        return Learnt(n=round(n, 3), may_explore=may_explore, **fitted)
+        scored = self.sums["quality"].n if "quality" in self.sums else 0.0
+        return Learnt(n=round(n, 3), scored=round(scored, 3), may_explore=may_explore, **fitted)
 
 
 def priors(memories: Iterable[Memory]) -> dict[str, float]:

@@ -7,13 +7,13 @@ from .audits import AuditRun
 from .batches import Batch, BatchLine, BatchResult, FileChunk, StoredFile
 from .cache import CachedAnswer, CacheMeasure, CachePurge, CacheRule
 from .catalogue_version import CatalogueVersion
-from .experiments import Experiment, ExperimentVerdict
+from .experiments import Experiment, ExperimentHistory, ExperimentVerdict
 from .health import DeploymentHealth, Heartbeat, KeyCheck
 from .idempotency import IdempotencyRecord
 from .logs import Attempt, RequestBody, RequestLog
 from .money import Budget, LedgerEntry
 from .people import INVITABLE, SUPERUSER, Invitation, OneTimePassword
-from .policies import DecisionContext, LearnerClock, LearnerState, PolicyEvent, PolicyReplay, PolicyVersion
+from .policies import DecisionContext, LearnedDay, LearnerClock, LearnerState, PolicyEvent, PolicyReplay, PolicyVersion
 from .providers import Alias, AliasTarget, LanguageModel, Price, Provider, ProviderKey
 from .quality import AnswerScore, Feedback, QualityRule, ScoreJob
 from .responses import StoredResponse
@@ -46,6 +46,7 @@ __all__ = [
     "DecisionContext",
     "DeploymentHealth",
     "Experiment",
+    "ExperimentHistory",
     "ExperimentVerdict",
     "Feedback",
     "FileChunk",
@@ -54,6 +55,7 @@ __all__ = [
     "Invitation",
     "KeyCheck",
     "LanguageModel",
+    "LearnedDay",
     "LearnerClock",
     "LearnerState",
     "LedgerEntry",

@@ -63,6 +63,17 @@ class Experiment(models.Model):
         return self.name
 
 
+class ExperimentHistory(models.Model):
+    """What units did in the 14 days before, while it runs: {metric: {unit: [sum, count]}}. Units are keyed digests or ids of keys."""
+
+    experiment = models.OneToOneField(Experiment, primary_key=True, on_delete=models.CASCADE, related_name="+")
+    units = models.JSONField()
+
+    @override
+    def __str__(self) -> str:
+        return f"what units did before {self.experiment_id}"
+
+
 class ExperimentVerdict(models.Model):
     """What was said when it changed, with the figures it rested on."""
 

@@ -177,12 +177,36 @@ class LearnerState(models.Model):
         return f"what is learnt of {self.model_id}"
 
 
+class LearnedDay(models.Model):
+    """What a learning version did on a day, and what the share did that stayed with its base (``held``): sums. Callers fall into
+    ``bucket`` by a hash, so that what hangs together stays together and the error of a mean can be told."""
+
+    version = models.PositiveIntegerField()
+    day = models.DateField()
+    held = models.BooleanField()
+    bucket = models.PositiveSmallIntegerField()
+    requests = models.PositiveIntegerField(default=0)
+    ok = models.PositiveIntegerField(default=0)
+    priced = models.PositiveIntegerField(default=0)
+    cost_nusd = models.BigIntegerField(default=0)
+    scored = models.PositiveIntegerField(default=0)
+    score = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["day", "version", "held", "bucket"], name="learned_day_once")]
+
+    @override
+    def __str__(self) -> str:
+        return f"version {self.version} on {self.day}"
+
+
 class LearnerClock(models.Model):
-    """The single row (id 1): up to when the log is learnt from, and what looking at others cost today."""
+    """The single row (id 1): up to when the log is learnt from and measured, and what looking at others cost today."""
 
     learnt_until = models.DateTimeField(null=True)
     day = models.DateField(null=True)
     explored_nusd = models.BigIntegerField(default=0)
+    measured_until = models.DateTimeField(null=True)
 
     @override
     def __str__(self) -> str:

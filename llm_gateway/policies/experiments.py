@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from .cuped import Cut, Units, cut
 from .evidence import ALPHA, SRM_ALPHA, always_valid_p, holm, mismatch, radius
 
 LEAST_UNITS = 50
@@ -31,6 +32,8 @@ METRICS: Mapping[str, Metric] = {
     "success": Metric("success", 1, "share of requests"),
     "cost": Metric("cost", -1, "USD per request", True),
     "latency": Metric("latency", -1, "ms per answer", True),
+    "quality": Metric("quality", 1, "points of 100 per scored answer"),
+    "feedback": Metric("feedback", 1, "from −1 to 1 per answer that callers spoke of"),
 }
 
 
@@ -78,7 +81,8 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """``verdict``: collecting, better, worse, equivalent, invalid."""
+    """``verdict``: collecting, better, worse, equivalent, invalid. ``narrowed``: by metric, the share that intervals are shorter by because
+    of what units did before the experiment."""
 
     verdict: str
     sentence: str
@@ -86,13 +90,15 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     compared: list[Compared]
     srm: float
     warnings: list[str]
+    narrowed: dict[str, float] = msgspec.field(default_factory=dict)
 
 
 def analyse(
     arms: Mapping[str, float], data: Mapping[str, Mapping[str, Arm]], assigned: Mapping[str, int], metric: str,
-    guardrails: Sequence[str], minimal_effect: float | None,
+    guardrails: Sequence[str], minimal_effect: float | None, before: Mapping[str, Units] | None = None,
 ) -> Told:  # fmt: skip
-    """``arms``: names and weights, the first is the one to beat. ``data``: by metric and arm. ``assigned``: units by arm."""
+    """``arms``: names and weights, the first is the one to beat. ``data``: by metric and arm. ``assigned``: units by arm. ``before``: by
+    metric, what units did before they were assigned."""
     names = list(arms)
     counts = [assigned.get(name, 0) for name in names]
     srm = mismatch(counts, [arms[name] for name in names])
@@ -111,7 +117,9 @@ def analyse(
         return Told(verdict="invalid", sentence=sentence, compared=[], **told)
     wanted = [metric, *(name for name in guardrails if name != metric)]
     pairs = [(name, arm) for name in wanted for arm in names[1:]]
-    raw = [_distance(data[name].get(names[0]), data[name].get(arm)) for name, arm in pairs]
+    cuts = {name: _cut(data[name], (before or {}).get(name)) for name in wanted}
+    told["narrowed"] = {name: round(1 - math.sqrt(1 - one.explained), 4) for name, one in cuts.items() if one is not None}
+    raw = [_distance(data[name], names[0], arm, cuts[name]) for name, arm in pairs]
     levels = holm([1.0 if one is None else always_valid_p(one[1], one[2], one[0]) for one in raw])
     compared = [
         _compared(name, arm, one, max(level, ALPHA / len(pairs))) for (name, arm), one, level in zip(pairs, raw, levels, strict=True)
@@ -130,14 +138,22 @@ def _largest(arm: Arm | None) -> float:
     return max((count for _, count in arm.units.values()), default=0) / arm.rows if arm is not None and arm.rows else 0.0
 
 
-def _distance(a: Arm | None, b: Arm | None) -> tuple[float, float, float] | None:
+def _cut(arms: Mapping[str, Arm], before: Units | None) -> Cut | None:
+    return cut({name: arm.units for name, arm in arms.items()}, before) if before else None
+
+
+def _distance(arms: Mapping[str, Arm], one: str, other: str, less: Cut | None) -> tuple[float, float, float] | None:
     """(difference, its error, units that it rests on); ``None`` while it rests on too few, or nothing varies."""
+    a, b = arms.get(one), arms.get(other)
     if a is None or b is None or min(len(a.units), len(b.units)) < LEAST_UNITS:
         return None
     if max(_largest(a), _largest(b)) > ONE_UNIT:
         return None  # what it does is no sample of what units do
     mean_a, mean_b = a.mean(), b.mean()
     error = math.sqrt(a.error() ** 2 + b.error() ** 2)
+    if less is not None and mean_a is not None:
+        mean_a, mean_b = less.arms[one].mean, less.arms[other].mean
+        error = math.sqrt(less.arms[one].error ** 2 + less.arms[other].error ** 2)
     if mean_a is None or mean_b is None or error == 0 or math.isinf(error):
         return None
     return mean_b - mean_a, error, 2 * len(a.units) * len(b.units) / (len(a.units) + len(b.units))

@@ -38,6 +38,8 @@ DEFAULTS: dict[str, Any] = {
 }
 # Below so many answers of all candidates together it is the operator's order.
 LEAST = 50.0
+# A mean of fewer scores is an anecdote, and routes nothing.
+ENOUGH_SCORED = 30.0
 FLOOR = 0.005
 Z = 1.64
 _UNSEEN = Learnt()
@@ -141,7 +143,8 @@ def _scores(candidates: Sequence[Candidate], fit: Sequence[int], facts: RequestF
     costs, times = _relative(logs_cost), _relative(logs_time)
     middle = _mean(successes, 0.9)
     weigh_quality, weigh_cost, weigh_time = options["quality_weight"], options["cost_weight"], options["latency_weight"]
-    qualities = [_of(one.quality, x) for one in known] if weigh_quality else successes
+    # What is unknown, or known of a few answers only, is no bad mark: it counts as the mean of the others.
+    qualities = [_of(one.quality, x) if one.scored >= ENOUGH_SCORED else None for one in known] if weigh_quality else successes
     middle_quality = _mean(qualities, 0.0)
     scores: list[dict[str, float]] = [{} for _ in candidates]
     for index, one, cost, time, success, quality in zip(fit, known, costs, times, successes, qualities, strict=True):
@@ -158,7 +161,7 @@ def _scores(candidates: Sequence[Candidate], fit: Sequence[int], facts: RequestF
             "chance": 0.0,
         }
         if weigh_quality:
-            good = middle_quality if quality is None else quality
+            good = min(max(middle_quality if quality is None else quality, 0.0), 1.0)
             utility += weigh_quality * good
             parts["quality"] = round(good, 4)
         parts["utility"] = math.floor(utility * 1e5 + 0.5) / 1e5
@@ -271,7 +274,10 @@ def _label(candidate: Candidate) -> str:
 
 
 def _why(parts: Mapping[str, float]) -> str:
-    return f"success {parts['success']:.0%}, {parts['dearer']:.0%} of its cost and {parts['slower']:.0%} of its time above the least"
+    quality = f"quality {parts['quality']:.0%}, " if "quality" in parts else ""
+    return (
+        f"success {parts['success']:.0%}, {quality}{parts['dearer']:.0%} of its cost and {parts['slower']:.0%} of its time above the least"
+    )
 
 
 strategies.add(Learned.name, Learned())

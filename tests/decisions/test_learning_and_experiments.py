@@ -91,6 +91,7 @@ def test_the_learner_learns_from_the_log_and_the_workers_choose_by_it(gateway: G
     RequestLog.objects.filter(pk__in=[row.pk for row in rows]).exclude(model=good).update(state="failed")
     assert fit_learner() >= 16
     assert fit_learner() == 0, "each answer teaches once"
+    _taught_by_scores([row.pk for row in rows], good)
     for state in LearnerState.objects.all():
         state.learnt["n"] = 500.0
         state.save()
@@ -105,6 +106,35 @@ def test_the_learner_learns_from_the_log_and_the_workers_choose_by_it(gateway: G
     found = replayed(PolicyVersion.objects.get(strategy__name="learned"), last=8)
     assert found["checked"] == {"rows": 8, "differing": 0}, "beliefs are in the catalogue's copy"
     RequestLog.objects.filter(pk__in=[row.pk for row in rows]).update(state="ok")
+
+
+def _taught_by_scores(ids: list[Any], good: Any) -> None:
+    """Where quality has a weight, what is scored an hour later teaches; what has no score teaches nothing, and is not 0."""
+    from llm_gateway.actions.fit_learner import fit_learner
+    from llm_gateway.models import AnswerScore, LearnerClock, LearnerState, RequestLog, Strategy
+    from llm_gateway.scorers import FORMULA
+
+    assert not any("quality" in state.memory["sums"] for state in LearnerState.objects.all()), "nobody weighs it"
+    head = Strategy.objects.get(name="learned")
+    Strategy.objects.filter(pk=head.pk).update(settings={**head.settings, "quality_weight": 0.5})
+    now = timezone.now()
+    RequestLog.objects.filter(pk__in=ids).update(created_at=now - timedelta(hours=2))
+    LearnerClock.objects.update(learnt_until=now - timedelta(minutes=4), measured_until=now - timedelta(hours=3))
+    AnswerScore.objects.filter(request_id__in=ids).delete()
+    of_good = RequestLog.objects.filter(pk__in=ids, model=good)
+    for row in of_good:
+        AnswerScore.objects.create(
+            request_id=row.pk, formula=FORMULA, created_at=now, team=row.team, model=good, score=90, coded=True, scorers=[]
+        )
+    fit_learner()
+    (state,) = [one for one in LearnerState.objects.all() if "quality" in one.memory["sums"]]
+    assert (state.model_id, state.learnt["scored"], state.memory["sums"]["quality"]["total"]) == (
+        good.pk, of_good.count(), pytest.approx(0.9 * of_good.count()),
+    )  # fmt: skip
+    fit_learner()
+    assert LearnerState.objects.get(pk=good.pk).learnt["scored"] == pytest.approx(of_good.count(), abs=0.01), "each score teaches once"
+    AnswerScore.objects.filter(request_id__in=ids).delete()
+    Strategy.objects.filter(pk=head.pk).update(settings=head.settings)
 
 
 def test_a_guarded_learner_that_does_worse_than_its_holdout_is_rolled_back(gateway: GatewayServer) -> None:

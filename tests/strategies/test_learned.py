@@ -99,6 +99,23 @@ def test_cost_moves_the_choice_as_its_weight_says() -> None:
     assert ranking.note.startswith("Chosen because it is expected to be best: success 87%")
 
 
+def test_quality_moves_the_choice_where_it_has_a_weight_and_unknown_quality_is_no_bad_mark() -> None:
+    good = [0.9] + [0.0] * (DIMENSIONS - 1)
+    bad = [0.5] + [0.0] * (DIMENSIONS - 1)
+    made = [candidate(slug, "m", priority=priority) for slug, priority in (("a", 10), ("b", 20), ("c", 30))]
+    quiet = {**ON, "explore_share": 0, "holdout_share": 0, "latency_weight": 0, "cost_weight": 0}
+
+    def first(weight: float, scored: tuple[float, float, float]) -> int:
+        beliefs = [_learnt(0.92, quality=bad, scored=scored[0]), _learnt(0.88, quality=good, scored=scored[1]), _learnt(0.91, scored=0)]
+        candidates = [Candidate(target=one.target, learnt=belief) for one, belief in zip(made, beliefs, strict=True)]
+        return _rank(candidates, {**quiet, "quality_weight": weight}, 0.5).order[0]
+
+    assert first(0, (40, 40, 0)) == 0, "nobody weighs it"
+    assert first(0.5, (40, 40, 0)) == 1
+    assert first(0.5, (40, 29, 0)) == 0, "29 scores say nothing: all count as the one that is known"
+    assert first(0.1, (40, 40, 0)) == 2, "what is unknown is in the middle of what is known, and not the worst"
+
+
 @pytest.mark.parametrize(
     "wrong", [{"mode": "on"}, {"base": "learned"}, {"base": "x"}, {"explore_share": 2}, {"never_explore": [1]}, {"x": 1}]
 )

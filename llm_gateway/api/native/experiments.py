@@ -25,7 +25,7 @@ class PlanExperimentRequest(Body, frozen=True, kw_only=True):
     name: Annotated[str, Meta(min_length=1, max_length=100)]
     strategy: Annotated[Word, Meta(description="A strategy of the kind ab-testing; its arms are the arms.", examples=["ab-testing"])]
     unit: Annotated[str, Meta(description="What stays with its arm: user, conversation or key.", examples=["user"])]
-    metric: Annotated[str, Meta(description="success, cost or latency.", examples=["success"])]
+    metric: Annotated[str, Meta(description="success, cost, latency, quality or feedback.", examples=["success"])]
     hypothesis: Annotated[str, Meta(max_length=500)] = ""
     guardrails: Annotated[list[Word], Meta(max_length=10, description="Metrics that must not get worse.")] | None = None
     minimal_effect: Annotated[float, Meta(gt=0, description="A smaller difference is none: a share, USD or milliseconds.")] | None = None

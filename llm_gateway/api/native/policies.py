@@ -61,7 +61,9 @@ class ActivatePolicyRequest(Body, frozen=True, kw_only=True):
 
     revision: Annotated[int, Meta(description="The `revision` that the list showed; 409 when something was switched since.")]
     canary_share: Annotated[float, Meta(gt=0, lt=1)] | None = None
-    confirm: Annotated[bool, Meta(description="Although its replay is old or the catalogue changed since.")] = False
+    confirm: Annotated[
+        bool, Meta(description="Although its replay is old, the catalogue changed since, or it does not surely do well enough unguarded.")
+    ] = False
 
 
 class RollbackPolicyRequest(Body, frozen=True, kw_only=True):
