@@ -146,8 +146,8 @@ SABOTAGES = (
     Sabotage(
         "nothing is explored",
         "llm_gateway/strategies/performance_based.py",
-        "    if others and exploration > 0:",
-        "    if False:",
+        "    if len(order) < 2 or exploration <= 0:",
+        "    if True:",
         (_STRATEGIES, "-k", "recovered"),
     ),
     Sabotage(

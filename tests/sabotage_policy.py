@@ -30,7 +30,7 @@ POLICY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "the second of two arms is forgotten",
-        "llm_gateway/strategies/_shares.py",
+        "llm_gateway/strategies/_layout.py",
         "    return [weight / total for weight in weights]",
         "    return [1 / len(weights) for weight in weights]",
         (_P, "-k", "sums_to_one"),
@@ -38,8 +38,8 @@ POLICY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "heads and keys are one hash",
         "llm_gateway/strategies/_order.py",
-        'facts, draw, "models"):',
-        "facts, draw):",
+        'seed_of(facts, draw, "models"))',
+        'seed_of(facts, draw, ""))',
         (_P, "-k", "sums_to_one"),
     ),
     (
