@@ -103,7 +103,7 @@ def _value(metric: str, state: str, cost: int | None, latency: int | None) -> fl
 def _scores(ids: Sequence[UUID]) -> dict[UUID, float]:
     """Of answers whose code was looked at: what is known of the structure alone does not compare with them."""
     rows = AnswerScore.objects.filter(request_id__in=ids, formula=FORMULA, coded=True, score__isnull=False)
-    return {pk: float(score) for pk, score in rows.values_list("request_id", "score")}
+    return {pk: float(score) for pk, score in rows.values_list("request_id", "score") if score is not None}
 
 
 def _feedback(ids: Sequence[UUID]) -> dict[UUID, float]:

@@ -76,7 +76,7 @@ def measure(
 def _scores(ids: Sequence[Any]) -> dict[Any, int]:
     """Of answers whose code was looked at. Without one nothing is known, which is not 0."""
     rows = AnswerScore.objects.filter(request_id__in=ids, formula=FORMULA, coded=True, score__isnull=False)
-    return dict(rows.values_list("request_id", "score"))
+    return {pk: score for pk, score in rows.values_list("request_id", "score") if score is not None}
 
 
 def _lesson(reader: ContextReader, choice: Choice, at: datetime, client: str, stream: bool) -> tuple[int, Features] | None:

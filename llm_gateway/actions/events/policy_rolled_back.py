@@ -17,7 +17,7 @@ _TAKEN = (PolicyEvent.Kind.ENDED, PolicyEvent.Kind.RETIRED)
 def look(figures: Figures, now: datetime) -> Sequence[Happening]:
     since = now - timedelta(hours=figures["hours"])
     taken = PolicyEvent.objects.filter(via=_BY, kind__in=_TAKEN, at__gte=since).select_related("version__strategy").order_by("-pk")
-    found = {}
+    found: dict[str, Happening] = {}
     for one in taken:
         what = "The canary" if one.kind == PolicyEvent.Kind.ENDED else "What was learnt"
         about = f"policy:{one.version.number}"
