@@ -3,11 +3,14 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
-from llm_gateway.api import playground
+from llm_gateway.api import batch_downloads, playground
 
 urlpatterns = [
     path("admin/reports/", include("analytics.urls")),
     path("admin/playground/send/", playground.send, name="playground-send"),
+    path("admin/llm_gateway/batch/<uuid:pk>/results.jsonl", batch_downloads.results, name="batch-results"),
+    path("admin/llm_gateway/batch/<uuid:pk>/errors.jsonl", batch_downloads.errors, name="batch-errors"),
+    path("admin/llm_gateway/batch/<uuid:pk>/code.zip", batch_downloads.code, name="batch-code"),
     path("admin/", admin.site.urls),
     path("api/ai-models/performance/", include("analytics.api_urls")),
     path("api/ai-models/reports/", include("analytics.api_report_urls")),

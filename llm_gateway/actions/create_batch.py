@@ -33,7 +33,8 @@ from llm_gateway.stores import batch_reading, vault
 
 
 class AskedBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """``metadata``: as the caller sent it; its ``cogo_`` entries are settings and not kept as metadata. ``key``: an idempotency key."""
+    """``metadata``: as the caller sent it; its ``cogo_`` entries are settings and not kept as metadata. ``key``: an idempotency key.
+    ``read_later``: a large file is left to a runner, whichever way it came."""
 
     dialect: str
     endpoint: str
@@ -44,6 +45,7 @@ class AskedBatch(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None = None
     asked: bytes = b""
     window: timedelta = WINDOW
+    read_later: bool = False
 
 
 class Wishes(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +103,7 @@ def create_batch(identity: Identity, asked: AskedBatch, snapshot: Snapshot, now:
         raise InvalidRequest("A batch belongs to a client key; send one.")
     _check_backlog(identity)
     pk = new_id()
-    at_once = asked.file.inline or asked.file.bytes <= READ_AT_ONCE
+    at_once = asked.file.bytes <= READ_AT_ONCE or (asked.file.inline and not asked.read_later)
     batch = Batch(
         id=pk,
         team_id=identity.team_id,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from django.utils import timezone
 
@@ -274,6 +275,66 @@ def batch_cost(row: Batch) -> int:
     from llm_gateway.stores.batch_ends import cost
 
     return cost(row)
+
+
+def batch_identity(key: str, address: str) -> tuple[Any, Any]:
+    """The identity of a client key by its public id, and the catalogue. Raises :class:`GatewayError`."""
+    from llm_gateway.actions import upload_batch
+
+    snapshot = upload_batch.snapshot_now()
+    return upload_batch.identity_of(snapshot, key, address), snapshot
+
+
+def is_table(name: str) -> bool:
+    from llm_gateway.actions.upload_batch import is_table as found
+
+    return found(name)
+
+
+def begin_upload(identity: Any, name: str) -> Any:
+    """Raises :class:`GatewayError`."""
+    from llm_gateway.actions.upload_batch import begin
+
+    return begin(identity, name, timezone.now())
+
+
+def append_upload(file: UUID, at: int, data: bytes) -> int:
+    """How much there is now. Raises :class:`GatewayError`."""
+    from llm_gateway.actions.upload_batch import append
+
+    return append(file, at, data)
+
+
+def keep_upload(identity: Any, name: str, pieces: Iterable[bytes]) -> Any:
+    """All of it at once. Raises :class:`GatewayError`."""
+    from llm_gateway.actions.upload_batch import keep
+
+    return keep(identity, name, pieces, timezone.now())
+
+
+def check_upload(identity: Any, snapshot: Any, file: UUID, name: str, wanted: Any) -> Any:
+    """Raises :class:`GatewayError`."""
+    from llm_gateway.actions.upload_batch import check, pieces_of
+
+    return check(identity, name, pieces_of(file), wanted, snapshot, timezone.now())
+
+
+def start_upload(identity: Any, snapshot: Any, what: dict[str, Any], raw: UUID) -> tuple[Batch, bool]:
+    """The batch, and whether it was made just now. Raises :class:`GatewayError`."""
+    from llm_gateway.actions import upload_batch
+
+    wanted = upload_batch.Start(
+        file=UUID(what["file"]),
+        kind=upload_batch.Kind(dialect=what["dialect"], endpoint=what["endpoint"], takes_model=True),
+        model=what["model"],
+        title=what["title"],
+        on_budget=what["on_budget"],
+        economy=what["economy"],
+    )
+    now = timezone.now()
+    batch = upload_batch.start(identity, wanted, snapshot, now)
+    upload_batch.discard(raw)
+    return batch, batch.created_at == now
 
 
 def semantic_refusal(alias: str) -> str:

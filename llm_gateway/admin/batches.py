@@ -16,10 +16,12 @@ from typing_extensions import override
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 
 from llm_gateway.core.errors import GatewayError
+from llm_gateway.core.roles import READS_TEXTS
 from llm_gateway.models import Batch, BatchLine
 
 from . import _verbs
 from ._base import GatewayAdmin
+from ._batch_upload import BatchUploads
 from ._show import BAD, GOOD, INFO, NONE, QUIET, WARN, ago, badge, button, link, usd
 
 _TONE = {
@@ -31,7 +33,7 @@ _SEES_MONEY = "llm_gateway.view_ledgerentry"
 
 
 @admin.register(Batch)
-class BatchAdmin(GatewayAdmin):
+class BatchAdmin(BatchUploads, GatewayAdmin):
     list_display = ("id_short", "title", "key_name", "dialect", "state_badge", "progress", "created_shown", "buttons")
     list_filter = ("state", "dialect", ("team", RelatedDropdownFilter))
     list_select_related = ("client_key__team",)
@@ -40,10 +42,14 @@ class BatchAdmin(GatewayAdmin):
     actions = None
     warn_unsaved_form = False
     empty_title = "No batches yet"
-    empty_hint = "Clients create them: OpenAI's, Anthropic's and Google's SDKs, or POST /api/ai-models/batches (docs/batch.md)."
+    empty_hint = (
+        "Upload a CSV or JSONL file here, or let clients create them: OpenAI's, Anthropic's and Google's SDKs, POST /api/ai-models/batches."
+    )
+    change_list_template = "admin/llm_gateway/batch_list.html"
     fields = (
         "id_shown", "title", "team", "client_key", "dialect", "endpoint", "state_badge", "pause_reason", "progress", "pace", "estimate",
-        "cost", "errors_by_code", "faults_shown", "requests", "created_at", "started_at", "ends_at", "ended_at", "expires_at", "buttons",
+        "cost", "errors_by_code", "faults_shown", "downloads", "requests", "created_at", "started_at", "ends_at", "ended_at", "expires_at",
+        "buttons",
     )  # fmt: skip
     readonly_fields = fields
 
@@ -58,7 +64,9 @@ class BatchAdmin(GatewayAdmin):
     @override
     def get_fields(self, request: HttpRequest, obj: Batch | None = None) -> Any:
         money = request.user.has_perm(_SEES_MONEY)
-        return [name for name in self.fields if money or name not in ("estimate", "cost")]
+        texts = request.user.has_perm(READS_TEXTS)
+        hidden = {*(() if money else ("estimate", "cost")), *(() if texts else ("downloads",))}
+        return [name for name in self.fields if name not in hidden]
 
     @override
     def get_urls(self) -> list[URLPattern]:
@@ -68,8 +76,13 @@ class BatchAdmin(GatewayAdmin):
         return [
             path("<path:object_id>/cancel/", view(self.cancel_view), name="llm_gateway_batch_cancel"),
             path("<path:object_id>/retry/", view(self.retry_view), name="llm_gateway_batch_retry"),
+            *self.upload_urls(),
             *super().get_urls(),
         ]
+
+    @override
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"may_upload": self.may_upload(request), **(extra_context or {})})
 
     def cancel_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         row = self.fetch(request, object_id)
@@ -148,6 +161,14 @@ class BatchAdmin(GatewayAdmin):
     def faults_shown(self, row: Batch) -> str:
         lines = ((one["line"] or NONE, one["field"] or NONE, one["message"]) for one in row.faults[:20])
         return format_html_join("", "<div>line {}, {}: {}</div>", lines) or NONE
+
+    @admin.display(description="download")
+    def downloads(self, row: Batch) -> str:
+        """Also while it runs: what has ended so far."""
+        found = [("batch-results", "results (JSONL)", row.completed), ("batch-errors", "errors (JSONL)", row.failed + row.expired)]
+        found.append(("batch-code", "code files (zip)", row.completed))
+        lines = ((reverse(name, args=[row.pk]), title) for name, title, count in found if count)
+        return format_html_join(" · ", '<a class="cogo-link" href="{}">{}</a>', lines) or NONE
 
     @admin.display(description="requests")
     def requests(self, row: Batch) -> str:

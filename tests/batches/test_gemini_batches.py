@@ -97,6 +97,10 @@ def test_nobody_uploads_to_an_address_that_was_not_given_out(lane: Lane) -> None
     where = lane.gateway.http.post(
         "/upload/v1beta/files", headers=lane._headers | {"x-goog-upload-command": "start"}, json={"file": {"displayName": "n"}}
     ).headers["x-goog-upload-url"]
+    # Whoever knows the id of an upload still lacks its proof.
+    place, _, token = where.rpartition("/")
+    for forged in (token[:32] + "0" * (len(token) - 32), token[:-1] + ("0" if token[-1] != "0" else "1"), token[:32]):
+        assert lane.gateway.http.post(f"{place}/{forged}", headers=headers, content=b"x").status_code == 404
     wrong = lane.gateway.http.post(where, headers=headers | {"x-goog-upload-offset": "7"}, content=b"x")
     assert wrong.status_code == 400
     assert lane.gateway.http.post(where, headers=headers, content=b"x").headers["x-goog-upload-status"] == "final"

@@ -97,6 +97,28 @@ def test_requests_of_both_kinds_run_and_bad_ones_are_told_by_number_and_field(la
         assert words in refused.json()["error"]["message"], refused.text
 
 
+def test_a_line_that_asks_for_its_score_gets_what_a_live_call_gets(lane: Lane) -> None:
+    from llm_gateway.models import AnswerScore, RequestLog
+
+    asked = {"prompt": "```python\ndef f(x:\n```", "model": "chat/echo", "language": "python", "max_tokens": 50}
+    live = lane.post("/api/ai-models/generate", json={**asked, "score": True}).json()["quality"]
+    assert {one["name"] for one in live["scorers"]} >= {"structure"}
+    requests = [{"custom_id": "scored", **asked, "score": True}, {"custom_id": "plain", **asked}, {"custom_id": "odd", **asked, "score": 7}]
+    batch = lane.post(PATH, json={"requests": requests}).json()
+    with lane.runner():
+        ended(lane, batch["id"])
+    results = {one["custom_id"]: one for one in lane.get(f"{PATH}/{batch['id']}/results").json()["results"]}
+    assert results["scored"]["response"]["quality"] == live
+    assert "quality" not in results["plain"]["response"]
+    assert (results["odd"]["status"], results["odd"]["error"]["code"]) == ("failed", "invalid_request")
+    row = RequestLog.objects.get(pk=results["scored"]["response"]["id"])
+    until = time.monotonic() + 5
+    while not AnswerScore.objects.filter(request_id=row.pk).exists():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    assert AnswerScore.objects.get(request_id=row.pk).score == live["score"]
+
+
 def test_failed_requests_run_again_on_demand_and_batches_of_every_dialect_are_found_here(lane: Lane) -> None:
     lane.gateway.program("once", "status:400")
     batch = lane.create([chat(1), chat(2, "chat/once")]).json()["id"]

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from typing_extensions import override
 
+from llm_gateway.actions.score_answer import score_calls
 from llm_gateway.api.native import contract, render
 from llm_gateway.api.native.analyze import AnalyzeView, Way, way_for
 from llm_gateway.api.native.parsing import fit
 from llm_gateway.api.native.prompts import chat_of, code_blocks
-from llm_gateway.api.native.shapes import Generated
+from llm_gateway.api.native.quality_shapes import quality_body
+from llm_gateway.api.native.shapes import Generated, QualityBody
 from llm_gateway.core import json
 from llm_gateway.core.catalog import Identity
 from llm_gateway.core.chat import ChatRequest
@@ -26,18 +29,29 @@ from .executing import Done, bare, flexible
 
 async def _generate(line: Line, item: Item, identity: Identity, found: Gateway) -> Done:
     try:
-        call = await _generate_call(line, item, identity, found)
+        asked = _generation(item)
+        call = _call_for(asked, line, identity, found)
     except GatewayError as error:
         await found.pipeline.reject(bare(line, found), error)
         raise
     answer = await found.pipeline.whole(call)
-    content = render.text_of(answer.response)
-    told = Generated(content=content, code_blocks=code_blocks(content), **render.envelope([answer.summary]))
-    return Done(body=json.dumps(told), summaries=(answer.summary,))
+    content, summary = render.text_of(answer.response), answer.summary
+    quality: QualityBody | msgspec.UnsetType = msgspec.UNSET
+    if asked.score:
+        quality = quality_body(await score_calls(found, call, summary.target, content, (), summary.finish_reason), QualityBody)
+    told = Generated(content=content, code_blocks=code_blocks(content), quality=quality, **render.envelope([summary]))
+    return Done(body=json.dumps(told), summaries=(summary,))
 
 
 async def _generate_call(line: Line, item: Item, identity: Identity, found: Gateway) -> Call:
-    asked = fit(contract.settled(_decoded(item)), contract.GenerateRequest)
+    return _call_for(_generation(item), line, identity, found)
+
+
+def _generation(item: Item) -> contract.GenerateRequest:
+    return fit(contract.settled(_decoded(item)), contract.GenerateRequest)
+
+
+def _call_for(asked: contract.GenerateRequest, line: Line, identity: Identity, found: Gateway) -> Call:
     chat, size = chat_of(asked)
     return _call(
         line,

@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from llm_gateway.core import json
+from llm_gateway.models import Batch
+from llm_gateway.stores import batch_results
 from llm_gateway.wires._batch import Result
 
+from .host import gateway
 from .prompts import code_blocks
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -44,6 +48,10 @@ class Archive:
             entry.external_attr = 0o644 << 16
             self._zip.writestr(entry, block.code + "\n")
 
+    def add_all(self, results: Iterable[Result]) -> None:
+        for one in results:
+            self.add(one)
+
     def taken(self) -> bytes:
         return self._out.taken()
 
@@ -58,6 +66,18 @@ class Archive:
             name = f"{base}_{again}.{ending}"
         self._names.add(name.lower())
         return name
+
+
+async def zipped(batch: Batch) -> AsyncIterator[bytes]:
+    archive, after = Archive(), 0
+    while True:
+        found = await gateway().threaded(batch_results.page, batch, after, ("completed",))
+        if not found:
+            yield archive.end()
+            return
+        after = found[-1].number
+        await gateway().threaded(archive.add_all, found)
+        yield archive.taken()
 
 
 def safe(custom_id: str) -> str:

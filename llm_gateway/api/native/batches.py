@@ -27,11 +27,11 @@ from llm_gateway.policies.idempotency import HEADER
 from llm_gateway.stores import batch_ends, batch_results, files
 from llm_gateway.wires._batch import Result
 from llm_gateway.wires._batch.native import told
+from llm_gateway.wires._batch.rows import requests_of
 
 from .auth import HasScope
-from .batch_rows import requests_of
-from .batch_zip import Archive
-from .contract import Body
+from .batch_zip import zipped
+from .contract import Body, GenerateRequest
 from .host import gateway
 from .openapi import documented
 from .render import cost_body
@@ -40,6 +40,7 @@ from .views import AsyncAPIView
 
 NDJSON = "application/x-ndjson"
 PAGE, LARGEST_PAGE = 100, 500
+_REQUEST_FIELDS = frozenset(GenerateRequest.__struct_fields__) - {"prompt", "stream"}
 
 
 class Webhook(Body, frozen=True, kw_only=True):
@@ -182,7 +183,7 @@ def _stored(identity: Identity, asked: BatchRequest, now: datetime) -> StoredFil
     if asked.rows is not None:
         if not asked.prompt or not asked.prompt.strip():
             raise InvalidRequest("`prompt` is missing: `rows` are values for its fields.", param="prompt")
-        requests: Iterable[dict[str, Any]] = list(requests_of(asked.prompt, asked.rows, asked.defaults or {}))
+        requests: Iterable[dict[str, Any]] = list(requests_of(asked.prompt, asked.rows, asked.defaults or {}, _REQUEST_FIELDS))
     else:
         requests = (
             {"custom_id": f"request-{number}", **(asked.defaults or {}), **one} for number, one in enumerate(asked.requests or (), 1)
@@ -313,26 +314,9 @@ class BatchFilesView(_Texts):
     @documented("batches_files", "Code of a batch as a zip", answer=Deleted, binary="application/octet-stream")
     async def get(self, request: Request, id: str) -> HttpResponseBase:  # noqa: A002
         batch = await self.found()
-        response = StreamingHttpResponse(_zipped(batch), content_type="application/octet-stream")
+        response = StreamingHttpResponse(zipped(batch), content_type="application/octet-stream")
         response["content-disposition"] = f'attachment; filename="{batch}.zip"'
         return response
-
-
-async def _zipped(batch: Batch) -> AsyncIterator[bytes]:
-    archive, after = Archive(), 0
-    while True:
-        found = await gateway().threaded(batch_results.page, batch, after, ("completed",))
-        if not found:
-            yield archive.end()
-            return
-        after = found[-1].number
-        await gateway().threaded(_add, archive, found)
-        yield archive.taken()
-
-
-def _add(archive: Archive, found: list[Result]) -> None:
-    for one in found:
-        archive.add(one)
 
 
 def _number(text: str | None, name: str, usual: int, most: int, *, least: int = 1) -> int:
