@@ -17,9 +17,10 @@ from llm_gateway.models import LanguageModel, LedgerEntry, RequestLog
 
 from .histogram import TOP, bucket, of
 from .measures import BANDS, TOKENS, Measures
+from .models import LIVE
 
 Cell = tuple[datetime, tuple[Any, ...], Measures]
-_WHO = ("team_id", "client_key_id", "provider_slug", "model_id", "served_model", "strategy", "tag", "kind", "simulated")
+_WHO = ("team_id", "client_key_id", "provider_slug", "model_id", "served_model", "strategy", "tag", "kind", "simulated", "origin")
 
 
 class HourText(Func):
@@ -177,5 +178,6 @@ def _key(row: dict[str, Any], models: dict[Any, str]) -> tuple[datetime, tuple[A
         row["tag"] or "",
         row["kind"] or "",
         bool(row["simulated"]),
+        row["origin"] or LIVE,
     )
     return hour, tuple(known)

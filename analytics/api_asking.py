@@ -23,6 +23,7 @@ SELECTING = {
     "provider": "Its provider's slug.",
     "strategy": "The strategy that chose.",
     "client": "Name or public id of a client key.",
+    "origin": "Who began them: live, batch, shadow, judge or embed.",
 }
 BETWEEN = {
     "from": "From this ISO 8601 date or time on (UTC where it names no zone); 30 days ago when absent.",
@@ -55,7 +56,7 @@ def filters(identity: Identity, asked: Mapping[str, str]) -> Filters:
     if "client" in asked:
         rows = ClientKey.objects.filter(Q(name=asked["client"]) | Q(public_id=asked["client"]))
         client = (rows.filter(team_id=team) if team is not None else rows).values_list("pk", flat=True).first() or -1
-    plain = {name: asked.get(name) for name in ("model", "provider", "strategy", "kind", "tag")}
+    plain = {name: asked.get(name) for name in ("model", "provider", "strategy", "kind", "tag", "origin")}
     return Filters(team_id=team, client_key_id=client, simulated=_simulated(asked.get("simulated")), **plain)
 
 

@@ -32,7 +32,7 @@ MOST_ROWS = 10_000
 # What the sheets call it, by what callers do.
 GROUPS = {
     "day": "day", "provider": "provider", "model": "model", "team": "team_id", "client": "client_key_id", "strategy": "strategy",
-    "kind": "kind", "tag": "tag",
+    "kind": "kind", "tag": "tag", "origin": "origin",
 }  # fmt: skip
 _MORE = {
     "team": "Name or slug of a team; for staff. A client key always sees its own team.",
@@ -58,6 +58,7 @@ class Group(Shape, frozen=True, kw_only=True):
     strategy: str | UnsetType = UNSET
     kind: str | UnsetType = UNSET
     tag: str | UnsetType = UNSET
+    origin: str | UnsetType = UNSET
 
 
 class CostRow(Group, frozen=True, kw_only=True):

@@ -104,7 +104,7 @@ def _day(text: str | None, problems: list[str]) -> date | None:
 
 def _filters(query: Mapping[str, Any], problems: list[str]) -> Filters:
     given: dict[str, Any] = {}
-    for name in ("provider", "model", "strategy", "kind", "tag"):
+    for name in ("provider", "model", "strategy", "kind", "tag", "origin"):
         if value := query.get(name, "").replace("\x00", "")[:200]:  # PostgreSQL takes no NUL
             given[name] = value
     for name in ("team_id", "client_key_id"):

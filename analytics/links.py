@@ -15,7 +15,14 @@ from llm_gateway.models import LanguageModel, Provider
 from .days import UTC_NAME
 
 # A dimension of reports, and the filter of the list that means the same.
-_SAME = {"client_key_id": "client_key__id__exact", "team_id": "team__id__exact", "strategy": "strategy", "tag": "tag", "kind": "kind"}
+_SAME = {
+    "client_key_id": "client_key__id__exact",
+    "team_id": "team__id__exact",
+    "strategy": "strategy",
+    "tag": "tag",
+    "kind": "kind",
+    "origin": "origin",
+}
 
 
 class Requests:

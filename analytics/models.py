@@ -10,7 +10,10 @@ from django.conf import settings
 from django.db import models
 from typing_extensions import override
 
-DIMENSIONS = ("team_id", "client_key_id", "provider", "model", "strategy", "tag", "kind", "simulated")
+# What rows of before origins were kept count as.
+LIVE = "live"
+ORIGINS = (LIVE, "batch", "shadow", "judge", "embed")
+DIMENSIONS = ("team_id", "client_key_id", "provider", "model", "strategy", "tag", "kind", "simulated", "origin")
 COUNTS = (
     "requests",
     "ok",
@@ -69,6 +72,7 @@ class Rollup(models.Model):
     tag = models.CharField(max_length=60, blank=True, default="")
     kind = models.CharField(max_length=16)
     simulated = models.BooleanField(default=False)
+    origin = models.CharField(max_length=8, default="live", help_text="Who began them: live, batch, shadow, judge or embed.")
 
     requests = _count()
     ok = _count()

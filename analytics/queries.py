@@ -16,7 +16,7 @@ from llm_gateway.models import LedgerEntry, RequestLog
 from . import aggregate, days, rollups
 from .histogram import unpacked
 from .measures import Measures
-from .models import COUNTS, DIMENSIONS, DailyRollup, HourlyRollup, RollupState
+from .models import COUNTS, DIMENSIONS, LIVE, DailyRollup, HourlyRollup, RollupState
 from .rollups import DAY, HOUR, floor_hour
 
 # What a report may be grouped by: the dimensions, and time.
@@ -40,6 +40,7 @@ class Filters:
     tag: str | None = None
     kind: str | None = None
     simulated: bool | None = None
+    origin: str | None = None
 
     def given(self) -> dict[str, Any]:
         return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) is not None}
@@ -61,6 +62,9 @@ class Filters:
             found &= Q(model__name=model) | Q(model__name=None, served_model=model)
         if "provider" in given:
             given["provider_slug"] = given.pop("provider")
+        if given.get("origin") == LIVE:
+            del given["origin"]
+            found &= Q(origin=LIVE) | Q(origin=None)
         return found & Q(**given)
 
     def ledger(self) -> Q:
@@ -232,7 +236,7 @@ def _known(hour: datetime, key: tuple[Any, ...]) -> dict[str, Any]:
 def _tail(begin: datetime) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Everything since ``begin`` that is not rolled up yet, in finest cells. One page asks for it many times, and under load it is most of
     an hour's log, so it is read once in a few seconds."""
-    name = f"analytics-tail-{int(begin.timestamp())}"
+    name = f"analytics-tail-of-origins-{int(begin.timestamp())}"
     known = cache.get(name)
     if not isinstance(known, list):
         found = rollups.read(begin, timezone.now() + DAY)

@@ -22,6 +22,7 @@ from llm_gateway.models import Budget, ClientKey, Team, trail
 from . import asking, days, exports, queries, saved_views
 from .charts import rendered
 from .links import Requests
+from .models import ORIGINS
 from .reports import Chart, Column, Sheet, reports
 from .reports._names import TITLES, Named, title_of
 from .streaming import streamed
@@ -134,6 +135,8 @@ def _selects(asked: Any) -> list[dict[str, Any]]:
     for name, rows in (("client_key_id", clients), ("team_id", teams)):
         chosen = getattr(filters, name)
         found.append({"name": name, "title": TITLES[name], "options": [(pk, text, pk == chosen) for pk, text in rows]})
+    origins = [(name, name, name == filters.origin) for name in ORIGINS]
+    found.append({"name": "origin", "title": TITLES["origin"], "options": origins})
     return found
 
 

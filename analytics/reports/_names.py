@@ -17,6 +17,7 @@ TITLES = {
     "strategy": "Strategy",
     "kind": "Kind",
     "tag": "Tag",
+    "origin": "Origin",
     "simulated": "Simulated",
     "language": "Language",
     "task": "Task",

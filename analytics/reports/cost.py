@@ -26,9 +26,9 @@ class Cost:
     title = "Cost"
     icon = "payments"
     position = 10
-    summary = "What was spent, by day, model, provider, team, client key, strategy or tag. The last minute is in."
+    summary = "What was spent, by day, model, provider, team, client key, strategy, tag or origin (live, batch …). The last minute is in."
     dated = True
-    groups = ("day", "provider", "model", "client_key_id", "team_id", "strategy", "kind", "tag")
+    groups = ("day", "provider", "model", "client_key_id", "team_id", "strategy", "kind", "tag", "origin")
     default_groups = ("provider", "model")
     option_title = ""
 

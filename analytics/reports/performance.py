@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from analytics import queries
@@ -21,7 +22,7 @@ class Performance:
     position = 20
     summary = "Models side by side. Ranges are 95 % confidence intervals: where two overlap, the difference may be chance."
     dated = True
-    groups = ()
+    groups = ("origin",)
     default_groups = ()
     option_title = ""
 
@@ -30,13 +31,14 @@ class Performance:
 
     def build(self, asked: Asked) -> Sheet:
         # Read once: histograms are most of the work.
-        cells = queries.spend(("day", "model", "provider"), asked.start, asked.end, asked.filters, times=True, zone=asked.zone)
+        cells = queries.spend(("day", "model", "provider", "origin"), asked.start, asked.end, asked.filters, times=True, zone=asked.zone)
         total = metrics_of(folded(cells, ()).get((), Measures()))
-        found = side_by_side(folded(cells, (1, 2)))
+        apart = "origin" in asked.group_by
+        origins = sorted({key[3] for key in cells}) if apart else [None]
         rate = "unknown" if total.success_rate is None else f"{total.success_rate:.2%}"
         return Sheet(
-            columns=_COLUMNS,
-            rows=tuple(_row(entry) for entry in found),
+            columns=(*((Column("origin", "Origin"),) if apart else ()), *_COLUMNS),
+            rows=tuple(row for origin in origins for row in _rows(cells, origin)),
             cards=(
                 Card("Success rate", rate, f"{total.successes:,} of {total.answered:,}"),
                 Card("Median latency", _ms(total.latency_p50_ms), f"p95 {_ms(total.latency_p95_ms)}, p99 {_ms(total.latency_p99_ms)}"),
@@ -64,6 +66,14 @@ _COLUMNS = (
     Column("ttft_p50_ms", "First token", "ms", absent=""),
     Column("cost_per_request_usd", "Per request", "usd", absent=""),
 )
+
+
+def _rows(cells: dict[tuple[Any, ...], Measures], origin: str | None) -> Iterator[tuple[Any, ...]]:
+    """Of one origin, named in front; ``None``: of all together."""
+    wanted = cells if origin is None else {key: cell for key, cell in cells.items() if key[3] == origin}
+    front = () if origin is None else (Named(origin, origin),)
+    for entry in side_by_side(folded(wanted, (1, 2))):  # type: ignore[arg-type]  # its keys are the two that were named
+        yield (*front, *_row(entry))
 
 
 def _row(entry: Compared) -> tuple[Any, ...]:

@@ -29,7 +29,7 @@ class Savings:
     position = 30
     summary = "What was paid, against what the same tokens would have cost on one baseline model at its prices of the time. UTC days."
     dated = True
-    groups = ("day", "provider", "model", "team_id", "client_key_id", "strategy", "kind", "tag")
+    groups = ("day", "provider", "model", "team_id", "client_key_id", "strategy", "kind", "tag", "origin")
     default_groups = ("day",)
     option_title = "Baseline model"
 

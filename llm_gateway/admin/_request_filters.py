@@ -17,6 +17,7 @@ from llm_gateway.models import Budget
 from ._keyset import first_id_at
 from ._searching import pseudonyms
 
+ORIGINS = ("live", "batch", "shadow", "judge", "embed")
 KINDS = ("chat", "generate", "analyze", "test", "embeddings")
 LONGEST = 200
 
@@ -127,6 +128,26 @@ class EndUserFilter(LinkedFilter):
     @override
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(end_user__in=pseudonyms(self.text)) if self.text else queryset
+
+
+class OriginFilter(admin.SimpleListFilter):
+    """Requests of before origins were kept are live ones."""
+
+    title = "origin"
+    parameter_name = "origin"
+
+    @override
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(origin, origin) for origin in ORIGINS]
+
+    @override
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        match self.value():
+            case "live":
+                return queryset.filter(Q(origin="live") | Q(origin=None))
+            case str(origin) if origin in ORIGINS:
+                return queryset.filter(origin=origin)
+        return queryset
 
 
 class KindFilter(admin.SimpleListFilter):

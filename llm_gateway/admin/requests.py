@@ -20,7 +20,7 @@ from llm_gateway.models import Attempt, RequestBody, RequestLog
 from . import _conversation, _decision, _live, _quality, _request_page, _searching
 from ._base import READ_TEXTS, ReadOnlyInline
 from ._keyset import KeysetAdmin, KeysetChangeList
-from ._request_filters import BudgetFilter, DayFilter, EndUserFilter, KindFilter, StrategyFilter, TagFilter, WhenFilter
+from ._request_filters import BudgetFilter, DayFilter, EndUserFilter, KindFilter, OriginFilter, StrategyFilter, TagFilter, WhenFilter
 from ._show import NONE, REQUEST_TONE, ago, badge, count, milliseconds, mono, nowrap, usd
 
 
@@ -99,6 +99,7 @@ class RequestLogAdmin(KeysetAdmin):
         ("client_key", RelatedDropdownFilter),
         ("team", RelatedDropdownFilter),
         KindFilter,
+        OriginFilter,
         ("simulated", BooleanRadioFilter),
     )
     list_select_related = ("client_key", "provider", "model", "team")
