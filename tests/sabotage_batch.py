@@ -6,6 +6,7 @@ _QUEUE = "tests/batches/test_queue.py"
 _RUN = "tests/batches/test_execution.py"
 _OPENAI = "tests/batches/test_openai_batches.py"
 _NATIVE = "tests/batches/test_native_batches.py"
+_UPLOAD = "tests/admin/test_batch_upload.py"
 _STORE = "llm_gateway/stores/batch_queue.py"
 
 BATCH: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
@@ -134,5 +135,96 @@ BATCH: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "    digest = hmac.digest(secret.encode(), ",
         "    digest = hmac.digest(b'', ",
         (_RUN, "-k", "told_once_signed"),
+    ),
+    (
+        "an upload of one account is started by another",
+        "llm_gateway/admin/_batch_upload.py",
+        'found.get("user") == request.user.pk else None',
+        "True else None",
+        (_UPLOAD, "-k", "looked_at_again"),
+    ),
+    (
+        "whoever may look may upload",
+        "llm_gateway/admin/_batch_upload.py",
+        "request.user.has_perm(SPENDS) and ",
+        "",
+        (_UPLOAD, "-k", "roles_hold"),
+    ),
+    (
+        "a key's addresses do not hold for uploads",
+        "llm_gateway/actions/upload_batch.py",
+        "    if address and identity.addresses and not admits",
+        "    if False and not admits",
+        (_UPLOAD, "-k", "roles_hold"),
+    ),
+    (
+        "an upload that is started twice runs twice",
+        "llm_gateway/actions/upload_batch.py",
+        '        key=f"upload-{wanted.file.hex}",',
+        "        key=None,",
+        (_UPLOAD, "-k", "started_once"),
+    ),
+    (
+        "a part that comes twice is stored twice",
+        "llm_gateway/actions/upload_batch.py",
+        "    if at < file.bytes:\n        return file.bytes",
+        "    at = file.bytes",
+        (_UPLOAD, "-k", "in_parts"),
+    ),
+    (
+        "what is wrong in an upload is started all the same",
+        "llm_gateway/actions/upload_batch.py",
+        "        file=None if faults else file.pk,",
+        "        file=file.pk,",
+        (_UPLOAD, "-k", "told_by_line"),
+    ),
+    (
+        "whoever sees a batch downloads its texts",
+        "llm_gateway/api/batch_downloads.py",
+        "user.has_perm(SEES_BATCHES) and user.has_perm(READS_TEXTS)",
+        "user.has_perm(SEES_BATCHES)",
+        ("tests/batches/test_downloads.py",),
+    ),
+    (
+        "a download is not written down",
+        "llm_gateway/api/batch_downloads.py",
+        '        trail.record("read texts", batch, detail=f"Downloaded {name}.")',
+        "        pass",
+        ("tests/batches/test_downloads.py",),
+    ),
+    (
+        "a batch that lost requests ends like a good one",
+        "llm_gateway/management/commands/batch.py",
+        'if row.completed != row.total or row.state == "cancelled":',
+        "if False:",
+        ("tests/actions/test_batch_command.py", "-k", "code_of_their_own"),
+    ),
+    (
+        "a line's score is left out",
+        "llm_gateway/api/batches/executing_native.py",
+        "    if asked.score:",
+        "    if False:",
+        (_NATIVE, "-k", "asks_for_its_score"),
+    ),
+    (
+        "batches count as live",
+        "analytics/aggregate.py",
+        '        row["origin"] or LIVE,',
+        "        LIVE,",
+        ("tests/analytics/test_origins.py", "-k", "same_origins"),
+    ),
+    (
+        "old rows have no origin",
+        "analytics/queries.py",
+        "            found &= Q(origin=LIVE) | Q(origin=None)",
+        "            found &= Q(origin=LIVE)",
+        ("tests/analytics/test_origins.py", "-k", "same_origins"),
+    ),
+    (
+        "the worst cost is the first target's",
+        "llm_gateway/stores/batch_reading.py",
+        "        return max(worst), ",
+        "        return worst[0], ",
+        (_UPLOAD, "-k", "dearest"),
     ),
 )

@@ -6,30 +6,27 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Count
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 from typing_extensions import override
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 
 from llm_gateway.core.errors import GatewayError
-from llm_gateway.core.roles import READS_TEXTS
-from llm_gateway.models import Batch, BatchLine
+from llm_gateway.models import Batch
 
-from . import _verbs
+from . import _batch_page, _verbs
 from ._base import GatewayAdmin
 from ._batch_upload import BatchUploads
-from ._show import BAD, GOOD, INFO, NONE, QUIET, WARN, ago, badge, button, link, usd
+from ._show import BAD, GOOD, INFO, QUIET, WARN, ago, badge, button, link
 
 _TONE = {
     "validating": INFO, "in_progress": INFO, "cancelling": QUIET, "completed": GOOD, "failed": BAD, "expired": WARN, "cancelled": QUIET,
 }  # fmt: skip
-# Lines a second are those of so long ago until now.
-_LATELY = timedelta(seconds=30)
-_SEES_MONEY = "llm_gateway.view_ledgerentry"
 
 
 @admin.register(Batch)
@@ -46,10 +43,10 @@ class BatchAdmin(BatchUploads, GatewayAdmin):
         "Upload a CSV or JSONL file here, or let clients create them: OpenAI's, Anthropic's and Google's SDKs, POST /api/ai-models/batches."
     )
     change_list_template = "admin/llm_gateway/batch_list.html"
+    change_form_outer_before_template = "admin/llm_gateway/batch_state.html"
     fields = (
-        "id_shown", "title", "team", "client_key", "dialect", "endpoint", "state_badge", "pause_reason", "progress", "pace", "estimate",
-        "cost", "errors_by_code", "faults_shown", "downloads", "requests", "created_at", "started_at", "ends_at", "ended_at", "expires_at",
-        "buttons",
+        "state_badge", "id_shown", "title", "team", "client_key", "dialect", "endpoint", "requests", "created_at", "started_at", "ends_at",
+        "ended_at", "expires_at",
     )  # fmt: skip
     readonly_fields = fields
 
@@ -62,19 +59,13 @@ class BatchAdmin(BatchUploads, GatewayAdmin):
         return False
 
     @override
-    def get_fields(self, request: HttpRequest, obj: Batch | None = None) -> Any:
-        money = request.user.has_perm(_SEES_MONEY)
-        texts = request.user.has_perm(READS_TEXTS)
-        hidden = {*(() if money else ("estimate", "cost")), *(() if texts else ("downloads",))}
-        return [name for name in self.fields if name not in hidden]
-
-    @override
     def get_urls(self) -> list[URLPattern]:
         def view(work: Any) -> Any:
             return self.admin_site.admin_view(require_POST(work))
 
         return [
             path("<path:object_id>/cancel/", view(self.cancel_view), name="llm_gateway_batch_cancel"),
+            path("<path:object_id>/state/", self.admin_site.admin_view(self.state_view), name="llm_gateway_batch_state"),
             path("<path:object_id>/retry/", view(self.retry_view), name="llm_gateway_batch_retry"),
             *self.upload_urls(),
             *super().get_urls(),
@@ -107,8 +98,23 @@ class BatchAdmin(BatchUploads, GatewayAdmin):
     @override
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
         """Nothing on it is a field: there is nothing to save."""
-        nothing = {"show_save": False, "show_save_and_continue": False}
-        return super().change_view(request, object_id, form_url, {**nothing, **(extra_context or {})})
+        context: dict[str, Any] = {"show_save": False, "show_save_and_continue": False, **(extra_context or {})}
+        row = self.get_object(request, object_id)
+        if isinstance(row, Batch):
+            context |= {"title": row.title or str(row), **self._state(request, row)}
+        return super().change_view(request, object_id, form_url, context)
+
+    def state_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The part of the page that moves; nothing once it has stood still for a while."""
+        row = self.get_object(request, object_id)
+        if not isinstance(row, Batch) or not self.has_view_permission(request, row):
+            raise PermissionDenied
+        if row.ended_at is not None and row.ended_at < timezone.now() - timedelta(seconds=30):
+            return HttpResponse(status=204)
+        return TemplateResponse(request, "admin/llm_gateway/batch_panel.html", self._state(request, row))
+
+    def _state(self, request: HttpRequest, row: Batch) -> dict[str, Any]:
+        return _batch_page.context(request, row, may_change=self.has_change_permission(request, row))
 
     @admin.display(description="batch", ordering="id")
     def id_short(self, row: Batch) -> str:
@@ -131,44 +137,9 @@ class BatchAdmin(BatchUploads, GatewayAdmin):
         done = row.total - row.queued - row.running
         counts = ", ".join(f"{getattr(row, name):,} {name}" for name in ("running", "failed", "expired", "cancelled") if getattr(row, name))
         return format_html(
-            '<progress max="{}" value="{}"></progress> {} of {}<span class="cogo-sub">{}</span>',
-            max(row.total, 1), done, f"{done:,}", f"{row.total:,}", counts,
+            '<span class="cogo-bar"><i class="posted" style="width:{}%"></i></span>{} of {}<span class="cogo-sub">{}</span>',
+            round(100 * done / max(row.total, 1)), f"{done:,}", f"{row.total:,}", counts,
         )  # fmt: skip
-
-    @admin.display(description="lines a second")
-    def pace(self, row: Batch) -> str:
-        if row.ended_at is not None:
-            if row.started_at is None or row.ended_at <= row.started_at:
-                return NONE
-            return f"{row.total / (row.ended_at - row.started_at).total_seconds():.1f} on average"
-        ended = BatchLine.objects.filter(batch=row, ended_at__gte=timezone.now() - _LATELY).count()
-        return f"{ended / _LATELY.total_seconds():.1f} in the last {_LATELY.seconds} s"
-
-    @admin.display(description="estimate")
-    def estimate(self, row: Batch) -> str:
-        return NONE if row.worst_nusd is None else f"{usd(row.estimate_nusd)} expected, {usd(row.worst_nusd)} at worst"
-
-    @admin.display(description="cost so far")
-    def cost(self, row: Batch) -> str:
-        return usd(_verbs.batch_cost(row))
-
-    @admin.display(description="errors by code")
-    def errors_by_code(self, row: Batch) -> str:
-        found = BatchLine.objects.filter(batch=row).exclude(error_code="").values("error_code").annotate(n=Count("pk")).order_by("-n")[:20]
-        return format_html_join("", "<div>{} × {}</div>", ((one["n"], one["error_code"]) for one in found)) or NONE
-
-    @admin.display(description="faults of the file")
-    def faults_shown(self, row: Batch) -> str:
-        lines = ((one["line"] or NONE, one["field"] or NONE, one["message"]) for one in row.faults[:20])
-        return format_html_join("", "<div>line {}, {}: {}</div>", lines) or NONE
-
-    @admin.display(description="download")
-    def downloads(self, row: Batch) -> str:
-        """Also while it runs: what has ended so far."""
-        found = [("batch-results", "results (JSONL)", row.completed), ("batch-errors", "errors (JSONL)", row.failed + row.expired)]
-        found.append(("batch-code", "code files (zip)", row.completed))
-        lines = ((reverse(name, args=[row.pk]), title) for name, title, count in found if count)
-        return format_html_join(" · ", '<a class="cogo-link" href="{}">{}</a>', lines) or NONE
 
     @admin.display(description="requests")
     def requests(self, row: Batch) -> str:

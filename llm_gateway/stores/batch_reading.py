@@ -6,9 +6,10 @@ import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 from django.db.models import Avg, Sum
 
-from llm_gateway.core.catalog import Identity, Snapshot
+from llm_gateway.core.catalog import Identity, ModelInfo, Snapshot
 from llm_gateway.core.errors import GatewayError
 from llm_gateway.engine.resolve import resolve
 from llm_gateway.models import Batch, BatchLine, RequestLog
@@ -26,49 +27,88 @@ STEP = 1000
 LEASE = timedelta(seconds=60)
 # Of a model of which nothing is known, answers are taken to have this share of what they may have.
 _USUAL_SHARE = 4
+_MOST_SIZES = 4096
+
+
+class _Model(msgspec.Struct, frozen=True):
+    """What a name stands for. ``usual``: of each model the mean length of its last answers. ``chosen``: a strategy decides, so that any of
+    them may answer; else the first does unless it fails. ``unpriced``: also those whose price nobody knows."""
+
+    infos: tuple[ModelInfo, ...]
+    usual: tuple[float | None, ...]
+    chosen: bool
+    unpriced: bool
 
 
 class Prices:
-    """What lines cost: at worst as a hold reckons it, and with answers as long as the model's last ones."""
+    """What lines cost: at worst as a hold reckons it, whichever target answers, and with answers as long as the last ones were. Lines of
+    one size cost the same."""
 
     def __init__(self, snapshot: Snapshot, identity: Identity | None, tier: str) -> None:
         self._snapshot = snapshot
         self._identity = identity
         self._tier = tier
         self._now = datetime.now(UTC)
-        self._models: dict[str, tuple[object, float | None] | None] = {}
+        self._models: dict[str, _Model | None] = {}
+        self._sizes: dict[tuple[str, int, int | None, bool], tuple[int, int] | None] = {}
         self.worst: int | None = 0
         self.expected: int | None = 0
 
     def add(self, item: Item, model: str) -> None:
-        if model not in self._models:
-            self._models[model] = self._find(model)
-        found = self._models[model]
-        if found is None or self.worst is None or self.expected is None:
+        if self.worst is None or self.expected is None:
+            return
+        answers = item.kind not in ("embeddings", "embed_content")
+        key = (model, estimate_tokens(len(item.body)), item.max_tokens, answers)
+        try:
+            found = self._sizes[key]
+        except KeyError:
+            if len(self._sizes) >= _MOST_SIZES:
+                self._sizes.clear()
+            found = self._sizes[key] = self._of(*key)
+        if found is None:
             self.worst = self.expected = None
             return
-        info, usual = found
-        rates = info.rates  # type: ignore[attr-defined]
-        tokens = estimate_tokens(len(item.body))
-        limit = 0 if item.kind in ("embeddings", "embed_content") else output_limit(item.max_tokens, info, None)  # type: ignore[arg-type]
-        worst = hold_nusd(tokens, limit, 1, rates, self._now, tier=self._tier)
-        likely = limit // _USUAL_SHARE if usual is None else min(limit, round(usual))
-        expected = hold_nusd(tokens, likely, 1, rates, self._now, tier=self._tier)
-        if worst is None or expected is None:
-            self.worst = self.expected = None
-            return
-        self.worst += worst
-        self.expected += expected
+        self.worst += found[0]
+        self.expected += found[1]
 
-    def _find(self, model: str) -> tuple[object, float | None] | None:
+    def _of(self, name: str, tokens: int, most: int | None, answers: bool) -> tuple[int, int] | None:
+        if name not in self._models:
+            self._models[name] = self._find(name)
+        if (model := self._models[name]) is None:
+            return None
+        worst: list[int] = []
+        expected: list[int] = []
+        for info, usual in zip(model.infos, model.usual, strict=True):
+            limit = output_limit(most, info, None) if answers else 0
+            likely = limit // _USUAL_SHARE if usual is None else min(limit, round(usual))
+            high, low = (hold_nusd(tokens, size, 1, info.rates, self._now, tier=self._tier) for size in (limit, likely))
+            if high is None or low is None:
+                if model.chosen and not model.unpriced:
+                    continue
+                return None
+            worst.append(high)
+            expected.append(low)
+        if not worst:
+            return None
+        return max(worst), sum(expected) // len(expected) if model.chosen else expected[0]
+
+    def _find(self, name: str) -> _Model | None:
         if self._identity is None:
             return None
         try:
-            info = resolve(self._snapshot, self._identity, model, None).targets[0].model
-        except (GatewayError, IndexError):
+            found = resolve(self._snapshot, self._identity, name, None)
+        except GatewayError:
             return None
-        last = RequestLog.objects.filter(model_id=info.id, state="ok", output_tokens__isnull=False).order_by("-id").values("output_tokens")
-        return info, RequestLog.objects.filter(pk__in=last.values("pk")[:200]).aggregate(mean=Avg("output_tokens"))["mean"]
+        infos = tuple({target.model.id: target.model for target in found.targets}.values())
+        if not infos:
+            return None
+        return _Model(infos, tuple(_usual_tokens(info.id) for info in infos), found.strategy is not None, self._identity.allow_unpriced)
+
+
+def _usual_tokens(model_id: int) -> float | None:
+    last = RequestLog.objects.filter(model_id=model_id, state="ok", output_tokens__isnull=False).order_by("-id").values("pk")[:200]
+    mean: float | None = RequestLog.objects.filter(pk__in=last).aggregate(mean=Avg("output_tokens"))["mean"]
+    return mean
 
 
 def read_in(batch: Batch, snapshot: Snapshot, identity: Identity | None) -> None:

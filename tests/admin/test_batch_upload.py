@@ -154,3 +154,28 @@ def test_lines_of_other_dialects_are_taken_as_they_are(key: ClientKey) -> None:
         operator.post(f"{NEW}start/", {"token": token_of(page)})
         batch = Batch.objects.get(dialect=dialect)
         assert (batch.state, batch.total, batch.lines.get().model) == ("in_progress", 1, "kimi-k3")
+
+
+def test_the_worst_cost_is_that_of_the_dearest_target_that_may_answer(key: ClientKey) -> None:
+    from llm_gateway.actions.upload_batch import identity_of, snapshot_now
+    from llm_gateway.engine.resolve import resolve
+    from llm_gateway.stores.batch_reading import Prices
+    from llm_gateway.wires._batch import Item
+
+    snapshot = snapshot_now()
+    identity = identity_of(snapshot, key.public_id)
+
+    def costs(model: str) -> tuple[int, int]:
+        prices = Prices(snapshot, identity, "standard")
+        prices.add(Item(custom_id="c", kind="generate", model=model, body=b"x" * 900, max_tokens=1000), model)
+        assert prices.worst is not None
+        assert prices.expected is not None
+        return prices.expected, prices.worst
+
+    targets = resolve(snapshot, identity, "auto", None).targets
+    names = {target.model.name for target in targets if target.model.rates}
+    assert len(names) > 1
+    assert len(names) < len(targets), "one of them has no price, and is not asked"
+    each = [costs(name) for name in names]
+    assert costs("auto") == (sum(low for low, _ in each) // len(each), max(high for _, high in each))
+    assert costs("auto")[1] > min(high for _, high in each)
