@@ -13,7 +13,7 @@ FIND_PYTHON = python=$(VENV); "$$python" -c '' >/dev/null 2>&1 || \
 	if [ -z "$$python" ]; then echo "cogo: Python 3.11 or newer is needed; install it, or name it: make $@ PYTHON=/path/to/python3" >&2; exit 1; fi
 BOOTSTRAP = @$(FIND_PYTHON); exec "$$python" cogo/bootstrap.py
 
-.PHONY: help run demo doctor test test-slow test-weekly test-agents square-table provider-tables reliability fault-table bench sabotage test-postgres test-postgres-slow lint types check install install-dev install-postgres install-redis install-quality lock
+.PHONY: help run demo doctor test test-slow test-weekly test-agents square-table provider-tables reliability fault-table bench sabotage test-postgres test-postgres-slow lint types check install install-dev install-postgres install-redis install-sso install-quality lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ install-postgres: ## the PostgreSQL driver
 install-redis: ## the Redis client
 	$(BOOTSTRAP) install base redis
 
+install-sso: ## what single sign-on needs
+	$(BOOTSTRAP) install base sso
+
 install-quality: ## the tools that look at answers' code: grammars of 12 languages, ruff, lizard
 	$(BOOTSTRAP) install base quality
 
@@ -51,8 +54,9 @@ lock: install-dev ## compile requirements/*.lock from pyproject.toml
 	$(COMPILE) -c requirements/base.lock --extra local -o requirements/local.lock
 	$(COMPILE) -c requirements/base.lock --extra postgres -o requirements/postgres.lock
 	$(COMPILE) -c requirements/base.lock --extra redis -o requirements/redis.lock
+	$(COMPILE) -c requirements/base.lock --extra sso -o requirements/sso.lock
 	$(COMPILE) -c requirements/base.lock --extra quality -o requirements/quality.lock
-	$(COMPILE) -c requirements/base.lock --extra postgres --extra redis --extra quality --group dev -o requirements/dev.lock
+	$(COMPILE) -c requirements/base.lock --extra postgres --extra redis --extra sso --extra quality --group dev -o requirements/dev.lock
 
 ##@ Test it
 
