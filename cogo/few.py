@@ -1,4 +1,5 @@
-"""The console gets a few places of a worker, signing in gets two of its own: pages are for people, and a flood of them is none.
+"""The console gets a few places of a worker, signing in gets two of its own: pages are for people, and a flood of them is none. What waits
+for an identity provider has places of its own as well, so that a slow one holds up no page and no password.
 
 Who waits costs nothing. A place is held until the answer begins, so that nobody keeps one by reading slowly.
 """
@@ -14,10 +15,12 @@ App = Callable[[Scope, Any, Any], Awaitable[None]]
 
 PAGES = 4
 SIGN_INS = 2
+SIGN_ONS = 8
 WAITING = 200
 WAIT_S = 20.0
 # Programs call this; the door counts them.
 NATIVE = "/api/ai-models/"
+SIGN_ON = "/admin/sso/"
 _BUSY = (
     b"<!doctype html><html lang=en><title>Busy</title><h1>The console is busy</h1>"
     b"<p>Too many people ask at once; try again in a moment.</p>"
@@ -28,6 +31,7 @@ class Few:
     def __init__(self, app: App, *, pages: int = PAGES, sign_ins: int = SIGN_INS, waiting: int = WAITING, wait_s: float = WAIT_S) -> None:
         self._app = app
         self._pages, self._sign_ins = asyncio.Semaphore(pages), asyncio.Semaphore(sign_ins)
+        self._sign_ons = asyncio.Semaphore(SIGN_ONS)
         self._most, self._wait_s = waiting, wait_s
         self._waiting = 0
 
@@ -36,7 +40,10 @@ class Few:
         if scope["type"] != "http" or path.startswith(NATIVE):
             await self._app(scope, receive, send)
             return
-        places = self._sign_ins if scope["method"] == "POST" and path.endswith("/login/") else self._pages
+        if path.startswith(SIGN_ON):
+            places = self._sign_ons
+        else:
+            places = self._sign_ins if scope["method"] == "POST" and path.endswith("/login/") else self._pages
         if not await self._take(places):
             await _busy(send)
             return

@@ -11,7 +11,7 @@ from typing import Any
 
 import environ
 
-from cogo import databases, footing, names, outgoing, weakness
+from cogo import databases, footing, names, outgoing, sign_on, weakness
 from cogo.environment import Environment, EnvironmentTrouble, read_file
 from cogo.frameworks import Q_CLUSTER, REST_FRAMEWORK  # noqa: F401  # read from here by name
 from cogo.unfold import UNFOLD  # noqa: F401  # the console's look; django-unfold reads it from here
@@ -169,7 +169,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "llm_gateway.api.staff.staff_middleware",
-    "llm_gateway.api.own_password.own_password_middleware",
+    (_OWN_PASSWORD := "llm_gateway.api.own_password.own_password_middleware"),
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -357,9 +357,11 @@ if COGO["public_url"] and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", C
     raise SettingsError("COGO_PUBLIC_URL is where callers reach the gateway, such as https://llm.example.com or https://example.com/llm")
 
 try:
-    COGO |= outgoing.ways(env)
-except outgoing.OutgoingTrouble as trouble:
+    COGO |= outgoing.ways(env) | sign_on.ways_in(env, _flag, _number)
+except (outgoing.OutgoingTrouble, sign_on.SignOnTrouble) as trouble:
     raise SettingsError(str(trouble)) from None
+if COGO["second_factor_roles"]:
+    MIDDLEWARE.insert(MIDDLEWARE.index(_OWN_PASSWORD) + 1, "llm_gateway.api.second_factor_wanted.second_factor_middleware")
 if COGO["unpriced"] not in ("block", "ceiling"):
     raise SettingsError("COGO_UNPRICED must be block or ceiling")
 if names.amount(COGO["unpriced_ceiling_usd_per_million"]) is None:

@@ -51,6 +51,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_SYMBOL": "hub",
     "SITE_URL": None,
     "SHOW_VIEW_ON_SITE": False,
+    "ACCOUNT": {"navigation": "cogo.unfold.own_pages"},
     "LOGIN": {"form": "llm_gateway.api.sign_in.SignInForm"},
     "DASHBOARD_CALLBACK": "analytics.dashboard.dashboard",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("llm_gateway/favicon.svg")}],
@@ -163,6 +164,14 @@ UNFOLD: dict[str, Any] = {
         ],
     },
 }
+
+
+def own_pages(request: HttpRequest) -> list[dict[str, Any]]:
+    """What everybody finds under their name."""
+    found = [{"title": "Second factor", "link": reverse_lazy("second-factor")}]
+    if request.user.is_authenticated and request.user.has_usable_password():
+        found.insert(0, {"title": "Change password", "link": reverse_lazy("admin:password_change")})
+    return found
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ PEOPLE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a one-time password opens the console",
         "llm_gateway/api/own_password.py",
-        "if _by_session(request) and request.session.get(FLAG):",
+        "if by_session(request) and request.session.get(FLAG):",
         "if False:",
         (_OWN, "-k", "opens_nothing_but"),
     ),

@@ -42,7 +42,9 @@ def _signed_in(sender: Any, request: Any, user: Any, **_: Any) -> None:
     session = getattr(request, "session", None)
     if session is None:
         return
-    if OneTimePassword.objects.filter(user=user).exists():
+    # Whoever came another way has not used it, and may not know it.
+    by_password = not getattr(request, "cogo_way", "").startswith("by ")
+    if by_password and OneTimePassword.objects.filter(user=user).exists():
         session[FLAG] = True
     else:
         session.pop(FLAG, None)

@@ -23,11 +23,12 @@ from llm_gateway.models import (
     ProviderKey,
     RequestBody,
     ScoreJob,
+    SecondFactor,
     StoredResponse,
 )
 from llm_gateway.stores import answer_table, batch_results, files, idempotency, responses, scores, vault
 
-from . import _destinations
+from . import _destinations, second_factor
 from .store_provider_key import place_of
 
 CHUNK = 200
@@ -64,6 +65,7 @@ def _text(field: str) -> Sealed:
 COLUMNS = (
     Sealed(ProviderKey, "ciphertext", place_of),
     Sealed(AlertDestination, "ciphertext", _destinations.place_of),
+    Sealed(SecondFactor, "ciphertext", second_factor.place_of),
     _text("prompt"),
     _text("answer"),
     Sealed(StoredResponse, "ciphertext", responses.place_of, bulky=True),

@@ -17,9 +17,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.core import signing
+from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -55,7 +57,15 @@ class Guard:
         plain = getattr(request, "_request", request)  # DRF wraps Django's
         if plain is None or username is None or password is None:
             return
+        if not passwords_open():
+            raise PermissionDenied  # Django's: no backend behind this one is asked
         count_try_of(plain, str(username))
+
+
+def passwords_open() -> bool:
+    """Whether passwords open the console: always, unless the operator leaves that to single sign-on alone."""
+    chosen = settings.COGO.get("sign_on")
+    return chosen is None or bool(chosen.passwords)
 
 
 def too_many(wait: int) -> RateLimited:
@@ -189,7 +199,7 @@ def _signed_in(sender: Any, request: Any, user: Any, **_: Any) -> None:
     forget_tries(name, address_of(request), known_browser(request, name))
     if not known_browser(request, name):
         request.cogo_browser = browser_cookie(name)
-    trail.record("signed in", user, who=_who(request, user))
+    trail.record("signed in", user, who=_who(request, user), detail=getattr(request, "cogo_way", ""))
 
 
 def _signed_out(sender: Any, request: Any, user: Any, **_: Any) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 from django.utils.html import format_html
+from django.views.decorators.http import require_POST
 from typing_extensions import override
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from llm_gateway.actions.second_factor import reset
 from llm_gateway.core.roles import ROLES
+from llm_gateway.models import SecondFactor
 
 from ._base import GatewayAdmin
 from ._show import ago, badge, badges
@@ -61,6 +65,35 @@ class UserAdmin(DjangoUserAdmin, ForSuperusers):  # type: ignore[type-arg,misc]
         ("Dates", {"fields": ("last_login", "date_joined"), "classes": ("collapse",)}),
     )
     readonly_fields = ("last_login", "date_joined")
+    change_form_outer_before_template = "admin/llm_gateway/account_state.html"
+
+    @override
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = extra_context or {}
+        row: Any = self.get_object(request, object_id) if object_id else None
+        if row is not None:
+            context |= {
+                "account": row,
+                "factor": SecondFactor.objects.filter(pk=row.pk).first(),
+                "identities": list(row.identities.all()),
+                "may_reset": self.has_change_permission(request, row),
+            }
+        return super().changeform_view(request, object_id, form_url, context)
+
+    @override
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_POST(self.reset_second_factor))
+        return [path("<path:object_id>/second-factor/reset/", view, name="auth_user_second_factor_reset"), *super().get_urls()]
+
+    def reset_second_factor(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        row: Any = self.fetch(request, object_id)
+        if reset(row):
+            messages.success(request, f"The second factor of {row.get_username()} is off; their password alone opens the console.")
+        else:
+            messages.info(request, f"{row.get_username()} has no second factor.")
+        return self.back(request, row.pk)
 
     @override
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -72,7 +105,7 @@ class UserAdmin(DjangoUserAdmin, ForSuperusers):  # type: ignore[type-arg,misc]
 
     @override
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).select_related("one_time_password").prefetch_related("groups")
+        return super().get_queryset(request).select_related("one_time_password", "second_factor").prefetch_related("groups")
 
     @admin.display(description="role")
     def role(self, row: User) -> str:
@@ -83,6 +116,8 @@ class UserAdmin(DjangoUserAdmin, ForSuperusers):  # type: ignore[type-arg,misc]
     @admin.display(description="last signed in", ordering="last_login")
     def seen(self, row: User) -> str:
         seen = ago(row.last_login) if row.last_login else "never"
+        if getattr(row, "second_factor", None) is not None:
+            seen = format_html("{} {}", seen, badge("second factor", "good", "Their password alone does not open the console."))
         if getattr(row, "one_time_password", None) is None:
             return seen
         return format_html("{} {}", seen, badge("one-time password", "warn", "Its owner has to choose another before anything else."))

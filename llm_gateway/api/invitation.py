@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.auth import login
 from django.contrib.auth.forms import SetPasswordForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -21,11 +20,13 @@ from unfold.widgets import BASE_INPUT_CLASSES
 
 from llm_gateway.actions import ActionError
 from llm_gateway.actions.accept_invitation import CLOSED, accept_invitation, invitation_again, invitation_of, newcomer
-from llm_gateway.actions.sign_in import address_of, count_try_of, forget_tries_of
+from llm_gateway.actions.sign_in import address_of, count_try_of, forget_tries_of, passwords_open
+from llm_gateway.actions.sign_on import settings_of_sign_on
 from llm_gateway.models import Invitation
 
+from .entering import enter
+
 KEPT = "cogo_invitation"
-_BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 class ChooseForm(SetPasswordForm):  # type: ignore[type-arg]
@@ -57,6 +58,8 @@ def invitation(request: HttpRequest) -> HttpResponse:
     row = _kept(request)
     if row is None:
         return _closed(request)
+    if not passwords_open():
+        return _page(request, {"invitation": row, "sign_on": settings_of_sign_on(), "title": "Your invitation"})
     form = ChooseForm(newcomer(row), request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -64,9 +67,8 @@ def invitation(request: HttpRequest) -> HttpResponse:
         except ActionError:
             return _closed(request)
         request.session.pop(KEPT, None)
-        login(request, user, backend=_BACKEND)
         messages.success(request, f"Welcome, {row.name}. You are signed in; next time, sign in as {user.get_username()}.")
-        return HttpResponseRedirect(reverse("admin:index"))
+        return enter(request, user, way="by an invitation")
     return _page(request, {"invitation": row, "form": form, "title": "Your invitation"})
 
 

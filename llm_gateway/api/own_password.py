@@ -28,7 +28,7 @@ def own_password_middleware(get_response: Any) -> Callable[[HttpRequest], Any]:
     if iscoroutinefunction(get_response):
 
         async def apart(request: HttpRequest) -> HttpResponseBase:
-            if _by_session(request) and await request.session.aget(FLAG):
+            if by_session(request) and await request.session.aget(FLAG):
                 return _sent_away(request)
             response: HttpResponseBase = await get_response(request)
             return response
@@ -36,7 +36,7 @@ def own_password_middleware(get_response: Any) -> Callable[[HttpRequest], Any]:
         return apart
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        if _by_session(request) and request.session.get(FLAG):
+        if by_session(request) and request.session.get(FLAG):
             return _sent_away(request)
         response: HttpResponseBase = get_response(request)
         return response
@@ -44,7 +44,7 @@ def own_password_middleware(get_response: Any) -> Callable[[HttpRequest], Any]:
     return middleware
 
 
-def _by_session(request: HttpRequest) -> bool:
+def by_session(request: HttpRequest) -> bool:
     if settings.SESSION_COOKIE_NAME not in request.COOKIES or request.path_info in _OPEN or not request.path_info.startswith(_CLOSED):
         return False
     if request.path_info.startswith("/admin/"):

@@ -10,6 +10,7 @@ from .catalogue_version import CatalogueVersion
 from .experiments import Experiment, ExperimentHistory, ExperimentVerdict
 from .health import DeploymentHealth, Heartbeat, KeyCheck
 from .idempotency import IdempotencyRecord
+from .identities import ExternalIdentity, RecoveryCode, SecondFactor, SignInLink, SpentState
 from .logs import Attempt, RequestBody, RequestLog
 from .money import Budget, LedgerEntry
 from .people import INVITABLE, SUPERUSER, Invitation, OneTimePassword
@@ -48,6 +49,7 @@ __all__ = [
     "Experiment",
     "ExperimentHistory",
     "ExperimentVerdict",
+    "ExternalIdentity",
     "Feedback",
     "FileChunk",
     "Heartbeat",
@@ -67,11 +69,15 @@ __all__ = [
     "Provider",
     "ProviderKey",
     "QualityRule",
+    "RecoveryCode",
     "ReplacedKey",
     "RequestBody",
     "RequestLog",
     "ScoreJob",
+    "SecondFactor",
+    "SignInLink",
     "SignInTries",
+    "SpentState",
     "Statement",
     "StatementClosed",
     "StoredFile",

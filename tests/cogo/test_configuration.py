@@ -22,9 +22,11 @@ ROOT = Path(__file__).resolve().parents[2]
 def read_by_the_code() -> set[str]:
     settings = (ROOT / "cogo" / "settings.py").read_text()
     outgoing = (ROOT / "cogo" / "outgoing.py").read_text()
+    ways_in = (ROOT / "cogo" / "sign_on.py").read_text()
     names = set(re.findall(r'"((?:COGO|REQUESTS|SSL|HTTPS?|ALL|NO)_[A-Z_]+)"', outgoing)) | set(
         re.findall(r'(?:env\.\w+|_flag|_number|_secret|environ\.get)\(\s*"([A-Z][A-Z_]+)"', settings)
     )
+    names |= set(re.findall(r'(?:env\.\w+|flag|number)\("(COGO_[A-Z_]+)"', ways_in))
     return names | of_providers()
 
 
