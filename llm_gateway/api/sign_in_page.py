@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.admin import AdminSite
@@ -45,9 +45,8 @@ class SignInView(LoginView):
 def sign_in(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
     if request.method == "GET" and admin.site.has_permission(request):
         return HttpResponseRedirect(reverse("admin:index"))
-    request.current_app = admin.site.name  # type: ignore[attr-defined]
-    answer: HttpResponse = SignInView.as_view(extra_context=extra_context)(request)
-    return answer
+    request.current_app = admin.site.name
+    return cast(HttpResponse, SignInView.as_view(extra_context=extra_context)(request))
 
 
 def take_over(site: AdminSite) -> None:
