@@ -87,7 +87,7 @@ def test_reports_group_and_filter_by_origin_on_the_page_and_in_files(long_ago: d
 def test_what_was_rolled_up_before_is_rolled_up_anew(long_ago: datetime) -> None:
     rollups.roll_up()
     HourlyRollup.objects.update(origin="live")
-    migration = importlib.import_module("analytics.migrations.0056_room_batchpage_origins")
+    migration = importlib.import_module("analytics.migrations.0056_origins")
     RequestLog.objects.filter(origin="batch").update(created_at=long_ago - timedelta(hours=2))
     migration.from_the_first_batch_on(apps, None)
     hour = rollups.floor_hour(long_ago - timedelta(hours=1))

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('auth', '0012_alter_user_first_name_max_length'),
-        ('llm_gateway', '0093_learner'),
+        ('llm_gateway', '0095_learned_days'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

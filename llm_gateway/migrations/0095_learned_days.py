@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('llm_gateway', '0094_room_experiment_history'),
+        ('llm_gateway', '0094_experiment_history'),
     ]
 
     operations = [
