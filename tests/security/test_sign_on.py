@@ -330,6 +330,21 @@ def test_keycloak_s_nested_roles_and_a_role_for_everybody(provider: Provider, se
     assert roles() == {"auditor"}
 
 
+def test_the_doctor_asks_the_provider_and_names_what_is_wrong(provider: Provider, settings: Any) -> None:
+    from cogo.doctor.people import signing_in
+
+    assert [one.grade.value for one in signing_in()] == ["ok"]
+    _oidc.forget()
+    provider.status = 503
+    use(settings, provider, roles={})
+    (ill, nobody) = signing_in()
+    assert (ill.grade.value, nobody.grade.value) == ("PROBLEM", "notice")
+    assert "it answered 503" in ill.finding
+    assert "sign_in_link" in ill.cure
+    settings.COGO = settings.COGO | {"sign_on": None}
+    assert [one.finding for one in signing_in()] == ["People sign in with passwords; single sign-on is not set up."]
+
+
 def test_a_switched_off_account_stays_out(provider: Provider) -> None:
     sign_on(provider)
     User.objects.update(is_active=False)
