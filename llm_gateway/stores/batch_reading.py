@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
+from django.db import connection
 from django.db.models import Avg, Sum
 
 from llm_gateway.core.catalog import Identity, ModelInfo, Snapshot
@@ -28,6 +30,10 @@ LEASE = timedelta(seconds=60)
 # Of a model of which nothing is known, answers are taken to have this share of what they may have.
 _USUAL_SHARE = 4
 _MOST_SIZES = 4096
+
+
+# Batch, number, custom_id, kind, model, offset, length.
+_Row = tuple[Any, int, str, str, str, int, int]
 
 
 class _Model(msgspec.Struct, frozen=True):
@@ -117,23 +123,14 @@ def read_in(batch: Batch, snapshot: Snapshot, identity: Identity | None) -> None
     faults: list[dict[str, object]] = []
     prices = Prices(snapshot, identity, "flex" if batch.economy else "standard")
     total = 0
-    rows: list[BatchLine] = []
+    rows: list[_Row] = []
+    batch_id = BatchLine._meta.get_field("batch").get_db_prep_value(batch.pk, connection)
     try:
         for number, offset, length, item in _items(batch, faults):
             total = number
             model = item.model or batch.model
             prices.add(item, model)
-            rows.append(
-                BatchLine(
-                    batch=batch,
-                    number=number,
-                    custom_id=item.custom_id,
-                    kind=item.kind,
-                    model=model[:200],
-                    offset=offset,
-                    length=length,
-                )
-            )
+            rows.append((batch_id, number, item.custom_id, item.kind, model[:200], offset, length))
             if len(rows) >= STEP and not faults:
                 if not _store(batch, rows):
                     return
@@ -186,13 +183,23 @@ def _fault(line: int | None, field: str, message: str, code: str) -> dict[str, o
     return {"line": line, "field": field, "message": message, "code": code}
 
 
-def _store(batch: Batch, rows: list[BatchLine]) -> bool:
+def _insert() -> str:
+    """One line. Fifty thousand of them as objects of the ORM take four times as long as all the rest."""
+    given = ("batch_id", "number", "custom_id", "kind", "model", "offset", "length")
+    names = ", ".join(map(connection.ops.quote_name, (*given, "state", "executions", "runner", "error_code")))
+    places = ", ".join("%s" for _ in given)
+    table = connection.ops.quote_name(BatchLine._meta.db_table)
+    return f"INSERT INTO {table} ({names}) VALUES ({places}, 'queued', 0, '', '')"  # noqa: S608  # our own names
+
+
+def _store(batch: Batch, rows: list[_Row]) -> bool:
     """Whether the batch still wants them."""
     with short_transaction():
         held = Batch.objects.select_for_update().filter(pk=batch.pk, state="validating", runner=batch.runner)
         if not held.update(lease_until=datetime.now(UTC) + LEASE):
             return False
-        BatchLine.objects.bulk_create(rows)
+        with connection.cursor() as cursor:
+            cursor.executemany(_insert(), rows)
     return True
 
 
