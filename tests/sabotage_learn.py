@@ -81,8 +81,8 @@ LEARN: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "yesterdays are read at every look",
         "llm_gateway/actions/events/quality_drop.py",
-        "            rows = [[*group,",
-        "            kept = {}\n            rows = [[*group,",
+        "        rows = kept.get(day.isoformat())",
+        "        rows = None",
         (_MEASURED, "-k", "scores_fell"),
     ),
     (
