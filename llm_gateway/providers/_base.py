@@ -13,6 +13,7 @@ from llm_gateway.core.keys import KeyState, KeyVerdict
 from llm_gateway.core.redact import redact
 from llm_gateway.core.secret import Secret
 from llm_gateway.wires import ModelFacts
+from llm_gateway.wires._batch_apis import BatchApi
 
 
 class ServiceFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +23,7 @@ class ServiceFacts(msgspec.Struct, frozen=True, kw_only=True):
     environment names that configure it. ``non_stream_cap``: above this many output tokens, or with none given, the upstream call is
     streamed whatever the caller asked for. ``bills_aborted``: whether work is billed when we hang up before the first byte.
     ``priority``: its place in the enterprise order. ``pass_headers``: request headers of a caller that may go through.
-    ``price_provider``: its id in the price data. ``counts_tokens``: it has a free endpoint that counts.
+    ``price_provider``: its id in the price data. ``counts_tokens``: it has a free endpoint that counts. ``batches``: its own batch API.
     """
 
     name: str
@@ -37,6 +38,7 @@ class ServiceFacts(msgspec.Struct, frozen=True, kw_only=True):
     pass_headers: frozenset[str] = frozenset()
     price_provider: str | None = None
     counts_tokens: bool = False
+    batches: BatchApi | None = None
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):

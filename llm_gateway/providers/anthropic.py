@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from llm_gateway.core.keys import KeyState, KeyVerdict
 from llm_gateway.core.secret import Secret
 from llm_gateway.wires import ModelFacts
+from llm_gateway.wires._batch_apis import AnthropicBatches
 
 from . import services
 from ._base import Probe, ServiceFacts, claude_generation, claude_is_adaptive, join_url, json_headers, said, verdict
@@ -27,6 +28,7 @@ class Anthropic:
         pass_headers=frozenset({"anthropic-beta"}),
         counts_tokens=True,
         price_provider="anthropic",
+        batches=AnthropicBatches(),
     )
 
     def headers(self, wire: str, key: Secret, passed: Mapping[str, str]) -> dict[str, str]:

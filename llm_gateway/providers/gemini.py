@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from llm_gateway.core.keys import KeyState, KeyVerdict
 from llm_gateway.core.secret import Secret
 from llm_gateway.wires import ModelFacts
+from llm_gateway.wires._batch_apis import GeminiBatches
 
 from . import services
 from ._base import Probe, ServiceFacts, gemini_thinking, join_url, json_headers, said, verdict
@@ -26,6 +27,7 @@ class Gemini:
         priority=40,
         counts_tokens=True,
         price_provider="google",
+        batches=GeminiBatches(),
     )
 
     def headers(self, wire: str, key: Secret, passed: Mapping[str, str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from llm_gateway.core.keys import KeyState, KeyVerdict
 from llm_gateway.core.secret import Secret
 from llm_gateway.wires import ModelFacts
+from llm_gateway.wires._batch_apis import OpenAIBatches
 
 from . import services
 from ._base import Probe, ServiceFacts, bearer, join_url, json_headers, said, verdict
@@ -28,6 +29,7 @@ class OpenAI:
         priority=30,
         counts_tokens=True,
         price_provider="openai",
+        batches=OpenAIBatches(),
     )
 
     def headers(self, wire: str, key: Secret, passed: Mapping[str, str]) -> dict[str, str]:

@@ -20,14 +20,14 @@ class Refused(Exception):
 
 
 def apply(what: str, body: dict[str, Any], state: State) -> Any:
-    """One command, named by its path under /_sim: ``personality/{provider}``, reset, script, faults, models, keys.
+    """One command, named by its path under /_sim: ``personality/{provider}``, reset, script, faults, models, keys, batches.
 
     Raises Refused, KeyError.
     """
     name, _, rest = what.partition("/")
     if name == "personality":
         return _personality(rest or "all", dict(body), state)
-    actions = {"reset": _reset, "script": _script, "faults": _faults, "models": _models, "keys": _keys}
+    actions = {"reset": _reset, "script": _script, "faults": _faults, "models": _models, "keys": _keys, "batches": _batches}
     actions[name](body, state)
     return {"ok": True}
 
@@ -140,6 +140,13 @@ def _faults(body: dict[str, Any], state: State) -> None:
         raise Refused("model and sequence are required")
     whole = tuple(_checked(str(spec)) for spec in sequence)
     state.sequences[model] = Sequence(deque(whole), whole, bool(body.get("repeat")))
+
+
+def _batches(body: dict[str, Any], state: State) -> None:
+    try:
+        state.batches.told(body)
+    except (TypeError, ValueError) as error:
+        raise Refused(str(error)) from None
 
 
 def _models(body: dict[str, Any], state: State) -> None:

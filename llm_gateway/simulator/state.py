@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from llm_gateway.simulator import catalogue, faults
+from llm_gateway.simulator.batches import Batches
 from llm_gateway.simulator.faults import Plan
 from llm_gateway.simulator.neutral import Ask
 from llm_gateway.simulator.rng import seeded
@@ -64,6 +65,7 @@ class State:
         self.cache: OrderedDict[tuple[str, str, int, int], None] = OrderedDict()
         self.extra: dict[str, list[catalogue.Model]] = {name: [] for name in PROVIDERS}
         self.keys: dict[str, str] = {}
+        self.batches = Batches()
 
     def snapshot(self) -> dict[str, Any]:
         """For GET /_sim/state."""

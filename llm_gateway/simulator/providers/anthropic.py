@@ -12,6 +12,7 @@ from llm_gateway.simulator.call import Call, Handler
 from llm_gateway.simulator.catalogue import SNAPSHOTS, Model
 from llm_gateway.simulator.checks.anthropic import check_messages
 from llm_gateway.simulator.http11 import Request
+from llm_gateway.simulator.providers import anthropic_batches
 from llm_gateway.simulator.providers.base import Provider
 from llm_gateway.simulator.reply import Headers, Problem, Reply, json_reply
 from llm_gateway.simulator.wires import anthropic_messages, common
@@ -69,6 +70,8 @@ class Anthropic(Provider):
     @override
     def route(self, call: Call) -> Handler:
         method, path = call.request.method, call.path
+        if path.startswith("/v1/messages/batches"):
+            return anthropic_batches.route(call, self.execute)
         posts = {"/v1/messages": self.messages, "/v1/messages/count_tokens": self.count_tokens}
         if path in posts:
             if method != "POST":

@@ -7,10 +7,12 @@ from typing import ClassVar
 
 import msgspec
 
+from llm_gateway.simulator import faults
 from llm_gateway.simulator.call import Call, Handler
 from llm_gateway.simulator.catalogue import Model
 from llm_gateway.simulator.http11 import Request
 from llm_gateway.simulator.reply import Headers, Problem, Reply
+from llm_gateway.simulator.reply_faults import problem_of
 from llm_gateway.simulator.state import VERDICTS
 
 _decode = msgspec.json.Decoder().decode
@@ -43,7 +45,7 @@ class Provider(ABC):
 
     def read(self, call: Call) -> None:
         """Fills body, model and stream from the request. Raises Problem when the body is no JSON object."""
-        if call.request.method != "POST":
+        if call.request.method != "POST" or (not call.request.body and call.path.endswith("cancel")):
             return
         try:
             body = _decode(call.request.body)
@@ -88,6 +90,20 @@ class Provider(ABC):
             raise Problem("no_money")
         if mood == "overloaded":
             raise Problem("overloaded")
+
+    def execute(self, call: Call, request: Request) -> Reply:
+        """What ``request``, a line of a batch that ``call`` looks at, is answered: as a live one by the same key."""
+        line = Call(self.name, request, request.path, call.state, key=call.key)
+        try:
+            self.read(line)
+            line.plan = call.state.plan(self.name, line.model, self.generates(line))
+            if line.plan and (planned := problem_of(line.plan, line.model, line.key)):
+                raise planned
+            return self.route(line)(line)
+        except faults.UnknownFault as error:
+            return self.refuse(Problem("bad_request", str(error), param="model"), line)
+        except Problem as problem:
+            return self.refuse(problem, line)
 
     def require_model(self, call: Call) -> Model:
         """The model asked for. Raises Problem (unknown_model, retired_model)."""

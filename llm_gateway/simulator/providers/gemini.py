@@ -12,6 +12,7 @@ from llm_gateway.simulator.call import Call, Handler
 from llm_gateway.simulator.catalogue import Model
 from llm_gateway.simulator.checks.gemini import check_generate
 from llm_gateway.simulator.http11 import Request
+from llm_gateway.simulator.providers import gemini_batches
 from llm_gateway.simulator.providers.base import Provider
 from llm_gateway.simulator.reply import Headers, Problem, Reply, dump, json_reply
 from llm_gateway.simulator.wires import common, embeddings, gemini_generate
@@ -86,12 +87,17 @@ class Gemini(Provider):
             # A fault name has colons of its own; only what follows the last one can be a method.
             call.model = name if call.request.method == "POST" else call.path.removeprefix("/models/")
             call.stream = method == "streamGenerateContent"
+            if method == "batchGenerateContent":
+                # A fault in the name is its lines', not the batch's.
+                call.model = ""
 
     @override
     def route(self, call: Call) -> Handler:
         method, path = call.request.method, call.path
         if path == "/models" and method in ("GET", "HEAD"):
             return self.models
+        if path.startswith("/batches") or path.endswith(":batchGenerateContent"):
+            return gemini_batches.route(call, self.execute)
         if not path.startswith("/models/"):
             raise Problem("unknown_path")
         if method in ("GET", "HEAD"):

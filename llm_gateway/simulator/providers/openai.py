@@ -14,7 +14,7 @@ from llm_gateway.simulator.call import Call, Handler
 from llm_gateway.simulator.catalogue import SNAPSHOTS, Model
 from llm_gateway.simulator.checks.openai import check_chat, check_responses
 from llm_gateway.simulator.http11 import Request
-from llm_gateway.simulator.providers import openai_errors
+from llm_gateway.simulator.providers import openai_batches, openai_errors
 from llm_gateway.simulator.providers.base import Provider
 from llm_gateway.simulator.reply import Headers, Problem, Reply, json_reply
 from llm_gateway.simulator.wires import embeddings, openai_chat, openai_responses
@@ -46,8 +46,15 @@ class OpenAI(Provider):
         return request.bearer
 
     @override
+    def read(self, call: Call) -> None:
+        if call.path != "/files":  # a form, no JSON
+            super().read(call)
+
+    @override
     def route(self, call: Call) -> Handler:
         method, path = call.request.method, call.path
+        if path.startswith(("/files", "/batches")):
+            return openai_batches.route(call, self.execute)
         posts = {
             "/chat/completions": self.chat,
             "/responses": self.responses,
