@@ -144,9 +144,12 @@ class Connection(Doorstep):
             return
         self._awaiting_head = False
         self._framing = 0
-        self._stop_clock()
+        if self._clock is not None:
+            self._stop_clock()
         self.limits.silent.pop(self, None)
-        size = sum(len(name) + len(value) + 4 for name, value in self.headers)
+        size = 4 * len(self.headers)
+        for name, value in self.headers:
+            size += len(name) + len(value)
         if len(self.url) > MOST_TARGET_BYTES:
             self._refuse(TargetTooLong(f"The address is longer than {MOST_TARGET_BYTES} bytes; send what it holds in the body."))
         elif size > MOST_HEAD_BYTES or len(self.headers) > MOST_FIELDS:
@@ -169,7 +172,8 @@ class Connection(Doorstep):
     def on_message_complete(self) -> None:
         if not self._refused:
             super().on_message_complete()
-            self._stop_clock()
+            if self._clock is not None:
+                self._stop_clock()
         # What follows is the next head, or nothing for as long as a kept connection may be quiet.
         self._completed = True
         self._awaiting_head = True

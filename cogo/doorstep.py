@@ -69,7 +69,7 @@ class Step:
         connection = self._connection
         if self.disconnected or self.response_complete:
             return
-        lines = [name + b": " + value + b"\r\n" for name, value in (*connection.server_state.default_headers, *reply.headers)]
+        lines = [b"%b: %b\r\n" % field for field in (*connection.server_state.default_headers, *reply.headers)]
         lines.append(b"content-length: %d\r\n" % len(reply.body))
         if close or not self.keep_alive:
             self.keep_alive = False
@@ -209,7 +209,9 @@ class Doorstep(HttpToolsProtocol):
             return False
         spelt = target.decode("ascii")
         path = compatible_path("POST", spelt)
-        names = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers}
+        names: dict[str, str] = {}
+        for name, value in self.headers:
+            names[name.decode("latin-1")] = value.decode("latin-1")
         # What came twice is judged where all of it is.
         if path is None or len(names) != len(self.headers) or not names.keys().isdisjoint(_OTHERWISE):
             return False

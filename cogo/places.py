@@ -25,6 +25,13 @@ class Places:
         """Whether whoever came now would have to wait."""
         return self.inside >= self._limit
 
+    def enter(self) -> bool:
+        """Take a place, where there is one for whoever comes now."""
+        if self.inside >= self._limit:
+            return False
+        self.inside += 1
+        return True
+
     async def take(self) -> None:
         """Raises :class:`Overloaded`."""
         match admission.verdict(self.inside, len(self._waiting), self._limit):

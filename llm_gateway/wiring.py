@@ -261,9 +261,7 @@ class Gateway:
             id=request_id or self.new_id(), kind=kind, identity=identity, inbound=inbound, stream=stream, user_id=user_id, address=address
         )
 
-    @staticmethod
-    def new_id() -> UUID:
-        return new_id()
+    new_id = staticmethod(new_id)
 
     def health_view(self) -> Mapping[tuple[int, str], Mapping[str, Any]]:
         return self.health.view()

@@ -154,7 +154,8 @@ class Compat:
         assert identity is not None
         places = self._arrivals.places
         try:
-            await places.take()
+            if not places.enter():
+                await places.take()
         except Overloaded as error:
             step.reply(with_limits(compatible(error, dialect, call_id), dialect, identity))
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import lru_cache
 from uuid import UUID
 
 import msgspec
@@ -58,7 +59,8 @@ TAG_HEADER = "x-cogo-tag"
 
 def tag_of(headers: Mapping[str, str]) -> str:
     """The caller's tag, printable and short; empty without one."""
-    return "".join(c for c in headers.get(TAG_HEADER, "") if c.isprintable())[:60].strip()
+    told = headers.get(TAG_HEADER)
+    return "".join(c for c in told if c.isprintable())[:60].strip() if told else ""
 
 
 def page_size(text: str | None, *, usual: int, most: int) -> int:
@@ -86,10 +88,11 @@ def summary_headers(summary: Summary) -> tuple[tuple[bytes, bytes], ...]:
     headers = [
         *id_headers(summary.id),
         (b"x-cogo-model", ascii_header(summary.served_model)),
-        (b"x-cogo-attempts", str(len(summary.attempts)).encode()),
+        (b"x-cogo-attempts", b"%d" % len(summary.attempts)),
         (b"x-cogo-cost", format_usd(summary.cost_nusd).encode()),
     ]
-    headers += cache_headers(summary.cache)
+    if summary.cache is not None:
+        headers += cache_headers(summary.cache)
     if target is not None:
         headers.append((b"x-cogo-provider", ascii_header(target.provider.slug)))
         if target.provider.simulated:
@@ -140,6 +143,8 @@ def retired_warning(model: str) -> bytes:
     return b"retired; successor=" + ascii_header(model)
 
 
+# Nearly always the name of a model or a provider.
+@lru_cache(maxsize=2048)
 def ascii_header(text: str) -> bytes:
     if text.isascii() and text.isprintable():
         return without_keys(text).encode()

@@ -26,9 +26,9 @@ def limit_headers(dialect: str, identity: Identity) -> list[tuple[str, str]]:
 
 
 def with_limits(reply: HttpReply, dialect: str, identity: Identity) -> HttpReply:
-    told = limit_headers(dialect, identity)
-    if not told:
+    if identity.requests_per_minute is None and identity.tokens_per_minute is None:
         return reply
+    told = limit_headers(dialect, identity)
     return msgspec.structs.replace(reply, headers=(*reply.headers, *((name.encode(), value.encode()) for name, value in told)))
 
 

@@ -78,7 +78,7 @@ def presented_key(sent: Mapping[str, str]) -> str | None:
     if authorization[:7].lower() == "bearer ":
         keys.append(authorization[7:].strip())
     keys += [value for name in _KEY_HEADERS if (value := sent.get(name, "").strip())]
-    if len(set(keys)) > 1:
+    if len(keys) > 1 and len(set(keys)) > 1:
         raise InvalidRequest(TWO_KEYS, param="authorization")
     return keys[0] if keys else None
 

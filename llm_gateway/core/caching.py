@@ -41,6 +41,8 @@ class CacheRules(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def in_use(self) -> bool:
+        if self.gateway is None and not self.keys and not self.aliases:
+            return False
         rules = (self.gateway, *self.keys.values(), *self.aliases.values())
         return any(rule is not None and rule.on for rule in rules)
 

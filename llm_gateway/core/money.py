@@ -106,5 +106,8 @@ def cost_nusd(usage: Usage, rate: Rate) -> int:
         (usage.web_searches, rate.web_search),
         (1, rate.request),
     )
-    pico = sum(tokens * price for tokens, price in lines if tokens and price)
+    pico = 0
+    for tokens, price in lines:
+        if tokens and price:
+            pico += tokens * price
     return (pico + 500) // 1000

@@ -30,14 +30,21 @@ class Registry(Generic[T]):
         return item
 
     def get(self, name: str) -> T:
-        self._load()
+        if not self._loaded:
+            self._load()
         try:
             return self._items[name]
         except KeyError:
             raise KeyError(f"no {self._kind} named {name!r}; known: {', '.join(sorted(self._items))}") from None
 
+    def find(self, name: str) -> T | None:
+        if not self._loaded:
+            self._load()
+        return self._items.get(name)
+
     def __contains__(self, name: object) -> bool:
-        self._load()
+        if not self._loaded:
+            self._load()
         return name in self._items
 
     def __iter__(self) -> Iterator[str]:

@@ -21,7 +21,6 @@ from .tally import Tally
 from .ticket import Ticket
 from .transport import Upstream, UpstreamResponse
 from .until import Until
-from .ways import way_to
 
 _K = FailureClass
 _REQUEST_IDS = ("x-request-id", "request-id", "x-goog-request-id", "cf-ray")
@@ -32,18 +31,20 @@ class Attempt:
     content and :meth:`more` brings the rest. Every fault is :class:`AttemptFailed`. End with :meth:`finish` or :meth:`abort`."""
 
     __slots__ = (
-        "_chunks", "_decoder", "_filter", "_last_event", "_marked", "_response", "_scope", "_started", "aborted", "body",
+        "_chunks", "_clock", "_decoder", "_filter", "_last_event", "_marked", "_response", "_scope", "_started", "aborted", "body",
         "bytes_received", "clocks", "first_event_ms", "held", "lengths", "prepared", "request_sent", "response", "started_at", "status",
         "tally", "target", "ticket", "unmarked", "upstream_request_id",
     )  # fmt: skip
 
-    def __init__(self, ticket: Ticket, prepared: Prepared, clocks: Clocks, keep_text: bool, lengths: Lengths = UNKNOWN) -> None:
-        """``ticket``: the admission it runs on, which it owns."""
+    def __init__(
+        self, ticket: Ticket, prepared: Prepared, clocks: Clocks, keep_text: bool, lengths: Lengths = UNKNOWN, *, marked: bool = False
+    ) -> None:
+        """``ticket``: the admission it runs on, which it owns. ``marked``: its target's streams end with a mark of their own."""
         self.ticket = ticket
         target = self.target = ticket.target
         self.lengths = lengths
         self.prepared = prepared
-        self._marked = way_to(target).marked
+        self._marked = marked
         self.tally = Tally(keep_text, self._marked)
         self.held: list[Frame] = []
         self.response: ChatResponse | None = None
@@ -58,14 +59,15 @@ class Attempt:
         self.unmarked = False
         self.started_at = time.time()
         self.clocks = clocks
-        self._started = self._last_event = asyncio.get_running_loop().time()
+        self._clock = asyncio.get_running_loop().time
+        self._started = self._last_event = self._clock()
         self._response: UpstreamResponse | None = None
         self._scope: Until | None = None
         self._filter = KeyFilter(target.credential.secret.reveal())
 
     @property
     def elapsed_ms(self) -> int:
-        return round((asyncio.get_running_loop().time() - self._started) * 1000)
+        return round((self._clock() - self._started) * 1000)
 
     def evidence(self) -> Evidence:
         """What is known of it by now."""
@@ -112,7 +114,7 @@ class Attempt:
                 if response.status >= 300:
                     await self._refused(response)
                 kind = response.headers.get("content-type", "")
-                if not self._comes_streamed(kind) or "json" in kind:
+                if "json" in kind or not self._comes_streamed(kind):
                     await self._whole(response, kind)
                     return
                 if "html" in kind:
@@ -242,10 +244,12 @@ class Attempt:
             return
         wire = self.target.provider.wire
         as_it_is = self.prepared.passthrough and not self.prepared.streamed
-        if as_it_is and not self.tally.keep and wire in glances and (counted := glances.get(wire)(body)) is not None:
-            self.tally.take(counted)
-            self.body = self.tally.spoken.body = body
-            return
+        if as_it_is and not self.tally.keep:
+            glance = glances.find(wire)
+            if glance is not None and (counted := glance(body)) is not None:
+                self.tally.take(counted)
+                self.body = self.tally.spoken.body = body
+                return
         whole = wires.get(wire).decode_response(body)
         events: list[Event] = replay(whole)
         frames = [Frame(b"", tuple(events))]

@@ -80,13 +80,17 @@ def entry(number: int, evidence: Evidence, asked: Asked, outcome: str, failure: 
     if rule in (BillingRule.ESTIMATE, BillingRule.HOLD) and (reported is None or reported.service_tier is None):
         # The provider named no tier; assume the one that was asked for.
         reported = msgspec.structs.replace(reported or Usage(), service_tier=asked.service_tier)
-    usage = final_usage(
-        reported,
-        est_prompt_tokens=round(asked.prompt_tokens * evidence.lengths.prompt_factor),
-        text_chars_received=evidence.chars,
-        rule=rule,
-        chars_per_token=evidence.lengths.chars_per_token,
-    )
+    if rule is BillingRule.REPORTED and reported is not None and reported.input_tokens is not None and reported.output_tokens is not None:
+        # Nothing is left to estimate.
+        usage = reported
+    else:
+        usage = final_usage(
+            reported,
+            est_prompt_tokens=round(asked.prompt_tokens * evidence.lengths.prompt_factor),
+            text_chars_received=evidence.chars,
+            rule=rule,
+            chars_per_token=evidence.lengths.chars_per_token,
+        )
     charged = charge(rule, usage, asked.hold_nusd, target.model.rates, datetime.fromtimestamp(asked.at, UTC))
     billed = rule is not BillingRule.VOID
     record = AttemptRecord(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,7 +41,12 @@ class CachedPipeline(Pipeline):
         self._asking = asking
 
     @override
-    async def whole(self, call: Call) -> WholeAnswer:
+    def whole(self, call: Call) -> Coroutine[Any, Any, WholeAnswer]:
+        if self.catalog.snapshot().cache.in_use or says_something(call.headers):
+            return self._kept(call)
+        return super().whole(call)
+
+    async def _kept(self, call: Call) -> WholeAnswer:
         wish = await self._wish(call)
         if wish is None:
             return await super().whole(call)
@@ -75,7 +80,12 @@ class CachedPipeline(Pipeline):
         return await self._lead(_left(call, until), wish, asked, near)
 
     @override
-    async def stream(self, call: Call) -> StreamAnswer:
+    def stream(self, call: Call) -> Coroutine[Any, Any, StreamAnswer]:
+        if self.catalog.snapshot().cache.in_use or says_something(call.headers):
+            return self._kept_stream(call)
+        return super().stream(call)
+
+    async def _kept_stream(self, call: Call) -> StreamAnswer:
         wish = await self._wish(call)
         if wish is None:
             return await super().stream(call)
@@ -108,12 +118,8 @@ class CachedPipeline(Pipeline):
         return answer
 
     async def _wish(self, call: Call) -> Wish | None:
-        """Nothing but two looks where the cache is not in use."""
-        rules = self.catalog.snapshot().cache
-        if not (rules.in_use or says_something(call.headers)):
-            return None
         try:
-            return wish_of(call.headers, rules, call.identity.client_key_id, call.inbound.model)
+            return wish_of(call.headers, self.catalog.snapshot().cache, call.identity.client_key_id, call.inbound.model)
         except GatewayError as error:
             await self.reject(call, error)
             raise

@@ -10,8 +10,8 @@ import asyncio
 import re
 import ssl
 from base64 import b64encode
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Coroutine, Mapping
+from typing import Any, NamedTuple
 
 from yarl import URL
 
@@ -116,8 +116,9 @@ class Client:
             asks = f"authorization: Basic {pair}\r\n"
         return Target(pool, path, f"host: {named}\r\n" if url.is_default_port() else f"host: {named}:{port}\r\n", asks)
 
-    async def ask(self, target: Target, method: str, headers: Mapping[str, str], body: bytes, connect_s: float) -> Answer:
-        """The answer once its head has come. Raises :class:`AttemptFailed`, or :class:`Overloaded` where this process lacks descriptors."""
+    def ask(self, target: Target, method: str, headers: Mapping[str, str], body: bytes, connect_s: float) -> Coroutine[Any, Any, Answer]:
+        """The answer once its head has come; to be awaited at once. It raises :class:`AttemptFailed`, or :class:`Overloaded` where this
+        process lacks descriptors."""
         try:
             head = self._known_head(target, headers, body) if body and type(headers) is FixedHeaders else None
             if head is None or method != "POST":
@@ -127,7 +128,11 @@ class Client:
         pool = target.pool
         connection = pool.take()
         if connection is None:
-            connection = await self._connected(pool, connect_s)
+            return self._ask_anew(pool, connect_s, head, body, method)
+        return connection.exchange(head, body, no_body=method == "HEAD")
+
+    async def _ask_anew(self, pool: Pool, connect_s: float, head: bytes, body: bytes, method: str) -> Answer:
+        connection = await self._connected(pool, connect_s)
         return await connection.exchange(head, body, no_body=method == "HEAD")
 
     async def close(self) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -82,8 +82,8 @@ class Exchange:
             target=target,
             strategy=plan.strategy,
             simulated=target.provider.simulated,
-            choice=plan.choice,
-            policy=plan.chosen.policy if plan.chosen is not None else 0,
+            choice=None if plan.chosen is None else plan.chosen.text,
+            policy=0 if plan.chosen is None else plan.chosen.policy,
         )
         self.keeps_text = call.identity.bodies is BodyLogging.FULL
         self.attempts: list[Attempt] = []
@@ -233,8 +233,10 @@ class Exchange:
         self.attempts.clear()
         if not self._left:
             self._left = True
-            used = 0 if self._usage is None else self._usage.prompt_tokens + self._usage.completion_tokens
-            self._around.gate.leave(self.call.identity, self._reserved_tokens, used)
+            identity, used = self.call.identity, 0
+            if self._usage is not None and identity.tokens_per_minute is not None:
+                used = self._usage.prompt_tokens + self._usage.completion_tokens
+            self._around.gate.leave(identity, self._reserved_tokens, used)
 
     def _hang_up(self) -> Attempt | None:
         """On every attempt that runs; the oldest, which the caller waited for, is the only one left to be recorded."""
@@ -310,19 +312,18 @@ class Exchange:
             spoken=self._spoken,
         )
 
-    def _decision(self, settlement: Settlement) -> Mapping[str, Any]:
-        """For the caller also what the log has a shorter word for."""
-        chosen = self.plan.chosen
-        return settlement.decision if chosen is None else {**settlement.decision, "candidates": chosen.shown()}
-
     def _summary(self, settlement: Settlement) -> Summary:
+        decision, chosen = settlement.decision, self.plan.chosen
+        if chosen is not None:
+            # For the caller also what the log has a shorter word for.
+            decision = {**decision, "candidates": chosen.shown()}
         return Summary(
             id=self.call.id,
             state=settlement.state,
             target=settlement.target,
             served_model=self._served_model,
             strategy=self.plan.strategy,
-            decision=self._decision(settlement),
+            decision=decision,
             attempts=settlement.attempts,
             usage=self._usage,
             cost_nusd=settlement.cost_nusd,

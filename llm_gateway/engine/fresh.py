@@ -38,4 +38,8 @@ def fresh_draw() -> float:
 
 def new_id() -> uuid.UUID:
     """An identifier of a request: ordered by time, unguessable."""
-    return uuid7(time.time_ns() // 1_000_000, entropy())
+    try:
+        mine = _pool.popleft()
+    except IndexError:
+        mine = entropy()
+    return uuid7(time.time_ns() // 1_000_000, mine)

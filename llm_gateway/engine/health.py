@@ -64,6 +64,8 @@ class DeploymentHealth:
     def admit(self, target: Target) -> str | None:
         if target.provider.ignore_health:
             return None
+        if not (self._breakers or self._disabled_keys or self._disabled or self._key_rests or self._hosts):
+            return None
         key = target.deployment
         if target.credential.id in self._disabled_keys:
             return self._disabled_keys[target.credential.id]
@@ -142,9 +144,10 @@ class DeploymentHealth:
 
     def succeeded(self, target: Target, latency_ms: float, ttft_ms: float | None, cost_nusd: int | None) -> None:
         now = time.monotonic()
-        key = target.deployment
-        probing = self._probers.get(key) is target
+        key = (target.credential.id, target.upstream_id)
+        probing = False
         if self._probers:
+            probing = self._probers.get(key) is target
             self.released(target)
         breaker = self._breakers.get(key)
         # A half-open breaker waits for its probe: an answer that was asked for before it opened says nothing of now.
@@ -227,13 +230,16 @@ class DeploymentHealth:
         return found is None or prompt_tokens < found[0] or found[1] <= time.monotonic() - WINDOW_S
 
     def lengths(self, target: Target) -> Lengths:
-        return self._lengths.get(target.deployment, UNKNOWN)
+        return self._lengths.get((target.credential.id, target.upstream_id), UNKNOWN)
 
     def measured(self, target: Target, usage: Usage, chars: int, guessed: int) -> None:
         """A complete answer as its provider counted it; ``guessed``: our own count of its prompt."""
-        if target.deployment not in self._lengths:
+        key = (target.credential.id, target.upstream_id)
+        known = self._lengths.get(key)
+        if known is None:
             _make_room(self._lengths)
-        self._lengths[target.deployment] = learnt(self.lengths(target), usage, chars, guessed)
+            known = UNKNOWN
+        self._lengths[key] = learnt(known, usage, chars, guessed)
 
     def frozen(self) -> Frozen:
         """What strategies see: the numbers of this second, the same for every decision made in it."""

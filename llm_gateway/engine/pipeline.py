@@ -83,7 +83,8 @@ class Pipeline:
             if response is None and attempt.body is None:
                 response = collect(event for frame in frames for event in frame.events)
             summary = await exchange.complete(attempt)
-            await attempt.finish()
+            if attempt.body is None:
+                await attempt.finish()
             return WholeAnswer(summary=summary, response=response, body=attempt.body)
         except AttemptFailed as error:
             # Content had been received, so this is the end: no second provider after the first has worked (reliability.md B2).

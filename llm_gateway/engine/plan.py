@@ -43,7 +43,7 @@ class Plan:
 
     __slots__ = (
         "at", "call", "chosen", "estimates", "hedged", "note", "order", "prompt_tokens", "remaining", "resolution", "scores", "skipped",
-        "snapshot",
+        "snapshot", "strategy",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +53,7 @@ class Plan:
         self.call = call
         self.snapshot = snapshot
         self.resolution = resolution
+        self.strategy = resolution.strategy.name if resolution.strategy else NAMED
         self.order = order
         self.remaining = list(order)
         self.prompt_tokens = prompt_tokens
@@ -64,10 +65,6 @@ class Plan:
         # The moment that everything here was decided at; what a strategy chose from.
         self.at: datetime | None = None
         self.chosen: Chosen | None = None
-
-    @property
-    def strategy(self) -> str:
-        return self.resolution.strategy.name if self.resolution.strategy else NAMED
 
     def skip(self, target: Target, why: str) -> None:
         self.skipped.append((label(target), why))
@@ -145,7 +142,7 @@ class Plan:
         """Nano-USD to reserve when ``first`` is tried first: the dearest of the targets that may be tried, or all of them where more than
         one may have to be paid."""
         if not self.remaining:
-            return max(0, self.estimate(first))
+            return max(0, self.estimates.get(id(first)) or 0)
         rest = [target for target in self.remaining if target is not first]
         estimates = [self.estimate(target) for target in (first, *rest[: HELD_TARGETS - 1])]
         several = self.hedge_after_s is not None or any(self.option(name) for name in FLAGS)
@@ -159,7 +156,7 @@ class Plan:
         shown: dict[str, Any] = {
             "asked": self.call.inbound.model or "auto",
             "strategy": self.strategy,
-            "order": [label(target) for target in self.order],
+            "order": [label(self.order[0])] if len(self.order) == 1 else [label(target) for target in self.order],
         }
         if self.resolution.stands_in_for:
             shown["stands_in_for"] = self.resolution.stands_in_for
@@ -175,10 +172,6 @@ class Plan:
             shown["policy"] = self.chosen.policy
             shown["draw"] = self.chosen.draw
         return shown
-
-    @property
-    def choice(self) -> str | None:
-        return None if self.chosen is None else self.chosen.text
 
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):
@@ -222,8 +215,7 @@ def plan(call: Call, snapshot: Snapshot, health: DeploymentHealth, now: datetime
     can do: :class:`UnsupportedParameter` or :class:`PromptTooLong`. None of this passes by itself."""
     inbound = call.inbound
     resolution = resolve(snapshot, call.identity, inbound.model, call.strategy)
-    facts = _facts(call, snapshot, now)
-    prompt_tokens = facts.prompt_tokens
+    prompt_tokens = estimate_tokens(inbound.size)
     skipped = list(resolution.skipped)
     estimates: dict[int, int | None] = {}
     targets: list[Target] = []
@@ -246,6 +238,7 @@ def plan(call: Call, snapshot: Snapshot, health: DeploymentHealth, now: datetime
         raise not_served(skipped)
     if resolution.strategy is None and len(targets) == 1:
         return Plan(call, snapshot, resolution, targets, prompt_tokens, estimates, skipped, [], "")
+    facts = _facts(call, snapshot, now, prompt_tokens)
     if resolution.strategy is None:
         order, note = _long_ones_last(_named_order(resolution, targets, facts, draw), health, prompt_tokens)
         return Plan(call, snapshot, resolution, order, prompt_tokens, estimates, skipped, [], note)
@@ -283,13 +276,13 @@ def plan(call: Call, snapshot: Snapshot, health: DeploymentHealth, now: datetime
     return made
 
 
-def _facts(call: Call, snapshot: Snapshot, now: datetime) -> RequestFacts:
+def _facts(call: Call, snapshot: Snapshot, now: datetime, prompt_tokens: int) -> RequestFacts:
     """What a strategy may know, with digests where a caller's own words would be."""
     inbound = call.inbound
     key = snapshot.settings.get("digest_key", b"")
     return RequestFacts(
         now=now,
-        prompt_tokens=estimate_tokens(inbound.size),
+        prompt_tokens=prompt_tokens,
         max_tokens=inbound.max_tokens,
         needs=inbound.needs,
         task_type=_label(call.task_type),

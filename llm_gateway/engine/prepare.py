@@ -13,7 +13,7 @@ from llm_gateway.core.errors import GatewayError, UnsupportedParameter
 from llm_gateway.wires import Edits, Inbound, ModelFacts, Wire, at_callers_place, counters, embedders, fitted, without_tokens
 
 from .calls import Call
-from .ways import model_facts, way_to
+from .ways import Way, model_facts, way_to
 
 __all__ = ["Prepared", "model_facts", "prepare"]
 
@@ -38,11 +38,12 @@ def prepare(
     force_stream: bool = False,
     strangers: Callable[[str], bool] | None = None,
     bare: bool = False,
+    way: Way | None = None,
 ) -> Prepared:
     """Build the provider's request. ``ceiling``: a limit on output tokens to set. ``strangers``: tells thinking tokens of the history that
-    another provider made; ``bare``: leave all of them out. Raises :class:`UnsupportedParameter` when this target
-    cannot do what the caller asks."""
-    way = way_to(target)
+    another provider made; ``bare``: leave all of them out; ``way``: the target's, where it is at hand. Raises
+    :class:`UnsupportedParameter` when this target cannot do what the caller asks."""
+    way = way or way_to(target)
     service, wire, facts = way.service, way.wire, way.facts
     inbound = call.inbound
     limit = inbound.max_tokens if ceiling is None else min(ceiling, inbound.max_tokens or ceiling)
@@ -50,7 +51,7 @@ def prepare(
     chat_like = inbound.kind == "chat"
     streamed = chat_like and (call.stream or force_stream or (cap is not None and (limit is None or limit > cap)))
     same = bool(inbound.body) and inbound.dialect == wire.name
-    cut = same and chat_like and not facts.stop and bool(_stops(inbound))
+    cut = same and chat_like and not facts.stop and b'"stop"' in inbound.body and bool(_stops(inbound))
     passthrough = same and call.raw and not cut and not (call.stream and inbound.stream_form != "sse")
     if same:
         sent = inbound.sent if inbound.sent_for == target.credential.id else inbound.body
@@ -95,8 +96,6 @@ def _any_token(token: str) -> bool:
 
 def _stops(inbound: Inbound) -> tuple[str, ...]:
     """The caller's stop sequences; of a body that cannot be read, none: the provider says what is wrong with it."""
-    if b'"stop"' not in inbound.body:
-        return ()
     try:
         return inbound.chat().stop
     except GatewayError:

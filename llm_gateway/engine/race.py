@@ -61,10 +61,11 @@ class Track:
         strangers = self.issuers.strangers(issuer)
         call = exchange.call
         size = len(call.inbound.body) or call.inbound.size
-        given = call, target, exchange.ceiling(target), form.streamed, strangers, form.bare
+        given = call, target, exchange.ceiling(target), form.streamed, strangers, form.bare, way
         prepared = prepare(*given) if size < LARGE_BYTES else await away(size, prepare, *given)
-        clocks = way.clocks(exchange.remaining_s, self.defaults, prepared.streamed)
-        attempt = Attempt(ticket, prepared, clocks, exchange.keeps_text, self.health.lengths(target))
+        remaining_s = exchange.remaining_s if call.deadline_s is not None else None
+        clocks = way.clocks(remaining_s, self.defaults, prepared.streamed)
+        attempt = Attempt(ticket, prepared, clocks, exchange.keeps_text, self.health.lengths(target), marked=way.marked)
         if prepared.passthrough:
             attempt.tally.on_token = partial(self.issuers.note, issuer=issuer)
         return attempt
@@ -73,7 +74,7 @@ class Track:
         """The attempt whose answer (or its first content) is in hand. Raises the :class:`GatewayError` for the caller when nothing is
         left to ask. However it ends, each ticket is used or belongs to one of the exchange's attempts."""
         race = _Race(self, exchange)
-        if exchange.plan.hedge_after_s is not None:
+        if exchange.plan.resolution.strategy is not None and exchange.plan.hedge_after_s is not None:
             return await race.run(ticket)
         # The usual way: one target is asked, answers, and nobody else is looked for.
         attempt, failure = await race.attempt(ticket), None

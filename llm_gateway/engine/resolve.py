@@ -7,11 +7,9 @@ name and ``strategy:NAME`` mean a strategy over all routable models; ``PROVIDER/
 from __future__ import annotations
 
 from collections.abc import Iterable
-from copy import copy
 from fnmatch import fnmatchcase
 
 import msgspec
-from msgspec.structs import force_setattr
 
 from llm_gateway.core.catalog import Identity, Lifecycle, ModelInfo, Snapshot, StrategyInfo, Target
 from llm_gateway.core.errors import ModelNotFound, NotFound
@@ -71,9 +69,22 @@ def resolve(snapshot: Snapshot, identity: Identity, asked: str, strategy: str | 
         known = identity, _resolve(snapshot, identity, asked, strategy)
         if len(asked) <= _known.MOST_CHARS:
             found[key] = known
-    mine = copy(known[1])
-    force_setattr(mine, "targets", tuple([copy(target) for target in mine.targets]))
-    return mine
+    meant = known[1]
+    targets = meant.targets
+    if len(targets) == 1:
+        return _of_its_own(meant, (_again(targets[0]),))
+    return _of_its_own(meant, tuple([_again(target) for target in targets]))
+
+
+def _again(one: Target) -> Target:
+    return Target(provider=one.provider, credential=one.credential, model=one.model, upstream_id=one.upstream_id, budgets=one.budgets)
+
+
+def _of_its_own(meant: Resolution, targets: tuple[Target, ...]) -> Resolution:
+    return Resolution(
+        targets=targets, tiers=meant.tiers, strategy=meant.strategy, named=meant.named, stands_in_for=meant.stands_in_for,
+        skipped=meant.skipped, auto=meant.auto,
+    )  # fmt: skip
 
 
 def _resolve(snapshot: Snapshot, identity: Identity, asked: str, strategy: str | None) -> Resolution:

@@ -77,7 +77,13 @@ _ways: dict[tuple[int, int, int, str], Way] = {}
 def way_to(target: Target) -> Way:
     key = (id(target.provider), id(target.credential), id(target.model), target.upstream_id)
     found = _ways.get(key)
-    if found is None or not found.holds_for(target):
+    # As holds_for says.
+    if (
+        found is None
+        or (own := found._target).provider is not target.provider
+        or own.credential is not target.credential
+        or own.model is not target.model
+    ):
         found = Way(target)
         if len(target.upstream_id) <= _MOST_CHARS:
             if len(_ways) >= _MOST:

@@ -45,12 +45,13 @@ def learnt(lengths: Lengths, usage: Usage, chars: int, guessed: int) -> Lengths:
     hidden = usage.reasoning_tokens or usage.audio_output_tokens
     keep = 0.5 if lengths.tokens > MEMORY or lengths.counted > MEMORY else 1.0
     spoken = not hidden and bool(usage.output_tokens) and chars > 0
-    read = usage.prompt_tokens > 0 and guessed > 0
+    prompt_tokens = usage.prompt_tokens
+    read = prompt_tokens > 0 and guessed > 0
     return Lengths(
         chars=lengths.chars * keep + (chars if spoken else 0),
         tokens=lengths.tokens * keep + (usage.output_tokens or 0 if spoken else 0),
         guessed=lengths.guessed * keep + (guessed if read else 0),
-        counted=lengths.counted * keep + (usage.prompt_tokens if read else 0),
+        counted=lengths.counted * keep + (prompt_tokens if read else 0),
     )
 
 

@@ -9,20 +9,25 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, TypedDict
 
 import msgspec
 
 from llm_gateway.core.redact import without_keys
-from llm_gateway.core.usage import MAX_TOKENS
+from llm_gateway.core.usage import MAX_TOKENS, UsageSource
 from llm_gateway.engine.calls import AttemptRecord
 from llm_gateway.engine.ports import Settlement
+from llm_gateway.policies.hold import BillingRule
 
 from .columns import ATTEMPT, COUNTS, MOVED, SETTLED
 
 MAX_INT = 2**31 - 1
 MAX_SMALL = 2**15 - 1
 MAX_MONEY = 2**62
+# Words of ours, which every column takes.
+_SOURCES = frozenset(("", *(source.value for source in UsageSource)))
+_RULES = frozenset(rule.value for rule in BillingRule)
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
@@ -44,21 +49,27 @@ class Ended(TypedDict):
 
 def plain(s: Settlement) -> Ended:
     began = s.opened.at
-    cost = _money(s.cost_nusd)
-    charge = _money(s.charge_nusd)
-    usage = s.usage
+    cost, charge = s.cost_nusd, s.charge_nusd
+    if not (type(cost) is int and 0 <= cost <= MAX_MONEY):
+        cost = _money(cost)
+    if not (type(charge) is int and 0 <= charge <= MAX_MONEY):
+        charge = _money(charge)
+    usage, served, latency_ms, ttft_ms = s.usage, s.served_model, s.latency_ms, s.ttft_ms
     target = s.target
     moved = None
     if target is not None and target is not s.opened.target:
         moved = (target.provider.id, target.model.id, target.provider.slug, target.provider.simulated)
     row = [
         # A clock that jumped back while the request ran must not let it end before it began.
-        _moment(s.at, began), s.state, short(without_keys(s.served_model), 200), min(len(s.attempts), MAX_SMALL),
+        _moment(s.at, began), s.state, served and _named(served), min(len(s.attempts), MAX_SMALL),
         _whole(s.status, MAX_SMALL), s.error_code and short(s.error_code, 40), s.finish_reason and short(s.finish_reason, 20),
         s.flags and short(s.flags, 100),
         *[n if n is None or (type(n) is int and 0 <= n <= MAX_TOKENS) else _whole(n, MAX_TOKENS) for n in map(usage.get, COUNTS)],
-        (tier := usage.get("service_tier") or "") and short(tier, 20), (source := usage.get("usage_source") or "") and short(source, 20),
-        cost, s.price_id, _whole(s.latency_ms, MAX_INT), _whole(s.ttft_ms, MAX_INT), None, as_json(s.decision),
+        (tier := usage.get("service_tier") or "") and short(tier, 20),
+        source if (source := usage.get("usage_source") or "") in _SOURCES else short(source, 20),
+        cost, s.price_id,
+        latency_ms if type(latency_ms) is int and 0 <= latency_ms <= MAX_INT else _whole(latency_ms, MAX_INT),
+        ttft_ms if type(ttft_ms) is int and 0 <= ttft_ms <= MAX_INT else _whole(ttft_ms, MAX_INT), None, as_json(s.decision),
     ]  # fmt: skip
     return {
         "id": s.id.hex,
@@ -77,8 +88,9 @@ def _shares(s: Settlement) -> dict[str, dict[str, int]]:
     """What each provider and each model has a part in: a budget of one is not charged for another's answer. As for the whole request,
     what is only feared never takes a part above the hold."""
     hold = s.opened.hold_nusd
-    if len(s.attempts) == 1 and (only := s.attempts[0]).billed == "reported" and only.cost_nusd is not None:
-        cost = _money(only.cost_nusd) or 0
+    if len(s.attempts) == 1 and (only := s.attempts[0]).billed == "reported" and (cost := only.cost_nusd) is not None:
+        if not (type(cost) is int and 0 <= cost <= MAX_MONEY):
+            cost = _money(cost) or 0
         return {"provider": {str(only.provider_id): cost}, "model": {str(only.model_id): cost}}
     sums: dict[tuple[str, int], tuple[int, int]] = {}
     for a in s.attempts:
@@ -94,13 +106,24 @@ def _shares(s: Settlement) -> dict[str, dict[str, int]]:
 
 
 def _attempt(a: AttemptRecord, began: float) -> tuple[Any, ...]:
+    status, latency_ms, ttft_ms, received, billed, cost = a.status, a.latency_ms, a.ttft_ms, a.bytes_received, a.billed, a.cost_nusd
     return (
-        _moment(a.started_at, began), a.number, a.provider_id, a.provider, a.credential_id, short(without_keys(a.upstream_id), 200),
-        a.outcome, a.error_class and short(a.error_class, 24), _whole(a.status, MAX_SMALL), a.detail and short(a.detail, 500),
+        _moment(a.started_at, began), a.number, a.provider_id, a.provider, a.credential_id, _named(a.upstream_id),
+        a.outcome, a.error_class and short(a.error_class, 24),
+        status if type(status) is int and 0 <= status <= MAX_SMALL else _whole(status, MAX_SMALL), a.detail and short(a.detail, 500),
         a.upstream_request_id and short(a.upstream_request_id, 100),
-        _whole(a.latency_ms, MAX_INT), _whole(a.ttft_ms, MAX_INT), _whole(a.bytes_received, MAX_MONEY) or 0, a.streamed,
-        short(a.billed, 10), a.maybe_billed, _money(a.cost_nusd),
+        latency_ms if type(latency_ms) is int and 0 <= latency_ms <= MAX_INT else _whole(latency_ms, MAX_INT),
+        ttft_ms if type(ttft_ms) is int and 0 <= ttft_ms <= MAX_INT else _whole(ttft_ms, MAX_INT),
+        received if type(received) is int and 0 <= received <= MAX_MONEY else _whole(received, MAX_MONEY) or 0, a.streamed,
+        billed if billed in _RULES else short(billed, 10), a.maybe_billed,
+        cost if type(cost) is int and 0 <= cost <= MAX_MONEY else _money(cost),
     )  # fmt: skip
+
+
+@lru_cache(maxsize=2048)
+def _named(model: str) -> str:
+    """A model's name as its column takes it: the same few for nearly all requests."""
+    return short(without_keys(model), 200)
 
 
 def durable(ended: Ended) -> dict[str, Any]:

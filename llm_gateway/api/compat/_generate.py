@@ -56,7 +56,8 @@ async def generate(
     model = ""
     try:
         body = await http.body()
-        inbound = await away(len(body), read, body, dialect, path, keeper)
+        given = body, dialect, path, keeper
+        inbound = read(*given) if len(body) < LARGE_BYTES else await away(len(body), read, *given)
         model = inbound.model
         if scope not in http.identity.scopes:
             raise PermissionDenied(f"This key lacks the scope `{scope.value}`; ask the gateway's operator for one that has it.")
@@ -114,7 +115,13 @@ async def _answer(http: HttpCall, dialect: Dialect, call: Call, found: Gateway, 
     try:
         if call.stream:
             return _streaming(http, dialect, call, await found.pipeline.stream(call), found, keeper)
-        return await _whole(http, dialect, call, found, keeper)
+        answer = await found.pipeline.whole(call)
+        body = _told(http, dialect, call, answer, keeper)
+        shown: tuple[tuple[bytes, bytes], ...] = ()
+        if _scored.wished(http.headers):
+            body, shown = await _scored.whole(found, call, answer, body)
+        warned = _warnings(call.inbound, answer.summary.target)
+        return HttpReply(headers=(JSON, *summary_headers(answer.summary), *warned, *shown), body=body)
     except GatewayError as error:
         return _own_refusal(http, dialect, call, error) if error.status < 400 else refuse(dialect, error, http)
 
@@ -133,16 +140,11 @@ def refuse(dialect: Dialect, error: GatewayError, http: HttpCall) -> HttpReply:
     return HttpReply(status=status, headers=error_headers(error, http.id), body=body)
 
 
-async def _whole(http: HttpCall, dialect: Dialect, call: Call, found: Gateway, keeper: Keeper | None) -> HttpReply:
-    answer = await found.pipeline.whole(call)
-    target = answer.summary.target
+def _told(http: HttpCall, dialect: Dialect, call: Call, answer: WholeAnswer, keeper: Keeper | None) -> bytes:
     body = body_of(http, dialect, call.inbound, answer)
     if keeper is not None:
-        keeper.whole(_maker(target, answer.summary.cache), body)
-    shown: tuple[tuple[bytes, bytes], ...] = ()
-    if _scored.wished(http.headers):
-        body, shown = await _scored.whole(found, call, answer, body)
-    return HttpReply(headers=(JSON, *summary_headers(answer.summary), *_warnings(call.inbound, target), *shown), body=body)
+        keeper.whole(_maker(answer.summary.target, answer.summary.cache), body)
+    return body
 
 
 def body_of(http: HttpCall, dialect: Dialect, inbound: Inbound, answer: WholeAnswer) -> bytes:

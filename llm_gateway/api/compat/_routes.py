@@ -57,7 +57,8 @@ class Routes:
     def find(self, method: str, path: str, headers: Mapping[str, str]) -> tuple[Route | None, list[Route]]:
         """The route, and all that match the path whatever the method: those of the dialect that the headers name, where they name one. What
         can be read may be asked for by ``HEAD``, too: the server leaves the body out."""
-        self.load()
+        if not self._loaded:
+            self.load()
         method = "GET" if method == "HEAD" else method
         fitting = self._spelt_out.get(path)
         if fitting is None:

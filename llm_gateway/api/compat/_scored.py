@@ -25,7 +25,10 @@ HEADER = "x-cogo-score"
 
 def wished(headers: Mapping[str, str]) -> bool:
     """Raises :class:`InvalidRequest` for a value that is neither true nor false."""
-    value = headers.get(HEADER, "false").strip().lower()
+    told = headers.get(HEADER)
+    if told is None:
+        return False
+    value = told.strip().lower()
     if value not in ("true", "false"):
         raise InvalidRequest(f"`{HEADER}` is `true` or `false`.", param=HEADER)
     return value == "true"

@@ -59,6 +59,7 @@ _PLAIN = {"prompt_tokens", "completion_tokens", "total_tokens"}
 
 
 _DETAILED = {*_PLAIN, "prompt_tokens_details", "completion_tokens_details"}
+_NO_DETAILS: dict[str, Any] = {}
 _PLAIN_INPUTS = {"cached_tokens", "audio_tokens"}
 # The last two tell how a prediction fared; they are billed as output, which holds them.
 _PLAIN_OUTPUTS = {"reasoning_tokens", "audio_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens"}
@@ -127,7 +128,7 @@ def decode_usage(block: Any, service_tier: str | None = None, web_searches: int 
         prompt, output, total = block["prompt_tokens"], block["completion_tokens"], block["total_tokens"]
         if type(prompt) is type(output) is int and prompt >= 0 <= output and prompt + output == total <= MAX_TOKENS:
             return Usage(input_tokens=prompt, output_tokens=output, web_searches=count(web_searches), service_tier=service_tier)
-    elif block.keys() == _DETAILED and (plain := _plain_details(block, service_tier, web_searches)) is not None:
+    elif _PLAIN <= block.keys() <= _DETAILED and (plain := _plain_details(block, service_tier, web_searches)) is not None:
         return plain
     inputs = _object(block.get("prompt_tokens_details")) or _object(block.get("input_tokens_details"))
     outputs = _object(block.get("completion_tokens_details")) or _object(block.get("output_tokens_details"))
@@ -166,7 +167,7 @@ def decode_usage(block: Any, service_tier: str | None = None, web_searches: int 
 def _plain_details(block: dict[str, Any], service_tier: str | None, web_searches: int | None) -> Usage | None:
     """OpenAI's own form, in which the parts fit into their sums and the sums into the total; ``None``: read it with care."""
     prompt, output, total = block["prompt_tokens"], block["completion_tokens"], block["total_tokens"]
-    inputs, outputs = block["prompt_tokens_details"], block["completion_tokens_details"]
+    inputs, outputs = block.get("prompt_tokens_details", _NO_DETAILS), block.get("completion_tokens_details", _NO_DETAILS)
     if type(inputs) is not dict or type(outputs) is not dict or not (inputs.keys() <= _PLAIN_INPUTS and outputs.keys() <= _PLAIN_OUTPUTS):
         return None
     cached, audio_in = inputs.get("cached_tokens", 0), inputs.get("audio_tokens", 0)

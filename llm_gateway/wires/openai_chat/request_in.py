@@ -66,10 +66,12 @@ def _of_the_other_format(body: bytes, path: Mapping[str, str]) -> Inbound | None
 
 def _mixed(request: schema.Body) -> bool:
     """Whether tools or parts are in the form of the Responses format."""
-    if any(tool.name for tool in request.tools or ()):
+    if request.tools and any(tool.name for tool in request.tools):
         return True
-    contents = (message.content for message in request.messages if isinstance(message.content, list))
-    return any(part.type in _FOREIGN_PARTS for content in contents for part in content)
+    for message in request.messages:
+        if isinstance(message.content, list) and any(part.type in _FOREIGN_PARTS for part in message.content):
+            return True
+    return False
 
 
 def _weigh(request: schema.Body, body: bytes) -> tuple[int, frozenset[str]]:
@@ -89,7 +91,8 @@ def _weigh(request: schema.Body, body: bytes) -> tuple[int, frozenset[str]]:
                     size += len(call.function.name) + len(arguments if isinstance(arguments, str) else dumps(arguments))
                 elif call.custom:
                     size += len(call.custom.input)
-        size += len(thought_of(message.reasoning_content) or thought_of(message.reasoning))
+        if message.reasoning_content or message.reasoning:
+            size += len(thought_of(message.reasoning_content) or thought_of(message.reasoning))
     if request.tools or request.functions or request.response_format:
         raw = inbound.fields(body)
         size += sum(len(bytes(raw[name])) for name in ("tools", "functions", "response_format") if name in raw)
