@@ -49,12 +49,15 @@ class Ended(TypedDict):
 
 def plain(s: Settlement) -> Ended:
     began = s.opened.at
-    cost, charge = s.cost_nusd, s.charge_nusd
+    cost: int | None = s.cost_nusd
+    charge: int | None = s.charge_nusd
     if not (type(cost) is int and 0 <= cost <= MAX_MONEY):
         cost = _money(cost)
     if not (type(charge) is int and 0 <= charge <= MAX_MONEY):
         charge = _money(charge)
-    usage, served, latency_ms, ttft_ms = s.usage, s.served_model, s.latency_ms, s.ttft_ms
+    usage, served, ttft_ms = s.usage, s.served_model, s.ttft_ms
+    # What a type says of it is no reason to raise here.
+    latency_ms: Any = s.latency_ms
     target = s.target
     moved = None
     if target is not None and target is not s.opened.target:
