@@ -45,7 +45,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "arguments in the done event are lost",
-        "llm_gateway/wires/openai_responses/answer.py",
+        "llm_gateway/wires/openai_responses/response_in.py",
         "return self.arguments(key, self._item(key, kind, None).rest(ARGUMENTS, whole), kind)",
         "return []",
         ("tests/wires/test_openai_responses_sources.py", "-k", "one_source_leaves_out"),

@@ -8,14 +8,14 @@ HOSTS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     # Habits of hosts
     (
         "thoughts do not go back",
-        "llm_gateway/wires/openai_chat/encode_messages.py",
+        "llm_gateway/wires/openai_chat/messages_out.py",
         '        body[field] = "".join(thoughts)',
         "        pass",
         (_HABITS, "-k", "second_turn"),
     ),
     (
         "a call without a thought is sent without one",
-        "llm_gateway/wires/openai_chat/encode_messages.py",
+        "llm_gateway/wires/openai_chat/messages_out.py",
         '        body[field] = " "',
         '        body[field] = ""',
         (_HABITS, "-k", "another_model_made"),
@@ -99,7 +99,7 @@ HOSTS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "a host that knows functions only gets a free-text tool",
-        "llm_gateway/wires/openai_chat/encode.py",
+        "llm_gateway/wires/openai_chat/request_out.py",
         "    if tool.custom and not facts.openai_tools:",
         "    if False:",
         (_HABITS, "-k", "free_text_tool"),

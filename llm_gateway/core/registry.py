@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Generic, TypeVar
 
+Item = TypeVar("Item")
 T = TypeVar("T")
 
 
@@ -63,3 +64,37 @@ class Registry(Generic[T]):
             if not module.name.startswith("_"):
                 importlib.import_module(f"{self._package}.{module.name}")
         self._loaded = True
+
+
+class Facet(Generic[T]):
+    """One member of each item of ``registry``, found by the item's name. An item without the member (``None``) is not in the facet.
+
+    ``get`` raises :class:`KeyError` with the known names for one that is not in it.
+    """
+
+    def __init__(self, registry: Registry[Item], kind: str, member: Callable[[Item], T | None]) -> None:
+        self._kind = kind
+        self._read: Callable[[], dict[str, T]] = lambda: {
+            name: value for name, item in registry.items() if (value := member(item)) is not None
+        }
+        self._members: dict[str, T] = {}
+
+    def get(self, name: str) -> T:
+        members = self._members or self._load()
+        try:
+            return members[name]
+        except KeyError:
+            raise KeyError(f"no {self._kind} named {name!r}; known: {', '.join(members)}") from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in (self._members or self._load())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members or self._load())
+
+    def items(self) -> Iterator[tuple[str, T]]:
+        return iter((self._members or self._load()).items())
+
+    def _load(self) -> dict[str, T]:
+        self._members = self._read()
+        return self._members

@@ -140,10 +140,12 @@ class StreamDecoder(Protocol):
 
 
 class Wire(Protocol):
-    """What we speak to a provider. ``one_call``: the format can ask for at most one tool call per answer."""
+    """What we speak to a provider. ``one_call``: the format can ask for at most one tool call per answer. ``end_mark``: the bytes that
+    end a whole stream; empty where the format has none and ends with its last chunk."""
 
     name: str
     one_call: bool
+    end_mark: bytes
 
     def path(self, kind: str, facts: ModelFacts, stream: bool) -> str:
         """The path below the provider's base URL, with query, for a request of this kind; ``embedding`` is the call for one vector of a

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from llm_gateway.core.chat import Audio, ChatRequest, Document, Image, Part, Tool, ToolResult
 from llm_gateway.core.errors import UnsupportedParameter
-from llm_gateway.core.registry import Registry
 from llm_gateway.wires._base import ModelFacts
+from llm_gateway.wires._format import unthought
 from llm_gateway.wires._wishes import fitted
-
-# Of a wire whose models do not think beside everything else: whether they will not in this request, although they were asked to.
-unthought: Registry[Callable[[ChatRequest, ModelFacts], bool]] = Registry("rule of thinking", "llm_gateway.wires")
 
 
 def check(chat: ChatRequest, facts: ModelFacts) -> None:

@@ -1,22 +1,16 @@
 """What a piece that only one format understands says in the others: its information in plain parts.
 
-A package registers a reader of its own pieces in ``elsewhere``; a piece that no reader knows is told as it is written, without what no
-model can read.
+A format's ``elsewhere`` reads its own pieces; a piece that no format can read is told as it is written, without what no model can read.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 from llm_gateway.core import json
 from llm_gateway.core.chat import Part, Text
-from llm_gateway.core.registry import Registry
-
-# (piece, whether it is asked about just now) -> what it says; ``None``: not known. Raises UnsupportedParameter for a piece that is asked
-# about and cannot be told.
-elsewhere: Registry[Callable[[dict[str, Any], bool], tuple[Part, ...] | None]] = Registry("reader of foreign pieces", "llm_gateway.wires")
+from llm_gateway.wires._format import elsewhere
 
 # Tokens for a provider's own eyes, and notes that mean something to a host only.
 _UNREADABLE = frozenset(

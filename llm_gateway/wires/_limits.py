@@ -12,8 +12,6 @@ from typing import Literal
 
 import msgspec
 
-from llm_gateway.core.registry import Registry
-
 _DIGEST = 8
 # Providers that charge or answer by it see one id per user, however long the caller's own is.
 _LONG_ID = 64
@@ -60,9 +58,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     answer_keywords: dict[str, frozenset[str]] = {}
     answer_formats: frozenset[str] = frozenset()
     answer_closed: bool = False
-
-
-limits: Registry[Limits] = Registry("table of limits", "llm_gateway.wires")
 
 
 def fitting_name(name: str, held: Limits) -> str:

@@ -12,9 +12,10 @@ from llm_gateway.core.events import Event, ToolStart
 
 from ._base import Wire
 from ._first_call import FirstCallOnly
+from ._format import limits
 from ._held_calls import HeldCalls
 from ._issuers import stamped, stamped_whole
-from ._limits import Limits, fitting_name, limits
+from ._limits import Limits, fitting_name
 from ._stop_cut import StopCut
 from ._turns import InTurn
 

@@ -20,7 +20,8 @@ from llm_gateway.core.chat import (
 from llm_gateway.core.errors import InvalidJsonBody, InvalidRequest, UnsupportedParameter
 from llm_gateway.wires import wires
 from llm_gateway.wires._base import ModelFacts
-from llm_gateway.wires.anthropic_messages import DIALECT, WIRE, decode_count, encode_count, encode_count_request
+from llm_gateway.wires.anthropic_messages import DIALECT, WIRE
+from llm_gateway.wires.anthropic_messages.wire import MessagesCounter
 from tests.wires.anthropic_requests import ADAPTIVE, CLAUDE_CODE, FACTS, chat, inbound
 
 
@@ -113,9 +114,10 @@ def test_affinity_is_the_callers_user_first() -> None:
 def test_the_count_kind_needs_no_limit_and_never_streams() -> None:
     found = inbound("count_tokens", max_tokens=None)
     assert (found.kind, found.stream) == ("count_tokens", False)
-    assert decode_count(encode_count(17)) == 17
-    assert decode_count(b"<html>") is None
-    body = encode_count_request(inbound(system="s", temperature=0.5, metadata={"user_id": "u"}).chat(), FACTS)
+    counter = MessagesCounter()
+    assert counter.decode_response(counter.encode_response(17)) == 17
+    assert counter.decode_response(b"<html>") is None
+    body = counter.encode_request(inbound(system="s", temperature=0.5, metadata={"user_id": "u"}).chat(), FACTS)
     assert body == {"model": "claude-x", "system": "s", "messages": [{"role": "user", "content": "hi"}]}
 
 

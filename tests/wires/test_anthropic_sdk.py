@@ -12,7 +12,8 @@ from llm_gateway.core.errors import Overloaded, RateLimited
 from llm_gateway.core.events import replay
 from llm_gateway.core.usage import Usage
 from llm_gateway.wires._base import Reply
-from llm_gateway.wires.anthropic_messages import DIALECT, encode_count
+from llm_gateway.wires.anthropic_messages import DIALECT
+from llm_gateway.wires.anthropic_messages.wire import MessagesCounter
 
 REPLY = Reply(request_id="r1", model="some-model", created=0)
 RESPONSE = ChatResponse(
@@ -89,7 +90,7 @@ def test_errors_have_their_classes() -> None:
 
 
 def test_a_count() -> None:
-    with client(encode_count(12)) as sdk:
+    with client(MessagesCounter().encode_response(12)) as sdk:
         assert sdk.messages.count_tokens(model="m", messages=MESSAGES).input_tokens == 12
 
 

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from llm_gateway.core.chat import ChatRequest, ChatResponse, Choice, FinishReason, Message, Text, Tool, ToolCall
 from llm_gateway.core.events import Done, Event, Finish, TextDelta, ToolDelta, ToolStart, collect
-from llm_gateway.wires import WayBack, wires
+from llm_gateway.wires import WayBack, limits, wires
 from llm_gateway.wires._fitting import fit
 from llm_gateway.wires._keys import fitted_keys, renamed_arguments, renamed_schema
-from llm_gateway.wires._limits import limits
 
 from . import neutral as n
 

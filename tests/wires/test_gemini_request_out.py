@@ -22,8 +22,9 @@ from llm_gateway.core.chat import (
 )
 from llm_gateway.core.errors import UnsupportedParameter
 from llm_gateway.wires._base import Edits, Embedding, ModelFacts, Reply
-from llm_gateway.wires.gemini_generate import DIALECT, WIRE, decode_count, embeddings, encode_count, encode_count_request
+from llm_gateway.wires.gemini_generate import DIALECT, WIRE, embeddings
 from llm_gateway.wires.gemini_generate.signatures import pack
+from llm_gateway.wires.gemini_generate.wire import GeminiCounter
 from tests.wires.gemini_requests import BUDGET, DUMMY, FACTS, LEVEL, USER, chat, inbound, talk, text
 
 
@@ -186,10 +187,11 @@ def test_counting() -> None:
     )
     assert (plain.kind, plain.chat().messages[-1]) == ("count_tokens", wrapped.chat().messages[-1])
     assert wrapped.chat().messages[0].role == "system"
-    body = encode_count_request(wrapped.chat(), FACTS)["generateContentRequest"]
+    counter = GeminiCounter()
+    body = counter.encode_request(wrapped.chat(), FACTS)["generateContentRequest"]
     assert body == {"model": "models/gemini-x", "contents": [USER], "systemInstruction": {"parts": [{"text": "s"}]}}
-    assert decode_count(encode_count(5)) == 5
-    assert decode_count(b"[]") is None
+    assert counter.decode_response(counter.encode_response(5)) == 5
+    assert counter.decode_response(b"[]") is None
 
 
 def test_embeddings() -> None:

@@ -14,7 +14,8 @@ from llm_gateway.core.errors import Overloaded, RateLimited
 from llm_gateway.core.events import replay
 from llm_gateway.core.usage import Usage
 from llm_gateway.wires._base import Embedding, Reply
-from llm_gateway.wires.gemini_generate import DIALECT, embeddings, encode_count
+from llm_gateway.wires.gemini_generate import DIALECT, embeddings
+from llm_gateway.wires.gemini_generate.wire import GeminiCounter
 
 REPLY = Reply(request_id="r1", model="some-model", created=0)
 RESPONSE = ChatResponse(
@@ -86,7 +87,7 @@ def test_errors_have_their_classes() -> None:
 
 
 def test_counts_and_embeddings() -> None:
-    assert client(encode_count(12)).models.count_tokens(model="m", contents="hi").total_tokens == 12
+    assert client(GeminiCounter().encode_response(12)).models.count_tokens(model="m", contents="hi").total_tokens == 12
     reply = Reply(request_id="r", model="m", created=0)
     body = embeddings.GeminiEmbedder().encode_response([[0.5, 0.25]], Usage(input_tokens=3), Embedding(texts=("a",)), reply)
     found = client(body).models.embed_content(model="m", contents=["a"])

@@ -34,7 +34,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
 
 
 def in_full(wire: str, body: bytes) -> Counted:
-    tally = Tally(marked=bool(getattr(wires.get(wire), "end_mark", b"")))
+    tally = Tally(marked=bool(wires.get(wire).end_mark))
     tally.add([Frame(b"", tuple(replay(wires.get(wire).decode_response(body))))])
     assert tally.done
     assert tally.finish is not None

@@ -11,7 +11,8 @@ from llm_gateway.core.chat import ChatResponse, FinishReason, Opaque, ToolCall
 from llm_gateway.core.errors import AttemptFailed, FailureClass
 from llm_gateway.core.events import Done, Event, Failed, Frame, collect
 from llm_gateway.wires._base import ModelFacts
-from llm_gateway.wires.anthropic_messages import DIALECT, WIRE, decode_count
+from llm_gateway.wires.anthropic_messages import DIALECT, WIRE
+from llm_gateway.wires.anthropic_messages.wire import MessagesCounter
 
 from . import recorded
 
@@ -201,7 +202,7 @@ def test_an_error_has_its_class(one: recorded.Recorded) -> None:
 
 @pytest.mark.parametrize("one", COUNTS, ids=str)
 def test_a_count_reads_as_it_says(one: recorded.Recorded) -> None:
-    assert decode_count(one.body_bytes) == json.loads(one.body_bytes)["input_tokens"]
+    assert MessagesCounter().decode_response(one.body_bytes) == json.loads(one.body_bytes)["input_tokens"]
 
 
 @pytest.mark.parametrize("one", [one for one in WHOLE + STREAMS + COUNTS if one.request_body], ids=str)

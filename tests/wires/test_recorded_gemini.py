@@ -12,7 +12,8 @@ from llm_gateway.core.chat import ChatResponse, FinishReason, Image, Opaque
 from llm_gateway.core.errors import AttemptFailed, FailureClass
 from llm_gateway.core.events import Done, Event, Failed, Frame, collect
 from llm_gateway.wires._base import ModelFacts
-from llm_gateway.wires.gemini_generate import DIALECT, WIRE, decode_count, embeddings
+from llm_gateway.wires.gemini_generate import DIALECT, WIRE, embeddings
+from llm_gateway.wires.gemini_generate.wire import GeminiCounter
 
 from . import recorded
 
@@ -168,7 +169,7 @@ def test_an_error_has_its_class(one: recorded.Recorded) -> None:
 
 @pytest.mark.parametrize("one", COUNTS, ids=str)
 def test_a_count_reads_as_it_says(one: recorded.Recorded) -> None:
-    assert decode_count(one.body_bytes) == json.loads(one.body_bytes)["totalTokens"]
+    assert GeminiCounter().decode_response(one.body_bytes) == json.loads(one.body_bytes)["totalTokens"]
     inbound = DIALECT.decode_request(json.dumps(one.request_body).encode(), {"kind": "count_tokens", "model": "m"})
     assert inbound.kind == "count_tokens"
     assert len(inbound.chat().messages) == 1

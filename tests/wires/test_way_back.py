@@ -10,8 +10,8 @@ import pytest
 from llm_gateway.core.chat import ChatRequest, FinishReason, Message, Text, Tool
 from llm_gateway.core.errors import InternalError
 from llm_gateway.core.events import Done, Event, Finish, TextDelta, ToolDelta, ToolStart, collect
-from llm_gateway.wires import Reply, WayBack, dialects, wires
-from llm_gateway.wires._limits import fitting_name, limits
+from llm_gateway.wires import Reply, WayBack, dialects, limits, wires
+from llm_gateway.wires._limits import fitting_name
 
 from . import openai as o
 

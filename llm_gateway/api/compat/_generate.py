@@ -198,7 +198,7 @@ async def _passed(dialect: Dialect, inbound: Inbound, answer: StreamAnswer, http
             data = b"".join([frame.shown for frame in batch if not (hide and frame.usage_only)])
             if batch and not batch[-1].raw and any(isinstance(event, Done) for event in batch[-1].events):
                 # The provider had finished but left its end mark out.
-                data += _apart(data or last) + getattr(wires.get(dialect.name), "end_mark", b"")
+                data += _apart(data or last) + wires.get(dialect.name).end_mark
             if data:
                 last = data
                 yield data

@@ -6,7 +6,7 @@ import base64
 import sys
 from array import array
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -19,7 +19,17 @@ from llm_gateway.wires._base import Embedding, Inbound, ModelFacts, Reply
 from llm_gateway.wires._openai import errors, inbound
 from llm_gateway.wires._openai.usage import decode_usage
 
-from .schema import EmbeddingsBody
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+
+
+class EmbeddingsBody(msgspec.Struct, gc=False):
+    model: Name
+    input: str | list[str | int | list[int] | dict[str, Any]] | None = None
+    messages: list[dict[str, Any]] | None = None  # vLLM: a chat to embed
+    encoding_format: str | None = None
+    dimensions: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
+    user: str | None = None
+
 
 _body = msgspec.json.Decoder(EmbeddingsBody)
 # A token given as a number stands for about four characters.
@@ -79,7 +89,7 @@ def _wish(request: EmbeddingsBody, body: bytes) -> Embedding:
     return Embedding(texts=tuple(str(text) for text in texts), dimensions=request.dimensions, base64=request.encoding_format == "base64")
 
 
-class ChatEmbedder:
+class OpenAIEmbedder:
     def encode_request(self, wish: Embedding, facts: ModelFacts) -> dict[str, Any]:
         body: dict[str, Any] = {"model": facts.upstream_id, "input": list(wish.texts), "encoding_format": "float"}
         return body if wish.dimensions is None else body | {"dimensions": wish.dimensions}
@@ -142,12 +152,3 @@ def usage_of(body: bytes) -> Usage | None:
         block = block | {"prompt_tokens": block.get("total_tokens")}
     used = decode_usage(block, None)
     return used.without_output() if used else None
-
-
-def model_ids(body: bytes) -> tuple[str, ...]:
-    """The ids of a model list in the forms hosts send: ``{"data": […]}``, a bare list, or one model."""
-    value = json.lenient(body)
-    if isinstance(value, dict):
-        value = value.get("data", value.get("models", [value]))
-    found = [item.get("id") or item.get("name") for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-    return tuple(name for name in found if isinstance(name, str))

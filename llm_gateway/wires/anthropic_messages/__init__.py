@@ -1,20 +1,30 @@
 """Anthropic's Messages API. https://docs.claude.com/en/api/messages"""
 
-from llm_gateway.wires import counters, dialects, glances, renewer, renewers, unthought, wires
+from llm_gateway.wires import Format, formats, renewer
 
-from . import elsewhere as elsewhere
-from .dialect import AnthropicDialect, encode_count
+from . import elsewhere
+from .dialect import AnthropicDialect
 from .glance import glance
+from .limits import LIMITS
 from .names import NAME
 from .request_out import will_not_think
-from .wire import AnthropicMessages, MessagesCounter, decode_count
-from .wire import encode_count as encode_count_request
+from .wire import AnthropicMessages, MessagesCounter
 
-WIRE = wires.add(NAME, AnthropicMessages())
-DIALECT = dialects.add(NAME, AnthropicDialect())
-counters.add(NAME, MessagesCounter())
-glances.add(NAME, glance)
-renewers.add(NAME, renewer("id", "msg_"))
-unthought.add(NAME, will_not_think)
+WIRE = AnthropicMessages()
+DIALECT = AnthropicDialect()
+FORMAT = formats.add(
+    NAME,
+    Format(
+        name=NAME,
+        wire=WIRE,
+        dialect=DIALECT,
+        limits=LIMITS,
+        counter=MessagesCounter(),
+        glance=glance,
+        renewer=renewer("id", "msg_"),
+        unthought=will_not_think,
+        elsewhere=elsewhere.read,
+    ),
+)
 
-__all__ = ["DIALECT", "WIRE", "decode_count", "encode_count", "encode_count_request"]
+__all__ = ["DIALECT", "FORMAT", "WIRE"]

@@ -8,9 +8,7 @@ from typing import Any
 from llm_gateway.core import json
 from llm_gateway.core.chat import Document, Image, Part, Text, ToolCall
 from llm_gateway.core.errors import UnsupportedParameter
-from llm_gateway.wires._elsewhere import as_written, elsewhere, shortened
-
-from .names import NAME
+from llm_gateway.wires._elsewhere import as_written, shortened
 
 
 def read(block: dict[str, Any], asked: bool = False) -> tuple[Part, ...] | None:
@@ -168,4 +166,3 @@ _READERS: dict[str, Callable[[dict[str, Any]], tuple[Part, ...] | None]] = {
     "compaction": _summary,
     "container_upload": _upload,
 }
-elsewhere.add(NAME, read)

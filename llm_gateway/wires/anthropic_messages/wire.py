@@ -11,7 +11,7 @@ from llm_gateway.core.errors import Failure, UnsupportedParameter
 from llm_gateway.core.usage import count
 from llm_gateway.wires._base import Edits, ModelFacts, StreamDecoder
 
-from . import dialect, errors, own_thinking, request_out, response_in
+from . import errors, own_thinking, request_out, response_in
 from .names import NAME
 from .signatures import MARK_IN_JSON
 from .stream_in import Decoder
@@ -58,23 +58,13 @@ class AnthropicMessages:
         return errors.decode(status, headers, body)
 
 
-def encode_count(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
-    """The body of a ``count_tokens`` call."""
-    return request_out.encode_count(chat, facts)
-
-
-def decode_count(body: bytes) -> int | None:
-    """The provider's answer to a ``count_tokens`` call."""
-    document = json.lenient(body)
-    return count(document.get("input_tokens")) if isinstance(document, dict) else None
-
-
 class MessagesCounter:
     def encode_request(self, chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
-        return encode_count(chat, facts)
+        return request_out.encode_count(chat, facts)
 
     def decode_response(self, body: bytes) -> int | None:
-        return decode_count(body)
+        document = json.lenient(body)
+        return count(document.get("input_tokens")) if isinstance(document, dict) else None
 
     def encode_response(self, tokens: int) -> bytes:
-        return dialect.encode_count(tokens)
+        return json.dumps({"input_tokens": tokens})

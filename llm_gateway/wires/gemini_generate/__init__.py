@@ -1,21 +1,31 @@
 """Google's generateContent. https://ai.google.dev/api/generate-content"""
 
-from llm_gateway.wires import counters, dialects, embedders, glances, meters, renewer, renewers, wires
+from llm_gateway.wires import Format, formats, renewer
 
-from . import elsewhere as elsewhere
-from .dialect import GeminiDialect, encode_count
+from . import elsewhere
+from .dialect import GeminiDialect
 from .embeddings import GeminiEmbedder, usage_of
 from .glance import glance
+from .limits import LIMITS
 from .names import NAME
-from .wire import GeminiCounter, GeminiGenerate, decode_count
-from .wire import encode_count as encode_count_request
+from .wire import GeminiCounter, GeminiGenerate
 
-WIRE = wires.add(NAME, GeminiGenerate())
-DIALECT = dialects.add(NAME, GeminiDialect())
-meters.add(NAME, usage_of)
-renewers.add(NAME, renewer("responseId", ""))
-counters.add(NAME, GeminiCounter())
-glances.add(NAME, glance)
-embedders.add(NAME, GeminiEmbedder())
+WIRE = GeminiGenerate()
+DIALECT = GeminiDialect()
+FORMAT = formats.add(
+    NAME,
+    Format(
+        name=NAME,
+        wire=WIRE,
+        dialect=DIALECT,
+        limits=LIMITS,
+        counter=GeminiCounter(),
+        embedder=GeminiEmbedder(),
+        meter=usage_of,
+        glance=glance,
+        renewer=renewer("responseId", ""),
+        elsewhere=elsewhere.read,
+    ),
+)
 
-__all__ = ["DIALECT", "WIRE", "decode_count", "encode_count", "encode_count_request"]
+__all__ = ["DIALECT", "FORMAT", "WIRE"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from llm_gateway.core import json
 from llm_gateway.core.chat import ChatResponse
 from llm_gateway.core.errors import GatewayError
 from llm_gateway.wires._base import Inbound, Reply, StreamEncoder
@@ -28,8 +27,3 @@ class GeminiDialect:
 
     def encode_error(self, error: GatewayError, request_id: str) -> tuple[int, bytes]:
         return errors.encode(error, request_id)
-
-
-def encode_count(tokens: int) -> bytes:
-    """The answer to a caller's ``countTokens`` request."""
-    return json.dumps({"totalTokens": tokens, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": tokens}]})

@@ -8,10 +8,9 @@ from llm_gateway.core import json
 from llm_gateway.core.chat import Part, Text, ToolCall
 from llm_gateway.core.errors import UnsupportedParameter
 from llm_gateway.wires import _typed
-from llm_gateway.wires._elsewhere import elsewhere, shortened
+from llm_gateway.wires._elsewhere import shortened
 
 from . import media
-from .names import NAME
 
 
 def read(part: dict[str, Any], asked: bool = False) -> tuple[Part, ...] | None:
@@ -42,6 +41,3 @@ def _file(name: str, kind: Any, asked: bool) -> tuple[Part, ...]:
     if asked:
         raise UnsupportedParameter(f"This provider takes no files of type {kind or 'unknown'}; send pictures, PDF or text.")
     return (Text(text=f"[{name} ({kind or 'of unknown type'}) stood here; this model cannot read it.]"),)
-
-
-elsewhere.add(NAME, read)

@@ -11,8 +11,8 @@ from llm_gateway.wires import _searches, _typed
 from llm_gateway.wires._base import Inbound, Once
 
 from . import embeddings
+from .casing import listed, normal
 from .names import NAME
-from .naming import listed, normal
 from .request_in import chat_of
 from .schema import ContentIn, RequestIn
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .naming import camel, enum_word
+from .casing import camel, enum_word
 
 # The numbers of the proto enum, which google-generativeai sends.
 _TYPES = ("TYPE_UNSPECIFIED", "STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL")

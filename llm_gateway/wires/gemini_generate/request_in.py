@@ -14,9 +14,9 @@ from llm_gateway.core.chat import ChatRequest, Message, Reasoning, ResponseForma
 from llm_gateway.core.errors import InvalidRequest
 from llm_gateway.wires import _typed
 
+from .casing import enum_word
 from .contents_in import messages_of, system_of
 from .names import NAME
-from .naming import enum_word
 from .openapi import to_json_schema
 from .schema import ConfigIn, DeclarationIn, RequestIn, ThinkingIn, ToolConfigIn
 

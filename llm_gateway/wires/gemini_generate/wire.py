@@ -14,7 +14,7 @@ from llm_gateway.core.errors import Failure
 from llm_gateway.core.usage import count
 from llm_gateway.wires._base import Edits, ModelFacts, StreamDecoder
 
-from . import dialect, errors, request_out, response_in
+from . import errors, request_out, response_in
 from .names import NAME
 from .own_thoughts import own_thoughts
 from .signatures import PREFIX_IN_JSON
@@ -29,6 +29,7 @@ class GeminiGenerate:
 
     name = NAME
     one_call = False
+    end_mark = b""
 
     def path(self, kind: str, facts: ModelFacts, stream: bool) -> str:
         method = "streamGenerateContent?alt=sse" if stream and kind == "chat" else _METHODS[kind]
@@ -80,23 +81,13 @@ def _renamed(fields: dict[str, msgspec.Raw], model: str) -> dict[str, Any]:
     return changes
 
 
-def encode_count(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
-    """The body of a ``countTokens`` call."""
-    return request_out.encode_count(chat, facts)
-
-
-def decode_count(body: bytes) -> int | None:
-    """The provider's answer to a ``countTokens`` call."""
-    document = json.lenient(body)
-    return count(document.get("totalTokens")) if isinstance(document, dict) else None
-
-
 class GeminiCounter:
     def encode_request(self, chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
-        return encode_count(chat, facts)
+        return request_out.encode_count(chat, facts)
 
     def decode_response(self, body: bytes) -> int | None:
-        return decode_count(body)
+        document = json.lenient(body)
+        return count(document.get("totalTokens")) if isinstance(document, dict) else None
 
     def encode_response(self, tokens: int) -> bytes:
-        return dialect.encode_count(tokens)
+        return json.dumps({"totalTokens": tokens, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": tokens}]})

@@ -1,22 +1,30 @@
 """OpenAI chat completions, and the many hosts that speak it."""
 
-from llm_gateway.wires import dialects, embedders, glances, menders, meters, renewer, renewers, wires
+from llm_gateway.wires import Format, formats, renewer
+from llm_gateway.wires._openai.embeddings import OpenAIEmbedder, usage_of
+from llm_gateway.wires.openai_responses.counting import ResponsesCounter
 
 from .dialect import DIALECT
-from .embeddings import ChatEmbedder, model_ids, usage_of
 from .glance import glance
+from .limits import LIMITS
 from .mend import mended
 from .wire import WIRE
 
-wires.add(WIRE.name, WIRE)
-dialects.add(DIALECT.name, DIALECT)
-meters.add(WIRE.name, usage_of)
-menders.add(WIRE.name, mended)
-glances.add(WIRE.name, glance)
-renewers.add(WIRE.name, renewer("id", "chatcmpl-", ("created",)))
-embedders.add(WIRE.name, ChatEmbedder())
-# A host of OpenAI's Responses has the same endpoint beside it.
-meters.add("openai_responses", usage_of)
-embedders.add("openai_responses", ChatEmbedder())
+FORMAT = formats.add(
+    "openai_chat",
+    Format(
+        name="openai_chat",
+        wire=WIRE,
+        dialect=DIALECT,
+        limits=LIMITS,
+        # OpenAI's host counts for its chat models as well; the service says whether a host does.
+        counter=ResponsesCounter(),
+        embedder=OpenAIEmbedder(),
+        meter=usage_of,
+        mender=mended,
+        glance=glance,
+        renewer=renewer("id", "chatcmpl-", ("created",)),
+    ),
+)
 
-__all__ = ["DIALECT", "WIRE", "model_ids", "usage_of"]
+__all__ = ["DIALECT", "FORMAT", "WIRE"]

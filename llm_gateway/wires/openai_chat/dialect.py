@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from llm_gateway.core.chat import ChatResponse
 from llm_gateway.core.errors import GatewayError
 from llm_gateway.wires._base import Inbound, Reply, StreamEncoder
+from llm_gateway.wires._openai import embeddings
 from llm_gateway.wires._openai import reply as errors
 
-from . import decode, embeddings, stream_out
+from . import request_in, stream_out
 
 
 class ChatDialect:
@@ -18,7 +19,7 @@ class ChatDialect:
     def decode_request(self, body: bytes, path: Mapping[str, str]) -> Inbound:
         if path.get("kind") == "embeddings":
             return embeddings.decode_embeddings(body)
-        return decode.decode_request(body, path)
+        return request_in.decode_request(body, path)
 
     def encode_response(self, response: ChatResponse, reply: Reply) -> bytes:
         return stream_out.encode_response(response, reply)

@@ -16,8 +16,8 @@ from llm_gateway.core.events import Event, Finish, TextDelta, ThinkingDelta
 from llm_gateway.wires import _halves
 from llm_gateway.wires._openai.ids import call_id
 
-from .answer import Reader, finish_of, pieces_of
 from .chunks import Chunk
+from .response_in import Reader, finish_of, pieces_of
 from .stream_out import finish_word
 
 CHUNK: Final = "chat.completion.chunk"

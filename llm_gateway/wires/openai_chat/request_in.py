@@ -15,7 +15,7 @@ from llm_gateway.wires._base import Inbound, Once
 from llm_gateway.wires._openai import inbound
 
 from . import schema
-from .decode_messages import function_choice_of, functions_of, messages_of, tool_choice_of, tools_of
+from .messages_in import function_choice_of, functions_of, messages_of, tool_choice_of, tools_of
 from .odd_parts import thought_of
 
 NAME = "openai_chat"

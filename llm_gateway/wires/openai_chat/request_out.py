@@ -13,8 +13,8 @@ from llm_gateway.wires._fitting import fit
 from llm_gateway.wires._openai import facts as can
 from llm_gateway.wires._openai import inbound
 
-from .encode_messages import messages_to
 from .limits import LIMITS
+from .messages_out import messages_to
 
 NAME: Final = "openai_chat"
 _TARGET = "OpenAI's chat format"

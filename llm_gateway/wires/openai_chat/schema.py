@@ -1,5 +1,5 @@
 """The request body of ``/chat/completions``, typed as far as its fields steer the gateway. Unknown fields are skipped here and kept by
-:mod:`.decode`."""
+:mod:`.request_in`."""
 
 from __future__ import annotations
 
@@ -163,15 +163,6 @@ class Body(msgspec.Struct, gc=False):
     @property
     def token_limit(self) -> int | None:
         return self.max_completion_tokens if self.max_completion_tokens is not None else self.max_tokens
-
-
-class EmbeddingsBody(msgspec.Struct, gc=False):
-    model: Name
-    input: str | list[str | int | list[int] | dict[str, Any]] | None = None
-    messages: list[dict[str, Any]] | None = None  # vLLM: a chat to embed
-    encoding_format: str | None = None
-    dimensions: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
-    user: str | None = None
 
 
 # Fields that never change the answer: another wire leaves them out without a word.

@@ -16,9 +16,9 @@ from llm_gateway.wires import _halves
 from llm_gateway.wires._alive import is_alive
 from llm_gateway.wires._openai.errors import error_in_200, failing
 
-from .answer import Reader
 from .chunks import Chunk, coerce
 from .mend import Mender
+from .response_in import Reader
 
 _chunk = msgspec.json.Decoder(Chunk)
 _ERROR_WORDS: Final = ("error", "detail", "message", "msg")

@@ -13,7 +13,7 @@ from llm_gateway.core.errors import Failure, UnsupportedParameter
 from llm_gateway.wires._base import Edits, ModelFacts, StreamDecoder
 from llm_gateway.wires._openai import errors
 
-from . import encode, schema, stream_in
+from . import request_out, schema, stream_in
 from .own_signatures import own_signatures
 
 # The chat format has no count of its own; OpenAI's host counts by the other one.
@@ -47,7 +47,7 @@ class ChatWire:
             raise UnsupportedParameter(f"OpenAI's chat format has no endpoint for {kind}.") from None
 
     def encode_request(self, chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
-        return encode.encode_request(chat, facts)
+        return request_out.encode_request(chat, facts)
 
     def edit_request(self, body: bytes, edits: Edits) -> bytes:
         facts = edits.facts

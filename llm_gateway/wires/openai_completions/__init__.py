@@ -1,9 +1,9 @@
-"""OpenAI's legacy completions, for callers only: over providers it is a chat with one message."""
+"""OpenAI's legacy completions, for callers only: providers get a chat with one message."""
 
-from llm_gateway.wires import dialects
+from llm_gateway.wires import Format, formats
 
 from .dialect import DIALECT
 
-dialects.add(DIALECT.name, DIALECT)
+FORMAT = formats.add(DIALECT.name, Format(name=DIALECT.name, dialect=DIALECT))
 
-__all__ = ["DIALECT"]
+__all__ = ["DIALECT", "FORMAT"]

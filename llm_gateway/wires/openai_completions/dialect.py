@@ -9,7 +9,7 @@ from llm_gateway.core.errors import GatewayError
 from llm_gateway.wires._base import Inbound, Reply, StreamEncoder
 from llm_gateway.wires._openai import reply as errors
 
-from . import answer_out, request_in
+from . import request_in, response_out
 
 
 class CompletionsDialect:
@@ -19,10 +19,10 @@ class CompletionsDialect:
         return request_in.decode_request(body, path)
 
     def encode_response(self, response: ChatResponse, reply: Reply) -> bytes:
-        return answer_out.encode_response(response, reply)
+        return response_out.encode_response(response, reply)
 
     def stream_encoder(self, reply: Reply) -> StreamEncoder:
-        return answer_out.CompletionsStreamEncoder(reply)
+        return response_out.CompletionsStreamEncoder(reply)
 
     def encode_error(self, error: GatewayError, request_id: str) -> tuple[int, bytes]:
         return errors.encode_error(error, request_id, {"messages": "prompt"})

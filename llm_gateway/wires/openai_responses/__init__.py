@@ -1,25 +1,29 @@
 """OpenAI Responses, the format of Codex and of OpenAI's newer models."""
 
-from typing import Any
+from llm_gateway.wires import Format, formats, renewer
+from llm_gateway.wires._openai.embeddings import OpenAIEmbedder, usage_of
 
-from llm_gateway.core.chat import Part, Text
-from llm_gateway.wires import counters, dialects, elsewhere, renewer, renewers, wires
-
+from .counting import ResponsesCounter
 from .dialect import DIALECT
-from .plain import plain_words
-from .wire import WIRE, ResponsesCounter, decode_count
+from .limits import LIMITS
+from .names import NAME
+from .plain import parts_in_plain_words
+from .wire import WIRE
 
+FORMAT = formats.add(
+    NAME,
+    Format(
+        name=NAME,
+        wire=WIRE,
+        dialect=DIALECT,
+        limits=LIMITS,
+        counter=ResponsesCounter(),
+        # A host of Responses offers OpenAI's embeddings beside it.
+        embedder=OpenAIEmbedder(),
+        meter=usage_of,
+        renewer=renewer("id", "resp_", ("created_at", "completed_at")),
+        elsewhere=parts_in_plain_words,
+    ),
+)
 
-def _told(item: dict[str, Any], asked: bool) -> tuple[Part, ...]:
-    return (Text(text=plain_words(item)),)
-
-
-wires.add(WIRE.name, WIRE)
-dialects.add(DIALECT.name, DIALECT)
-elsewhere.add(WIRE.name, _told)
-renewers.add(WIRE.name, renewer("id", "resp_", ("created_at", "completed_at")))
-counters.add(WIRE.name, ResponsesCounter())
-# OpenAI's host counts for its chat models, too; whether a host does, its service says.
-counters.add("openai_chat", ResponsesCounter())
-
-__all__ = ["DIALECT", "WIRE", "decode_count"]
+__all__ = ["DIALECT", "FORMAT", "WIRE"]

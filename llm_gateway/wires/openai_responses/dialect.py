@@ -9,17 +9,17 @@ from llm_gateway.core.errors import GatewayError
 from llm_gateway.wires._base import Inbound, Reply, StreamEncoder
 from llm_gateway.wires._openai import reply as errors
 
-from . import answer_out, decode, names, stream_out
+from . import names, request_in, response_out, stream_out
 
 
 class ResponsesDialect:
     name = names.NAME
 
     def decode_request(self, body: bytes, path: Mapping[str, str]) -> Inbound:
-        return decode.decode_request(body, path)
+        return request_in.decode_request(body, path)
 
     def encode_response(self, response: ChatResponse, reply: Reply) -> bytes:
-        return answer_out.encode_response(response, reply)
+        return response_out.encode_response(response, reply)
 
     def stream_encoder(self, reply: Reply) -> StreamEncoder:
         return stream_out.ResponsesStreamEncoder(reply)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from llm_gateway.core.chat import Part, Text
 from llm_gateway.core.json import dumps
 
 from .names import summary_of
@@ -16,6 +17,11 @@ _MEANINGLESS: Final = frozenset({"type", "id", "status", "encrypted_content", "c
 _MOST: Final = 20_000
 _MOST_DATA: Final = 200
 _MOST_BASE64: Final = 2000
+
+
+def parts_in_plain_words(item: dict[str, Any], asked: bool) -> tuple[Part, ...]:
+    """See ``elsewhere`` of :class:`~llm_gateway.wires.Format`: every item can be told."""
+    return (Text(text=plain_words(item)),)
 
 
 def plain_words(item: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from llm_gateway.wires._base import Inbound, Once
 from llm_gateway.wires._openai import inbound
 
 from . import schema
-from .decode_items import messages_of, tool_choice_of, tools_of
+from .items_in import messages_of, tool_choice_of, tools_of
 from .names import HINTS, NAME, NO_EFFECT, PLAIN_TIERS, REASONING_CONTEXT
 
 _body = msgspec.json.Decoder(schema.Body)

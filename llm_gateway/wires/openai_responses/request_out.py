@@ -14,7 +14,7 @@ from llm_gateway.wires._openai import facts as can
 from llm_gateway.wires._openai import inbound
 from llm_gateway.wires._openai.facts import without_none
 
-from .encode_items import input_of
+from .items_out import input_of
 from .limits import LIMITS
 from .names import DROPPABLE, NAME, REASONING_CONTEXT
 

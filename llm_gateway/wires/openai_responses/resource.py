@@ -13,7 +13,7 @@ from llm_gateway.wires._base import Reply
 from llm_gateway.wires._openai.usage import encode_responses_usage
 from llm_gateway.wires._tiers import answered
 
-from . import encode
+from . import request_out
 from .names import INSTRUCTIONS, NAME
 
 # What holds where nothing was asked.
@@ -107,18 +107,18 @@ def asked(chat: ChatRequest) -> dict[str, Any]:
         "presence_penalty": chat.presence_penalty,
         "frequency_penalty": chat.frequency_penalty,
         "user": chat.user,
-        "tool_choice": chat.extras.get("tool_choice") or (encode.tool_choice_to(chat.tool_choice, chat) if chat.tool_choice else None),
+        "tool_choice": chat.extras.get("tool_choice") or (request_out.tool_choice_to(chat.tool_choice, chat) if chat.tool_choice else None),
         **{name: said.get(name) for name in _REPEATED},
     }
     found = {name: value for name, value in plain.items() if value is not None}
     if chat.reasoning:
         found["reasoning"] = {"effort": chat.reasoning.effort, "summary": chat.reasoning.summary}
-    if shape := encode.format_to(chat.response_format):
+    if shape := request_out.format_to(chat.response_format):
         found["text"] = {"format": {"description": None, "strict": False, **shape} if shape["type"] == "json_schema" else shape}
     if (verbosity := chat.extras.get("verbosity")) is not None:
         found["text"] = found.get("text", _UNASKED["text"]) | {"verbosity": verbosity}
     if chat.tools:
-        found["tools"] = [_declared(tool) for tool in encode.tools_to(list(chat.tools), chat)]
+        found["tools"] = [_declared(tool) for tool in request_out.tools_to(list(chat.tools), chat)]
     return found
 
 

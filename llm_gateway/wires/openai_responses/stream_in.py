@@ -19,7 +19,7 @@ from llm_gateway.wires._alive import is_alive
 from llm_gateway.wires._halves import Halves
 from llm_gateway.wires._openai.errors import error_in_200
 
-from .answer import Reader, text_of
+from .response_in import Reader, text_of
 
 
 class StreamEvent(msgspec.Struct, gc=False):

@@ -28,8 +28,8 @@ from llm_gateway.core.usage import Usage
 from llm_gateway.wires import _call_signatures
 from llm_gateway.wires._base import Reply
 
-from . import answer_out as out
 from . import resource
+from . import response_out as out
 
 
 class _Open:

@@ -10,11 +10,10 @@ import msgspec
 from llm_gateway.core import json
 from llm_gateway.core.chat import ChatRequest, ChatResponse
 from llm_gateway.core.errors import Failure, UnsupportedParameter
-from llm_gateway.core.usage import count
 from llm_gateway.wires._base import Edits, ModelFacts, StreamDecoder
 from llm_gateway.wires._openai import errors
 
-from . import encode, names, stream_in
+from . import names, request_out, stream_in
 
 _PATHS: Final = {"chat": "/responses", "count_tokens": "/responses/input_tokens", "embeddings": "/embeddings", "models": "/models"}
 
@@ -33,6 +32,7 @@ _edited = msgspec.json.Decoder(_Edited)
 class ResponsesWire:
     name = names.NAME
     one_call = True
+    end_mark = b""
 
     def path(self, kind: str, facts: ModelFacts, stream: bool) -> str:
         try:
@@ -41,7 +41,7 @@ class ResponsesWire:
             raise UnsupportedParameter(f"OpenAI's Responses format has no endpoint for {kind}.") from None
 
     def encode_request(self, chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
-        return encode.encode_request(chat, facts)
+        return request_out.encode_request(chat, facts)
 
     def edit_request(self, body: bytes, edits: Edits) -> bytes:
         now = _edited.decode(body)
@@ -81,28 +81,6 @@ def _theirs(item: Any) -> Any:
     """An item of ours in words of theirs: a summary that the gateway made becomes the message it is."""
     summary = names.summary_of(item)
     return item if summary is None else {"type": "message", "role": "user", "content": summary}
-
-
-def decode_count(body: bytes) -> int | None:
-    """The provider's answer to a ``count_tokens`` call."""
-    document = json.lenient(body)
-    return count(document.get("input_tokens")) if isinstance(document, dict) else None
-
-
-class ResponsesCounter:
-    """https://platform.openai.com/docs/api-reference/responses/input-tokens: the fields that add to the prompt."""
-
-    _COUNTED: Final = ("model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "text", "reasoning")
-
-    def encode_request(self, chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
-        body = encode.encode_request(chat, facts)
-        return {name: body[name] for name in self._COUNTED if name in body}
-
-    def decode_response(self, body: bytes) -> int | None:
-        return decode_count(body)
-
-    def encode_response(self, tokens: int) -> bytes:
-        return json.dumps({"object": "response.input_tokens", "input_tokens": tokens})
 
 
 WIRE = ResponsesWire()
