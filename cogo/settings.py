@@ -142,6 +142,10 @@ FORCE_SCRIPT_NAME = BASE_PATH or None
 PORT = _number("PORT", 8000, 1, 65535)
 COGO_WORKERS = _number("COGO_WORKERS", 1, 1, 64)
 COGO_BATCH_RUNNERS = _number("COGO_BATCH_RUNNERS", 1, 0, 64)
+# Who executes the requests of batches that do not say: our runners, or their provider's batch API where all of them fit it.
+COGO_BATCH_LANE = env.plain("COGO_BATCH_LANE") or "gateway"
+if COGO_BATCH_LANE not in ("gateway", "provider"):
+    raise SettingsError("COGO_BATCH_LANE is gateway or provider")
 COGO_SCORE_WORKERS = _number("COGO_SCORE_WORKERS", 0, 0, 16)
 
 INSTALLED_APPS = [

@@ -20,8 +20,11 @@ from llm_gateway.models import Batch, StoredFile
 from llm_gateway.policies.batches import (
     BACKLOG,
     ECONOMY,
+    GATEWAY,
+    LANE,
     MOST_METADATA,
     ON_BUDGET,
+    PROVIDER,
     READ_AT_ONCE,
     RESULTS_KEPT,
     WEBHOOK,
@@ -51,6 +54,7 @@ class AskedBatch(msgspec.Struct, frozen=True, kw_only=True):
 class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     on_budget: str = "pause"
     economy: bool = False
+    lane: str = ""
     webhook: str = ""
     webhook_secret: str = ""
     metadata: Mapping[str, str] = {}
@@ -72,6 +76,8 @@ def wishes_of(metadata: Any) -> Wishes:
                 own["on_budget"] = _one_of(name, value, ("pause", "fail"))
             case _ if name == ECONOMY:
                 own["economy"] = _one_of(name, value, ("true", "false")) == "true"
+            case _ if name == LANE:
+                own["lane"] = _one_of(name, value, (GATEWAY, PROVIDER))
             case _ if name == WEBHOOK:
                 if not value.startswith(("https://", "http://")):
                     raise InvalidRequest(f"`metadata.{name}` has to be a URL.", param="metadata")
@@ -114,6 +120,8 @@ def create_batch(identity: Identity, asked: AskedBatch, snapshot: Snapshot, now:
         title=asked.title.replace("\x00", "")[:200],
         on_budget=wishes.on_budget,
         economy=wishes.economy,
+        lane=wishes.lane or settings.COGO_BATCH_LANE,
+        lane_asked=bool(wishes.lane),
         input=asked.file,
         metadata=dict(wishes.metadata) if asked.metadata is not None else None,
         idempotency_key=key_digest,

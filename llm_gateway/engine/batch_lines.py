@@ -48,12 +48,13 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
 
 class Returned(msgspec.Struct, frozen=True, kw_only=True):
     """A line that goes back to the queue for ``wait_s``. ``sent``: a provider may have executed it. ``pause``: why its whole batch
-    waits."""
+    waits. ``lane``: the one that it is in from now on, where that changes."""
 
     line: Line
     wait_s: float = 0.0
     sent: bool = False
     pause: str = ""
+    lane: str = ""
 
 
 Outcome = Ended | Returned

@@ -327,7 +327,7 @@ class Exchange:
             attempts=settlement.attempts,
             usage=self._usage,
             cost_nusd=settlement.cost_nusd,
-            latency_ms=settlement.latency_ms,
+            latency_ms=settlement.latency_ms or 0,
             ttft_ms=settlement.ttft_ms,
             finish_reason=self._finish,
             flags=settlement.flags,

@@ -221,7 +221,7 @@ def plan(call: Call, snapshot: Snapshot, health: DeploymentHealth, now: datetime
     targets: list[Target] = []
     unpriced: list[Target] = []
     for target in resolution.targets:
-        estimate = _estimate(call, target, prompt_tokens, now, snapshot)
+        estimate = estimate_nusd(call, target, prompt_tokens, now, snapshot)
         if estimate is None:
             unpriced.append(target)
             skipped.append((label(target), "no price is known, so its cost cannot be held"))
@@ -320,7 +320,8 @@ def _long_ones_last(order: list[Target], health: DeploymentHealth, prompt_tokens
     return [*kept, *last], f"Last, because a prompt of this length was refused: {', '.join(label(t) for t in last)}." if kept else ""
 
 
-def _estimate(call: Call, target: Target, prompt_tokens: int, now: datetime, snapshot: Snapshot) -> int | None:
+def estimate_nusd(call: Call, target: Target, prompt_tokens: int, now: datetime, snapshot: Snapshot) -> int | None:
+    """What is held for ``call`` at ``target``; ``None``: no price is known."""
     inbound = call.inbound
     if inbound.kind == "count_tokens":
         return 0

@@ -47,7 +47,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     cost_nusd: int | None
     charge_nusd: int
     price_id: int | None
-    latency_ms: int
+    latency_ms: int | None
     ttft_ms: int | None
     status: int
     error_code: str

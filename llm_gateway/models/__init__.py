@@ -4,6 +4,7 @@ from .access import ClientKey, ReplacedKey, Team
 from .alerts import Alert, AlertDestination, AlertRule
 from .audit import AuditEntry
 from .audits import AuditRun
+from .batch_shards import BatchShard
 from .batches import Batch, BatchLine, BatchResult, FileChunk, StoredFile
 from .cache import CachedAnswer, CacheMeasure, CachePurge, CacheRule
 from .catalogue_version import CatalogueVersion
@@ -37,6 +38,7 @@ __all__ = [
     "Batch",
     "BatchLine",
     "BatchResult",
+    "BatchShard",
     "Budget",
     "CacheMeasure",
     "CachePurge",

@@ -98,6 +98,9 @@ class Batch(models.Model):
     look_again_at = models.DateTimeField(null=True, help_text="When a paused batch is looked at again.")
     on_budget = models.CharField(max_length=5, default="pause")
     economy = models.BooleanField(default=False)
+    lane = models.CharField(max_length=8, default="gateway", help_text="gateway, or provider: its own batch API executes the lines.")
+    lane_asked = models.BooleanField(default=False, help_text="Its caller named the lane: it runs there or not at all.")
+    lane_note = models.CharField(max_length=300, blank=True, default="", help_text="Why it is not in the lane that was wished for.")
     input = models.ForeignKey(StoredFile, null=True, on_delete=models.SET_NULL, related_name="batches")
     metadata = models.JSONField(null=True)
     faults = models.JSONField(default=list, help_text="Why it could not begin: line, field, sentence.")
@@ -146,6 +149,7 @@ class Batch(models.Model):
             ),
             models.CheckConstraint(condition=Q(pause_reason="") | Q(state="in_progress"), name="batch_paused_in_progress"),
             models.CheckConstraint(condition=Q(on_budget__in=["pause", "fail"]), name="batch_on_budget"),
+            models.CheckConstraint(condition=Q(lane__in=["gateway", "provider"]), name="batch_lane"),
             models.UniqueConstraint(
                 fields=["client_key", "idempotency_key"], condition=~Q(idempotency_key=""), name="batch_idempotency_key"
             ),
@@ -164,7 +168,8 @@ class Batch(models.Model):
 
 class BatchLine(models.Model):
     """One request: where its text is in the batch's file. ``request_id`` is fixed before anything is sent and is the fence: who ends the
-    line must still hold it. ``earlier_id``: the execution that died."""
+    line must still hold it. ``earlier_id``: the execution that died. ``shard``: the batch at a provider that it is in now; ``lane``
+    ``gateway``: it is executed here although its batch is in the provider lane."""
 
     class State(models.TextChoices):
         QUEUED = "queued"
@@ -192,6 +197,8 @@ class BatchLine(models.Model):
     error_code = models.CharField(max_length=40, blank=True, default="")
     result_bytes = models.PositiveIntegerField(null=True, help_text="Of its line in the file of results.")
     ended_at = models.DateTimeField(null=True)
+    shard = models.ForeignKey("BatchShard", null=True, on_delete=models.SET_NULL, related_name="lines", db_index=False)
+    lane = models.CharField(max_length=8, blank=True, default="")
 
     class Meta:
         ordering = ["batch", "number"]
@@ -209,6 +216,8 @@ class BatchLine(models.Model):
         indexes = [
             models.Index(fields=["batch", "number"], name="batch_line_queued", condition=Q(state="queued")),
             models.Index(fields=["lease_until"], name="batch_line_running", condition=Q(state="running")),
+            models.Index(fields=["batch", "number"], name="batch_line_fallen", condition=Q(state="queued", lane="gateway")),
+            models.Index(fields=["shard"], name="batch_line_of_shard", condition=Q(shard__isnull=False)),
         ]
 
     @override

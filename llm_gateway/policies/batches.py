@@ -27,5 +27,11 @@ MOST_METADATA = 16
 PURPOSES = ("batch", "assistants", "fine-tune", "vision", "user_data", "evals")
 # Metadata with which a client of any SDK says what its dialect has no field for.
 ON_BUDGET, ECONOMY, WEBHOOK, WEBHOOK_SECRET = "cogo_on_budget", "cogo_economy", "cogo_webhook", "cogo_webhook_secret"
+LANE = "cogo_lane"
+# Who executes lines: our own runners, or their provider's batch API at the prices of the tier of that name.
+GATEWAY, PROVIDER = "gateway", "provider"
+BATCH_TIER = "batch"
+# A provider gave no result for a line, or took none of its batch.
+LOST, NOT_EXECUTED = "batch_result_missing", "batch_not_executed"
 INTERRUPTED = "interrupted"
 EXPIRED, CANCELLED = "batch_expired", "batch_cancelled"

@@ -19,7 +19,7 @@ from llm_gateway.engine.batch_lines import Ended, Line, Outcome, Returned
 from llm_gateway.engine.fresh import new_id
 from llm_gateway.models import Batch, BatchLine, BatchResult, RequestLog
 from llm_gateway.models.batches import MOST_EXECUTIONS
-from llm_gateway.policies.batches import INTERRUPTED
+from llm_gateway.policies.batches import GATEWAY, INTERRUPTED, PROVIDER
 from llm_gateway.policies.turns import Waiting, turns
 
 from . import vault
@@ -60,8 +60,11 @@ def take(claims: Claims, now: datetime) -> list[Line]:
     free = claims.free
     open_ones = Batch.objects.filter(state="in_progress", pause_reason="", queued__gt=0, ends_at__gt=now).order_by("created_at", "id")
     waiting = [
-        Waiting(batch=pk, team=team, queued=queued, running=running, most=free)
-        for pk, team, queued, running in open_ones.values_list("pk", "team_id", "queued", "running")
+        # Of a batch in the provider lane, only what fell out of it is ours.
+        Waiting(batch=pk, team=team, queued=_fallen(pk, free), running=0, most=free)
+        if lane == PROVIDER
+        else Waiting(batch=pk, team=team, queued=queued, running=running, most=free)
+        for pk, team, queued, running, lane in open_ones.values_list("pk", "team_id", "queued", "running", "lane")
     ]
     grants = dict(turns(waiting, free))
     found: list[Line] = []
@@ -75,8 +78,14 @@ def take(claims: Claims, now: datetime) -> list[Line]:
     return found
 
 
+def _fallen(batch: UUID, most: int) -> int:
+    return BatchLine.objects.filter(batch=batch, state="queued", lane=GATEWAY)[:most].count()
+
+
 def _claim(batch: Batch, count: int, claims: Claims, now: datetime) -> list[Line]:
     ready = BatchLine.objects.filter(Q(not_before=None) | Q(not_before__lte=now), batch=batch, state="queued")
+    if batch.lane == PROVIDER:
+        ready = ready.filter(lane=GATEWAY)
     full = [model for model, room in claims.rooms.items() if room <= 0]
     candidates = (ready.exclude(model__in=full) if full else ready).order_by("number")[: count * _LOOKED_THROUGH]
     chosen: list[Line] = []
@@ -182,23 +191,28 @@ def _return(batch: Batch, returned: Sequence[Returned], now: datetime) -> None:
     if not returned:
         return
     for one in returned:
-        requeue(one.line.id, one.line.request_id, sent=one.sent, not_before=now + timedelta(seconds=one.wait_s), now=now, batch=batch)
+        wait = now + timedelta(seconds=one.wait_s)
+        requeue(one.line.id, one.line.request_id, sent=one.sent, not_before=wait, now=now, batch=batch, lane=one.lane)
     pause = next((one.pause for one in returned if one.pause), "")
     if pause and batch.state == "in_progress":
         batch.pause_reason, batch.look_again_at = pause[:300], now + LOOK_AGAIN
     _save(batch, "pause_reason", "look_again_at")
 
 
-def requeue(line: int, request_id: UUID | None, *, sent: bool, not_before: datetime | None, now: datetime, batch: Batch) -> None:
+def requeue(
+    line: int, request_id: UUID | None, *, sent: bool, not_before: datetime | None, now: datetime, batch: Batch, lane: str = ""
+) -> None:
     """One running line goes back to the queue of ``batch``, which is locked and saved by the caller; to the end where it may have been
-    executed as often as it may be, or where its batch is being cancelled."""
+    executed as often as it may be, or where its batch is being cancelled. ``lane``: the one that it is in from now on."""
     row = BatchLine.objects.filter(pk=line, request_id=request_id, state="running")
     batch.running -= 1
     if sent and row.filter(executions__gte=MOST_EXECUTIONS).exists():
         row.update(state="failed", status=500, error_code=INTERRUPTED, lease_until=None, runner="", ended_at=now)
         batch.failed += 1
         return
-    changes: dict[str, Any] = {"lease_until": None, "runner": "", "not_before": not_before}
+    changes: dict[str, Any] = {"lease_until": None, "runner": "", "not_before": not_before, "shard": None}
+    if lane:
+        changes["lane"] = lane
     if sent:
         changes["earlier_id"] = request_id
     else:

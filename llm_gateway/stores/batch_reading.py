@@ -13,9 +13,10 @@ from django.db.models import Avg, Sum
 
 from llm_gateway.core.catalog import Identity, ModelInfo, Snapshot
 from llm_gateway.core.errors import GatewayError
+from llm_gateway.engine.batch_lane import Fit, batch_rates
 from llm_gateway.engine.resolve import resolve
 from llm_gateway.models import Batch, BatchLine, RequestLog
-from llm_gateway.policies.batches import BACKLOG, LONGEST_LINE, MOST_FAULTS, MOST_LINES
+from llm_gateway.policies.batches import BACKLOG, BATCH_TIER, GATEWAY, LANE, LONGEST_LINE, MOST_FAULTS, MOST_LINES, PROVIDER
 from llm_gateway.policies.hold import estimate_tokens, hold_nusd, output_limit
 from llm_gateway.wires._batch import FORMATS, Fault, Item
 
@@ -106,6 +107,8 @@ class Prices:
         except GatewayError:
             return None
         infos = tuple({target.model.id: target.model for target in found.targets}.values())
+        if self._tier == BATCH_TIER:
+            infos = tuple(msgspec.structs.replace(info, rates=rates) for info in infos if (rates := batch_rates(info)))
         if not infos:
             return None
         return _Model(infos, tuple(_usual_tokens(info.id) for info in infos), found.strategy is not None, self._identity.allow_unpriced)
@@ -122,6 +125,8 @@ def read_in(batch: Batch, snapshot: Snapshot, identity: Identity | None) -> None
     _forget_lines(batch)
     faults: list[dict[str, object]] = []
     prices = Prices(snapshot, identity, "flex" if batch.economy else "standard")
+    fit = Fit(snapshot, identity, datetime.now(UTC)) if batch.lane == PROVIDER else None
+    cheap = Prices(snapshot, identity, BATCH_TIER)
     total = 0
     rows: list[_Row] = []
     batch_id = BatchLine._meta.get_field("batch").get_db_prep_value(batch.pk, connection)
@@ -130,6 +135,8 @@ def read_in(batch: Batch, snapshot: Snapshot, identity: Identity | None) -> None
             total = number
             model = item.model or batch.model
             prices.add(item, model)
+            if fit is not None and fit.add(number, item.kind, model):
+                cheap.add(item, model)
             rows.append((batch_id, number, item.custom_id, item.kind, model[:200], offset, length))
             if len(rows) >= STEP and not faults:
                 if not _store(batch, rows):
@@ -142,7 +149,11 @@ def read_in(batch: Batch, snapshot: Snapshot, identity: Identity | None) -> None
         faults.append(_fault(None, where, "It has no requests.", "empty_file"))
     if not faults and rows and not _store(batch, rows):
         return
-    _begin(batch, total, faults, prices)
+    if fit is not None and not fit.why:
+        prices = cheap
+    elif fit is not None and batch.lane_asked and not faults:
+        faults.append(_fault(fit.line, f"metadata.{LANE}", fit.why, "lane_unavailable"))
+    _begin(batch, total, faults, prices, fit.why if fit is not None else "")
 
 
 def _items(batch: Batch, faults: list[dict[str, object]]) -> Iterator[tuple[int, int, int, Item]]:
@@ -203,7 +214,8 @@ def _store(batch: Batch, rows: list[_Row]) -> bool:
     return True
 
 
-def _begin(batch: Batch, total: int, faults: list[dict[str, object]], prices: Prices) -> None:
+def _begin(batch: Batch, total: int, faults: list[dict[str, object]], prices: Prices, unfit: str) -> None:
+    """``unfit``: why it cannot be in the provider lane, which the operator wishes for."""
     now = datetime.now(UTC)
     open_ones = Batch.objects.filter(client_key_id=batch.client_key_id, ended_at=None).exclude(pk=batch.pk)
     waits = open_ones.aggregate(sum=Sum("queued") + Sum("running"))["sum"] or 0
@@ -217,6 +229,8 @@ def _begin(batch: Batch, total: int, faults: list[dict[str, object]], prices: Pr
         if mine is None:
             return
         mine.lease_until, mine.runner = None, ""
+        if unfit:
+            mine.lane, mine.lane_note = GATEWAY, unfit[:300]
         if faults:
             mine.state, mine.faults, mine.ended_at, mine.cost_nusd = "failed", faults, now, 0
             if mine.webhook_url:

@@ -31,7 +31,8 @@ class MetricsObserver:
                     _tokens.add((provider, what), count)
         if settlement.cost_nusd:
             _cost.add((provider,), settlement.cost_nusd / 1e9)
-        _duration.add((kind,), settlement.latency_ms / 1000)
+        if settlement.latency_ms is not None:
+            _duration.add((kind,), settlement.latency_ms / 1000)
         if settlement.ttft_ms is not None:
             _first.add((kind,), settlement.ttft_ms / 1000)
 

@@ -12,7 +12,7 @@ import pytest
 from llm_gateway.core.errors import Failure, FailureClass, GatewayError
 from llm_gateway.core.money import Rate
 from llm_gateway.engine.exchange import Exchange
-from llm_gateway.engine.plan import _estimate, plan
+from llm_gateway.engine.plan import estimate_nusd, plan
 from llm_gateway.engine.prepare import prepare
 from llm_gateway.engine.ticket import Ticket
 
@@ -49,7 +49,7 @@ async def test_what_a_wire_with_no_limit_that_low_may_cost_is_held(wire: str, le
     call = msgspec.structs.replace(call, inbound=msgspec.structs.replace(call.inbound, max_tokens=1))
     target = plan(call, rig.catalog.snapshot(), rig.health, NOW, 0.0).order[0]
     target = msgspec.structs.replace(target, provider=msgspec.structs.replace(target.provider, wire=wire))
-    assert _estimate(call, target, 10, NOW, rig.catalog.snapshot()) == 10 * 1000 + least * 2000
+    assert estimate_nusd(call, target, 10, NOW, rig.catalog.snapshot()) == 10 * 1000 + least * 2000
 
 
 async def test_a_dear_target_that_nothing_was_held_for_is_not_tried() -> None:

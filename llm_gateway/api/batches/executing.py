@@ -24,7 +24,7 @@ from llm_gateway.core.errors import (
     UpstreamError,
 )
 from llm_gateway.engine.batch_lines import Ended, Line, Outcome, Pushback, Returned
-from llm_gateway.engine.calls import Call, Summary
+from llm_gateway.engine.calls import Call, Summary, WholeAnswer
 from llm_gateway.engine.gate import revoked
 from llm_gateway.engine.heavy import away
 from llm_gateway.engine.resolve import resolve
@@ -80,12 +80,12 @@ async def execute(line: Line) -> tuple[Outcome, Pushback]:
     if own is not None or item is None:
         assert own is not None
         await found.pipeline.reject(bare(line, found), own)
-        return _failed(line, own), Pushback()
+        return failed(line, own), Pushback()
     try:
         done = await _way(line.kind)(line, item, identity, found)
     except GatewayError as error:
-        return _refused(line, error)
-    return _ended(line, True, 200, "", done.body, done.summaries), _told(done.summaries)
+        return refused(line, error)
+    return ended(line, True, 200, "", done.body, done.summaries), _told(done.summaries)
 
 
 def _item(line: Line, text: bytes) -> Item:
@@ -140,10 +140,14 @@ async def _compatible(line: Line, item: Item, identity: Identity, found: Gateway
         await found.pipeline.reject(bare(line, found), error)
         raise
     answer = await found.pipeline.whole(asked.call)
+    return Done(body=_written(asked, answer), summaries=(answer.summary,))
+
+
+def _written(asked: _Compatible, answer: WholeAnswer) -> bytes:
     told = body_of(asked.http, asked.dialect, asked.call.inbound, answer)
     if asked.keeper is not None:
         asked.keeper.whole(answer.summary.target, told)
-    return Done(body=told, summaries=(answer.summary,))
+    return told
 
 
 async def _compatible_call(line: Line, item: Item, identity: Identity, found: Gateway) -> _Compatible:
@@ -184,6 +188,37 @@ async def call_of(line: Line, found: Gateway) -> Call:
     return await CALLS[line.kind](line, item, identity, found)
 
 
+class OneCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A line that is one request, and how an answer to it is written for its caller."""
+
+    call: Call
+    written: Callable[[WholeAnswer], Awaitable[bytes]]
+
+
+async def one_call_of(line: Line, found: Gateway, *, judged: bool = True) -> OneCall:
+    """``judged``: raises what the line would fail with before it is sent; without it, it was sent by the rights of then."""
+    try:
+        identity = _identity(line, found.catalog.snapshot())
+    except GatewayError:
+        if judged:
+            raise
+        identity = bare(line, found).identity
+    if line.text is None:
+        raise NotFound("The input file was deleted before this request was executed.")
+    item = _item(line, line.text)
+    if line.kind in PATHS:
+        asked = await _compatible_call(line, item, identity, found)
+
+        async def written(answer: WholeAnswer) -> bytes:
+            return _written(asked, answer)
+
+        return OneCall(call=asked.call, written=written)
+    from .executing_native import generation
+
+    call, own = generation(line, item, identity, found)
+    return OneCall(call=call, written=own)
+
+
 def flexible(inbound: Inbound, identity: Identity, snapshot: Snapshot) -> Inbound:
     """The same for the flex tier, where some target has a price for that and the line asked for no tier of its own."""
     if inbound.service_tier or inbound.kind != "chat":
@@ -204,12 +239,12 @@ def flexible(inbound: Inbound, identity: Identity, snapshot: Snapshot) -> Inboun
     )
 
 
-def _refused(line: Line, error: GatewayError) -> tuple[Outcome, Pushback]:
+def refused(line: Line, error: GatewayError) -> tuple[Outcome, Pushback]:
     """What becomes of a line whose request failed with ``error``, which is logged."""
     match error:
         case BudgetExhausted():
             if line.fails_on_budget:
-                return msgspec.structs.replace(_failed(line, error), exhausted=True), Pushback()
+                return msgspec.structs.replace(failed(line, error), exhausted=True), Pushback()
             return Returned(line=line, pause=error.message), Pushback()
         case BudgetInFlight():
             return Returned(line=line, wait_s=error.retry_after_s or 2.0), Pushback()
@@ -221,16 +256,16 @@ def _refused(line: Line, error: GatewayError) -> tuple[Outcome, Pushback]:
         case UpstreamError() if error.retryable and error.status in _PUSHED:
             wait = _wait(error)
             return Returned(line=line, wait_s=wait), Pushback(pushed={"": error.retry_after_s})
-    return _failed(line, error), Pushback()
+    return failed(line, error), Pushback()
 
 
 def _wait(error: GatewayError) -> float:
     return _DEFAULT_WAIT_S if error.retry_after_s is None else max(0.1, error.retry_after_s)
 
 
-def _failed(line: Line, error: GatewayError) -> Ended:
+def failed(line: Line, error: GatewayError) -> Ended:
     status, body = encoded_error(line, error)
-    return _ended(line, False, status, error.code, body, ())
+    return ended(line, False, status, error.code, body, ())
 
 
 def encoded_error(line: Line, error: GatewayError) -> tuple[int, bytes]:
@@ -240,7 +275,7 @@ def encoded_error(line: Line, error: GatewayError) -> tuple[int, bytes]:
     return error.status, json.dumps(native_body(error, line.request_id))
 
 
-def _ended(line: Line, completed: bool, status: int, code: str, body: bytes, summaries: tuple[Summary, ...]) -> Ended:
+def ended(line: Line, completed: bool, status: int, code: str, body: bytes, summaries: tuple[Summary, ...]) -> Ended:
     form = FORMATS[line.dialect]
     written = 0
     if form.parts:

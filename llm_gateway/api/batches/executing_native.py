@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -35,12 +36,26 @@ async def _generate(line: Line, item: Item, identity: Identity, found: Gateway) 
         await found.pipeline.reject(bare(line, found), error)
         raise
     answer = await found.pipeline.whole(call)
+    return Done(body=await _generated(asked, call, answer, found), summaries=(answer.summary,))
+
+
+async def _generated(asked: contract.GenerateRequest, call: Call, answer: WholeAnswer, found: Gateway) -> bytes:
     content, summary = render.text_of(answer.response), answer.summary
     quality: QualityBody | msgspec.UnsetType = msgspec.UNSET
     if asked.score:
         quality = quality_body(await score_calls(found, call, summary.target, content, (), summary.finish_reason), QualityBody)
-    told = Generated(content=content, code_blocks=code_blocks(content), quality=quality, **render.envelope([summary]))
-    return Done(body=json.dumps(told), summaries=(summary,))
+    return json.dumps(Generated(content=content, code_blocks=code_blocks(content), quality=quality, **render.envelope([summary])))
+
+
+def generation(line: Line, item: Item, identity: Identity, found: Gateway) -> tuple[Call, Callable[[WholeAnswer], Awaitable[bytes]]]:
+    """The one request that the line is, and how its answer is written."""
+    asked = _generation(item)
+    call = _call_for(asked, line, identity, found)
+
+    async def written(answer: WholeAnswer) -> bytes:
+        return await _generated(asked, call, answer, found)
+
+    return call, written
 
 
 async def _generate_call(line: Line, item: Item, identity: Identity, found: Gateway) -> Call:

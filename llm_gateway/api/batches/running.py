@@ -19,6 +19,7 @@ from llm_gateway.telemetry import processes
 from llm_gateway.wiring import Gateway, shutdown, startup
 
 from .executing import execute
+from .lane import ProviderLane
 from .resuming import resume_paused
 
 log = logging.getLogger("cogo.batches")
@@ -41,6 +42,7 @@ async def run(*, places: int = PLACES, said: Callable[[str], None] = lambda _: N
     owner.start(_beat(), "say that the loop turns")
     owner.start(resume_paused(found), "look at paused batches")
     owner.start(_tell_ends(found), "tell ends of batches")
+    owner.start(ProviderLane(found, owner, lease_s=lease_s).run(), "send shards to providers")
     gc.collect()
     gc.freeze()
     said("ready")
