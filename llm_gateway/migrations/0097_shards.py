@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('llm_gateway', '0093_learner'),
+        ('llm_gateway', '0096_sign_on'),
     ]
 
     operations = [
