@@ -72,7 +72,7 @@ def _rows(cells: dict[tuple[Any, ...], Measures], origin: str | None) -> Iterato
     """Of one origin, named in front; ``None``: of all together."""
     wanted = cells if origin is None else {key: cell for key, cell in cells.items() if key[3] == origin}
     front = () if origin is None else (Named(origin, origin),)
-    for entry in side_by_side(folded(wanted, (1, 2))):  # type: ignore[arg-type]  # its keys are the two that were named
+    for entry in side_by_side(folded(wanted, (1, 2))):
         yield (*front, *_row(entry))
 
 

@@ -87,13 +87,12 @@ class UploadForm(forms.Form):
         usable = [row for row in rows if "generate" in row.scopes and (row.expires_at is None or row.expires_at > now)]
         field = self.fields["key"]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = [("", "choose one"), *((row.public_id, f"{row.team.name}: {row.name}") for row in usable)]
+        self._keys = [("", "choose one"), *((row.public_id, f"{row.team.name}: {row.name}") for row in usable)]
+        field.choices = self._keys
 
     @property
     def key_name(self) -> str:
-        field = self.fields["key"]
-        assert isinstance(field, forms.ChoiceField)
-        return next((str(title) for value, title in field.choices if value == self["key"].value()), "")
+        return next((title for value, title in self._keys if value == self["key"].value()), "")
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

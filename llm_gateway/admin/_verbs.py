@@ -322,10 +322,11 @@ def check_upload(identity: Any, snapshot: Any, file: UUID, name: str, wanted: An
 def start_upload(identity: Any, snapshot: Any, what: dict[str, Any], raw: UUID) -> tuple[Batch, bool]:
     """The batch, and whether it was made just now. Raises :class:`GatewayError`."""
     from llm_gateway.actions import upload_batch
+    from llm_gateway.wires._batch.table import Kind
 
     wanted = upload_batch.Start(
         file=UUID(what["file"]),
-        kind=upload_batch.Kind(dialect=what["dialect"], endpoint=what["endpoint"], takes_model=True),
+        kind=Kind(dialect=what["dialect"], endpoint=what["endpoint"], takes_model=True),
         model=what["model"],
         title=what["title"],
         on_budget=what["on_budget"],

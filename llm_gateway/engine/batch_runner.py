@@ -28,6 +28,8 @@ IDLE_S = 1.0
 LOOK_S = 2.0
 LIVE_S = 2.0
 DATABASE_AWAY_S = 1.0
+# Lines that end within so long of each other are written and replaced together, or half of the places, whichever comes first.
+TOGETHER_S = 0.03
 
 
 class BatchRunner:
@@ -56,6 +58,8 @@ class BatchRunner:
         try:
             while not self._stopping:
                 self._woken.clear()
+                if 0 < len(self._done) < self._places // 2 and not self._stopping:
+                    await asyncio.sleep(TOGETHER_S)
                 try:
                     moved = await self._turn()
                 except Exception as error:

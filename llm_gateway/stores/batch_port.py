@@ -21,7 +21,8 @@ LIVE = timedelta(seconds=5)
 
 
 class DatabaseBatchQueue:
-    """``runner`` names this process. ``beside``: more work that needs no execution, done with each look."""
+    """``runner`` names this process. ``own``: where lines are claimed and ended, all the time; ``threaded`` when absent. ``beside``: more
+    work that needs no execution, done with each look."""
 
     def __init__(
         self,
@@ -30,10 +31,12 @@ class DatabaseBatchQueue:
         catalog: SnapshotCatalog,
         *,
         lease_s: float,
+        own: Threaded | None = None,
         beside: Sequence[Callable[[datetime], object]] = (),
     ) -> None:
         self._runner = runner
         self._threaded = threaded
+        self._own = own or threaded
         self._catalog = catalog
         self._lease = timedelta(seconds=lease_s)
         self._reader = Reader()
@@ -43,7 +46,7 @@ class DatabaseBatchQueue:
         claims = batch_queue.Claims(
             free=free, rooms=dict(rooms), usual=usual, most_bytes=most_bytes, runner=self._runner, lease=self._lease
         )
-        found: list[Line] = await self._threaded(self._take, claims)
+        found: list[Line] = await self._own(self._take, claims)
         return found
 
     def _take(self, claims: batch_queue.Claims) -> list[Line]:
@@ -56,7 +59,7 @@ class DatabaseBatchQueue:
             return line
 
     async def put(self, outcomes: Sequence[Outcome]) -> None:
-        await self._threaded(batch_queue.put, outcomes, datetime.now(UTC))
+        await self._own(batch_queue.put, outcomes, datetime.now(UTC))
 
     async def renew(self) -> None:
         await self._threaded(batch_queue.renew, self._runner, datetime.now(UTC), self._lease)

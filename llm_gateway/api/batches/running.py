@@ -15,6 +15,7 @@ from llm_gateway.actions.tell_batch_ended import tell_due
 from llm_gateway.engine.batch_runner import PLACES, BatchRunner
 from llm_gateway.engine.tasks import TaskOwner
 from llm_gateway.stores.batch_port import DatabaseBatchQueue
+from llm_gateway.stores.own_thread import OwnThread
 from llm_gateway.telemetry import processes
 from llm_gateway.wiring import Gateway, shutdown, startup
 
@@ -34,7 +35,8 @@ async def run(*, places: int = PLACES, said: Callable[[str], None] = lambda _: N
     owner = TaskOwner()
     # A line that nobody renews for twice as long as a request is another runner's.
     lease_s = 2.0 * settings.COGO["lease_s"]
-    queue = DatabaseBatchQueue(found.worker, found.threaded, found.catalog, lease_s=lease_s)
+    own = OwnThread("lines")
+    queue = DatabaseBatchQueue(found.worker, found.threaded, found.catalog, lease_s=lease_s, own=own)
     runner = BatchRunner(queue, execute, owner, places=places, lease_s=lease_s)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -51,6 +53,7 @@ async def run(*, places: int = PLACES, said: Callable[[str], None] = lambda _: N
         await runner.finish(GRACE_S)
     finally:
         await owner.close()
+        own.close()
         await shutdown(0.0)
 
 

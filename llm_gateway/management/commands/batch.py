@@ -180,7 +180,7 @@ class Command(Base):
         from llm_gateway.api.native.batch_zip import Archive
 
         row = _found(options["batch"])
-        out = getattr(sys.stdout, "buffer", sys.stdout)
+        out: Any = getattr(sys.stdout, "buffer", sys.stdout)
         if out.isatty():
             raise CommandError("that is a zip: send it into a file, as in  manage.py batch files ID > code.zip")
         trail.record("read texts", row, detail="Printed code.zip.")
