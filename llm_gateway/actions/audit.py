@@ -20,6 +20,8 @@ from llm_gateway.models import Attempt, Budget, Heartbeat, LedgerEntry, Price, R
 from llm_gateway.stores.catalog import rate_of
 from llm_gateway.stores.leases import SIGN
 
+from .audit_batches import wrong_costs, wrong_counts
+
 # An expired open row is closed by the next sweep of any worker.
 SWEEP = timedelta(seconds=30)
 # No lease is as long (COGO_LEASE_S ends at an hour): one that ends later than that from now was written by a clock that ran ahead.
@@ -237,6 +239,17 @@ def _strict() -> list[Finding]:
         _statements(),
         _rows("L2a", "every upstream attempt of an ended request has its row", ended.count(), uncounted),
         _rows("L2b", "no attempt began before its request was written", Attempt.objects.count(), early),
+        *_batches(),
+    ]
+
+
+def _batches() -> list[Finding]:
+    counted, counts = wrong_counts()
+    costed, costs, purged = wrong_costs()
+    note = f"{purged} whose requests were purged in part" if purged else ""
+    return [
+        _finding("BT1", "a batch's counts are those of its lines", counted, counts, broken=len(counts)),
+        _finding("BT3", "a batch that has ended costs what its requests cost", costed, costs, broken=len(costs), note=note),
     ]
 
 

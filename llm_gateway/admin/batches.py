@@ -19,7 +19,7 @@ from unfold.contrib.filters.admin import RelatedDropdownFilter
 from llm_gateway.core.errors import GatewayError
 from llm_gateway.models import Batch
 
-from . import _batch_page, _verbs
+from . import _batch_lane, _batch_page, _verbs
 from ._base import GatewayAdmin
 from ._batch_upload import BatchUploads
 from ._show import BAD, GOOD, INFO, QUIET, WARN, ago, badge, button, link
@@ -46,7 +46,7 @@ class BatchAdmin(BatchUploads, GatewayAdmin):
     change_form_outer_before_template = "admin/llm_gateway/batch_state.html"
     fields = (
         "state_badge", "id_shown", "title", "team", "client_key", "dialect", "endpoint", "requests", "created_at", "started_at", "ends_at",
-        "ended_at", "expires_at",
+        "ended_at", "expires_at", "lane_shown", "shards",
     )  # fmt: skip
     readonly_fields = fields
 
@@ -140,6 +140,14 @@ class BatchAdmin(BatchUploads, GatewayAdmin):
             '<span class="cogo-bar"><i class="posted" style="width:{}%"></i></span>{} of {}<span class="cogo-sub">{}</span>',
             round(100 * done / max(row.total, 1)), f"{done:,}", f"{row.total:,}", counts,
         )  # fmt: skip
+
+    @admin.display(description="lane")
+    def lane_shown(self, row: Batch) -> str:
+        return _batch_lane.lane_of(row)
+
+    @admin.display(description="at the provider")
+    def shards(self, row: Batch) -> str:
+        return _batch_lane.shards_of(row)
 
     @admin.display(description="requests")
     def requests(self, row: Batch) -> str:

@@ -82,6 +82,7 @@ class Batches:
     def __init__(self) -> None:
         self.polls = 0
         self.jobs: dict[str, Job] = {}
+        self.deleted: list[Job] = []
         self.files: dict[str, StoredFile] = {}
         self.job_faults: deque[str] = deque()
         self.call_faults: dict[str, deque[str]] = {name: deque() for name in CALLS}
@@ -122,6 +123,9 @@ class Batches:
         if job is None or (job.provider, job.key) != (call.provider, call.key) or job.fault == "gone":
             raise Problem("unknown_path", f"No batch found with id '{job_id}'.", status=404)
         return job
+
+    def delete(self, job: Job) -> None:
+        self.deleted.append(self.jobs.pop(job.id))
 
     def listed(self, call: Call) -> list[Job]:
         """The newest first."""

@@ -12,7 +12,20 @@ from django.utils import timezone
 
 from llm_gateway.actions.audit import audit
 from llm_gateway.actions.close_month import draw_up
-from llm_gateway.models import Attempt, Budget, Heartbeat, LanguageModel, LedgerEntry, Price, Provider, RequestLog, Team
+from llm_gateway.models import (
+    Attempt,
+    Batch,
+    BatchLine,
+    Budget,
+    ClientKey,
+    Heartbeat,
+    LanguageModel,
+    LedgerEntry,
+    Price,
+    Provider,
+    RequestLog,
+    Team,
+)
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
@@ -54,7 +67,19 @@ def sound(team: Team) -> dict[str, Any]:
     rows |= _billed(team, over)
     attempt = Attempt.objects.create(request=done, number=1, provider_slug="x", upstream_id="m", outcome="ok", started_at=NOW)
     RequestLog.objects.filter(pk=done.pk).update(attempt_count=1)
-    return {"budget": budget, "done": done, "running": running, "attempt": attempt, **rows}
+    return {"budget": budget, "done": done, "running": running, "attempt": attempt, "batch": _batch(team), **rows}
+
+
+def _batch(team: Team) -> Batch:
+    """Ended: two lines, one of which was executed for the usual 100."""
+    key = ClientKey.objects.create(name="k", team=team, public_id="a" * 12, digest=b"d" * 32)
+    counts = {"total": 2, "completed": 1, "failed": 1, "cost_nusd": 100, "state": "completed"}
+    moments = dict.fromkeys(("created_at", "ended_at", "ends_at", "expires_at"), NOW)
+    batch = Batch.objects.create(id=uuid.uuid4(), team=team, client_key=key, dialect="openai", endpoint="chat", **counts, **moments)
+    for number, state in ((1, "completed"), (2, "failed")):
+        BatchLine.objects.create(batch=batch, number=number, custom_id=f"c{number}", kind="chat", offset=0, length=1, state=state)
+    request(team, batch_id=batch.pk)
+    return batch
 
 
 def _billed(team: Team, corrected: RequestLog) -> dict[str, Any]:
@@ -141,6 +166,8 @@ SABOTAGE: dict[str, tuple[str, Callable[[dict[str, Any]], None]]] = {
     "an end before the beginning": ("L1c", lambda s: update(s["done"], finished_at=NOW - timedelta(hours=1))),
     "an attempt without a row": ("L2a", lambda s: update(s["done"], attempt_count=2)),
     "an attempt before its request": ("L2b", lambda s: update(s["attempt"], started_at=NOW - timedelta(hours=1))),
+    "a batch whose counts are not its lines'": ("BT1", lambda s: update(s["batch"], completed=2, failed=0)),
+    "a batch that costs other than its requests": ("BT3", lambda s: update(s["batch"], cost_nusd=99)),
     "an answer taken for free": ("M5", lambda s: update(s["done"], usage_source="", cost_nusd=0)),
 }
 
@@ -227,5 +254,5 @@ def test_the_number_of_queries_does_not_grow_with_the_books(sound: dict[str, Any
     for number in range(20):
         Budget.objects.create(name=f"b{number}", team=team, limit_nusd=1000)
         request(team)
-    with django_assert_max_num_queries(40):
+    with django_assert_max_num_queries(44):
         assert broken() == []

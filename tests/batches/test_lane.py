@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -48,9 +49,12 @@ class ProviderRuns(Lane):
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def calls(self, method: str, ending: str) -> int:
-        entries = [one for one in self.gateway.simulator.journal if one["method"] == method and one["path"].endswith(ending)]
-        return len(entries)
+    @staticmethod
+    def until(done: Callable[[], bool], within_s: float = 20) -> None:
+        deadline = time.monotonic() + within_s
+        while not done():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 @pytest.fixture
@@ -157,3 +161,93 @@ def test_whatever_a_provider_does_to_a_shard_every_line_ends_once_and_every_cent
     # What went unanswered was found again and not made a second time.
     simulator = lane.gateway.simulator.simulator
     assert len(simulator.state.batches.jobs) <= len(cases)
+
+
+def test_a_batch_that_does_not_fit_is_told_why_or_runs_here_and_says_so(lane: ProviderRuns, settings: Any) -> None:
+    for line, word in (
+        (chat(1, "auto"), "strategy"),
+        (chat(1, "chat/echo"), "batch API"),
+        (chat(1, "fireworks/m"), "batch API"),
+        ({**chat(1, "openai/m"), "url": "/v1/embeddings", "body": {"model": "openai/m", "input": "x"}}, "kind `embeddings`"),
+    ):
+        endpoint = line["url"]
+        made = lane.create([line], endpoint, metadata=ASKED).json()
+        assert made["status"] == "failed", made
+        (fault,) = made["errors"]["data"]
+        assert (fault["code"], fault["line"]) == ("lane_unavailable", 1)
+        assert word in fault["message"], fault
+    assert lane.create([chat(1)], metadata={"cogo_lane": "fast"}).status_code == 400
+    settings.COGO_BATCH_LANE = "provider"
+    mixed = lane.create([chat(1, "openai/m"), chat(2, "chat/echo")]).json()
+    with lane.lane():
+        ended = lane.ended(mixed["id"])
+    found = books(mixed["id"])
+    assert ended["request_counts"]["completed"] == 2
+    assert (found["row"].lane, "batch API" in found["row"].lane_note) == ("gateway", True)
+    assert found["row"].shards.count() == 0
+
+
+def test_what_a_live_request_would_be_refused_for_is_refused_in_the_lane(lane: ProviderRuns) -> None:
+    lines = [chat(1, "openai/m"), chat(2, "openai/fault:status:400"), chat(3, "openai/m", messages="nonsense"), chat(4, "anthropic/m", n=3)]
+    made = lane.made(lines)
+    with lane.lane():
+        ended = lane.ended(made["id"])
+    assert ended["request_counts"] == {"total": 4, "completed": 1, "failed": 3}
+    failed = {one["custom_id"]: one["response"]["status_code"] for one in lane.results(ended, "error_file_id")}
+    assert failed == {"c2": 400, "c3": 400, "c4": 400}
+    books(made["id"])
+
+
+def test_a_hard_budget_is_never_passed_by_a_shard_and_pauses_the_rest(lane: ProviderRuns) -> None:
+    from llm_gateway.models import Batch, Budget
+
+    key = lane.gateway.issue("poor in the lane", budget_usd=Decimal("0.0003"), period="total")
+    mine = ProviderRuns(lane.gateway, key)
+    made = mine.made([chat(n, "openai/m") for n in range(1, 41)])
+    row = Batch.objects.get(pk=UUID(made["id"].removeprefix("batch_")))
+    with mine.lane():
+        mine.until(lambda: bool(Batch.objects.get(pk=row.pk).pause_reason) and not row.shards.exclude(state="ended").exists())
+        budget = Budget.objects.get(client_key__name="poor in the lane")
+        row.refresh_from_db()
+        assert 0 < row.completed < 40
+        assert budget.posted_nusd + budget.held_nusd <= budget.limit_nusd
+        budget.limit_nusd *= 100
+        budget.save(update_fields=["limit_nusd"])
+        Batch.objects.filter(pk=row.pk).update(look_again_at=row.created_at)
+        ended = mine.ended(made["id"])
+    assert ended["request_counts"]["completed"] == 40
+    books(made["id"])
+
+
+def test_cancel_and_the_end_of_the_window_go_through_to_the_provider_and_what_it_did_is_kept_and_billed(lane: ProviderRuns) -> None:
+    from datetime import UTC, datetime
+
+    from llm_gateway.models import Batch
+
+    lane.gateway.simulator.control("batches", polls=10_000)
+    batches = [lane.made([chat(n, f"{provider}/m") for n in range(1, 7)]) for provider in PROVIDERS]
+    late = lane.made([chat(n, "openai/m") for n in range(1, 7)])
+    ids = [UUID(one["id"].removeprefix("batch_")) for one in (*batches, late)]
+    with lane.lane():
+        lane.until(lambda: all(Batch.objects.get(pk=pk).shards.filter(state="waiting").exists() for pk in ids))
+        for made in batches:
+            assert lane.post(f"/v1/batches/{made['id']}/cancel").status_code == 200
+        Batch.objects.filter(pk=ids[-1]).update(ends_at=datetime.now(UTC))
+        ended = [lane.ended(one["id"]) for one in (*batches, late)]
+    for one in ended[:-1]:
+        assert (one["status"], one["request_counts"]["completed"]) == ("cancelled", 3)
+        assert books(one["id"])["row"].cancelled == 3
+    assert ended[-1]["status"] == "expired"
+    assert books(late["id"])["row"].expired == 3
+    assert len(lane.results(ended[-1])) == 3
+
+
+def test_a_native_batch_gets_its_own_answers_from_a_providers_batch_api(lane: ProviderRuns) -> None:
+    asked = {"prompt": "a {x}", "rows": [{"x": "b"}], "defaults": {"model": "anthropic/m", "max_tokens": 9}, "metadata": ASKED}
+    native = lane.post("/api/ai-models/batches", json=asked)
+    assert native.status_code < 300, native.text
+    with lane.lane():
+        lane.until(lambda: lane.get(f"/api/ai-models/batches/{native.json()['id']}").json()["status"] == "completed")
+    (line,) = lane.get(f"/api/ai-models/batches/{native.json()['id']}/results").json()["results"]
+    assert line["status"] == "completed"
+    assert line["response"]["content"]

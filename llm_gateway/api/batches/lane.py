@@ -259,7 +259,7 @@ class ProviderLane:
                 await lose(self._found, shard, target, "the batch did not end")
             case "running":
                 age = (_now() - (shard.sent_at or shard.created_at)).total_seconds()
-                await self._leave(shard, min(max(age / 10, self._pace.least), self._pace.most), tries=0, gone=0, note="")
+                await self._leave(shard, min(max(age / 10, self._pace.least), self._pace.most), tries=0, gone=0, note=_calm(shard))
             case "refused":
                 await give_back(self._found, shard, target, f"the provider refused the batch: {told.why[:200]}")
                 await self._tidy(target, told.tidy)
@@ -268,7 +268,7 @@ class ProviderLane:
 
     async def _read(self, shard: Held, target: Target, told: Any) -> None:
         if shard.state == "waiting":
-            reading = await self._noted(shard, state="reading", tries=0, gone=0, note="")
+            reading = await self._noted(shard, state="reading", tries=0, gone=0, note=_calm(shard))
             if reading is None:
                 return
             shard = reading
@@ -320,6 +320,11 @@ class ProviderLane:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _calm(shard: Held) -> str:
+    """Its note without the trouble that is over."""
+    return "" if shard.tries or shard.gone else shard.note
 
 
 def _described(shard: Held, lines: tuple[Any, ...] = ()) -> Shard:

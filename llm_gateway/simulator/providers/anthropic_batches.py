@@ -98,7 +98,7 @@ def _delete(name: str, call: Call) -> Reply:
     job = call.state.batches.of(call, name)
     if job.state == "running":
         raise Problem("bad_request", "The batch has not ended.")
-    del call.state.batches.jobs[job.id]
+    call.state.batches.delete(job)
     return json_reply({"id": name, "type": "message_batch_deleted"})
 
 

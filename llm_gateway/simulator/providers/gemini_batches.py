@@ -93,7 +93,7 @@ def _cancel(name: str, call: Call) -> Reply:
 
 
 def _delete(name: str, call: Call) -> Reply:
-    del call.state.batches.jobs[call.state.batches.of(call, name).id]
+    call.state.batches.delete(call.state.batches.of(call, name))
     return json_reply({})
 
 
