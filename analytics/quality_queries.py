@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from django.db.models import Avg, Count, F, Max, OuterRef, Q, QuerySet, Subquery, Sum
 
-from llm_gateway.models import AnswerScore, Feedback, RequestLog
+from llm_gateway.models import AnswerScore, Feedback, Judgement, RequestLog
 
 from .queries import Filters
 
 Group = tuple[str, ...]
+Row = TypeVar("Row", AnswerScore, Judgement)
 _COLUMNS = {"model": "model__name", "language": "language", "task": "task_type"}
 
 
@@ -52,8 +53,38 @@ def feedback(groups: Sequence[str], start: datetime, end: datetime, filters: Fil
     return {tuple(part or "" for part in row[:-1]): row[-1] for row in rows.values_list(*columns).annotate(mean=Avg("said")).order_by()}
 
 
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """What a judge said. ``count`` and ``total``: answers with a value, and their sum, 0 to 1. ``unknown``: answers without one. ``asked``:
+    questions with a clear answer both times; ``differed``: those of them with two different ones."""
+
+    count: int = 0
+    total: float = 0
+    unknown: int = 0
+    asked: int = 0
+    differed: int = 0
+
+
+def judgements(groups: Sequence[str], start: datetime, end: datetime, filters: Filters) -> dict[Group, Judged]:
+    """Of the newest version of the judge: what different ones said does not compare."""
+    newest = Judgement.objects.aggregate(newest=Max("version"))["newest"]
+    columns = [_COLUMNS[name] for name in groups]
+    rows = _narrowed(Judgement.objects.filter(created_at__gte=start, created_at__lt=end, version=newest), start, end, filters)
+    found = rows.values_list(*columns).annotate(
+        n=Count("value"), total=Sum("value"), every=Count("pk"), all_asked=Sum("asked"), all_differed=Sum("differed")
+    )
+    return {
+        tuple(part or "" for part in row[: len(columns)]): Judged(
+            count=row[-5], total=row[-4] or 0, unknown=row[-3] - row[-5], asked=row[-2] or 0, differed=row[-1] or 0
+        )
+        for row in found.order_by()
+    }
+
+
 def _within(start: datetime, end: datetime, filters: Filters) -> QuerySet[AnswerScore]:
-    rows = AnswerScore.objects.filter(created_at__gte=start, created_at__lt=end)
+    return _narrowed(AnswerScore.objects.filter(created_at__gte=start, created_at__lt=end), start, end, filters)
+
+
+def _narrowed(rows: QuerySet[Row], start: datetime, end: datetime, filters: Filters) -> QuerySet[Row]:
     given = filters.given()
     columns: dict[str, Any] = {}
     for name, value in given.items():

@@ -113,6 +113,7 @@ UNFOLD: dict[str, Any] = {
                     _page("Aliases", "label", "alias"),
                     _page("Cache rules", "cached", "cacherule"),
                     _page("Quality rules", "verified", "qualityrule"),
+                    _page("Judge rules", "gavel", "judgerule"),
                 ],
             },
             {

@@ -6,6 +6,8 @@ _MEASURED = "tests/decisions/test_measured.py"
 _CUPED = "tests/policies/test_cuped.py"
 _DROPS = "tests/policies/test_drops.py"
 _LEARNED = "tests/strategies/test_learned.py"
+_JUDGING = "tests/quality/test_judging.py"
+_JUDGE = "tests/quality/test_judge.py"
 
 LEARN: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
@@ -168,5 +170,110 @@ LEARN: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "            forget_layouts()\n",
         "",
         ("tests/strategies/test_layout.py",),
+    ),
+    (
+        "both askings are in one order",
+        "llm_gateway/policies/judging.py",
+        "model, request, answer, names[::-1],",
+        "model, request, answer, names,",
+        (_JUDGING, "-k", "opposite_order"),
+    ),
+    (
+        "a judge that contradicts itself is believed",
+        "llm_gateway/policies/judging.py",
+        "if answers[one.name][0] == answers[one.name][1]]",
+        "]",
+        (_JUDGING, "-k", "orders_differ"),
+    ),
+    (
+        "an answer may end its own block",
+        "llm_gateway/policies/judging.py",
+        '    return "\\n".join(f"{number}| {line}" for number, line in enumerate(lines, 1))',
+        '    return "\\n".join(lines)',
+        (_JUDGING, "-k", "answer_is_data"),
+    ),
+    (
+        "a verdict that stands in the answer is taken",
+        "llm_gateway/policies/judging.py",
+        ' or found.get("seal") != sheet.seal:',
+        ":",
+        (_JUDGING, "-k", "answer_is_data"),
+    ),
+    (
+        "a yes needs no proof",
+        "llm_gateway/policies/judging.py",
+        'Opinion("unclear" if said == "yes" and line is None and name in _PROVEN else said, line)',
+        "Opinion(said, line)",
+        (_JUDGING, "-k", "proves_it"),
+    ),
+    (
+        "who speaks to the judge is judged",
+        "llm_gateway/policies/judging.py",
+        '    if "yes" in answers[ADDRESSED]:',
+        "    if False:",
+        (_JUDGING, "-k", "speaks_to_its_judge"),
+    ),
+    (
+        "judges are judged",
+        "llm_gateway/stores/judging.py",
+        'JUDGED_ORIGINS = frozenset({"live", "batch"})',
+        'JUDGED_ORIGINS = frozenset({"live", "batch", "judge"})',
+        (_JUDGE, "-k", "judged_twice"),
+    ),
+    (
+        "judges spend without a budget of their own",
+        "llm_gateway/actions/judge_answers.py",
+        "    if not claimed.paid:",
+        "    if False:",
+        (_JUDGE, "-k", "goes_wrong"),
+    ),
+    (
+        "a judge's request is nobody's",
+        "llm_gateway/actions/judge_answers.py",
+        '        origin="judge",',
+        '        origin="live",',
+        (_JUDGE, "-k", "judged_twice"),
+    ),
+    (
+        "a team's texts are logged once more with its judge's",
+        "llm_gateway/actions/judge_answers.py",
+        "    return msgspec.structs.replace(found, bodies=BodyLogging.OFF)",
+        "    return found",
+        (_JUDGE, "-k", "judged_twice"),
+    ),
+    (
+        "models judge their own kin",
+        "llm_gateway/actions/judge_answers.py",
+        "    if any(target.provider.slug == sealed.provider for target in targets):",
+        "    if False:",
+        (_JUDGE, "-k", "goes_wrong"),
+    ),
+    (
+        "a judge that could not be asked says nought",
+        "llm_gateway/actions/judge_answers.py",
+        "        value=judged.value if judged else None,",
+        "        value=judged.value if judged else 0.0,",
+        (_JUDGE, "-k", "goes_wrong"),
+    ),
+    (
+        "a held answer is judged again",
+        "llm_gateway/actions/judge_answers.py",
+        "    free = Q(lease_until=None) | Q(lease_until__lt=now)",
+        "    free = Q()",
+        (_JUDGE, "-k", "tried_once_more"),
+    ),
+    (
+        "unknown is the judge's nought",
+        "analytics/quality_queries.py",
+        'n=Count("value"), total=Sum("value"),',
+        'n=Count("pk"), total=Sum("value"),',
+        ("tests/quality/test_report.py", "-k", "contradicted"),
+    ),
+    (
+        "versions of the judge are added up",
+        "analytics/quality_queries.py",
+        "created_at__lt=end, version=newest)",
+        "created_at__lt=end)",
+        ("tests/quality/test_report.py", "-k", "contradicted"),
     ),
 )

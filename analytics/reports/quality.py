@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from analytics import quality_queries
-from analytics.quality_queries import Group, Sums
+from analytics.quality_queries import Group, Judged, Sums
 from analytics.statistics import Interval, mean_interval
 
 from . import reports
@@ -40,9 +40,11 @@ class Quality:
         edge = min(asked.end, asked.now) - RECENT
         recent = quality_queries.sums(groups, max(edge, asked.start), asked.end, asked.filters, coded=asked.option != "all")
         said = quality_queries.feedback(groups, asked.start, asked.end, asked.filters)
+        judged = quality_queries.judgements(groups, asked.start, asked.end, asked.filters)
         total = added(found.values())
-        rows = [_row(key, found[key], recent.get(key), said.get(key)) for key in sorted(found, key=lambda key: (-found[key].count, key))]
-        dropped = sum(row[-1] == "dropped" for row in rows)
+        keys = sorted({*found, *judged}, key=lambda key: (-found.get(key, Sums()).count, key))
+        rows = [_row(key, found.get(key, Sums()), recent.get(key), said.get(key), judged.get(key, Judged())) for key in keys]
+        dropped = sum(row[-4] == "dropped" for row in rows)
         return Sheet(
             columns=(
                 *(Column(name, TITLES[name], absent="(unknown)") for name in groups),
@@ -53,6 +55,9 @@ class Quality:
                 Column("capped", "At most 40", "share", absent=""),
                 Column("feedback", "Feedback", "share", absent=""),
                 Column("trend", "Last 7 days", absent=""),
+                Column("judged", "Judged", "count"),
+                Column("judge", "Judge", "share", absent=""),
+                Column("differed", "Judge disagreed", "share", absent=""),
             ),
             rows=tuple(rows),
             cards=(
@@ -63,6 +68,7 @@ class Quality:
             notes=(
                 f"A group with fewer than {ENOUGH} answers has no trend, and routes nothing.",
                 "Feedback is the mean of what callers said: 0 % is −1, 100 % is 1.",
+                _disagreement(judged.values()),
             ),
             empty=("No answer has been scored", "Quality rules (Routing) say of whose answers the code is looked at."),
         )
@@ -98,7 +104,20 @@ def interval(sums: Sums) -> Interval | None:
     return None if found is None else Interval(found.low, min(100.0, found.high))
 
 
-def _row(key: Group, sums: Sums, recent: Sums | None, said: float | None) -> tuple[Any, ...]:
+def _disagreement(judged: Iterable[Judged]) -> str:
+    """How far the judge can be believed at all."""
+    judged = tuple(judged)
+    asked, unknown = sum(one.asked for one in judged), sum(one.unknown for one in judged)
+    if not asked:
+        return "No answer was judged by a model (Judge rules, Routing)."
+    share = sum(one.differed for one in judged) / asked
+    return (
+        f"Asked twice in opposite order, the judge gave two different answers to {share:.1%} of {asked:,} questions; such a question "
+        f"counts as unknown. Of {unknown:,} answers nothing is known. Nothing is routed by what a judge says."
+    )
+
+
+def _row(key: Group, sums: Sums, recent: Sums | None, said: float | None, judged: Judged) -> tuple[Any, ...]:
     range_ = interval(sums)
     return (
         *(part or None for part in key),
@@ -109,6 +128,9 @@ def _row(key: Group, sums: Sums, recent: Sums | None, said: float | None) -> tup
         sums.capped / sums.count if sums.count else None,
         None if said is None else (said + 1) / 2,
         trend(sums, recent) or None,
+        judged.count,
+        judged.total / judged.count if judged.count else None,
+        judged.differed / judged.asked if judged.asked else None,
     )
 
 

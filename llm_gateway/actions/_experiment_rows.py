@@ -16,6 +16,8 @@ from llm_gateway.scorers import FORMULA
 from llm_gateway.strategies import Choice, read_choice
 from llm_gateway.strategies.ab_testing import unit_of
 
+from .measure_learned import TAUGHT_BY
+
 # What the gateway or its providers did; a caller who left says nothing of an arm.
 COUNTED = ("ok", "partial", "failed")
 CEILING = 0.995
@@ -40,7 +42,7 @@ def metrics_of(row: Experiment) -> list[str]:
 
 def during(row: Experiment) -> Iterator[Row]:
     """Of everybody who has a unit, since the start."""
-    rows = RequestLog.objects.filter(policy=row.version, created_at__gte=row.started_at)
+    rows = RequestLog.objects.filter(TAUGHT_BY, policy=row.version, created_at__gte=row.started_at)
     if row.stopped_at is not None:
         rows = rows.filter(created_at__lt=row.stopped_at)
     return _read(rows, row.unit, metrics_of(row))
@@ -53,7 +55,7 @@ def before(row: Experiment) -> Mapping[str, Mapping[str, Sequence[float]]]:
         if row.started_at is None:
             return {}
         since = row.started_at - BEFORE
-        earlier = RequestLog.objects.filter(created_at__gte=since, created_at__lt=row.started_at, simulated=False, batch_id=None)
+        earlier = RequestLog.objects.filter(TAUGHT_BY, created_at__gte=since, created_at__lt=row.started_at, simulated=False, batch_id=None)
         sums: dict[str, dict[str, list[float]]] = {name: {} for name in metrics_of(row)}
         for one in _read(earlier, row.unit, metrics_of(row)):
             for name, value in one.values.items():

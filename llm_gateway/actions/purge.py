@@ -27,6 +27,8 @@ from llm_gateway.models import (
     CachedAnswer,
     Feedback,
     IdempotencyRecord,
+    JudgeJob,
+    Judgement,
     LedgerEntry,
     RequestBody,
     RequestLog,
@@ -180,7 +182,7 @@ def _delete_answers(ids: Sequence[Any]) -> None:
 def _delete_requests(ids: Sequence[UUID]) -> None:
     _delete_bodies(ids)
     Attempt.objects.filter(request_id__in=ids)._raw_delete(connection.alias)
-    for scored in (AnswerScore, Feedback, ScoreJob):
+    for scored in (AnswerScore, Feedback, ScoreJob, JudgeJob, Judgement):
         scored.objects.filter(request_id__in=ids)._raw_delete(connection.alias)
     RequestLog.objects.filter(pk__in=ids)._raw_delete(connection.alias)
 
@@ -189,7 +191,7 @@ def _erase(ids: Sequence[UUID]) -> None:
     _delete_bodies(ids)
     # The key stays taken: a repeat is told that its answer is not kept, and is not sent twice.
     IdempotencyRecord.objects.filter(request_id__in=ids, state="finished").update(state="unknown", headers=[], body="")
-    for kept in (StoredResponse, ScoreJob):
+    for kept in (StoredResponse, ScoreJob, JudgeJob):
         kept.objects.filter(request_id__in=ids)._raw_delete(connection.alias)
     batch_results.erase(ids)
     # A provider's complaint may quote what it was sent.

@@ -20,13 +20,14 @@ from llm_gateway.models import (
     CachedAnswer,
     FileChunk,
     IdempotencyRecord,
+    JudgeJob,
     ProviderKey,
     RequestBody,
     ScoreJob,
     SecondFactor,
     StoredResponse,
 )
-from llm_gateway.stores import answer_table, batch_results, files, idempotency, responses, scores, vault
+from llm_gateway.stores import answer_table, batch_results, files, idempotency, judging, responses, scores, vault
 
 from . import _destinations, second_factor
 from .store_provider_key import place_of
@@ -75,6 +76,7 @@ COLUMNS = (
     Sealed(Batch, "webhook_secret", lambda batch: f"batch:{batch.pk.hex}:webhook_secret", bulky=True),
     Sealed(CachedAnswer, "ciphertext", answer_table.place_of, bulky=True),
     Sealed(ScoreJob, "ciphertext", scores.place_of, bulky=True),
+    Sealed(JudgeJob, "ciphertext", judging.place_of, bulky=True),
 )
 
 

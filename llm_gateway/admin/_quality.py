@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from llm_gateway.models import AnswerScore, Feedback
+from llm_gateway.models import AnswerScore, Feedback, Judgement
 from llm_gateway.scorers import WEIGHTS, scorers
 
 from ._show import BAD, GOOD, NONE, QUIET, WARN, badge
@@ -19,7 +19,24 @@ def readable(request_id: UUID) -> dict[str, Any] | None:
     said = Feedback.objects.filter(request_id=request_id).select_related("client_key").order_by("pk")
     totals = [_total(row) for row in scores]
     heard = [(row.client_key.name, f"{row.score:+g}", row.outcome.replace("_", " ")) for row in said]
-    return {"totals": totals, "feedback": heard} if totals or heard else None
+    judged = [_judgement(row) for row in Judgement.objects.filter(request_id=request_id).order_by("-version")]
+    return {"totals": totals, "feedback": heard, "judged": judged} if totals or heard or judged else None
+
+
+def _judgement(row: Judgement) -> dict[str, Any]:
+    return {
+        "value": badge("unknown", QUIET) if row.value is None else badge(f"{round(100 * row.value)} %", _tone(round(100 * row.value))),
+        "state": row.get_state_display(),
+        "version": row.version,
+        "judge": row.judge,
+        "reason": row.reason,
+        "differed": f"{row.differed} of {row.asked}" if row.asked else NONE,
+        "findings": [
+            (one.get("rule", ""), f"line {one['line']}" if one.get("line") else "the answer", one.get("message", ""))
+            for one in row.findings
+        ],
+        "requests": [one for one in (row.first, row.second) if one],
+    }
 
 
 def _total(row: AnswerScore) -> dict[str, Any]:

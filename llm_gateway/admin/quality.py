@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponse
 from typing_extensions import override
 
-from llm_gateway.models import QualityRule
+from llm_gateway.models import JudgeRule, QualityRule
 from llm_gateway.probes.present import present
 
 from ._base import GatewayAdmin
@@ -44,3 +44,30 @@ class QualityRuleAdmin(GatewayAdmin):
     @admin.display(description="code looked at", ordering="share")
     def share_shown(self, row: QualityRule) -> str:
         return f"{row.share} % of answers" if row.share else NONE
+
+
+@admin.register(JudgeRule)
+class JudgeRuleAdmin(GatewayAdmin):
+    list_display = ("team", "enabled", "share_shown", "model", "client_key")
+    list_select_related = ("team", "client_key")
+    list_filter = ("enabled",)
+    autocomplete_fields = ("team", "client_key")
+    empty_title = "No model judges answers"
+    empty_hint = (
+        "Add a rule for a team: another model is asked twice about a share of its answers, and a key with a budget of its own pays."
+    )
+    fieldsets = (
+        (None, {"fields": ("team", "enabled", "share")}),
+        (
+            "Who judges and who pays",
+            {
+                "fields": ("model", "client_key"),
+                "description": "The judge reads what callers asked and were answered, at its provider. Answers of that provider's own "
+                "models are not judged, and nothing is routed by what a judge says.",
+            },
+        ),
+    )
+
+    @admin.display(description="judged", ordering="share")
+    def share_shown(self, row: JudgeRule) -> str:
+        return f"{row.share} % of answers"

@@ -52,6 +52,7 @@ _METADATA = {
     "llm_gateway.auditrun": VIEW,
     "llm_gateway.batch": VIEW,
     "llm_gateway.qualityrule": VIEW,
+    "llm_gateway.judgerule": VIEW,
     **_REQUESTS,
     **_REPORTS,
 }
@@ -95,6 +96,7 @@ ROLES: Mapping[str, Role] = {
             "llm_gateway.strategy": FULL,
             "llm_gateway.experiment": "view add",
             "llm_gateway.qualityrule": FULL,
+            "llm_gateway.judgerule": FULL,
             "llm_gateway.team": EDIT,
             "llm_gateway.clientkey": EDIT,
             "llm_gateway.deploymenthealth": "view change",

@@ -12,6 +12,7 @@ from .experiments import Experiment, ExperimentHistory, ExperimentVerdict
 from .health import DeploymentHealth, Heartbeat, KeyCheck
 from .idempotency import IdempotencyRecord
 from .identities import ExternalIdentity, RecoveryCode, SecondFactor, SignInLink, SpentState
+from .judging import JudgeJob, Judgement, JudgeRule
 from .logs import Attempt, RequestBody, RequestLog
 from .money import Budget, LedgerEntry
 from .people import INVITABLE, SUPERUSER, Invitation, OneTimePassword
@@ -57,6 +58,9 @@ __all__ = [
     "Heartbeat",
     "IdempotencyRecord",
     "Invitation",
+    "JudgeJob",
+    "JudgeRule",
+    "Judgement",
     "KeyCheck",
     "LanguageModel",
     "LearnedDay",

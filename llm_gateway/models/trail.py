@@ -46,6 +46,7 @@ _OWN_CHANGES: Mapping[str, frozenset[str]] = {
     "llm_gateway.policyversion": frozenset({"watch", "activated_at"}),
     "llm_gateway.experiment": frozenset({"figures", "looked_at", "verdict", "sentence"}),
     "llm_gateway.qualityrule": frozenset(),
+    "llm_gateway.judgerule": frozenset(),
     "llm_gateway.team": frozenset(),
     "llm_gateway.clientkey": frozenset(),
     "llm_gateway.budget": frozenset({"posted_nusd", "held_nusd", "excess_nusd", "period_id", "alerted"}),

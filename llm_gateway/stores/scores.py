@@ -27,7 +27,7 @@ from llm_gateway.engine.tasks import TaskOwner
 from llm_gateway.models import AnswerScore, QualityRule, ScoreJob
 from llm_gateway.scorers import FORMULA, Facts, Probes, Quality, judge, scorers
 
-from . import vault
+from . import judging, vault
 from .answered import Answered, answered_of, read
 from .plain import short
 
@@ -84,6 +84,7 @@ class ScoreBook:
         self._wake = asyncio.Event()
         self._stopped = False
         self._rules: dict[int | None, Rule] = {}
+        self._judged: dict[int, int] = {}
         self._expired_at = 0.0
         self._next_at = 0.0
         self._passed = 0
@@ -96,12 +97,19 @@ class ScoreBook:
         """Blocking."""
         rows = QualityRule.objects.values_list("team_id", "share", "lint", "complexity")
         self._rules = {team: Rule(share, lint, complexity) for team, share, lint, complexity in rows}
+        self._judged = judging.load_shares()
 
     # The port.
 
     def finished(self, settlement: Settlement) -> None:
         call = settlement.opened.call
-        if settlement.spoken is None or call.kind not in KINDS or settlement.state not in ("ok", "partial") or call.inbound.n > 1:
+        if (
+            settlement.spoken is None
+            or call.kind not in KINDS
+            or call.origin not in judging.JUDGED_ORIGINS
+            or settlement.state not in ("ok", "partial")
+            or call.inbound.n > 1
+        ):
             return
         if settlement.at < self._next_at:
             self._passed += 1
@@ -144,6 +152,7 @@ class ScoreBook:
     async def _round(self) -> None:
         rows: list[AnswerScore] = []
         jobs: list[tuple[Answered, str, Facts, tuple[str, ...]]] = []
+        judged: list[tuple[Answered, str, Facts]] = []
         while self._waiting and len(rows) < MOST_ROWS:
             one = self._waiting.popleft()
             self._bytes -= one.answered.size
@@ -155,6 +164,8 @@ class ScoreBook:
                     rows.append(row_of(one.answered, facts, quality))
                     if (using := self._wanted(one.answered, facts)) is not None:
                         jobs.append((one.answered, text, facts, using))
+                    if judging.wanted(self._judged, one.answered.call, text, facts):
+                        judged.append((one.answered, text, facts))
             except Exception as error:  # an answer that cannot be scored is nobody's fault
                 self._drop(f"{type(error).__name__}")
             # Streams and other requests go on between two answers.
@@ -165,7 +176,7 @@ class ScoreBook:
         if not rows and not due:
             return
         try:
-            overflow = await self._threaded(_write, rows, jobs, due)
+            overflow = await self._threaded(_write, rows, jobs, judged, due)
         except Exception as error:
             log.warning("scores were not kept", extra={"count": len(rows), "reason": f"{type(error).__name__}: {error}"[:200]})
             self.dropped += len(rows)
@@ -252,11 +263,14 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
     using: tuple[str, ...]
 
 
-def _write(rows: list[AnswerScore], jobs: list[tuple[Answered, str, Facts, tuple[str, ...]]], due: bool) -> int:
+def _write(
+    rows: list[AnswerScore], jobs: list[tuple[Answered, str, Facts, tuple[str, ...]]], judged: list[tuple[Answered, str, Facts]], due: bool
+) -> int:
     """Returns how many jobs there was no room for."""
     now = datetime.now(UTC)
     room = max(0, MOST_JOBS - ScoreJob.objects.count()) if jobs else 0
     sealed = [_job(*job, now) for job in jobs[:room]]
+    for_judge = [judging.sealed(answered, text, facts, _language(facts), now) for answered, text, facts in judged]
     plain = [row for row in rows if not row.coded]
     coded = [row for row in rows if row.coded]
     with transaction.atomic():
@@ -266,9 +280,10 @@ def _write(rows: list[AnswerScore], jobs: list[tuple[Answered, str, Facts, tuple
             save_coded(coded)
         if sealed:
             ScoreJob.objects.bulk_create(sealed, ignore_conflicts=True)
+        unjudged = judging.write(for_judge, now) if for_judge else 0
     if due:
         ScoreJob.objects.filter(expires_at__lt=now).delete()
-    return len(jobs) - len(sealed)
+    return len(jobs) - len(sealed) + unjudged
 
 
 def qualities(now: datetime) -> dict[int, tuple[float, int]]:

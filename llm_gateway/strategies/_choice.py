@@ -8,6 +8,7 @@ from __future__ import annotations
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 
 import msgspec
@@ -85,13 +86,12 @@ def write_choice(
     facts: RequestFacts, *, draw: float, policy: int, catalogue: int, statistics: str, candidates: str, first: int,
     estimates: Sequence[int | None], p: Sequence[float], canary: bool,
 ) -> str:  # fmt: skip
-    needs: int | list[str] = sum(1 << place for place, need in enumerate(_NEEDS) if need in facts.needs)
-    if not facts.needs.issubset(_NEEDS):
-        needs = sorted(facts.needs)
+    needs = _coded(facts.needs)
     pairs: list[float] = []
     for place, share in enumerate(p):
         if share > 0:
-            pairs += (place, 1 if share == 1 else round(share, 6))
+            # A whole number divided takes a third of the time of round().
+            pairs += (place, 1 if share == 1 else int(share * 1e6 + 0.5) / 1e6)
     user = "=" if facts.user and facts.user == facts.sticky else facts.user
     made = Choice(
         int(draw * DRAWS), policy, catalogue, statistics, candidates, first, facts.prompt_tokens, facts.max_tokens, needs,
@@ -99,6 +99,13 @@ def write_choice(
         canary,
     )  # fmt: skip
     return msgspec.json.encode(made).decode()
+
+
+@lru_cache(maxsize=512)
+def _coded(needs: frozenset[str]) -> int | list[str]:
+    if not needs.issubset(_NEEDS):
+        return sorted(needs)
+    return sum(1 << place for place, need in enumerate(_NEEDS) if need in needs)
 
 
 def digested(key: bytes, text: str) -> str:

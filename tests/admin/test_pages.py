@@ -31,6 +31,8 @@ from llm_gateway.models import (
     Feedback,
     Heartbeat,
     Invitation,
+    Judgement,
+    JudgeRule,
     LedgerEntry,
     QualityRule,
     RequestBody,
@@ -82,6 +84,11 @@ def fill() -> None:
     line = {"batch": batch, "kind": "chat", "offset": 0, "length": 9, "ended_at": now}
     BatchLine.objects.create(number=1, custom_id="<b>", state="failed", error_code="rate_limited", **line)
     QualityRule.objects.create(share=10, lint=True)
+    JudgeRule.objects.create(team=key.team, share=5, model="<b>", client_key=key)
+    Judgement.objects.create(
+        request_id=row.pk, version=1, created_at=now, team=row.team, judge="<b>/m", state="judged", value=0.5, asked=4, differed=1,
+        findings=[{"rule": "wrong", "message": "It is <b>.", "line": 3}], first=row.pk,
+    )  # fmt: skip
     finding = {"rule": "syntax", "severity": "high", "message": "this cannot be read <b>", "line": 3, "block": 1}
     unknown = {"name": "gone", "version": 1, "value": None, "findings": []}
     scorers = [{"name": "syntax", "version": 1, "value": 0.0, "findings": [finding]}, unknown]

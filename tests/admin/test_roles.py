@@ -26,7 +26,7 @@ EXPECTED = {
         "llm_gateway.PolicyVersion": "l", "llm_gateway.Experiment": "l",
         "llm_gateway.Heartbeat": "l", "llm_gateway.AuditRun": "l", "llm_gateway.CacheRule": "l", "llm_gateway.CachedAnswer": "l",
         "llm_gateway.Batch": "l",
-        "llm_gateway.QualityRule": "l",
+        "llm_gateway.QualityRule": "l", "llm_gateway.JudgeRule": "l",
     },
     "operator": {
         "llm_gateway.Provider": "lacd", "llm_gateway.ProviderKey": "lacd", "llm_gateway.LanguageModel": "lacd", "llm_gateway.Alias": "lacd",
@@ -35,7 +35,7 @@ EXPECTED = {
         "llm_gateway.PolicyVersion": "l", "llm_gateway.Experiment": "la",
         "llm_gateway.Heartbeat": "l", "llm_gateway.AuditRun": "l", "llm_gateway.CacheRule": "lacd", "llm_gateway.CachedAnswer": "l",
         "llm_gateway.Budget": "l", "llm_gateway.Alert": "lc", "llm_gateway.AlertRule": "lacd", "llm_gateway.AlertDestination": "lacd",
-        "llm_gateway.QualityRule": "lacd", "llm_gateway.Batch": "lc",
+        "llm_gateway.QualityRule": "lacd", "llm_gateway.JudgeRule": "lacd", "llm_gateway.Batch": "lc",
         "django_q.Schedule": "l", "django_q.Success": "l", "django_q.Failure": "l", "django_q.OrmQ": "l",
     },
     "finance": {
@@ -54,7 +54,7 @@ EXPECTED = {
         "llm_gateway.CachedAnswer": "l", "llm_gateway.Invitation": "l", "auth.User": "l", "auth.Group": "l",
         "llm_gateway.Batch": "l",
         "django_q.Schedule": "l", "django_q.Success": "l", "django_q.Failure": "l", "django_q.OrmQ": "l",
-        "llm_gateway.QualityRule": "l",
+        "llm_gateway.QualityRule": "l", "llm_gateway.JudgeRule": "l",
     },
 }  # fmt: skip
 

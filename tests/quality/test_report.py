@@ -6,12 +6,13 @@ import csv
 import io
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from llm_gateway.models import AnswerScore, Feedback
+from llm_gateway.models import AnswerScore, Feedback, Judgement
 from tests.analytics import factories
 
 pytestmark = pytest.mark.django_db
@@ -74,3 +75,21 @@ def test_a_group_that_fell_in_the_last_week_is_marked_and_thirty_answers_are_nee
     assert table()[0]["Last 7 days"] == "dropped"
     AnswerScore.objects.filter(created_at=DAY).update(score=98)
     assert table()[0]["Last 7 days"] == ""
+
+
+def test_what_a_judge_said_stands_beside_with_how_often_it_contradicted_itself() -> None:
+    model, key = factories.model("one", factories.provider("acme"), ("1", "2")), factories.client_key("bot")
+    scored(model, key, 100)
+    same = {"team": key.team, "model": model, "language": "python", "task_type": "generate", "created_at": DAY, "judge": "other/j"}
+    for number, (state, value, asked, differed) in enumerate(
+        (("judged", 0.8, 5, 1), ("judged", 1.0, 4, 0), ("disagreed", None, 5, 4), ("failed", None, 0, 0))
+    ):
+        made = {"request_id": UUID(int=number), "state": state, "value": value, "asked": asked, "differed": differed}
+        Judgement.objects.create(version=2, **same, **made)
+        Judgement.objects.create(version=1, **same, **{**made, "value": 0.0 if value else None})
+    (row,) = table()
+    assert (row["Score"], row["Judged"], float(row["Judge"])) == ("100.0", "2", 0.9)
+    assert float(row["Judge disagreed"]) == pytest.approx(5 / 14, abs=1e-6)
+    page = browser().get(URL.replace("&format=csv", "")).content.decode()
+    assert "two different answers to 35.7% of 14 questions" in page
+    assert "Of 2 answers nothing is known" in page

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,13 +24,14 @@ class Asked:
 
 @dataclass
 class Upstream:
-    """Answers every POST with ``status``, ``headers`` and ``body``."""
+    """Answers every POST with ``status``, ``headers`` and ``body``, or with the body that ``reply`` makes of what was asked."""
 
     port: int = 0
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b"{}"
     asked: list[Asked] = field(default_factory=list)
+    reply: Callable[[Asked], bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -54,12 +55,13 @@ def upstream() -> Iterator[Upstream]:
         def do_POST(self) -> None:  # the library's name
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             state.asked.append(Asked(self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+            told = state.body if state.reply is None else state.reply(state.asked[-1])
             self.send_response(state.status)
             for name, value in state.headers.items():
                 self.send_header(name, value)
-            self.send_header("content-length", str(len(state.body)))
+            self.send_header("content-length", str(len(told)))
             self.end_headers()
-            self.wfile.write(state.body)
+            self.wfile.write(told)
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
             return

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from django.conf import settings
 
+from llm_gateway.actions.judge_answers import judge_waiting
 from llm_gateway.actions.tell_batch_ended import tell_due
 from llm_gateway.engine.batch_runner import PLACES, BatchRunner
 from llm_gateway.engine.tasks import TaskOwner
@@ -27,6 +28,7 @@ log = logging.getLogger("cogo.batches")
 BEAT_S = 1.0
 TELL_S = 3.0
 GRACE_S = 5.0
+JUDGE_S = 2.0
 
 
 async def run(*, places: int = PLACES, said: Callable[[str], None] = lambda _: None) -> None:
@@ -45,6 +47,7 @@ async def run(*, places: int = PLACES, said: Callable[[str], None] = lambda _: N
     owner.start(resume_paused(found), "look at paused batches")
     owner.start(_tell_ends(found), "tell ends of batches")
     owner.start(ProviderLane(found, owner, lease_s=lease_s).run(), "send shards to providers")
+    owner.start(_judge(found), "judge answers")
     gc.collect()
     gc.freeze()
     said("ready")
@@ -64,6 +67,17 @@ async def _tell_ends(found: Gateway) -> None:
         except Exception as error:
             log.warning("ends of batches could not be told", extra={"reason": f"{type(error).__name__}: {error}"[:200]})
         await asyncio.sleep(TELL_S)
+
+
+async def _judge(found: Gateway) -> None:
+    """Beside the batches: it asks like them, of a key that has a budget for it, and nobody waits for it."""
+    while True:
+        done = 0
+        try:
+            done = await judge_waiting(found)
+        except Exception as error:
+            log.warning("answers could not be judged", extra={"reason": f"{type(error).__name__}: {error}"[:200]})
+        await asyncio.sleep(0 if done else JUDGE_S)
 
 
 async def _beat() -> None:
