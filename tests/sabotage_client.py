@@ -59,8 +59,8 @@ CLIENT: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "who is cancelled stays connected",
         "llm_gateway/engine/connections.py",
-        "                await self.waiter\n        except asyncio.CancelledError:\n            self.close()\n",
-        "                await self.waiter\n        except asyncio.CancelledError:\n",
+        "        except asyncio.CancelledError:\n            self.close()\n",
+        "        except asyncio.CancelledError:\n",
         (_CONNECTIONS, "-k", "needs_nobody_to_hang_up"),
     ),
     (

@@ -49,6 +49,11 @@ class SseDecoder:
         self._broken = False
         self._limit = limit
 
+    @property
+    def waiting(self) -> bool:
+        """Whether part of a frame has come."""
+        return bool(self._held)
+
     def feed(self, chunk: bytes) -> list[SseFrame]:
         if self._broken:
             raise self._too_large()

@@ -77,19 +77,10 @@ class Answer:
         return self
 
     async def head(self) -> None:
-        """Returns once it has come; whoever is cancelled meanwhile hangs up."""
-        loop = asyncio.get_running_loop()
-        try:
-            while not self.status:
-                if self.failure is not None:
-                    raise AttemptFailed(self.failure)
-                self.waiter = loop.create_future()
-                await self.waiter
-        except asyncio.CancelledError:
-            self.close()
-            raise
-        finally:
-            self.waiter = None
+        while not self.status:
+            if self.failure is not None:
+                raise AttemptFailed(self.failure)
+            await self._more()
 
     async def read(self) -> bytes:
         if self.ended and self._inflate is None:

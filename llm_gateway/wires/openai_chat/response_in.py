@@ -87,6 +87,12 @@ class Reader:
         """Every answer that began has its finish reason, and there is one."""
         return bool(self._answers) and all(answer.finish for answer in self._answers.values())
 
+    @property
+    def plain(self) -> bool:
+        """Whether what one more piece of a text means depends on that piece alone: nobody began with the last chunk, nobody calls tools,
+        and no half of a character waits."""
+        return not (self.first or self.repairs or self._halves.held or any(answer.calls.all for answer in self._answers.values()))
+
     def read(self, chunk: Chunk) -> list[Event]:
         events: list[Event] = []
         self.first = ()

@@ -16,6 +16,7 @@ from llm_gateway.wires import _halves
 from llm_gateway.wires._alive import is_alive
 from llm_gateway.wires._openai.errors import error_in_200, failing
 
+from .alike import Alike, alike
 from .chunks import Chunk, coerce
 from .mend import Mender
 from .response_in import Reader
@@ -69,7 +70,7 @@ def _is_error(value: dict[str, Any]) -> bool:
 class ChatStreamDecoder:
     """Frames of a chat stream. What a host sends after its end mark or its error keeps its bytes and means nothing."""
 
-    __slots__ = ("_ended", "_mender", "_pending", "_reader", "_sse")
+    __slots__ = ("_alike", "_ended", "_mender", "_pending", "_reader", "_sse")
 
     def __init__(self) -> None:
         self._sse = SseDecoder()
@@ -77,8 +78,12 @@ class ChatStreamDecoder:
         self._mender = Mender()
         self._ended = False
         self._pending: AttemptFailed | None = None
+        # What the last frame was, where it was a piece of text and nothing else.
+        self._alike: Alike | None = None
 
     def feed(self, chunk: bytes) -> list[Frame]:
+        if self._alike is not None and not self._sse.waiting and (known := self._alike.frames(chunk)) is not None:
+            return known
         if self._pending:
             raise self._pending
         frames: list[Frame] = []
@@ -113,6 +118,7 @@ class ChatStreamDecoder:
 
     def _frame(self, frame: SseFrame) -> Frame:
         data = frame.data
+        self._alike = None
         if self._ended:
             return Frame(frame.raw)
         if data is None:
@@ -131,6 +137,8 @@ class ChatStreamDecoder:
             return self._failed(frame, next(choice.error for choice in answer.choices or () if choice.error), events)
         usage_only = not answer.choices and any(isinstance(event, UsageReport) for event in events)
         mended = self._mender.chunk(data, answer, self._reader, usual)
+        if mended is None and usual and frame.event is None and self._reader.plain:
+            self._alike = alike(frame.raw, answer, events)
         return Frame(frame.raw, tuple(events), usage_only, encode_event(mended, frame.event) if mended is not None else None)
 
     def _done(self, frame: SseFrame) -> Frame:
