@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('llm_gateway', '0096_sign_on'),
+        ('llm_gateway', '0097_shards'),
     ]
 
     operations = [
