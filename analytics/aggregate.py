@@ -12,6 +12,7 @@ from django.db.models.functions import Cast, Coalesce
 from typing_extensions import override
 
 from llm_gateway.core.caching import SERVED
+from llm_gateway.core.outcomes import RequestState
 from llm_gateway.core.usage import PROMPT
 from llm_gateway.models import LanguageModel, LedgerEntry, RequestLog
 
@@ -77,7 +78,7 @@ def _tree(column: str, edges: tuple[tuple[int, int], ...]) -> str:
 def cells(rows: QuerySet[RequestLog], adjustments: QuerySet[LedgerEntry], *, times: bool = True, bands: bool = True) -> Iterator[Cell]:
     """(hour, dimensions, measures) of finished requests and of corrections by the hour they were booked. A combination may come more than
     once. ``times``: with histograms; ``bands``: with long prompts apart."""
-    rows = rows.exclude(state="open").order_by()
+    rows = rows.exclude(state=RequestState.OPEN).order_by()
     models = dict(LanguageModel.objects.values_list("pk", "name"))
     hour = HourText("created_at")
     for row in rows.values(*_WHO, "state", "usage_source", hour=hour).annotate(**_SUMS):
@@ -94,10 +95,10 @@ def cells(rows: QuerySet[RequestLog], adjustments: QuerySet[LedgerEntry], *, tim
     yield from _corrections(adjustments, hour)
 
 
-_COSTLY = Q(cost_nusd=None) & ~Q(state__in=("rejected", "replayed")) & ~Q(state="failed", attempt_count=0)
+_COSTLY = Q(cost_nusd=None) & ~Q(state__in=(RequestState.REJECTED, RequestState.REPLAYED)) & ~Q(state=RequestState.FAILED, attempt_count=0)
 _CACHED = Q(cache__in=SERVED)
 # Answers that somebody was asked for: the cache is quick whoever made them.
-_OK = Q(state="ok") & (Q(cache=None) | ~_CACHED)
+_OK = Q(state=RequestState.OK) & (Q(cache=None) | ~_CACHED)
 _SUMS: dict[str, Any] = {
     "n": Count("*"),
     "unknown": Count("pk", filter=_COSTLY),

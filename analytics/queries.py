@@ -164,11 +164,6 @@ def totals(start: datetime, end: datetime, filters: Filters = ANYTHING, *, times
     return spend((), start, end, filters, times=times).get((), Measures())
 
 
-def open_requests() -> int:
-    """How many are under way now; read through the small index of open rows."""
-    return RequestLog.objects.filter(state="open").count()
-
-
 def simulated_requests(start: datetime, end: datetime) -> int:
     return totals(start, end, Filters(simulated=True)).requests
 

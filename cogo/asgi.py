@@ -20,7 +20,8 @@ from django.urls import get_resolver
 from cogo.door import Door
 from cogo.static import static_app
 
-# Now, not in the first request: the views and all they import take a third of a second, in which the event loop would stand still.
+# At start, not in the first request: importing the views takes a third of a second, which would
+# block the event loop.
 get_resolver().url_patterns  # noqa: B018  # reading it imports them
 
 application = below(Door(Few(at(django_app, settings.BASE_PATH)), static_app(), settings.COGO), settings.BASE_PATH)

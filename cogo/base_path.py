@@ -1,6 +1,7 @@
-"""A gateway below a path of its host: what is inside sees paths as at the root, Django sees where it really is.
+"""A gateway below a path of its host: inner apps see paths from the root, Django sees the full
+path.
 
-A proxy may take the path away or leave it: both arrive here. What a caller says of it in a header is not believed.
+A proxy may strip the path or keep it; both work. The gateway ignores headers about it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ App = Callable[[Scope, Any, Any], Awaitable[None]]
 
 
 def below(app: App, base: str) -> App:
-    """``app`` for requests to ``base`` and below, and for those from which the proxy took it away."""
+    """``app`` for requests at or below ``base``, and for requests whose ``base`` the proxy
+    stripped."""
     if not base:
         return app
 
@@ -27,7 +29,7 @@ def below(app: App, base: str) -> App:
 
 
 def at(app: App, base: str) -> App:
-    """For Django, which wants the whole path and where it begins."""
+    """Django needs the whole path and the script name."""
     if not base:
         return app
 

@@ -1,8 +1,9 @@
-"""What the Makefile runs before anything is installed: standard library only, any Python from 3.11 on.
+"""The Makefile runs this before anything is installed: standard library only, Python 3.11 or newer.
 
-``python cogo/bootstrap.py run [ARGS]`` makes ``.venv``, installs the locked requirements, and becomes ``manage.py serve [ARGS]``.
-``demo`` is the same over the simulator in a folder of its own; ``install NAME…`` only installs. A lock that is installed already is
-recognised by its hash, so a second run starts at once.
+``python cogo/bootstrap.py run [ARGS]`` makes ``.venv``, installs the locked requirements, and
+becomes ``manage.py serve [ARGS]``. ``demo`` is the same over the simulator in a folder of its own;
+``install NAME…`` only installs. It recognises an installed lock by its hash, so a second run starts
+at once.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ def main(arguments: list[str]) -> None:
 
 
 def make_environment() -> None:
-    """``.venv`` with a Python that works; one that broke (its Python was removed, its making interrupted) is made anew."""
+    """``.venv`` with a Python that works; a broken one (Python removed, setup interrupted) is
+    rebuilt."""
     if PYTHON.exists() and PYTHON.with_stem("pip").exists():
         return
     for module, package in (("venv", "python3-venv"), ("ensurepip", "python3-venv"), ("sqlite3", "python3's sqlite3 module")):
@@ -76,7 +78,8 @@ def make_environment() -> None:
 
 
 def install(name: str, *, optional: str = "") -> None:
-    """Bring the environment to ``requirements/<name>.lock``. Where ``optional`` is given, a missing wheel is that line, not an end."""
+    """Bring the environment to ``requirements/<name>.lock``. With ``optional``, a missing wheel
+    prints that line instead of ending the run."""
     lock = ROOT / "requirements" / f"{name}.lock"
     if not lock.is_file():
         stop(f"there is no requirements/{name}.lock")
@@ -119,7 +122,8 @@ def collect(lines: Iterator[str], tail: deque[str]) -> Iterator[str]:
 
 
 def show_progress(lines: Iterator[str], packages: int) -> None:
-    """pip's output as a count: rewritten in place on a terminal, a line each ten seconds elsewhere."""
+    """pip's output as a count: rewritten in place on a terminal, a line each ten seconds
+    elsewhere."""
     on_screen = sys.stdout.isatty()
     seen, said = 0, time.monotonic()
     for line in lines:
@@ -142,13 +146,15 @@ def show_progress(lines: Iterator[str], packages: int) -> None:
 
 
 def provider_keys() -> list[str]:
-    """The variables that may hold provider keys, as the providers' files say. They are read as text: nothing is installed yet."""
+    """The variables that may hold provider keys, as the providers' files say. Read as text, because
+    nothing is installed yet."""
     texts = (file.read_text(encoding="utf-8") for file in sorted(PROVIDERS.glob("*.py")))
     return [name for text in texts for names in _KEY_ENV.findall(text) for name in re.findall(r"[A-Z][A-Z0-9_]+", names)]
 
 
 def has_provider_key() -> bool:
-    """Whether the environment or ``.env`` names a provider key; then the embedded model is not fetched."""
+    """Whether the environment or ``.env`` names a provider key; if so, the embedded model is not
+    downloaded."""
     names = tuple(name + suffix for name in provider_keys() for suffix in ("", "_FILE"))
     if any(os.environ.get(name, "").strip() for name in names):
         return True
@@ -158,12 +164,13 @@ def has_provider_key() -> bool:
     try:
         pairs = read_file(Path(os.environ.get("COGO_ENV_FILE") or ROOT / ".env"))
     except EnvironmentTrouble:
-        return False  # the settings say what is wrong with it
+        return False  # the settings report what is wrong with it
     return any(pairs.get(name, "").strip() for name in names)
 
 
 def isolate_demo() -> None:
-    """The demonstration has its own database, secrets and no real keys, so that it cannot touch an installation."""
+    """The demonstration has its own database, secrets and no real keys, so that it cannot touch an
+    installation."""
     folder = ROOT / "var" / "demo"
     for name in provider_keys():
         os.environ.pop(name, None)

@@ -1,8 +1,8 @@
-"""Redis as a cache that nothing depends on: one that is away, silent or poisoned is a cache that knows nothing.
+"""Redis as an optional cache: if it is down, silent or poisoned, the cache is simply empty.
 
-What comes out of it is read as data and never as code, and only where we wrote it, under this very name: whoever may write to that Redis
-can neither run anything here nor put words into our mouth. After a fault it is left alone for some seconds, so that a Redis that hangs
-costs one short wait and not one at every look.
+Values are read as data, never as code, and only with the gateway's own seal for that name: someone
+who can write to that Redis can neither run code here nor forge values. After a fault the gateway
+skips Redis for some seconds, so that a hanging Redis costs one short wait.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class NotOurs(ValueError):
 
 
 def seal(name: str, value: Any) -> int | bytes:
-    """``value`` for Redis. Whole numbers stay bare, as Redis counts with them. Raises TypeError for what is no plain data."""
+    """``value`` for Redis. Integers stay bare because Redis increments them. Raises TypeError for
+    anything but plain data."""
     if type(value) is int:
         return value
     text = json.dumps(_marked(value), separators=(",", ":")).encode()
@@ -108,7 +109,8 @@ def _unmarked(value: Any) -> Any:
 
 
 class _Client(RedisCacheClient):
-    """Keys and waits are Any: Django hands on strings and seconds, the stubs list all that Redis takes."""
+    """Keys and waits are Any: Django hands on strings and seconds, the stubs list all that Redis
+    takes."""
 
     def add(self, key: Any, value: Any, timeout: Any) -> bool:
         return bool(super().add(key, _Sealed(seal(key, value)), timeout))
@@ -125,7 +127,7 @@ class _Client(RedisCacheClient):
 
 
 class _Sealed:
-    """What Django's client must hand on as it is."""
+    """A value that Django's client must pass on unchanged."""
 
     def __init__(self, data: int | bytes) -> None:
         self.data = data
@@ -140,7 +142,8 @@ class _HandOn:
 
 
 class DependableCache(RedisCache):
-    """Never raises for what Redis does or does not do; ``trouble`` says what was wrong last, and is empty while it works."""
+    """Never raises for Redis's faults; ``trouble`` names the last one and is empty while Redis
+    works."""
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         options = {
@@ -162,19 +165,19 @@ class DependableCache(RedisCache):
             found = work(*args, **options)
         except (RedisError, OSError) as error:
             if isinstance(error, ResponseError) and str(error).startswith(("WRONGTYPE", "value is not an integer")):
-                return otherwise  # somebody else's value
+                return otherwise  # not sealed by this gateway
             if not self.trouble:
                 log.warning("the cache cannot be used; it is left out until it answers", extra={"reason": type(error).__name__})
             self.trouble = type(error).__name__
             self._left_alone_until = time.monotonic() + LEFT_ALONE_S
             return otherwise
         except ValueError:
-            return otherwise  # somebody else's value
+            return otherwise  # not sealed by this gateway
         self.trouble = ""
         return found
 
     def works(self) -> bool:
-        """Asks it now, with a short wait. Raises ValueError when its address is none."""
+        """Ping Redis with a short wait. Raises ValueError for an invalid address."""
         self._cache.get_client()
         self._left_alone_until = 0.0
         self._try(None, super().get, "cogo")
@@ -212,7 +215,8 @@ class DependableCache(RedisCache):
 
     @override
     def incr(self, key: Any, delta: int = 1, version: Any = None) -> Any:
-        """Raises ValueError when the key is not there, as every cache does; one that is away has no key."""
+        """Raises ValueError when the key is missing, as every cache does; without Redis every key
+        is missing."""
         found = self._try(None, super().incr, key, delta, version=version)
         if found is None:
             raise ValueError(f"Key {key!r} not found")

@@ -1,7 +1,8 @@
 """One program of ``serve`` and its current process.
 
-Every child has a process group of its own (a Ctrl-C on the terminal reaches only the supervisor), is tied to this process (cogo.tether),
-and writes to a pipe: its lines are passed on, its last ones kept as the reason of an end.
+Every child has a process group of its own (a Ctrl-C on the terminal reaches only the supervisor),
+is tied to this process (cogo.tether), and writes to a pipe: its lines are passed on, its last ones
+kept as the reason of an end.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ from .restarts import Pulse, Verdict, judged, worse
 class Program:
     """What to run, as the arguments of ``python -m cogo.tether PID``.
 
-    ``stage``: a lower one is stopped first and entirely. ``essential``: a start without it is given up when it keeps ending, as long as the
-    gateway has not been ready once. ``quiet``: its output is kept for the reason and not passed on. ``niceness``: how far it stands back
-    for the others when the processor is short. ``silent_for_s``: how long it may go without a sign of life, from its start on, before it
-    is ended; ``None`` for the supervisor's own measure, which begins with the first sign.
+    ``stage``: a lower one is stopped first and entirely. ``essential``: a start without it is given
+    up when it keeps ending, as long as the gateway has not been ready once. ``quiet``: its output
+    is kept for the reason and not passed on. ``niceness``: how far it stands back for the others
+    when the processor is short. ``silent_for_s``: how long it may go without a sign of life, from
+    its start on, before it is ended; ``None`` for the supervisor's own measure, which begins with
+    the first sign.
     """
 
     name: str
@@ -86,7 +89,8 @@ class Child:
                 (os.killpg if group else os.kill)(self.process.pid, number)
 
     def judged(self, now: float, run: Path | None, hangs_after_s: float, ended_after_s: float) -> Verdict:
-        """What follows from its silence, where it gives signs of life, or from a signal that stopped it."""
+        """What follows from its silence, where it gives signs of life, or from a signal that
+        stopped it."""
         if self.process is None:
             return "up"
         halted = judged(self.halt.look(now, None, stopped=_stopped(self.pid)), hangs_after_s, ended_after_s)
@@ -99,7 +103,8 @@ class Child:
         return worse(halted, silent)
 
     def reason(self) -> str:
-        """The last line it wrote that says something: the one with the error, where a traceback ends."""
+        """The last line it wrote that says something: the one with the error, where a traceback
+        ends."""
         return next((line for line in reversed(self.tail) if line.strip()), "it wrote nothing")
 
     def told(self) -> Process:
@@ -124,7 +129,8 @@ def _changed(file: Path) -> float | None:
 
 
 def _stopped(pid: int) -> bool:
-    """Whether a signal stopped it (a debugger that holds it is another thing). Known on Linux only."""
+    """Whether a signal stopped it (a debugger that holds it is another thing). Known on Linux
+    only."""
     try:
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == b"T"
     except (OSError, IndexError):

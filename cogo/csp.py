@@ -1,4 +1,5 @@
-"""What our pages may load and run: our own files, nothing written into a page (reliability.md A18)."""
+"""The Content Security Policy: pages load and run the gateway's own files only, and no inline
+script (reliability.md A18)."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ _HEADER = (b"content-security-policy", POLICY.encode())
 
 
 def with_policy(app: App) -> App:
-    """``app`` with the policy on each of its responses."""
+    """``app`` with the policy on every response."""
 
     async def guarded(scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
         async def sending(message: Any) -> None:

@@ -1,4 +1,5 @@
-"""The database as Django wants it told, from a URL or from separate values. Pure but for the folder of an SQLite file."""
+"""Django's database settings, from a URL or from separate values. Pure except that it creates the
+folder of an SQLite file."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ _PATIENCE = {"connect_timeout": 3, "keepalives_idle": 10, "keepalives_interval":
 
 
 class DatabaseTrouble(ValueError):
-    """The message is a line for the operator."""
+    """The message is one line for the operator."""
 
 
 def from_url(url: str) -> dict[str, Any]:
@@ -39,11 +40,12 @@ def from_url(url: str) -> dict[str, Any]:
 
 
 def _check_encoding(url: str) -> None:
-    """A password with /, # or ? ends the host part early, and what follows is taken for something else without an error."""
+    """An unencoded /, # or ? in a password ends the host part early, and the parser misreads the
+    rest without an error."""
     rest = url.partition("://")[2]
     try:
         parts = urlsplit(url)
-        # Several hosts, of which one is the primary, have a port each.
+        # Each of several hosts has its own port.
         for host in parts.netloc.rpartition("@")[2].split(","):
             _ = urlsplit(f"//{host}").port
     except ValueError:
@@ -55,7 +57,7 @@ def _check_encoding(url: str) -> None:
 
 
 def from_parts(host: str, port: int, user: str, password: str, name: str) -> dict[str, Any]:
-    """Each value as it is, whatever it holds."""
+    """Each value as given, with any characters."""
     return {
         "ENGINE": "django.db.backends.postgresql",
         "HOST": host,
@@ -78,10 +80,12 @@ def _sqlite(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_options(found: dict[str, Any], *, full_sync: bool, pool: int, forks: bool = False, pgbouncer: bool = False) -> dict[str, Any]:
-    """``pool``: most pooled connections, 0 for none; ``forks``: this process forks, so it takes no pool; ``pgbouncer``: the server is
-    reached through PgBouncer in transaction mode. Raises :class:`DatabaseTrouble` when the driver is missing."""
+    """``pool``: most pooled connections, 0 for none; ``forks``: this process forks, so it uses no
+    pool; ``pgbouncer``: the server is reached through PgBouncer in transaction mode. Raises
+    :class:`DatabaseTrouble` when the driver is missing."""
     if found["ENGINE"].endswith("sqlite3"):
-        # IMMEDIATE: a writer queues at BEGIN instead of failing in the middle; NORMAL loses nothing on a killed process (WAL).
+        # IMMEDIATE: a writer queues at BEGIN instead of failing in the middle; NORMAL loses nothing
+        # on a killed process (WAL).
         sync = "FULL" if full_sync else "NORMAL"
         pragmas = f"PRAGMA journal_mode=WAL; PRAGMA synchronous={sync}; PRAGMA cache_size=-16000; PRAGMA temp_store=MEMORY;"
         return {**found, "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": pragmas}}
@@ -91,12 +95,14 @@ def with_options(found: dict[str, Any], *, full_sync: bool, pool: int, forks: bo
         raise DatabaseTrouble(
             "DATABASE_URL names PostgreSQL, whose driver is not installed; run 'make install-postgres', then try again"
         ) from None
-    # A host that vanishes without a word is given up after seconds; whoever knows better says so in the URL.
+    # Give up a host that vanishes silently after seconds; the URL can override this.
     options: dict[str, Any] = {**_PATIENCE, **found.get("OPTIONS", {})}
     found = {**found, "OPTIONS": options, "CONN_MAX_AGE": 0, "DISABLE_SERVER_SIDE_CURSORS": pgbouncer}
     if forks or pool == 0:
-        # A process of the task cluster is one thread, which keeps one connection; a pool's threads do not survive the cluster's forks.
+        # A process of the task cluster is one thread, which keeps one connection; a pool's threads
+        # do not survive the cluster's forks.
         return {**found, "CONN_MAX_AGE": 60 if forks else 0, "CONN_HEALTH_CHECKS": True}
-    # The pool doubles its pauses between tries to connect (1, 2, 4 … s). Giving up with its callers' patience, it never reaches 4.
+    # The pool doubles its pauses between tries to connect (1, 2, 4 … s). It gives up when its
+    # callers do, so it never reaches 4.
     options["pool"] = {"min_size": 1, "max_size": pool, "timeout": 5, "reconnect_timeout": 5}
     return found

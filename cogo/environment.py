@@ -1,6 +1,8 @@
-"""The environment, ``.env`` and ``NAME_FILE`` as one set of names. Standard library only: it is read before anything is installed.
+"""The environment, ``.env`` and ``NAME_FILE`` as one set of names. Standard library only: it is
+read before anything is installed.
 
-A value is what was written: nothing in it refers to another variable. The environment wins over ``.env``; an empty value is none.
+Values are literal: nothing in them refers to another variable. The environment overrides ``.env``;
+an empty value counts as unset.
 """
 
 from __future__ import annotations
@@ -16,14 +18,15 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 
 class EnvironmentTrouble(ValueError):
-    """The message is a line for the operator."""
+    """The message is one line for the operator."""
 
 
 def parse(text: str, source: str = ".env") -> dict[str, str]:
-    """The pairs of a ``.env`` file as people write one: ``export``, blanks around ``=``, quotes (over several lines, too), comments, a byte
-    order mark, any line ends. Raises :class:`EnvironmentTrouble` for a line that sets nothing, without its text: that may be a secret."""
+    """Parse a ``.env`` file as people write it: ``export``, blanks around ``=``, quotes (over
+    several lines, too), comments, a byte order mark, any line ends. Raises
+    :class:`EnvironmentTrouble` for a malformed line, without quoting it: it may be a secret."""
     pairs: dict[str, str] = {}
-    # Not splitlines(): what it takes for line ends beside these may stand in a password.
+    # Not splitlines(): its other line separators may occur in a password.
     lines = re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff"))
     number = 0
     while number < len(lines):
@@ -46,7 +49,7 @@ def parse(text: str, source: str = ".env") -> dict[str, str]:
 
 
 def _closing(value: str) -> int | None:
-    """Where the quote that begins ``value`` ends."""
+    """The position of the closing quote of ``value``."""
     if value[0] == "'":
         found = value.find("'", 1)
         return None if found < 0 else found
@@ -74,7 +77,7 @@ def _value(text: str) -> str:
 
 
 def read_file(path: Path) -> dict[str, str]:
-    """The pairs of that file, none when it is not there. Raises :class:`EnvironmentTrouble`."""
+    """The pairs in the file; empty if it does not exist. Raises :class:`EnvironmentTrouble`."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -87,7 +90,8 @@ def read_file(path: Path) -> dict[str, str]:
 
 
 class Environment:
-    """``given``: the process's environment; ``file``: the pairs of ``.env``, which fill in what it does not say."""
+    """``given``: the process's environment; ``file``: the pairs of ``.env``, used for names that
+    the environment lacks."""
 
     def __init__(self, given: Mapping[str, str], file: Mapping[str, str]) -> None:
         self._layers = (given, file)
@@ -98,17 +102,17 @@ class Environment:
         return cls(os.environ, read_file(Path(os.environ.get("COGO_ENV_FILE") or root / ".env")))
 
     def names(self) -> dict[str, str]:
-        """What is set, as it stands; the environment's word before the file's."""
+        """All names with their values; the environment overrides the file."""
         given, file = self._layers
         return {**file, **{name: value for name, value in given.items() if value}}
 
     def plain(self, name: str) -> str:
-        """A word or number, without the blanks and quotes that came along."""
+        """A word or number without surrounding blanks and quotes."""
         text = self.str(name).strip()
         return text[1:-1].strip() if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
 
     def list(self, name: str, default: tuple[str, ...] = ()) -> list[str]:
-        """Words separated by commas, semicolons or blanks, each with or without quotes; a JSON list will do."""
+        """Words separated by commas, semicolons or blanks, quoted or not; a JSON list works too."""
         text = self.str(name).strip()
         if re.fullmatch(r"\[[^\[\]\"']*,[^\[\]\"']*\]", text):
             text = text[1:-1]
@@ -142,5 +146,5 @@ def _content(name: str, path: str) -> str:
     except (OSError, UnicodeDecodeError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is no UTF-8 text"
         raise EnvironmentTrouble(f"{name}_FILE names {path}, which cannot be read ({why}); correct the path or its rights") from None
-    # The one that an editor or echo puts at the end; any other belongs to the value.
+    # Strip the one line end that an editor or echo adds; any other belongs to the value.
     return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text

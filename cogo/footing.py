@@ -1,4 +1,5 @@
-"""What every process of the gateway does first: it closes what it makes to other users, and asks for all the descriptors it may have."""
+"""Every process does this first: restrict its files to its own user, and raise its limit of file
+descriptors."""
 
 from __future__ import annotations
 
@@ -10,17 +11,18 @@ from pathlib import Path
 
 try:
     import resource
-except ImportError:  # Windows has neither limits nor modes
+except ImportError:  # Windows has neither
     resource = None  # type: ignore[assignment]
 
-# What a process needs besides its connections: database, logs, files it serves, threads' sockets.
+# Descriptors a process needs besides its connections: database, logs, static files, threads'
+# sockets.
 RESERVED = 100
-# A call has its caller's connection and the provider's.
+# A call uses two: its caller's connection and the provider's.
 OF_A_CALL = 2
 LOW = 1024
-# More than this helps nobody, and programs that go through all descriptors get slow.
+# A higher limit has no benefit and slows programs that scan all descriptors.
 ENOUGH = 1 << 20
-# What the gateway makes in its folder.
+# The files the gateway creates in its folder.
 OURS = ("secrets", "spool", "run", "metrics", "db.sqlite3", "db.sqlite3-wal", "db.sqlite3-shm")
 
 
@@ -30,7 +32,7 @@ def take() -> None:
 
 
 def raise_descriptors() -> None:
-    """The soft limit, which a shell sets for the sake of old programs, to the hard one."""
+    """Raise the soft limit, which shells keep low for old programs, to the hard one."""
     if resource is None:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -41,7 +43,7 @@ def raise_descriptors() -> None:
 
 
 def descriptors() -> int:
-    """How many this process may have open."""
+    """How many descriptors this process may open."""
     if resource is None:
         return ENOUGH
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -54,7 +56,8 @@ def calls(wanted: int, available: int) -> int:
 
 
 def connections(available: int, in_flight: int) -> int:
-    """How many callers may be connected while ``in_flight`` calls have a provider's connection each."""
+    """How many callers may be connected while ``in_flight`` calls have a provider's connection
+    each."""
     return max(8, available - min(RESERVED, available // 2) - in_flight)
 
 
@@ -65,8 +68,9 @@ def close_folder(var: Path) -> None:
 
 
 def close_to_others(var: Path, *apart: Path) -> list[Path]:
-    """Take away what other users may do with ``var`` and all in it, and with the files ``apart``. Returns what could not be changed though
-    others can read or write it. Links are not followed; the collected files of the console, which are public, are left out."""
+    """Take away what other users may do with ``var`` and all in it, and with the files ``apart``.
+    Returns what could not be changed though others can read or write it. Links are not followed;
+    the collected files of the console, which are public, are left out."""
     var.mkdir(parents=True, exist_ok=True, mode=0o700)
     whole = _belongs_to_us_alone(var)
     roots = [var] if whole else [var / name for name in OURS if (var / name).exists()]
@@ -74,7 +78,8 @@ def close_to_others(var: Path, *apart: Path) -> list[Path]:
 
 
 def _belongs_to_us_alone(var: Path) -> bool:
-    """A COGO_VAR_DIR that others use too (/tmp, a home, the checkout itself) keeps its mode; only our own things in it are closed."""
+    """A COGO_VAR_DIR that others use too (/tmp, a home, the checkout itself) keeps its mode; only
+    our own things in it are closed."""
     checkout = Path(__file__).resolve().parent.parent
     shared = (Path(var.anchor), Path.home(), checkout, *checkout.parents)
     return var not in shared and not var.stat().st_mode & stat.S_ISVTX

@@ -1,4 +1,5 @@
-"""What Django REST framework and django-q2 are told, whatever the environment says. cogo.settings hands it on."""
+"""Settings of Django REST framework and django-q2 that no environment variable changes.
+cogo.settings includes them."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ REST_FRAMEWORK = {
         "llm_gateway.api.native.auth.ClientKeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    # Nothing is open by default: a view names the scope it needs.
+    # Closed by default: each view names the scope it needs.
     "DEFAULT_PERMISSION_CLASSES": ["llm_gateway.api.native.auth.DenyAll"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer", "rest_framework.renderers.BrowsableAPIRenderer"],
     "DEFAULT_PARSER_CLASSES": ["llm_gateway.api.native.parsing.StrictJSONParser"],

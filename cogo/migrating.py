@@ -1,4 +1,4 @@
-"""One process migrates at a time, and while it does the gateway's other processes go on writing."""
+"""One process migrates at a time, while the gateway's other processes keep writing."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ try:
 except ImportError:  # no such locks on Windows
     fcntl = None  # type: ignore[assignment]
 
-# Any number that nothing else in this database locks.
+# An arbitrary number; nothing else in this database locks it.
 LOCK = 0x636F676F
 PATIENCE_S = 600.0
 LOOK_S = 0.5
-# A statement that waits for a table keeps every later writer of that table waiting, too.
+# A statement that waits for a table also blocks every later writer of that table.
 TABLE_WAIT_MS = 1000
 TABLE_TRIES = 60
 
@@ -31,7 +31,8 @@ Say = Callable[[str], Any]
 
 @contextmanager
 def alone(say: Say, alias: str = "default", patience_s: float = PATIENCE_S) -> Iterator[None]:
-    """Inside, no other process migrates this database. Says so when it has to wait, and gives up after ``patience_s``."""
+    """Hold the lock that lets only one process migrate this database. Reports that it waits; gives
+    up after ``patience_s``."""
     connection = connections[alias]
     locked = _postgresql(connection) if connection.vendor == "postgresql" else _sqlite(str(connection.settings_dict["NAME"]))
     with locked as (take, holder):
@@ -52,7 +53,8 @@ def alone(say: Say, alias: str = "default", patience_s: float = PATIENCE_S) -> I
 
 @contextmanager
 def _postgresql(connection: Any) -> Iterator[tuple[Callable[[], bool], Callable[[], str]]]:
-    """The lock is a transaction's of a connection of its own: it ends with the process, and holds through PgBouncer as well."""
+    """The lock is a transaction's of a connection of its own: it ends with the process, and holds
+    through PgBouncer as well."""
     import psycopg
 
     sql = (
@@ -91,7 +93,8 @@ def _sqlite(name: str) -> Iterator[tuple[Callable[[], bool], Callable[[], str]]]
 
 
 def patiently(work: Callable[[], Any], say: Say, alias: str = "default") -> None:
-    """Run ``work``, a migration, so that no statement of it waits longer than a second for a table that is in use; until it comes through.
+    """Run ``work``, a migration, so that no statement of it waits longer than a second for a table
+    that is in use; until it comes through.
 
     What is migrated stays so between two tries: each migration is a transaction of its own."""
     connection = connections[alias]

@@ -1,4 +1,4 @@
-"""Host names, origins and amounts as people write them, in the one form that is compared. Pure."""
+"""Normalises host names, origins and amounts as people write them. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ _USUAL = {"http": "80", "https": "443"}
 
 
 def host(text: str) -> str:
-    """As Django compares it: lower case, without port and closing dot, IPv6 in brackets, other letters as they go over the wire."""
+    """As Django compares it: lower case, without port and closing dot, IPv6 in brackets, other
+    letters as they go over the wire."""
     if match := _PORT.fullmatch(text):
         text = match["name"]
     try:
@@ -32,7 +33,8 @@ def is_host(text: str) -> bool:
 
 
 def origin(text: str) -> str:
-    """As browsers send it: lower case, no usual port, no slash at the end. What is no origin stays as it is."""
+    """As browsers send it: lower case, no usual port, no slash at the end. Anything else is
+    returned unchanged."""
     match = _ORIGIN.fullmatch(text)
     if match is None:
         return text
@@ -51,7 +53,7 @@ def amount(text: str) -> Decimal | None:
 
 
 def beyond_channels(cogo: Mapping[str, Any]) -> str:
-    """The line that stops a start whose alerts could never be delivered, empty if they can."""
+    """The line that stops the start if alerts could never be delivered; empty if they can."""
     url = str(cogo["alert_webhook_url"])
     schemes = ("https", "http") if cogo["alert_webhook_private"] else ("https",)
     try:

@@ -1,4 +1,4 @@
-"""Liveness, readiness and metrics: answered before anything else, without session or database."""
+"""Liveness, readiness and metrics, answered first and without session or database."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ class Operations:
             return error.message
 
     async def note_for_ever(self) -> None:
-        """Another process may be the one that is asked; and what this one tells of the others is looked at all the time."""
+        """Another process may be the one that is asked; and what this one tells of the others is
+        looked at all the time."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._surroundings.look_for_ever())
             while self._metrics_folder:
@@ -81,7 +82,8 @@ class Operations:
         metrics.READY.set(self._unready() is None)
 
     def _may_see_metrics(self, scope: dict[str, Any]) -> bool:
-        """A caller's address proves nothing: a proxy on the same machine may add no header at all, and everybody behind it looks local."""
+        """A local address proves nothing: behind a proxy on this machine that adds no header, every
+        caller looks local."""
         if not self._token:
             return self._open
         sent = [value for name, value in scope["headers"] if name == b"authorization"]

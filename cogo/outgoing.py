@@ -1,4 +1,5 @@
-"""How the gateway goes out: the certificates it trusts beside the system's, and the proxy it takes. Pure but for looking at the files."""
+"""Outgoing connections: extra trusted certificates and the proxy. Pure except that it reads the
+files."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ DIRECT = ("none", "direct", "off")
 
 
 class OutgoingTrouble(ValueError):
-    """The message is a line for the operator."""
+    """The message is one line for the operator."""
 
 
 def trusted(name: str, path: str) -> str:
@@ -34,7 +35,8 @@ def trusted(name: str, path: str) -> str:
 
 
 def proxy(name: str, text: str) -> str:
-    """The proxy's URL, empty for none. Raises :class:`OutgoingTrouble`; what it says does not hold the password."""
+    """The proxy's URL, empty for none. Raises :class:`OutgoingTrouble`; what it says does not hold
+    the password."""
     text = text.strip()
     if not text or text.lower() in DIRECT:
         return ""

@@ -1,4 +1,4 @@
-"""Admission: who gets one of the process's places, who waits for one, and who is told to come back."""
+"""Admission: which caller gets one of the process's places, which waits, and which is refused."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from llm_gateway.policies import admission
 
 
 class Places:
-    """Every :meth:`take` that returns is followed by one :meth:`leave`. ``inside``: places that are taken, those included that were handed
-    over to somebody who has yet to wake up."""
+    """Call :meth:`leave` once for every :meth:`take` that returns. ``inside``: taken places,
+    including those handed to a waiter that has not woken up yet."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -22,7 +22,7 @@ class Places:
 
     @property
     def full(self) -> bool:
-        """Whether whoever came now would have to wait."""
+        """Whether a new caller would have to wait."""
         return self.inside >= self._limit
 
     def enter(self) -> bool:
@@ -47,7 +47,7 @@ class Places:
         self._hand_over()
 
     async def measure(self) -> None:
-        """Adjust the limit to how late the event loop is, for ever."""
+        """Adjust the limit to the event loop's lag; never returns."""
         loop = asyncio.get_running_loop()
         lags: deque[float] = deque(maxlen=admission.LOOKS)
         while True:
@@ -76,7 +76,7 @@ class Places:
             raise
 
     def _hand_over(self) -> None:
-        """To whoever has waited longest, while there are free places."""
+        """Hand free places to the longest waiters."""
         while self._waiting and self.inside < self._limit:
             place = self._waiting.popleft()
             if not place.done():

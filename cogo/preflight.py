@@ -1,4 +1,4 @@
-"""What can be wrong before anything starts, each said in one line that tells what to do."""
+"""Checks before anything starts; each failure is one line that tells what to do."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from . import footing, weakness
 
 
 class CannotStart(SystemExit):
-    """Ends the process with that line on standard error and exit code 1."""
+    """Ends the process with its line on standard error and exit code 1."""
 
     def __init__(self, line: str) -> None:
         super().__init__(f"cogo: {' '.join(line.split())}")
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """The socket all web workers share. Taken before anything else, so that a port in use is known at once."""
+    """The socket all web workers share. Bound first, so that a port in use is reported at once."""
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except (socket.gaierror, UnicodeError, ValueError):
@@ -59,7 +59,7 @@ def free_port() -> int:
 
 
 def check_exposure(host: str) -> None:
-    """What is fine for one's own machine is not for a network."""
+    """Settings that are fine on one's own machine may be unsafe on a network."""
     if weakness.is_loopback(host):
         return
     settings.COGO["exposed"] = True
@@ -68,7 +68,8 @@ def check_exposure(host: str) -> None:
 
 
 def close_to_others(say: Callable[[str], None]) -> None:
-    """Nothing of the installation is for other users of this machine; and a limit that will be felt is told."""
+    """Restrict the installation's files to its own user, and report a descriptor limit that is too
+    low."""
     name = str(settings.DATABASES["default"]["NAME"])
     sqlite = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3") and name != ":memory:"
     files = [Path(f"{name}{end}") for end in ("", "-wal", "-shm") if Path(f"{name}{end}").exists()] if sqlite else []
@@ -87,7 +88,7 @@ def close_to_others(say: Callable[[str], None]) -> None:
 
 
 def check_database() -> None:
-    """Connects and takes the right to write, as the journal will."""
+    """Connect and take the write lock, as the journal will."""
     from django.db import DatabaseError, connection
 
     if connection.vendor == "postgresql":
@@ -119,7 +120,7 @@ def _check_postgresql(parameters: dict[str, Any]) -> None:
 
 
 def cannot_use_postgresql(parameters: Mapping[str, Any], said: str) -> str:
-    """One line from what libpq said, whose wording is all it gives."""
+    """One line from libpq's message; libpq offers no error code here."""
     place = f"PostgreSQL at {parameters.get('host') or 'the local socket'}:{parameters.get('port') or 5432}"
     user, name = parameters.get("user", ""), parameters.get("dbname", "")
     if "password authentication failed" in said or "no password supplied" in said:
@@ -137,7 +138,8 @@ def _last_line(text: str) -> str:
 
 
 def check_cache(say: Callable[[str], None]) -> None:
-    """A REDIS_URL that cannot be understood stops the start; a Redis that does not answer is only told, as no request needs it."""
+    """A REDIS_URL that cannot be understood stops the start; a Redis that does not answer is only
+    told, as no request needs it."""
     if not settings.REDIS_URL:
         return
     from django.core.cache import cache
@@ -151,7 +153,8 @@ def check_cache(say: Callable[[str], None]) -> None:
 
 
 def migrate(say: Any) -> None:
-    """Brings the schema up to date; says so only when there is something to do, and waits where another process does it."""
+    """Brings the schema up to date; says so only when there is something to do, and waits where
+    another process does it."""
     from django.core.management import CommandError, call_command
     from django.db import DatabaseError, connection
     from django.db.migrations.exceptions import InconsistentMigrationHistory
@@ -168,7 +171,7 @@ def migrate(say: Any) -> None:
 
 
 class _Told(io.StringIO):
-    """What a command writes, told line by line."""
+    """A command's output, reported line by line."""
 
     def __init__(self, say: Any) -> None:
         super().__init__()

@@ -1,4 +1,5 @@
-"""Who answers when ``serve`` starts: the configured providers, the embedded model on this machine, or the simulator."""
+"""Who answers when ``serve`` starts: the configured providers, the embedded model on this machine,
+or the simulator."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ def fill_database(simulate: bool, say: Say) -> Report:
 
 
 def provide(report: Report, supervisor: Supervisor, say: Say, *, simulate: bool, with_local_model: bool) -> str:
-    """Starts and registers the helper that is wanted; returns who answers now, for the operator, in a sentence."""
+    """Starts and registers the helper that is wanted; returns who answers now, for the operator, in
+    a sentence."""
     from llm_gateway.actions.register_local import SLUG, retire_local
 
     configured = [slug for slug in report.configured if slug != SLUG]
@@ -59,7 +61,7 @@ def provide(report: Report, supervisor: Supervisor, say: Say, *, simulate: bool,
 
 
 def _start_local_model(supervisor: Supervisor) -> str:
-    """Empty when it answers, else one clause that says why it does not."""
+    """Empty when it answers; else one clause with the reason."""
     from llm_gateway.actions.register_local import register_local
 
     try:
@@ -91,7 +93,8 @@ def _start_local_model(supervisor: Supervisor) -> str:
 
 
 def _start_simulator(supervisor: Supervisor) -> str:
-    """Starts it, registers its four providers with keys that check valid, and returns the sentence about it."""
+    """Starts it, registers its four providers with keys that check valid, and returns the sentence
+    about it."""
     from llm_gateway.actions.register_simulated import register_simulated
     from llm_gateway.simulator import Simulator
 
@@ -107,7 +110,7 @@ def _start_simulator(supervisor: Supervisor) -> str:
 
 
 def _queue_checks(ids: tuple[int, ...]) -> None:
-    """Background work checks these keys as soon as it runs."""
+    """The background worker checks these keys as soon as it runs."""
     from django_q.tasks import async_task
 
     for pk in ids:

@@ -1,7 +1,8 @@
-"""When a process that ended is started again, and when one that hangs is ended. Pure: no clock, no process.
+"""When to restart a process that ended, and when to kill one that hangs. Pure: no clock, no
+process.
 
-There is no last try. A process that keeps ending costs a start every minute; giving up on it would cost whatever it does until somebody
-looks, and giving up on its account on the others would end the relay.
+It never gives up. A process that keeps ending costs one start a minute; giving up would stop its
+work until somebody looks, and stopping the others with it would end the relay.
 """
 
 from __future__ import annotations
@@ -12,17 +13,18 @@ from typing import Literal
 HEALTHY_AFTER_S = 30.0
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 60.0
-# The event loop of a worker says each second that it turns.
+# A worker's event loop reports every second.
 HANGS_AFTER_S = 15.0
 ENDED_AFTER_S = 60.0
-# The task cluster runs something each minute, and no task for longer than two.
+# The task cluster runs something every minute, and no task for longer than two.
 CLUSTER_ENDED_AFTER_S = 300.0
-# A look that comes later than this says nothing of the children: this process itself was stopped or starved.
+# A check that comes later than this proves nothing about the children: this process itself was
+# stopped or starved.
 LOOK_AT_LEAST_EVERY_S = 5.0
 
 
 def failures(before: int, ran_s: float) -> int:
-    """How often in a row it failed, when it ended after ``ran_s``. A healthy while makes it the first time again."""
+    """The number of failures in a row, after one that ran ``ran_s``. A healthy run resets it."""
     return 1 if ran_s >= HEALTHY_AFTER_S else before + 1
 
 
@@ -33,15 +35,16 @@ def pause_s(failures: int, first_s: float = FIRST_PAUSE_S, longest_s: float = LO
 
 @dataclass(slots=True)
 class Pulse:
-    """What is known of one process's signs of life. ``sign`` is anything that changes while it lives, ``None`` when nothing is to be had of
-    it (it never gave one); ``stopped``: the kernel says that a signal stopped it."""
+    """What is known of one process's signs of life. ``sign`` is anything that changes while it
+    lives, ``None`` when nothing is to be had of it (it never gave one); ``stopped``: the kernel
+    says that a signal stopped it."""
 
     sign: float | None = None
     since: float | None = None
     looked: float | None = None
 
     def look(self, now: float, sign: float | None, *, stopped: bool) -> float:
-        """Seconds without a sign of life."""
+        """Seconds without a heartbeat."""
         absent = self.looked is None or now - self.looked > LOOK_AT_LEAST_EVERY_S
         self.looked = now
         silent = stopped or (sign is not None and sign == self.sign)

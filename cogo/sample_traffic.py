@@ -1,4 +1,4 @@
-"""A trickle of requests for the demonstration, so that its pages have something to show: one every few seconds, never two at once."""
+"""Sample requests that fill the demonstration's pages: one every few seconds, never two at once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ _TASKS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 class SampleTraffic:
-    """``with SampleTraffic(port, key):`` — a thread that calls the gateway on loopback until the block ends."""
+    """``with SampleTraffic(port, key):`` — a thread that calls the gateway on loopback until the
+    block ends."""
 
     def __init__(self, host: str, port: int, key: str, *, pause_s: tuple[float, float] = PAUSE_S, seed: int = 1) -> None:
         self._address = (host, port)
@@ -41,7 +42,7 @@ class SampleTraffic:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Asks it to end; a request under way is cut by the gateway's own stop."""
+        """Ask it to end; the gateway's own stop cuts a request under way."""
         self._stop.set()
 
     def _run(self) -> None:
@@ -62,7 +63,8 @@ class SampleTraffic:
 
 
 def client_key(var: Path) -> str:
-    """The demonstration's own client key, the same at every start; its text lies beside the other secrets of that folder."""
+    """The demonstration's own client key, the same at every start; its text lies beside the other
+    secrets of that folder."""
     from llm_gateway.actions.bootstrap import TEAM
     from llm_gateway.actions.create_client_key import create_client_key, ensure_team, generate_client_key
 

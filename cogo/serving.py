@@ -1,4 +1,5 @@
-"""What ``serve`` does, in order: look whether it can start, set up, start the processes, wait for them, say where they are, stay."""
+"""What ``serve`` does, in order: look whether it can start, set up, start the processes, wait for
+them, say where they are, stay."""
 
 from __future__ import annotations
 
@@ -52,7 +53,8 @@ class Plan:
 
     @property
     def drain_s(self) -> int:
-        """How long running answers may go on after a stop signal: what is left when web has 3 s and the helpers 1 s for their own end."""
+        """How long running answers may go on after a stop signal: what is left when web has 3 s and
+        the helpers 1 s for their own end."""
         return int(min(settings.COGO["drain_s"], max(0, self.stop_within_s - 4)))
 
     @property
@@ -121,7 +123,8 @@ def _empty(folder: Path) -> None:
 
 
 def _background() -> Program:
-    """Killing one of its idle processes leaves the lock of their queue held for ever: the others live on and do nothing."""
+    """Killing one of its idle processes leaves the lock of their queue held for ever: the others
+    live on and do nothing."""
     return Program("background work", ("manage.py", "qcluster"), niceness=BACKGROUND, silent_for_s=restarts.CLUSTER_ENDED_AFTER_S)
 
 

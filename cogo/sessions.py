@@ -1,6 +1,8 @@
-"""Django's sessions in the database, whose rows carry a keyed digest of the cookie: a copy of the database opens no door.
+"""Django's sessions in the database, whose rows carry a keyed digest of the cookie: a copy of the
+database opens no door.
 
-The digest is keyed with SECRET_KEY, which is not in the database. Sessions made under one of SECRET_KEY_FALLBACKS move to the new key.
+The digest is keyed with SECRET_KEY, which is not in the database. Sessions made under one of
+SECRET_KEY_FALLBACKS move to the new key.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ _LENGTH = 40
 
 
 def stored_key(session_key: str, secret: str = "") -> str:
-    """What stands in the database for the cookie ``session_key``."""
+    """The digest that the database stores for the cookie ``session_key``."""
     return hmac.digest(f"session\0{secret or settings.SECRET_KEY}".encode(), session_key.encode(), "sha256").hex()[:_LENGTH]
 
 

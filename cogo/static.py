@@ -1,4 +1,5 @@
-"""The admin's and the documentation's files: collected once per version into ``var/static``, served from there by every web worker."""
+"""The admin's and the documentation's files: collected once per version into ``var/static``, served
+from there by every web worker."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ _PACKAGES = ("django", "django-unfold", "djangorestframework", "drf-spectacular-
 
 
 def static_app(inner: Callable[..., Any] | None = None) -> Callable[..., Any]:
-    """An ASGI application for paths under STATIC_URL, as the door sees them; what is no collected file goes to ``inner`` (else: 404)."""
+    """An ASGI application for paths under STATIC_URL, as the door sees them; what is no collected
+    file goes to ``inner`` (else: 404)."""
     from servestatic import ServeStaticASGI
 
     root = Path(settings.STATIC_ROOT)
@@ -27,7 +29,8 @@ def static_app(inner: Callable[..., Any] | None = None) -> Callable[..., Any]:
 
 
 def collect(say: Callable[[str], None]) -> None:
-    """Runs collectstatic when a package version or one of our own files changed since the last time."""
+    """Runs collectstatic when a package version or one of our own files changed since the last
+    time."""
     from django.core.management import call_command
 
     stamp = Path(settings.STATIC_ROOT) / ".collected"

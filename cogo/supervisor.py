@@ -1,7 +1,8 @@
 """Starts the gateway's processes, starts again what dies or hangs, and stops all of them in time.
 
-Runs in the main thread of ``serve``. Once the gateway has been ready, no end of any child ends another one: it is started again for ever,
-with growing pauses (cogo.restarts). What every child does is published for the workers to tell (llm_gateway.telemetry.processes).
+Runs in the main thread of ``serve``. Once the gateway has been ready, a child's end never ends
+another child: the supervisor restarts it for ever, with growing pauses (cogo.restarts). It
+publishes every child's state for the workers to report (llm_gateway.telemetry.processes).
 """
 
 from __future__ import annotations
@@ -30,9 +31,11 @@ LOOK_EVERY_S = 2.0
 
 
 class Supervisor:
-    """``with Supervisor(say) as supervisor: supervisor.start(program); ...; supervisor.run()``. Leaving the block stops everything.
+    """``with Supervisor(say) as supervisor: supervisor.start(program); ...; supervisor.run()``.
+    Leaving the block stops everything.
 
-    ``run_folder``: where it tells how its children are, and where they leave their signs of life.
+    ``run_folder``: where it publishes the state of its children, and where they leave their
+    heartbeats.
     """
 
     def __init__(
@@ -53,7 +56,7 @@ class Supervisor:
         self.run_folder = run_folder
         self.hangs_after_s = hangs_after_s
         self.ended_after_s = ended_after_s
-        # From then on a child that ends is no reason to end.
+        # From then on a child's end is no reason to stop.
         self.has_been_ready = False
         self.children: list[Child] = []
         self.stop_signals = 0
@@ -99,7 +102,7 @@ class Supervisor:
         return child
 
     def drop(self, child: Child) -> None:
-        """Ends a child for good."""
+        """Stop a child for good."""
         child.send(signal.SIGKILL, group=True)
         while child.running:
             self._listen(0.05)
@@ -107,13 +110,15 @@ class Supervisor:
         self.children.remove(child)
 
     def run(self) -> int:
-        """Until told to stop. 0 when it was a signal, 1 when essential programs kept ending before the gateway was ready once."""
+        """Until told to stop. 0 when it was a signal, 1 when essential programs kept ending before
+        the gateway was ready once."""
         while not self.stopping:
             self.tick(60.0)
         return 1 if self.gave_up is not None else 0
 
     def tick(self, seconds: float) -> None:
-        """Passes on output, sees ends and silence, starts again what is due; returns after the first event or ``seconds``."""
+        """Pass on output, notice ends and silence, restart what is due; returns after the first
+        event or ``seconds``."""
         now = time.monotonic()
         due = [child.start_again_at for child in self.children if child.start_again_at is not None]
         self._listen(max(0.0, min([seconds, LOOK_EVERY_S, *(moment - now for moment in due)])))
@@ -129,7 +134,8 @@ class Supervisor:
         self._publish(now)
 
     def stop(self) -> None:
-        """Stage by stage: SIGTERM, then SIGKILL to the whole group at the deadline. Another signal from the operator shortens it."""
+        """Stage by stage: SIGTERM, then SIGKILL to the whole group at the deadline. Another signal
+        from the operator shortens it."""
         deadline = time.monotonic() + self.stop_within_s
         signals_seen = self.stop_signals
         stages = sorted({child.program.stage for child in self.children})
@@ -184,7 +190,8 @@ class Supervisor:
         self.say(f"{child.program.name} ended unexpectedly ({child.last_words}); starting it again in {pause:g} s")
 
     def _start_failed(self) -> bool:
-        """A start is given up when none of the essential programs stays; a gateway that has been ready never is."""
+        """A start is given up when none of the essential programs stays; a gateway that has been
+        ready never is."""
         essential = [child for child in self.children if child.program.essential]
         return not self.has_been_ready and bool(essential) and all(child.failures >= self.give_up_after for child in essential)
 

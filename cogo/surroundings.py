@@ -1,6 +1,6 @@
-"""What runs beside this worker, and whether it does: siblings, background work, the shared cache.
+"""The state of what runs beside this worker: siblings, the background worker, the shared cache.
 
-Nothing of it is needed to answer requests; readiness, metrics and the console tell of it.
+No request needs any of it; readiness, metrics and the console report it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from llm_gateway.telemetry.processes import Process
 log = logging.getLogger("cogo.surroundings")
 
 LOOK_S = 1.0
-# These ask somebody, who may take the whole of a short wait.
+# These checks wait for another process, for up to the short timeout.
 ASK_S = 10.0
 FIRST_ASK_S = 3.0
 SILENT_AFTER = timedelta(minutes=3)
@@ -32,11 +32,13 @@ CLUSTER = "tasks"
 
 
 class Surroundings:
-    """``parts``: what was asked last, by name; true where it works. ``processes`` and ``troubles`` likewise."""
+    """``parts``: what was asked last, by name; true where it works. ``processes`` and ``troubles``
+    likewise."""
 
     def __init__(self) -> None:
         self._run = processes.folder(Path(settings.VAR_DIR))
-        # A thread of its own: one that waits for the database must not take a place among those that look up providers' names.
+        # Its own thread: a wait for the database must not take a thread from those that resolve
+        # providers' host names.
         self._threads = ThreadPoolExecutor(1, "surroundings")
         self._asking: asyncio.Future[dict[str, bool]] | None = None
         self._began = time.monotonic()
@@ -79,7 +81,8 @@ class Surroundings:
 
 
 def _parts(heard_for_s: float) -> dict[str, bool]:
-    """Blocks for as long as the database takes. ``heard_for_s``: how long this process has been there to hear of others."""
+    """Blocks for as long as the database takes. ``heard_for_s``: how long this process has been
+    there to hear of others."""
     found = {}
     if settings.REDIS_URL:
         from django.core.cache import cache
@@ -93,7 +96,7 @@ def _parts(heard_for_s: float) -> dict[str, bool]:
 
 
 def _cluster_works() -> bool | None:
-    """``None`` before it was heard of for the first time."""
+    """``None`` before its first heartbeat."""
     from llm_gateway.models import Heartbeat
 
     try:

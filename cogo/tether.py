@@ -1,7 +1,8 @@
 """Run a program so that it cannot outlive the process that started it.
 
-``python -m cogo.tether PARENT_PID MODULE [ARGS]`` (or ``PARENT_PID FILE.py [ARGS]``) becomes that program. On Linux the kernel kills it,
-and whatever it forks, when its parent ends in any way, ``kill -9`` included; elsewhere the supervisor's own stop is all there is.
+``python -m cogo.tether PARENT_PID MODULE [ARGS]`` (or ``PARENT_PID FILE.py [ARGS]``) becomes that
+program. On Linux the kernel kills it, and whatever it forks, when its parent ends in any way,
+``kill -9`` included; elsewhere only the supervisor's stop ends it.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def tie_children() -> None:
 
 
 def stand_back() -> None:
-    """As far as the supervisor says: under load the relay comes first."""
+    """Lower this process's priority as the supervisor asks: under load the relay comes first."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.nice(int(os.environ.get("COGO_NICENESS", "0")))
 

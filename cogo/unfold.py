@@ -1,4 +1,5 @@
-"""The console's look: titles, colours, sidebar. Read by django-unfold; what it calls is named by its path, so nothing is imported."""
+"""The console's look: titles, colours, sidebar. Read by django-unfold; what it calls is named by
+its path, so nothing is imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Which secrets are none. Pure. Each function returns a clause for the operator, empty when there is nothing to object to."""
+"""Recognises weak secrets. Pure. Each function returns a clause for the operator; empty if there is
+nothing to object to."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ from urllib.parse import urlsplit
 
 from cogo import names
 
-# Where a value is copied from a page or a template and left as it was. One random secret of fifteen thousand holds the last four letters:
-# those count as a word only.
+# Where a value is copied from a page or a template and left as it was. One random secret of fifteen
+# thousand holds the last four letters: those count as a word only.
 _COPIED = re.compile(
     r"django-insecure|change[-_ ]?(me|this|it)|replace[-_ ]?(me|this)|your[-_ ]?(secret|key|own)|example|placeholder|insecure|"
     r"(super|top|my|very)[-_ ]?secret|s3cr3t|password|passw0rd|secret[-_ ]?key|not[-_ ]?(so[-_ ]?)?secret|dev[-_ ]?only|"
@@ -33,7 +34,7 @@ def of_secret(text: str, *, shortest: int = 32, distinct: int = 12) -> str:
 
 
 def of_encryption_keys(text: str) -> str:
-    """Of the first key, which is the one in use; older ones only read what was written with them."""
+    """Judge only the first key, which is in use; older keys only decrypt."""
     name, colon, encoded = text.split(",", maxsplit=1)[0].strip().partition(":")
     if not colon or not name:
         return "it must be id:key pairs separated by commas, where a key is 32 random bytes in base64url"
@@ -43,7 +44,7 @@ def of_encryption_keys(text: str) -> str:
         return f"the key {name[:20]} is not base64url"
     if len(key) != 32:
         return f"the key {name[:20]} has {len(key)} bytes, not 32"
-    # Random bytes are hardly ever all printable: somebody typed these.
+    # Random bytes are hardly ever all printable, so somebody typed these.
     typed = all(32 <= byte < 127 for byte in key)
     if typed or len(set(key)) < 16 or _repeats(key) or _counts(key):
         return f"the key {name[:20]} is no random one"
@@ -54,8 +55,9 @@ _SHORTEST = {"SECRET_KEY": (32, 12), "COGO_KEY_PEPPER": (20, 10), "COGO_METRICS_
 
 
 def of_settings(secrets: Mapping[str, str], encryption_keys: str, fallbacks: Sequence[str] = ()) -> str:
-    """The line that stops a start, for the first secret that is none. An empty one is another matter: it switches something off.
-    ``fallbacks``: earlier values of SECRET_KEY, which still vouch for whatever they sign."""
+    """The line that stops the start, for the first weak secret. An empty secret is valid: it
+    switches a feature off. ``fallbacks``: earlier values of SECRET_KEY, which still vouch for
+    whatever they sign."""
     for name, text in secrets.items():
         shortest, distinct = _SHORTEST[name]
         if text and (why := of_secret(text, shortest=shortest, distinct=distinct)):
@@ -72,7 +74,8 @@ def of_settings(secrets: Mapping[str, str], encryption_keys: str, fallbacks: Seq
 
 
 def of_exposure(*, debug: bool, https: bool, hosts: Sequence[str], origins: Sequence[str], proxied: str = "") -> str:
-    """The line that stops a start whose doors are open further than anybody means. ``proxied``: the setting that tells of a proxy."""
+    """The line that stops a start whose settings admit more than anybody intends. ``proxied``: the
+    setting that tells of a proxy."""
     if debug and https:
         return "DEBUG shows internals to everybody and COGO_HTTPS says this is a deployment; unset DEBUG"
     if debug and (proxied := proxied or _of_strangers(origins)):
@@ -115,7 +118,7 @@ def is_loopback(host: str) -> bool:
 
 
 def same(values: Mapping[str, str]) -> str:
-    """Names of two that are equal: whoever learns one has the other."""
+    """The names of two equal secrets: learning one reveals the other."""
     seen: dict[str, str] = {}
     for name, value in values.items():
         if value and value in seen:

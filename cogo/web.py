@@ -1,8 +1,10 @@
-"""One web worker: uvicorn over a listening socket that its parent bound. ``python -m cogo.web --fd N``.
+"""One web worker: uvicorn over a listening socket that its parent bound. ``python -m cogo.web --fd
+N``.
 
-The socket is opened from its descriptor rather than by uvicorn's own ``fd`` option, which takes it for a Unix socket and so leaves
-TCP_NODELAY off. Deadlines are ordered: the door ends streams after ``COGO_DRAIN_S``, uvicorn cancels what is left five seconds later,
-and only then does a supervisor kill.
+The socket is opened from its descriptor rather than by uvicorn's own ``fd`` option, which takes it
+for a Unix socket and so leaves TCP_NODELAY off. Deadlines are ordered: the door ends streams after
+``COGO_DRAIN_S``, uvicorn cancels what is left five seconds later, and only then does a supervisor
+kill.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ def config(*, grace_s: int | None = None) -> uvicorn.Config:
     """How the gateway is served, in every way of starting it."""
     import django
 
-    # What bounds connections knows the door, and the door the models.
+    # Imported here because the connection limits import the door, and the door imports the models.
     django.setup()
     from cogo.connections import bounded
     from cogo.settings import COGO
@@ -43,8 +45,9 @@ def config(*, grace_s: int | None = None) -> uvicorn.Config:
 
 
 class Server(uvicorn.Server):
-    """Leaves what the start built out of garbage collection: going through Django's heap again and again took a quarter of the worker's
-    processor time under load, and made the slowest requests three times slower."""
+    """Exclude what the start built from garbage collection: going through Django's heap again and
+    again took a quarter of the worker's processor time under load, and made the slowest requests
+    three times slower."""
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

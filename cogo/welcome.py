@@ -1,4 +1,5 @@
-"""What ``serve`` prints once everything answers: where things are, what was made, one call that works."""
+"""``serve`` prints this once everything answers: addresses, new accounts and keys, one working
+call."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ PROMPT = "Write a Python function that adds two numbers."
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What this start created, to be shown once; password and key are empty where they existed before."""
+    """What this start created, for display once; password and key are empty if they existed
+    before."""
 
     operator: str
     password: str = ""
@@ -18,7 +20,7 @@ class Secrets:
 
 
 def text(url: str, secrets: Secrets, answering: str) -> str:
-    """``answering``: a line or two on who answers."""
+    """``answering``: a line or two about which provider answers."""
     places = [
         ("Gateway", f"{url}/"),
         ("Admin", f"{url}/admin/"),
@@ -37,7 +39,7 @@ def text(url: str, secrets: Secrets, answering: str) -> str:
 
 
 def once(secrets: Secrets) -> str:
-    """Empty when nothing was made."""
+    """Empty when nothing was created."""
     rows = []
     if secrets.password:
         rows += [("Operator", secrets.operator), ("One-time password", secrets.password)]

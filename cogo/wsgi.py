@@ -1,4 +1,5 @@
-"""For tools that want WSGI; the gateway itself runs on ASGI (cogo.asgi), the only host that streams."""
+"""For tools that want WSGI; the gateway itself runs on ASGI (cogo.asgi), the only host that
+streams."""
 
 from __future__ import annotations
 

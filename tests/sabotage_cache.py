@@ -194,8 +194,8 @@ CACHE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "hits flatter the latency",
         "analytics/aggregate.py",
-        'Q(state="ok") & (Q(cache=None) | ~_CACHED)',
-        'Q(state="ok")',
+        "Q(state=RequestState.OK) & (Q(cache=None) | ~_CACHED)",
+        "Q(state=RequestState.OK)",
         ("tests/cache/test_figures.py",),
     ),
     (

@@ -311,7 +311,7 @@ MONEY: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a purge takes what still runs",
         "llm_gateway/actions/purge.py",
-        'old = RequestLog.objects.filter(~Q(state="open"), team=one, created_at__lt=_accounted(one, edge, now))',
+        "old = RequestLog.objects.filter(~Q(state=RequestState.OPEN), team=one, created_at__lt=_accounted(one, edge, now))",
         "old = RequestLog.objects.filter(team=one, created_at__lt=_accounted(one, edge, now))",
         ("tests/money/test_books.py", "-k", "open_request_is_never_purged"),
     ),

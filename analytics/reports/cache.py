@@ -10,6 +10,7 @@ from django.db.models.functions import TruncDay
 
 from llm_gateway.core.caching import BYPASS, MISS, SERVED
 from llm_gateway.core.money import NUSD
+from llm_gateway.core.outcomes import RequestState
 from llm_gateway.models import RequestLog
 
 from . import reports
@@ -38,7 +39,7 @@ class Cache:
 
     def build(self, asked: Asked) -> Sheet:
         rows = RequestLog.objects.filter(asked.filters.log(), created_at__gte=asked.start, created_at__lt=asked.end, cache__isnull=False)
-        rows = rows.exclude(state="open").annotate(day=TruncDay("created_at", tzinfo=ZoneInfo(asked.zone)))
+        rows = rows.exclude(state=RequestState.OPEN).annotate(day=TruncDay("created_at", tzinfo=ZoneInfo(asked.zone)))
         cells = {_key(asked.group_by, row): _figures(row) for row in _summed(rows, asked.group_by)}
         total = _figures(next(iter(_summed(rows, ())), _NOTHING))
         names = Names(asked.group_by, cells)

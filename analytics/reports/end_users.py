@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import Count, F, Max, Q, Sum
 
+from llm_gateway.core.outcomes import RequestState
 from llm_gateway.models import ClientKey, RequestLog, Team
 
 from . import reports
@@ -33,10 +34,10 @@ class EndUsers:
     def build(self, asked: Asked) -> Sheet:
         rows = RequestLog.objects.filter(
             asked.filters.log(), created_at__gte=asked.start, created_at__lt=asked.end, end_user__isnull=False
-        ).exclude(state="open")
+        ).exclude(state=RequestState.OPEN)
         sums: dict[str, Any] = {
             "requests": Count("id"),
-            "refused": Count("id", filter=Q(state="rejected")),
+            "refused": Count("id", filter=Q(state=RequestState.REJECTED)),
             "input": Sum("input_tokens"),
             "output": Sum("output_tokens"),
             "cost": Sum("cost_nusd"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from llm_gateway.core.catalog import Target
 from llm_gateway.core.money import Rate, format_usd, rate_at
+from llm_gateway.core.outcomes import RequestState
 from llm_gateway.policies.offpolicy import Estimate, Logged, estimate
 from llm_gateway.strategies import Ranking
 
@@ -76,7 +77,7 @@ class Report:
         self._logged(scene, ranking, old)
 
     def _cost(self, row: Row, new: Target) -> None:
-        if row.model is None or row.output_tokens is None or row.cost_nusd is None or row.state != "ok":
+        if row.model is None or row.output_tokens is None or row.cost_nusd is None or row.state != RequestState.OK:
             return
         sums = self._lengths[row.model]
         sums[0] += 1
@@ -104,7 +105,12 @@ class Report:
     def _logged(self, scene: Scene, ranking: Ranking, action: str) -> None:
         choice, row = scene.choice, scene.row
         old = choice.probabilities(len(scene.candidates))
-        if old is None or not ranking.p or choice.first >= len(old) or row.state in ("open", "client_cancelled", "orphaned"):
+        if (
+            old is None
+            or not ranking.p
+            or choice.first >= len(old)
+            or row.state in (RequestState.OPEN, RequestState.CLIENT_CANCELLED, RequestState.ORPHANED)
+        ):
             return
         new: dict[str, float] = defaultdict(float)
         then: dict[str, float] = defaultdict(float)
@@ -118,7 +124,7 @@ class Report:
             return
         unit = choice.sticky or choice.affinity or str(row.id)
         seen = frozenset(then)
-        ok = row.state == "ok"
+        ok = row.state == RequestState.OK
         self._success.append(Logged(unit, action, then[action], float(ok), new, seen))
         # Of what failed no time is known: the time of an answer is that of an answer.
         self._latency.append(Logged(unit, action, then[action], float(row.latency_ms) if ok and row.latency_ms else None, new, seen))

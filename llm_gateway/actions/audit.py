@@ -15,6 +15,7 @@ from django.db.models.lookups import GreaterThan
 from django.utils import timezone
 
 from llm_gateway.core.money import cost_nusd, format_usd
+from llm_gateway.core.outcomes import UNSERVED, RequestState
 from llm_gateway.core.usage import Usage
 from llm_gateway.models import Attempt, Budget, Heartbeat, LedgerEntry, Price, RequestLog, Statement
 from llm_gateway.stores.catalog import rate_of
@@ -36,7 +37,7 @@ COUNTS = (
     "audio_input_tokens", "audio_output_tokens", "image_input_tokens", "image_output_tokens", "web_searches",
 )  # fmt: skip
 _COUNTED = ("chat", "generate", "analyze", "test", "embeddings")
-_CHARGED = ("ok", "partial", "failed", "client_cancelled", "orphaned")
+_CHARGED = (RequestState.OK, RequestState.PARTIAL, RequestState.FAILED, RequestState.CLIENT_CANCELLED, RequestState.ORPHANED)
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,7 +155,7 @@ def _ledger() -> list[Finding]:
 
 def _held() -> list[Finding]:
     held = LedgerEntry.objects.filter(state="held").order_by()
-    closed = held.filter(request__isnull=False).exclude(request__state="open")
+    closed = held.filter(request__isnull=False).exclude(request__state=RequestState.OPEN)
     rowless = held.exclude(Exists(_request_of_entry()))
     return [
         _rows("M4", "nothing is held for a request that has ended", held.count(), closed.filter(Exists(_request_of_entry()))),
@@ -167,7 +168,7 @@ def _request_of_entry() -> QuerySet[RequestLog]:
 
 
 def _open(now: datetime) -> list[Finding]:
-    opened = RequestLog.objects.filter(state="open").order_by()
+    opened = RequestLog.objects.filter(state=RequestState.OPEN).order_by()
     heard = Heartbeat.objects.filter(name=Concat(Value(SIGN), OuterRef("worker")), at__gte=now - UNHEARD)
     return [
         _rows("L1a", "every open request is within its lease", opened.count(), opened.filter(lease_until__lt=now - SWEEP)),
@@ -184,7 +185,7 @@ def _open(now: datetime) -> list[Finding]:
 
 def _holding() -> Finding:
     """From the open requests, which are few, to their entries: a hold of any other request is one that nobody will resolve."""
-    entries = LedgerEntry.objects.filter(state="held", request__state="open").exclude(budget=None).order_by()
+    entries = LedgerEntry.objects.filter(state="held", request__state=RequestState.OPEN).exclude(budget=None).order_by()
     sums = {
         (row["budget_id"], row["period_id"]): row["amount"]
         for row in entries.values("budget_id", "period_id").annotate(amount=Sum("amount_nusd"))
@@ -199,7 +200,7 @@ def _holding() -> Finding:
 
 
 def _requests(now: datetime) -> list[Finding]:
-    ended = RequestLog.objects.exclude(state="open").order_by()
+    ended = RequestLog.objects.exclude(state=RequestState.OPEN).order_by()
     return [
         *_open(now),
         _rows(
@@ -214,11 +215,11 @@ def _requests(now: datetime) -> list[Finding]:
 
 def _strict() -> list[Finding]:
     charged = LedgerEntry.objects.filter(state="posted", kind="request", request__state__in=_CHARGED, request__cost_nusd__isnull=False)
-    ended = RequestLog.objects.exclude(state="open").order_by()
+    ended = RequestLog.objects.exclude(state=RequestState.OPEN).order_by()
     told = Attempt.objects.filter(request=OuterRef("pk")).order_by().values("request").annotate(n=Count("pk")).values("n")
     uncounted = ended.annotate(found=Coalesce(Subquery(told), 0)).exclude(found=F("attempt_count"))
     early = Attempt.objects.filter(GreaterThan(F("request__created_at"), F("started_at"))).order_by()
-    silent = ended.filter(state__in=("ok", "partial"), usage_source="", cost_nusd=0, kind="chat", attempt_count__gt=0)
+    silent = ended.filter(state__in=(RequestState.OK, RequestState.PARTIAL), usage_source="", cost_nusd=0, kind="chat", attempt_count__gt=0)
     return [
         _rows(
             "M2c",
@@ -232,7 +233,7 @@ def _strict() -> list[Finding]:
         _rows(
             "M5",
             "no answered chat without reported or estimated usage is taken for free",
-            ended.filter(state__in=("ok", "partial")).count(),
+            ended.filter(state__in=(RequestState.OK, RequestState.PARTIAL)).count(),
             silent,
         ),
         _bills(),
@@ -258,7 +259,12 @@ def _bills() -> Finding:
     they name is their cost. A price row that was edited since shows here; editing is what ``effective_from`` is there to avoid."""
     prices = {price.pk: rate_of(price) for price in Price.objects.all()}
     rows = RequestLog.objects.filter(
-        state="ok", usage_source="reported", attempt_count=1, price_id__in=list(prices), cost_nusd__isnull=False, kind__in=_COUNTED
+        state=RequestState.OK,
+        usage_source="reported",
+        attempt_count=1,
+        price_id__in=list(prices),
+        cost_nusd__isnull=False,
+        kind__in=_COUNTED,
     )
     looked_at, broken = 0, 0
     wrong: list[str] = []
@@ -283,7 +289,7 @@ def _statements() -> Finding:
             wrong.append(f"statement {closed.pk} {closed.month}: lines {_usd(in_lines)}, cost {_usd(closed.cost_nusd)}")
             continue
         rows = RequestLog.objects.filter(team=closed.team, created_at__gte=closed.start, created_at__lt=closed.end, simulated=False)
-        now = rows.exclude(state__in=("open", "rejected", "replayed")).aggregate(n=Count("pk"), cost=Sum("cost_nusd"))
+        now = rows.exclude(state__in=UNSERVED).aggregate(n=Count("pk"), cost=Sum("cost_nusd"))
         if now["n"] == closed.requests and (now["cost"] or 0) != closed.cost_nusd:
             wrong.append(
                 f"statement {closed.pk} {closed.month}: closed at {_usd(closed.cost_nusd)}, its rows sum to {_usd(now['cost'] or 0)}"

@@ -30,8 +30,6 @@ from llm_gateway.models import DeploymentHealth, KeyCheck, ProviderKey
 from llm_gateway.providers import services
 from llm_gateway.stores import vault
 
-from .store_provider_key import place_of
-
 # The schedule's rounds, on the clock.
 EVERY = timedelta(minutes=5)
 # A key checked this shortly ago (by hand, on save) is left out of a round, unless it is out of routing and wants to come back.
@@ -150,7 +148,7 @@ def _claim(keys: Iterable[ProviderKey | int] | None, trigger: str, now: datetime
 
 def _job(key: ProviderKey, claim: datetime) -> _Job:
     try:
-        secret = vault.open_sealed(key.ciphertext, place=place_of(key)) if key.ciphertext else Secret("")
+        secret = vault.open_sealed(key.ciphertext, place=vault.place_of(key)) if key.ciphertext else Secret("")
     except vault.VaultError as error:
         return _Job(key=key, secret=Secret(""), claim=claim, verdict=KeyVerdict(KeyState.INVALID, f"The key cannot be decrypted: {error}."))
     if key.provider.service not in services:

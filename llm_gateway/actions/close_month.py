@@ -15,6 +15,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
+from llm_gateway.core.outcomes import UNSERVED, RequestState
 from llm_gateway.models import LedgerEntry, RequestLog, Statement, Team
 from llm_gateway.policies.periods import period_bounds, zone_of
 
@@ -87,7 +88,7 @@ def close_month(team: Team, month: str, *, by: Any = None, now: datetime | None 
         raise ActionError(
             f"{month} is not over for {team.name} (timezone {team.timezone}); close it after {statement.end:%Y-%m-%d %H:%M} UTC"
         )
-    waiting = RequestLog.objects.filter(team=team, state="open", created_at__lt=statement.end).count()
+    waiting = RequestLog.objects.filter(team=team, state=RequestState.OPEN, created_at__lt=statement.end).count()
     if waiting:
         raise ActionError(f"{waiting} requests of {month} are still open; close it when they have ended")
     statement.closed_at, statement.closed_by = now, by
@@ -100,9 +101,7 @@ def close_month(team: Team, month: str, *, by: Any = None, now: datetime | None 
 
 
 def _rows(team: Team, start: datetime, end: datetime) -> QuerySet[RequestLog]:
-    return RequestLog.objects.filter(team=team, created_at__gte=start, created_at__lt=end, simulated=False).exclude(
-        state__in=("open", "rejected", "replayed")
-    )
+    return RequestLog.objects.filter(team=team, created_at__gte=start, created_at__lt=end, simulated=False).exclude(state__in=UNSERVED)
 
 
 def _lines(rows: QuerySet[RequestLog]) -> list[Line]:

@@ -11,6 +11,7 @@ from django.db.models import Count, F, FloatField, Q, Sum
 from django.db.models.functions import Cast
 from django.utils import timezone
 
+from llm_gateway.core.outcomes import RequestState
 from llm_gateway.models import PolicyVersion, RequestLog, trail
 from llm_gateway.policies.guards import Seen, breach
 
@@ -19,7 +20,7 @@ from .rollback_policy import end_canary
 log = logging.getLogger("cogo.policies")
 # Older requests have ended and are counted once and for all; younger ones are counted anew each time.
 SETTLED = timedelta(minutes=10)
-_ENDED = ("ok", "partial", "failed")
+_ENDED = (RequestState.OK, RequestState.PARTIAL, RequestState.FAILED)
 _SAMPLE = 2000
 
 
@@ -58,7 +59,9 @@ def _limit(active: PolicyVersion, factor: float | None) -> float | None:
     if factor is None:
         return None
     since = timezone.now() - timedelta(days=1)
-    rows = RequestLog.objects.filter(created_at__gte=since, policy=active.number, state="ok", latency_ms__isnull=False).order_by("-id")
+    rows = RequestLog.objects.filter(created_at__gte=since, policy=active.number, state=RequestState.OK, latency_ms__isnull=False).order_by(
+        "-id"
+    )
     times = sorted(time for time in rows.values_list("latency_ms", flat=True)[:_SAMPLE] if time is not None)
     return times[int(len(times) * 0.95)] * factor if len(times) >= 200 else None
 
@@ -67,9 +70,11 @@ def _seen(number: int, since: datetime, until: datetime, limit: float | None) ->
     cost = Cast(F("cost_nusd"), FloatField())
     found = RequestLog.objects.filter(policy=number, created_at__gte=since, created_at__lt=until, state__in=_ENDED).aggregate(
         requests=Count("pk"),
-        ok=Count("pk", filter=Q(state="ok")),
-        answers=Count("pk", filter=Q(state="ok", latency_ms__isnull=False)) if limit is not None else Count("pk", filter=Q(pk=None)),
-        slow=Count("pk", filter=Q(state="ok", latency_ms__gt=limit)) if limit is not None else Count("pk", filter=Q(pk=None)),
+        ok=Count("pk", filter=Q(state=RequestState.OK)),
+        answers=Count("pk", filter=Q(state=RequestState.OK, latency_ms__isnull=False))
+        if limit is not None
+        else Count("pk", filter=Q(pk=None)),
+        slow=Count("pk", filter=Q(state=RequestState.OK, latency_ms__gt=limit)) if limit is not None else Count("pk", filter=Q(pk=None)),
         priced=Count("cost_nusd"),
         cost=Sum(cost),
         cost_squares=Sum(cost * cost),

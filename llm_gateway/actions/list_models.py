@@ -23,7 +23,6 @@ from llm_gateway.stores.network import network
 from . import ActionError
 from ._price_data import STANDARD, published
 from .check_keys import _FAULTS as FAULTS
-from .store_provider_key import place_of
 
 CLOCK_S = 12.0
 MOST = 2000
@@ -53,7 +52,7 @@ def list_models(provider: Provider, fetch: Fetch | None = None) -> list[Listed]:
     """In the order of their ids. Raises :class:`ActionError` with a sentence that says why there is no list."""
     key = provider.keys.filter(enabled=True).order_by("pk").first()
     try:
-        secret = vault.open_sealed(key.ciphertext, place=place_of(key)) if key is not None and key.ciphertext else Secret("")
+        secret = vault.open_sealed(key.ciphertext, place=vault.place_of(key)) if key is not None and key.ciphertext else Secret("")
     except vault.VaultError as error:
         raise ActionError(f"The stored key cannot be read: {error}.") from None
     if provider.service not in services:

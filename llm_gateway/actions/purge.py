@@ -21,6 +21,7 @@ from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from llm_gateway.core.catalog import SUBJECT_CHARS
+from llm_gateway.core.outcomes import RequestState
 from llm_gateway.models import (
     AnswerScore,
     Attempt,
@@ -75,7 +76,7 @@ def purge(now: datetime | None = None, *, team: Team | None = None, bodies_only:
         steps.run(CachedAnswer.objects.filter(team=one, made_at__lt=edge), _delete_answers)
         if not bodies_only:
             edge = now - timedelta(days=days if days is not None else _days(one))
-            old = RequestLog.objects.filter(~Q(state="open"), team=one, created_at__lt=_accounted(one, edge, now))
+            old = RequestLog.objects.filter(~Q(state=RequestState.OPEN), team=one, created_at__lt=_accounted(one, edge, now))
             requests += steps.run(old.exclude(Exists(_corrections(one))), _delete_requests)
     return Purged(bodies=bodies, requests=requests, longest_ms=round(steps.longest_s * 1000, 1))
 
@@ -90,7 +91,7 @@ def erase_subject(subject: str, *, team: Team | None = None) -> int:
     if not subject:
         raise ValueError("whom to erase must be named")
     named = subject[:SUBJECT_CHARS]
-    mine = RequestLog.objects.filter(~Q(state="open"), Q(metadata__user_id=named) | Q(metadata__user=subject))
+    mine = RequestLog.objects.filter(~Q(state=RequestState.OPEN), Q(metadata__user_id=named) | Q(metadata__user=subject))
     theirs = mine.filter(team=team) if team is not None else mine
     teams = set(theirs.order_by().values_list("team_id", flat=True).distinct())
     count = _Steps().run(theirs, _erase)

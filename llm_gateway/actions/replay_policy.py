@@ -12,6 +12,7 @@ from django.db.models.functions import TruncHour
 from django.utils import timezone
 
 from llm_gateway.core.catalog import Snapshot
+from llm_gateway.core.outcomes import RequestState
 from llm_gateway.models import CatalogueVersion, PolicyEvent, PolicyReplay, PolicyVersion, RequestLog
 from llm_gateway.models.versions import ALIAS, happened
 from llm_gateway.stores.contexts import WINDOW
@@ -93,7 +94,7 @@ def replayed(
 
 
 def _rows(since: datetime | None, until: datetime | None, last: int) -> list[QuerySet[RequestLog]]:
-    logged = RequestLog.objects.exclude(choice=None).exclude(state="open")
+    logged = RequestLog.objects.exclude(choice=None).exclude(state=RequestState.OPEN)
     if since is None and until is None:
         ids = list(logged.order_by("-id").values_list("pk", flat=True)[:last])
     else:

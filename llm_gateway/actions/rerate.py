@@ -16,6 +16,7 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from llm_gateway.core.money import Rate, cost_nusd, rate_at
+from llm_gateway.core.outcomes import RequestState
 from llm_gateway.core.usage import Usage
 from llm_gateway.models import Attempt, LedgerEntry, Price, RequestLog
 from llm_gateway.stores.catalog import rate_of
@@ -43,7 +44,9 @@ def rerate(
     start: datetime, end: datetime, *, model_id: int | None = None, team_id: int | None = None, dry_run: bool = False, note: str = "rerate"
 ) -> Rerated:
     """Requests that arrived from ``start`` until before ``end``."""
-    rows = RequestLog.objects.filter(created_at__gte=start, created_at__lt=end, model__isnull=False).exclude(state__in=("open", "rejected"))
+    rows = RequestLog.objects.filter(created_at__gte=start, created_at__lt=end, model__isnull=False).exclude(
+        state__in=(RequestState.OPEN, RequestState.REJECTED)
+    )
     if model_id is not None:
         rows = rows.filter(model_id=model_id)
     if team_id is not None:

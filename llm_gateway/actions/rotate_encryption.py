@@ -30,7 +30,6 @@ from llm_gateway.models import (
 from llm_gateway.stores import answer_table, batch_results, files, idempotency, judging, responses, scores, vault
 
 from . import _destinations, second_factor
-from .store_provider_key import place_of
 
 CHUNK = 200
 
@@ -64,7 +63,7 @@ def _text(field: str) -> Sealed:
 
 
 COLUMNS = (
-    Sealed(ProviderKey, "ciphertext", place_of),
+    Sealed(ProviderKey, "ciphertext", vault.place_of),
     Sealed(AlertDestination, "ciphertext", _destinations.place_of),
     Sealed(SecondFactor, "ciphertext", second_factor.place_of),
     _text("prompt"),

@@ -15,11 +15,6 @@ from . import ActionError
 MAX_LENGTH = 4096
 
 
-def place_of(key: ProviderKey) -> str:
-    """What the ciphertext is bound to: this row of this table."""
-    return f"providerkey:{key.uid}:secret"
-
-
 def clean_secret(plain: str) -> str:
     """``plain`` without surrounding white space. Raises :class:`ActionError` for what cannot be an HTTP credential."""
     secret = plain.strip()
@@ -56,7 +51,7 @@ def _store(provider: Provider, secret: str, name: str, from_environment: str) ->
             key.from_environment = from_environment
             key.save(update_fields=["from_environment"])
         return key
-    key.ciphertext = vault.seal(secret, place=place_of(key)) if secret else ""
+    key.ciphertext = vault.seal(secret, place=vault.place_of(key)) if secret else ""
     key.hint = mask(secret) if secret else ""
     key.from_environment = from_environment
     key.state, key.reason, key.evidence = KeyState.UNCHECKED, "", ""
@@ -70,6 +65,6 @@ def _holds(key: ProviderKey, secret: str) -> bool:
     if not key.ciphertext or not secret:
         return not key.ciphertext and not secret
     try:
-        return vault.open_sealed(key.ciphertext, place=place_of(key)).reveal() == secret
+        return vault.open_sealed(key.ciphertext, place=vault.place_of(key)).reveal() == secret
     except vault.VaultError:
         return False

@@ -1,4 +1,5 @@
-"""What operators said about the answer cache, as the catalogue snapshot carries it, and what is told of one answer."""
+"""The operator's rules for the answer cache, as the catalogue snapshot carries them, and what a
+caller learns about one answer."""
 
 from __future__ import annotations
 
@@ -6,7 +7,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-# What a request log row and the answer's header say: no word where nobody wanted the cache.
+# The words in a request's log row and in the answer's header; empty when nobody asked for the
+# cache.
 HIT, SEMANTIC, MISS, BYPASS = "hit", "semantic", "miss", "bypass"
 SERVED = (HIT, SEMANTIC)
 
@@ -19,9 +21,9 @@ SCOPES = (ALL, TEAM, KEY, ALIAS, MODEL)
 
 
 class CacheRule(msgspec.Struct, frozen=True, kw_only=True):
-    """One level's word. ``on`` ``None``: it says nothing about on and off. ``chance``: answers with chance in them (no temperature 0, no
-    seed) are kept as well. ``shared``: the keys of a team share their answers (an alias only). ``semantic``: off, shadow or on (an
-    alias only)."""
+    """The rule of one level. ``on``: ``None`` leaves the choice to the next level. ``chance``: also
+    keep answers that vary (no temperature 0, no seed). ``shared``: the keys of a team share answers
+    (aliases only). ``semantic``: off, shadow or on (aliases only)."""
 
     on: bool | None = None
     chance: bool = False
@@ -31,8 +33,9 @@ class CacheRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CacheRules(msgspec.Struct, frozen=True, kw_only=True):
-    """``keys`` by the client key's id, ``aliases`` by name. ``marks``: (scope, whose) to the Unix second of the last purge: what was made
-    before it is out of reach. ``in_use``: whether any rule says on."""
+    """``keys``: by client key id; ``aliases``: by name. ``marks``: (scope, whose) to the Unix
+    second of the last purge; answers older than it are never served. ``in_use``: whether any rule
+    switches the cache on."""
 
     gateway: CacheRule | None = None
     keys: Mapping[int, CacheRule] = {}
@@ -48,7 +51,8 @@ class CacheRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CacheNote(msgspec.Struct, frozen=True, kw_only=True):
-    """What an answer says of the cache. ``why``: of a bypass. Of a hit: ``age_s``, and ``origin``, the request it was made for."""
+    """What an answer reports about the cache. ``why``: the reason of a bypass. For a hit:
+    ``age_s``, and ``origin``, the request that produced the answer."""
 
     status: str
     why: str = ""

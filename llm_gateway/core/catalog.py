@@ -1,6 +1,6 @@
 """The catalogue as the engine sees it: an immutable snapshot of what the operator configured.
 
-Rebuilt from the ORM when its version changes; whoever holds one never sees half a change.
+The stores rebuild it from the ORM when its version changes, so a reader never sees half a change.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ class Lifecycle(StrEnum):
 
 
 class ProviderInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """``service`` names the provider file, ``wire`` the format it is spoken to in. ``priority``: lower is tried first. Times in
-    milliseconds, ``None``: the gateway's default. ``habits``: what its preset knows of the host; ``facts``: the operator's own, over it."""
+    """``service`` names the provider file, ``wire`` the format it is spoken to in. ``priority``:
+    lower is tried first. Times are in milliseconds; ``None``: the gateway's default. ``habits``:
+    the preset's facts about the host; ``facts``: the operator's own, which override them."""
 
     id: int
     slug: str
@@ -50,7 +51,7 @@ class ProviderInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
-    """A provider key that may be used. ``secret`` is empty for hosts that take none."""
+    """A provider key that requests may use. ``secret`` is empty for hosts that take none."""
 
     id: int
     provider_id: int
@@ -61,8 +62,9 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """``name`` is unique in the catalogue; ``upstream_id`` is the provider's. ``pattern``: the id holds ``*`` and lets matching names
-    through. ``successor`` names the model that replaces it. ``rates`` may be empty: unpriced. ``auto``: may be chosen by a strategy."""
+    """``name`` is unique in the catalogue; ``upstream_id`` is the provider's. ``pattern``: the id
+    holds ``*`` and admits every name that matches. ``successor`` names the model that replaces it.
+    ``rates`` may be empty: unpriced. ``auto``: a strategy may choose it."""
 
     id: int
     provider_id: int
@@ -83,15 +85,17 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AliasInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A name callers use. ``models``: names in the order they are tried; more than one only where the operator said so."""
+    """A name callers use. ``models``: names in the order to try them; several only if the operator
+    listed several."""
 
     name: str
     models: tuple[str, ...]
 
 
 class StrategyInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """``kind`` names the strategy file, ``settings`` its validated options; ``revision`` counts activations of changed settings;
-    ``version``: the number of the policy version that this is, 0: none was recorded."""
+    """``kind`` names the strategy file, ``settings`` its validated options; ``revision`` counts
+    activations of changed settings; ``version``: its number as a policy version; 0 if none was
+    recorded."""
 
     name: str
     kind: str
@@ -101,7 +105,8 @@ class StrategyInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CanaryInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A version that decides for ``share`` of what the active strategy would decide; a caller stays where it fell."""
+    """A policy version that decides for ``share`` of the active strategy's requests. A caller stays
+    on the side it first fell on."""
 
     strategy: StrategyInfo
     share: float
@@ -114,7 +119,7 @@ class Scope(StrEnum):
     MANAGE = "manage"
 
 
-# How much of a caller's name for its own user is kept.
+# Longest name of an end user, in characters; the rest is cut.
 SUBJECT_CHARS = 512
 
 
@@ -125,9 +130,10 @@ class BodyLogging(StrEnum):
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """Who calls. ``models`` empty: all; ``budgets`` are ids that every request of this key is held against. ``client_key_id`` is
-    ``None`` for staff in the browser, whose ``team_id`` is the gateway's own team. ``addresses``: the networks that the key may be used
-    from; empty: any. ``end_users``: by the pseudonym of an end user, the budgets that bind this key's requests for them."""
+    """The caller. ``models``: empty admits all; ``budgets``: ids of the budgets that hold every
+    request of this key. ``client_key_id`` is ``None`` for staff in the browser, whose ``team_id``
+    is the gateway's own team. ``addresses``: the networks the key may be used from; empty: any.
+    ``end_users``: the budgets per end user, by pseudonym."""
 
     client_key_id: int | None
     public_id: str
@@ -151,8 +157,9 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """A model with a key that can be tried. ``upstream_id`` is what goes on the wire (for a pattern: the caller's own name).
-    ``budgets``: ids of the budgets its provider and model are held against."""
+    """A model with a key that can be tried. ``upstream_id`` is what goes on the wire (for a
+    pattern: the caller's own name). ``budgets``: ids of the budgets that its provider and model
+    count against."""
 
     provider: ProviderInfo
     credential: Credential
@@ -162,13 +169,13 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def deployment(self) -> tuple[int, str]:
-        """What a breaker belongs to: key × model."""
+        """The scope of a circuit breaker: key × model."""
         return (self.credential.id, self.upstream_id)
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """``clients`` maps a public id to (digest of the key, identity). ``names`` maps every name a caller may use to its alias. ``learnt``:
-    by model id, what its answers taught."""
+    """``clients`` maps a public id to (digest of the key, identity). ``names`` maps every name a
+    caller may use to its alias. ``learnt``: by model id, the statistics of past answers."""
 
     version: int
     providers: Mapping[int, ProviderInfo]

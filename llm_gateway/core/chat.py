@@ -1,7 +1,8 @@
 """The neutral conversation: what every dialect decodes to and every wire encodes from.
 
-Frozen structs of plain values. Tool results are parts of user turns; system text is the ``system`` role at its place in
-``messages``. JSON documents (tool arguments, schemas) travel as they came: arguments as text, schemas as decoded JSON.
+Frozen structs of plain values. Tool results are parts of user turns; system text is the ``system``
+role at its place in ``messages``. JSON documents (tool arguments, schemas) travel as they came:
+arguments as text, schemas as decoded JSON.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, tag_field="part"):
 
 
 class Text(Part, frozen=True, tag="text"):
-    """``cache``: the caller's cache breakpoint after this part (``5m`` or ``1h``), a hint only Anthropic takes."""
+    """``cache``: the caller's cache breakpoint after this part (``5m`` or ``1h``), a hint only
+    Anthropic takes."""
 
     text: str
     cache: str | None = None
@@ -56,8 +58,9 @@ class Audio(Part, frozen=True, tag="audio"):
 
 
 class ToolCall(Part, frozen=True, tag="tool_call"):
-    """``arguments`` is the model's own text: JSON for functions (perhaps invalid), free text for ``custom`` tools.
-    ``signature``: an opaque token some wires need back with the call; ``issuer`` as in :class:`Thinking`."""
+    """``arguments`` is the model's own text: JSON for functions (perhaps invalid), free text for
+    ``custom`` tools. ``signature``: an opaque token some wires need back with the call; ``issuer``
+    as in :class:`Thinking`."""
 
     id: str
     name: str
@@ -78,9 +81,10 @@ class ToolResult(Part, frozen=True, tag="tool_result"):
 
 
 class Thinking(Part, frozen=True, tag="thinking"):
-    """Reasoning text with the opaque ``signature`` that its own wire wants back; ``redacted`` is an encrypted block instead of text.
-    ``wire`` names the format the signature belongs to; another wire drops the signature. ``issuer``: the provider and model family that
-    made it, where known; nobody else gets it. ``id``: Responses item id."""
+    """Reasoning text with the opaque ``signature`` that its own wire wants back; ``redacted`` is an
+    encrypted block instead of text. ``wire`` names the format the signature belongs to; another
+    wire drops the signature. ``issuer``: the provider and model family that made it, if known; the
+    gateway sends it to no other. ``id``: Responses item id."""
 
     text: str = ""
     signature: str | None = None
@@ -95,8 +99,8 @@ class Refusal(Part, frozen=True, tag="refusal"):
 
 
 class Opaque(Part, frozen=True, tag="opaque"):
-    """A piece only the format ``wire`` understands (a provider-side tool's call or result), as it came. To another wire goes what it says,
-    as text; another dialect leaves it out of an answer."""
+    """A piece only the format ``wire`` understands (a provider-side tool's call or result), as it
+    came. Another wire gets its content as text; another dialect leaves it out of an answer."""
 
     wire: str
     raw: dict[str, Any]
@@ -113,8 +117,9 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True):
-    """A function the model may call. ``parameters`` is JSON Schema (``None``: takes nothing). ``custom`` tools take free text
-    (``format`` as the caller wrote it). A provider's own tool (web search …) has ``builtin``: its wire name, and ``raw`` its body."""
+    """A function the model may call. ``parameters`` is JSON Schema (``None``: takes nothing).
+    ``custom`` tools take free text (``format`` as the caller wrote it). A provider's own tool (web
+    search …) has ``builtin``: its wire name, and ``raw`` its body."""
 
     name: str
     description: str | None = None
@@ -128,7 +133,8 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ToolChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """``mode`` ``tool`` forces ``name``; ``allowed`` narrows the tools for ``auto`` and ``required``."""
+    """``mode`` ``tool`` forces ``name``; ``allowed`` narrows the tools for ``auto`` and
+    ``required``."""
 
     mode: Literal["auto", "none", "required", "tool"]
     name: str | None = None
@@ -144,8 +150,9 @@ class ResponseFormat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reasoning(msgspec.Struct, frozen=True, kw_only=True):
-    """How much to think: ``effort`` none|minimal|low|medium|high|xhigh|max, or a ``budget`` in tokens (0 off, -1 the model decides).
-    ``include``: the caller wants to see the thoughts; ``summary`` the Responses wish auto|concise|detailed."""
+    """How much to think: ``effort`` none|minimal|low|medium|high|xhigh|max, or a ``budget`` in
+    tokens (0 off, -1 the model decides). ``include``: the caller wants to see the thoughts;
+    ``summary`` the Responses wish auto|concise|detailed."""
 
     effort: str | None = None
     budget: int | None = None
@@ -156,10 +163,11 @@ class Reasoning(msgspec.Struct, frozen=True, kw_only=True):
 class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One request for one or more (``n``) answers.
 
-    ``extras``: fields of the caller's dialect with a meaning this noun does not hold, by wire name; an encoder of another
-    wire refuses them with ``unsupported_parameter``. ``hints``: fields without effect on the answer (cache keys, store,
-    client metadata), which another wire leaves out. ``origin``: the dialect they come from. ``session``: what is the same in every request
-    of one session, for the prompt cache of a provider that wants a key.
+    ``extras``: fields of the caller's dialect with a meaning this noun does not hold, by wire name;
+    an encoder of another wire refuses them with ``unsupported_parameter``. ``hints``: fields
+    without effect on the answer (cache keys, store, client metadata), which another wire leaves
+    out. ``origin``: the dialect they come from. ``session``: what is the same in every request of
+    one session, for the prompt cache of a provider that wants a key.
     """
 
     model: str
@@ -186,7 +194,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     hints: dict[str, Any] = {}
     origin: str = "native"
     session: str = ""
-    # The caller speaks of functions as chat completions did before tools, and is answered so.
+    # The caller uses chat completions' legacy function calls, so the answer uses them too.
     functions: bool = False
 
 
@@ -202,7 +210,8 @@ class FinishReason(StrEnum):
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer. ``raw_finish``: the provider's own word; ``stop_sequence``: the one that ended it."""
+    """One answer. ``raw_finish``: the provider's own word; ``stop_sequence``: the one that ended
+    it."""
 
     index: int = 0
     parts: tuple[Part, ...] = ()

@@ -1,4 +1,4 @@
-"""What a caller is told when a request does not end well. One tree; each class carries status, code and retryable.
+"""Every error that a caller can get. One tree; each class carries status, code and retryable.
 
 GatewayError
 ├── InvalidRequest 400 invalid_request
@@ -14,7 +14,7 @@ GatewayError
 │   └── ModelNotFound 404 model_not_found
 ├── MethodNotAllowed 405 method_not_allowed
 ├── BodyTimeout 408 request_timeout
-├── CallerLeft 499 client_cancelled (in the log; nobody is told)
+├── CallerLeft 499 client_cancelled (log only)
 ├── Conflict 409 conflict
 │   ├── IdempotencyInFlight 409 idempotency_in_flight
 │   └── IdempotencyUnknownOutcome 409 idempotency_unknown_outcome
@@ -40,9 +40,9 @@ GatewayError
 ├── OutputInvalid 502 invalid_model_output
 └── UpstreamError: built from a Failure by :func:`from_failure`; code and status by its class
 
-The codes are the frozen vocabulary of the public contract (docs/troubleshooting.md says what to do about each); a new one is a documented
-addition.
-Messages say what to do next and never hold a key, a prompt or a stack trace.
+The codes are the frozen vocabulary of the public contract (docs/troubleshooting.md says what to do
+about each); a new one is a documented addition. Messages say what to do next and never hold a key,
+a prompt or a stack trace.
 """
 
 from __future__ import annotations
@@ -57,19 +57,20 @@ from .redact import without_keys
 
 
 class GatewayError(Exception):
-    """Base of everything a caller can be told. ``retry_after_s`` is in seconds, ``details`` JSON-able."""
+    """Base of all errors. ``retry_after_s`` is in seconds; ``details`` can be written as JSON."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
     type: ClassVar[str] = "server_error"
     retryable: ClassVar[bool] = False
-    # The budget that refused, for the log: callers are told its name.
+    # The id of the budget that refused, for the log; the caller sees its name.
     budget_id: int | None = None
 
     def __init__(
         self, message: str = "", *, retry_after_s: float | None = None, details: Mapping[str, Any] | None = None, param: str | None = None
     ) -> None:
-        # What a caller typed is often repeated to it, and logged: not so a key that stands where a name belongs.
+        # Messages repeat what a caller typed, and the log keeps them; a key typed in place of a
+        # name must not survive in either.
         message = without_keys(message)
         super().__init__(message)
         self.message = message
@@ -87,7 +88,7 @@ class InvalidJsonBody(InvalidRequest):
 
 
 class UnsupportedParameter(InvalidRequest):
-    """``param`` names the field that the chosen target cannot do."""
+    """``param`` names the field that the chosen target does not support."""
 
     code = "unsupported_parameter"
 
@@ -97,7 +98,7 @@ class UnsupportedEncoding(InvalidRequest):
 
 
 class PromptTooLong(InvalidRequest):
-    """No model that might be asked has a window for it."""
+    """No candidate's context window is large enough."""
 
     code = "context_length_exceeded"
 
@@ -131,7 +132,7 @@ class BodyTimeout(GatewayError):
 
 
 class CallerLeft(GatewayError):
-    """Only for the log: the caller was gone before anything was sent for it."""
+    """Log only: the caller hung up before the gateway sent anything to a provider."""
 
     status, code, type = 499, "client_cancelled", "client_error"
 
@@ -157,7 +158,7 @@ class BodyTooLarge(GatewayError):
 
 
 class UpgradeRequired(GatewayError):
-    """A WebSocket was asked for: agents that see this status go on over HTTP at once."""
+    """The caller asked for a WebSocket. Agents that see this status switch to HTTP at once."""
 
     status, code, type = 426, "upgrade_required", "invalid_request_error"
 
@@ -211,7 +212,7 @@ class NoHealthyDeployment(GatewayError):
 
 
 class NotServed(NoHealthyDeployment):
-    """What keeps every model away does not pass by itself: trying again is no use before the operator has acted."""
+    """No model is available and waiting does not help: the operator has to act first."""
 
     type, retryable = "server_error", False
 
@@ -221,7 +222,7 @@ class DeadlineExceeded(GatewayError):
 
 
 class CacheMiss(GatewayError):
-    """The caller wanted a kept answer or none, and there is none."""
+    """The caller asked for a cached answer only, and there is none."""
 
     status, code, type = 504, "cache_miss", "cache_error"
 
@@ -235,13 +236,14 @@ class InternalError(GatewayError):
 
 
 class OutputInvalid(GatewayError):
-    """The model's answer did not fit the structure that was asked for, after the one repair attempt."""
+    """The model's answer did not match the requested structure, even after one repair attempt."""
 
     status, code, type = 502, "invalid_model_output", "upstream_error"
 
 
 class FailureClass(StrEnum):
-    """Why an upstream attempt failed; the ``error_class`` of an attempt row (reliability.md B1, B2)."""
+    """Why an upstream attempt failed; the ``error_class`` of an attempt row (reliability.md B1,
+    B2)."""
 
     CONNECT_REFUSED = "connect_refused"
     DNS = "dns"
@@ -284,10 +286,12 @@ class FailureClass(StrEnum):
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """One upstream attempt that failed, as its wire read it.
 
-    ``message`` is the provider's text, already redacted; ``retry_after_s`` what it asked us to wait, in seconds;
-    ``should_retry`` its explicit word (``x-should-retry``); ``status`` its HTTP status or the one embedded in a 200. Of a prompt that does
-    not fit: ``prompt_tokens`` as the gateway estimates them, ``window`` as the catalogue has it. ``answer``: the format's name and the
-    document, where the provider's refusal is a successful answer of its format; a caller of the same format gets that.
+    ``message`` is the provider's text, already redacted; ``retry_after_s`` what it asked us to
+    wait, in seconds; ``should_retry``: its explicit ``x-should-retry``; ``status`` its HTTP status
+    or the one embedded in a 200. For a prompt that is too long: ``prompt_tokens`` as the gateway
+    estimates them, ``window`` as the catalogue lists it. ``answer``: the format's name and the
+    document, where the provider's refusal is a successful answer of its format; a caller of the
+    same format gets that.
     """
 
     kind: FailureClass
@@ -311,7 +315,7 @@ class AttemptFailed(Exception):
 
 
 class UpstreamError(GatewayError):
-    """The caller's view of a :class:`Failure` once no candidate is left."""
+    """A :class:`Failure` as the caller sees it, once no candidate is left."""
 
     type = "upstream_error"
 
@@ -369,8 +373,9 @@ _CLIENT_VIEW: dict[FailureClass, tuple[int, str, bool, str]] = {
 
 
 def from_failure(failure: Failure, *, named_model: str | None = None, dialect: str = "") -> GatewayError:
-    """The error a caller gets for ``failure``. ``named_model``: the model the caller itself asked for, which turns a vanished
-    model into its own 404. ``dialect``: the caller's format; a refusal that is an answer of that format keeps its status 200."""
+    """The error a caller gets for ``failure``. ``named_model``: the model the caller asked for by
+    name; if the provider has removed it, the caller gets a 404. ``dialect``: the caller's format; a
+    refusal that is an answer of that format keeps its status 200."""
     if failure.kind is FailureClass.MODEL_GONE and named_model is not None:
         return ModelNotFound(f"The model `{named_model}` is not available at its provider.", param="model")
     status, code, retryable, text = _CLIENT_VIEW[failure.kind]

@@ -1,8 +1,10 @@
-"""What happens in a stream, neutral of wire; and :func:`collect`, which makes a response of it.
+"""The events of a stream, independent of the wire, and :func:`collect`, which folds them into a
+response.
 
-Deltas carry ``choice`` (which of n answers). Order within a choice is the provider's. A wire emits :class:`Done` only for the
-protocol's own terminal mark (``[DONE]``, ``message_stop``, ``response.completed``; end of file after a finish reason where the format
-has no mark), so a stream that merely stops can be told from one that ended.
+Deltas carry ``choice`` (which of n answers). Order within a choice is the provider's. A wire emits
+:class:`Done` only for the protocol's own terminal mark (``[DONE]``, ``message_stop``,
+``response.completed``; end of file after a finish reason where the format has no mark), so a broken
+stream differs from a finished one.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Start(Event, frozen=True):
-    """First sight of the response's identity; no content."""
+    """The response's id and model; no content."""
 
     id: str = ""
     model: str = ""
@@ -40,8 +42,8 @@ class ThinkingDelta(Event, frozen=True):
 
 
 class ThinkingMark(Event, frozen=True):
-    """Closes the thinking so far with its ``signature``, or stands for a ``redacted`` block. ``wire``: the format it belongs to;
-    ``issuer``: the provider and model family that made it."""
+    """Closes the thinking so far with its ``signature``, or stands for a ``redacted`` block.
+    ``wire``: the format it belongs to; ``issuer``: the provider and model family that made it."""
 
     signature: str | None = None
     redacted: str | None = None
@@ -110,10 +112,11 @@ CONTENT = (TextDelta, ThinkingDelta, ThinkingMark, RefusalDelta, ToolStart, Tool
 
 
 class Frame(msgspec.Struct, frozen=True):
-    """What a stream decoder hands out: bytes as they arrived and what they mean.
+    """One unit of a decoded stream: the bytes as they arrived and the events they mean.
 
-    ``usage_only``: the frame exists only because usage was asked for; a relay leaves it out when its caller did not ask. ``mended``: what a
-    caller of the same format gets instead of ``raw``, where the provider broke its own format.
+    ``usage_only``: the frame exists only because the gateway asked for usage; a relay drops it
+    unless the caller asked too. ``mended``: what a caller of the same format gets instead of
+    ``raw``, where the provider broke its own format.
     """
 
     raw: bytes
@@ -180,9 +183,10 @@ class _Building:
 
 
 def collect(events: Iterable[Event]) -> ChatResponse:
-    """Fold a stream into the response it stands for; equals the wire's ``decode_response`` of the same answer unstreamed.
+    """Fold a stream into the response it stands for; equals the wire's ``decode_response`` of the
+    same answer unstreamed.
 
-    :class:`Failed` and :class:`Done` are not judged here; the caller looks for them.
+    :class:`Failed` and :class:`Done` are left to the caller.
     """
     start = Start()
     usage: Usage | None = None
@@ -230,8 +234,8 @@ def collect(events: Iterable[Event]) -> ChatResponse:
 
 
 def replay(response: ChatResponse) -> list[Event]:
-    """The stream a whole response stands for, for callers that asked for one. ``collect(replay(r))`` equals ``r``,
-    but for neighbouring texts, which become one."""
+    """The stream a whole response stands for, for callers that asked for one.
+    ``collect(replay(r))`` equals ``r``, but for neighbouring texts, which become one."""
     events: list[Event] = [Start(response.id, response.model, response.created)]
     for choice in response.choices:
         at = choice.index

@@ -1,6 +1,7 @@
-"""What differs between hosts of one API format, as data: a preset's, a provider row's, a model row's, each laid over the one before.
+"""What differs between hosts of one API format, as data: a preset's, a provider row's, a model
+row's, each laid over the one before.
 
-An absent fact (``None``) leaves what is known without it.
+A fact that is ``None`` keeps the layer below.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-# What a host takes beyond what every host takes.
+# Features that only some hosts support.
 EXTENSIONS: Final = {
     "reasoning_content": "Thoughts go back with the history, in this field.",
     "reasoning": "Thoughts go back with the history, in this field.",
@@ -44,8 +45,9 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
 
 
 class FactRow(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
-    """``models``: shell patterns of upstream ids, empty: every model. ``source``: the page to read; ``noted``: when the fact was written
-    down, from that page or from what others reported of the host."""
+    """``models``: shell patterns of upstream ids; empty: every model. ``source``: the page that
+    states the fact; ``noted``: the date it was recorded, from that page or from reports about the
+    host."""
 
     facts: HostFacts
     models: tuple[str, ...] = ()
@@ -63,7 +65,8 @@ NOTHING: Final = HostFacts()
 
 
 def read_facts(value: Any) -> HostFacts:
-    """Facts as an operator writes them. Raises :class:`ValueError` that says what is wrong and what may be written."""
+    """Facts as an operator writes them. Raises :class:`ValueError` that says what is wrong and what
+    may be written."""
     if value in (None, "", {}):
         return NOTHING
     if not isinstance(value, Mapping):

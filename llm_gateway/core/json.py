@@ -1,7 +1,8 @@
 """JSON at the boundary: strict in, compact out.
 
-What a caller sends is refused unless it is plain UTF-8 JSON of bounded depth with each key once (reliability.md T6):
-a parser that disagrees with the provider's about a duplicate key or NaN would route one request and send another.
+What a caller sends is refused unless it is plain UTF-8 JSON of bounded depth with each key once
+(reliability.md T6): a parser that disagrees with the provider's about a duplicate key or NaN would
+route one request and send another.
 """
 
 from __future__ import annotations
@@ -15,17 +16,19 @@ import msgspec
 
 MAX_DEPTH = 64
 MAX_DIGITS = 40
-# What a document may consist of, so that none of 32 MB takes a parser longer than its bytes alone. A conversation of thousands of turns
-# has a tenth of it; an embeddings request with as many tokens as OpenAI takes has 300,000 elements.
+# Limits on a document's structure, so that a parser's time depends on its bytes alone (32 MB at
+# most). A conversation of thousands of turns has a tenth of it; an embeddings request with as many
+# tokens as OpenAI takes has 300,000 elements.
 MAX_CONTAINERS = 50_000
 MAX_KEYS = 60_000
 MAX_MEMBERS = 350_000
 MAX_ESCAPES = 2_000_000
-# Every string is a key or a value; bytes that are no JSON may have millions of quotes, which cost seconds.
+# Bytes that are not JSON may hold millions of quotes, which would cost seconds.
 MAX_STRINGS = MAX_KEYS + MAX_MEMBERS + MAX_CONTAINERS
 MAX_OUTSIDE_STRINGS = 8 << 20
 
-# Read in pieces, so that another thread gets its turn between them: a call into C holds the interpreter's lock to its end.
+# Read in pieces so that other threads can run in between: a call into C holds the interpreter's
+# lock until it returns.
 _PIECE = 256 << 10
 _SMALL = 32 << 10
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
@@ -40,17 +43,20 @@ _HALF_A_PAIR = r"half of a surrogate pair (one of \ud800 to \udfff without its o
 _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
 _NOT_THE_SAME = object()
-# Python's own writer puts a space behind each colon; there is no need to write such a body again to see that it differs.
+# Python's own writer puts a space behind each colon; there is no need to write such a body again to
+# see that it differs.
 _SPACE, _SHOWS_SPACES = b'": ', 64
 _raw_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class InvalidJson(ValueError):
-    """The bytes are not JSON we accept; the message names the rule and holds nothing of the input."""
+    """The bytes are not JSON we accept; the message names the rule and holds nothing of the
+    input."""
 
 
 def loads(body: bytes) -> Any:
-    """Decode strict JSON. Raises :class:`InvalidJson`. A large body takes a while: call it where nobody waits for the event loop."""
+    """Decode strict JSON. Raises :class:`InvalidJson`. A large body takes long enough to stall an
+    event loop: call this from a thread."""
     if len(body) <= _SMALL and (value := _same_again(body)) is not _NOT_THE_SAME:
         return value
     return _counted(body)
@@ -77,16 +83,19 @@ def _counted(body: bytes) -> Any:
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         half = isinstance(error, UnicodeEncodeError) or (surrogates and _HALF.search(body))
         raise InvalidJson(_HALF_A_PAIR if half else _plain(error)) from None
-    # Every key has one colon outside the strings; of a key given twice, one is left once it is decoded.
+    # Every key has one colon outside the strings; of a key given twice, one is left once it is
+    # decoded.
     if _keys_of(value) != bare.count(b":"):
         raise InvalidJson("an object has the same key twice")
     return value
 
 
 def _same_again(body: bytes) -> Any:
-    """The value of a small body that is written as we would write it, which nearly every SDK's is: then it has each key once, no half of a
-    surrogate pair and no bytes that are no UTF-8. Of any other, :data:`_NOT_THE_SAME`, which says nothing about it."""
-    # Brackets and digits inside strings are counted, too: too many send a body the long way, never a bad one the short way.
+    """The value of a small body that is written as we would write it, which nearly every SDK's is:
+    then it has each key once, no half of a surrogate pair and no bytes that are no UTF-8. Of any
+    other, :data:`_NOT_THE_SAME`, which says nothing about it."""
+    # Brackets and digits inside strings are counted, too: too many send a body the long way, never
+    # a bad one the short way.
     if _SPACE in body[:_SHOWS_SPACES] or body.count(b"[") + body.count(b"{") > MAX_DEPTH or _LONG_NUMBER in body.translate(_DIGITS):
         return _NOT_THE_SAME
     try:
@@ -102,17 +111,18 @@ def check(body: bytes) -> None:
 
 
 def _outside_strings(body: bytes) -> tuple[bytes, bool]:
-    """What stands between the strings, and whether one of them may hold half of a surrogate pair; of text that is no JSON, something of no
-    meaning, in linear time. Raises :class:`InvalidJson` as soon as there is more of anything than a document may have."""
+    """What stands between the strings, and whether one of them may hold half of a surrogate pair;
+    of text that is no JSON, something of no meaning, in linear time. Raises :class:`InvalidJson` as
+    soon as there is more of anything than a document may have."""
     outside: list[bytes] = []
-    # A small document cannot have too much of anything.
+    # A small document cannot exceed a limit.
     counts = _Counts() if len(body) > _SMALL else None
     inside = surrogates = False
     at = 0
     while at < len(body):
         piece = body[at : at + _PIECE]
         if (len(piece) - len(piece.rstrip(b"\\"))) % 2:
-            # An escape is not cut in two.
+            # Do not cut an escape in two.
             piece += body[at + len(piece) : at + len(piece) + 1]
         at += len(piece)
         if b"\\" in piece:
@@ -133,7 +143,7 @@ def _outside_strings(body: bytes) -> tuple[bytes, bool]:
 
 
 class _Counts:
-    """What a document consists of, so far."""
+    """Counts of a document's elements so far."""
 
     def __init__(self) -> None:
         self.containers = self.keys = self.members = self.size = self.escapes = self.quotes = 0
@@ -181,8 +191,8 @@ def _plain(error: Exception) -> str:
 
 
 def lenient(body: bytes) -> Any:
-    """Decode what a provider sent, or ``None`` when it is not JSON at all. Bytes that are no UTF-8 and halves of a surrogate pair, which
-    hosts that cut text at tokens send, become U+FFFD."""
+    """Decode what a provider sent, or ``None`` when it is not JSON at all. Hosts that cut text at
+    token borders send invalid UTF-8 and half surrogate pairs; both become U+FFFD."""
     try:
         return _decoder.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -194,7 +204,8 @@ def lenient(body: bytes) -> Any:
 
 
 def dumps(value: Any) -> bytes:
-    """Compact UTF-8 JSON. Half of a surrogate pair, which a provider may send and UTF-8 cannot, becomes U+FFFD."""
+    """Compact UTF-8 JSON. Half of a surrogate pair, which a provider may send and UTF-8 cannot,
+    becomes U+FFFD."""
     try:
         return _encoder.encode(value)
     except UnicodeEncodeError:
@@ -213,11 +224,12 @@ def _whole(value: Any) -> Any:
 
 
 def with_text(body: bytes, name: str, text: str) -> bytes | None:
-    """An object's field ``name``, which is a text, set to ``text``, with every other byte as it was. ``None`` where it cannot be seen at a
-    glance that it is that field and no other of the same name: use :func:`edit_object`.
+    """Set the text field ``name`` of an object and keep every other byte. ``None`` if a quick look
+    cannot rule out a second field of that name: use :func:`edit_object`.
 
-    The body is JSON that was read before and has the field. Quotes inside strings are escaped, so ``"name"`` is the whole of a key or of a
-    string; of one that stands there once, without any escaped letters in the body, no other can be the field."""
+    The body is JSON that was read before and has the field. Quotes inside strings are escaped, so
+    ``"name"`` is the whole of a key or of a string; of one that stands there once, without any
+    escaped letters in the body, no other can be the field."""
     key = b'"%b"' % name.encode()
     at = body.find(key + b':"')
     if at < 0 or body.count(key) != 1 or b"\\u" in body:
@@ -230,9 +242,11 @@ def with_text(body: bytes, name: str, text: str) -> bytes | None:
 
 
 def edit_object(body: bytes, changes: Mapping[str, Any], drop: tuple[str, ...] = ()) -> bytes:
-    """Set or drop top-level fields of a JSON object; every other field keeps its bytes and its place.
+    """Set or drop top-level fields of a JSON object; every other field keeps its bytes and its
+    place.
 
-    ``changes`` maps a field to a JSON-able value. Raises :class:`InvalidJson` when the body is no object.
+    ``changes`` maps a field to a JSON-able value. Raises :class:`InvalidJson` when the body is no
+    object.
     """
     try:
         fields = _raw_object.decode(body)
@@ -242,6 +256,7 @@ def edit_object(body: bytes, changes: Mapping[str, Any], drop: tuple[str, ...] =
         fields.pop(name, None)
     for name, value in changes.items():
         fields[name] = msgspec.Raw(_encoder.encode(value))
-    # Not encoded: a join copies large fields five times as fast, and the interpreter's lock is held meanwhile.
+    # A join copies large fields five times as fast as an encoder, which would hold the
+    # interpreter's lock meanwhile.
     parts = [part for name, value in fields.items() for part in (b",", _encoder.encode(name), b":", value)]
     return b"".join((b"{", *parts[1:], b"}"))

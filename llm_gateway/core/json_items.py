@@ -1,6 +1,7 @@
-"""The elements of one array of a JSON document, handed out while it arrives; what stands around them is kept.
+"""Yields the elements of one array of a JSON document while it arrives, and keeps what surrounds
+the array.
 
-Only the structure is looked at: each element, and the rest, is decoded by whoever gets it.
+It reads structure only: the caller decodes each element and the rest.
 """
 
 from __future__ import annotations
@@ -10,19 +11,20 @@ from collections.abc import Collection, Iterator
 
 import msgspec
 
-# A string from end to end, or a bracket; what is between tells nothing about structure.
+# A whole string, or a bracket; nothing else affects the structure.
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _KEY_ENDS = re.compile(rb"\s*:\s*")
 _SPACE = re.compile(rb"\s*")
 
 
 class NotItems(ValueError):
-    """A sentence for the caller."""
+    """The message is for the caller."""
 
 
 class Items:
-    """``names``: the first array of objects under one of these keys is taken apart. ``most``: bytes of one element, and of all that is
-    around them. ``rest`` once it is complete: the document with that array empty."""
+    """``names``: the first array of objects under one of these keys is taken apart. ``most``: bytes
+    of one element, and of all that is around them. ``rest`` once it is complete: the document with
+    that array empty."""
 
     def __init__(self, names: Collection[bytes], most: int) -> None:
         self._names = frozenset(b'"' + name + b'"' for name in names)
@@ -42,7 +44,8 @@ class Items:
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Raises :class:`NotItems`."""
         self._buffer += data
-        # A string that is longer than what came so far is looked for again only when twice as much is there.
+        # A string that is longer than what came so far is looked for again only when twice as much
+        # is there.
         if self._looked_at and len(self._buffer) - self._at < 2 * self._looked_at:
             return
         yield from self._scan()
@@ -80,7 +83,8 @@ class Items:
         self._forget()
 
     def _cut_string(self, start: int) -> bool:
-        """Whether a string begins before ``start`` whose end has not come: then what follows is its inside."""
+        """Whether a string begins before ``start`` whose end has not come: then what follows is its
+        inside."""
         return self._buffer.find(b'"', self._at, start) >= 0
 
     def _open(self, bracket: bytes, start: int, end: int) -> None:

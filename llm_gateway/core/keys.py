@@ -1,4 +1,4 @@
-"""What is known of a provider key, and the shape of our own client keys."""
+"""The state of a provider key, and the format of the gateway's own client keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import msgspec
 
 
 class KeyState(StrEnum):
-    """Result of the last check of a provider key. Only ``INVALID`` takes a key out of routing for good (until it checks valid again)."""
+    """Result of the last check of a provider key. Only ``INVALID`` takes a key out of routing for
+    good (until it checks valid again)."""
 
     UNCHECKED = "unchecked"
     VALID = "valid"
@@ -22,12 +23,14 @@ class KeyState(StrEnum):
 
     @property
     def routable(self) -> bool:
-        """Whether requests may try a key in this state: everything but a key the provider has refused or will not pay for."""
+        """Whether requests may use a key in this state: false once the provider refused the key or
+        its account has no credit."""
         return self not in (KeyState.INVALID, KeyState.OUT_OF_CREDIT, KeyState.NO_PERMISSION)
 
 
 class KeyVerdict(msgspec.Struct, frozen=True):
-    """``reason`` is a sentence for the operator, ``evidence`` what the provider said (status and redacted text)."""
+    """``reason`` is a sentence for the operator, ``evidence`` what the provider said (status and
+    redacted text)."""
 
     state: KeyState
     reason: str
@@ -50,13 +53,15 @@ def base62(data: bytes, length: int) -> str:
 
 
 def compose_client_key(entropy: bytes) -> tuple[str, str]:
-    """``(key, public id)`` from at least 48 random bytes. The checksum lets a scanner and the door tell a real key from a look-alike."""
+    """``(key, public id)`` from at least 48 random bytes. The checksum lets a scanner and the door
+    tell a real key from a look-alike."""
     public, secret = base62(entropy[:12], 12), base62(entropy[12:48], 43)
     return f"cogo_{public}_{secret}_{_checksum(public, secret)}", public
 
 
 def public_id_of(key: str) -> str | None:
-    """The public id in a well-formed client key, ``None`` for anything else: no query is made for a string that cannot be a key."""
+    """The public id in a well-formed client key; ``None`` for anything else, which saves a
+    query."""
     match = _FORM.fullmatch(key) if len(key) <= 128 else None
     if match is None or _checksum(match[1], match[2]) != match[3]:
         return None

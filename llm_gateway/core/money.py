@@ -43,11 +43,13 @@ def per_token_pusd(usd_per_million: Decimal | None) -> int | None:
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the price book, in pico-USD per token (``request`` and ``web_search``: pico-USD each).
+    """One row of the price book, in pico-USD per token (``request`` and ``web_search``: pico-USD
+    each).
 
-    Valid from ``effective_from`` for requests whose prompt has at least ``min_prompt_tokens`` tokens, of service tier ``tier``.
-    A class without its own price falls back: cache, audio and image classes to ``input``, reasoning, audio and image output to
-    ``output``; 1 h cache writes to the 5 min ones. ``price_id`` is the row's primary key.
+    Valid from ``effective_from`` for requests whose prompt has at least ``min_prompt_tokens``
+    tokens, of service tier ``tier``. A class without its own price falls back: cache, audio and
+    image classes to ``input``, reasoning, audio and image output to ``output``; 1 h cache writes to
+    the 5 min ones. ``price_id`` is the row's primary key.
     """
 
     price_id: int
@@ -69,10 +71,12 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def rate_at(rates: Sequence[Rate], at: datetime, prompt_tokens: int, tier: str = "standard") -> Rate | None:
-    """The row in force: of the tier (else ``standard``), newest date not after ``at``, then its highest band not above the prompt.
+    """The row in force: of the tier (else ``standard``), newest date not after ``at``, then its
+    highest band not above the prompt.
 
-    All bands of one date form one price list: a band of an older date never mixes with a newer list. Before the first list of all the first
-    one is in force: a clock that was set back must not leave a model without a price.
+    All bands of one date form one price list: a band of an older date never mixes with a newer
+    list. Before the first list of all the first one is in force: a clock that was set back must not
+    leave a model without a price.
     """
     if len(rates) == 1:
         (only,) = rates
@@ -89,7 +93,8 @@ def rate_at(rates: Sequence[Rate], at: datetime, prompt_tokens: int, tier: str =
 
 
 def cost_nusd(usage: Usage, rate: Rate) -> int:
-    """What ``usage`` costs at ``rate``. Unknown counts add nothing: estimate them first (policies.hold) where they must not."""
+    """What ``usage`` costs at ``rate``. Unknown counts add nothing: estimate them first
+    (policies.hold) where they must not."""
     reasoning = min(usage.reasoning_tokens or 0, usage.output_tokens or 0) if rate.reasoning is not None else 0
     write = rate.input if rate.cache_write is None else rate.cache_write
     lines = (

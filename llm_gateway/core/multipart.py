@@ -1,18 +1,19 @@
-"""``multipart/form-data`` read while it arrives: text fields are kept, one file's bytes are handed on. RFC 7578, RFC 2046 5.1."""
+"""``multipart/form-data`` parsed while it arrives: keeps text fields and hands on one file's bytes.
+RFC 7578, RFC 2046 5.1."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-# So much may stand before the file, in fields and heads.
+# Largest size of the fields and headers before the file.
 MOST_OUTSIDE = 64 << 10
 _DISPOSITION = re.compile(rb'(?:^|;)\s*(name|filename)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]+))', re.IGNORECASE)
 _BOUNDARY = re.compile(r'(?:^|;)\s*boundary\s*=\s*(?:"([^"]+)"|([^;\s]+))', re.IGNORECASE)
 
 
 class NotMultipart(ValueError):
-    """A sentence for the caller."""
+    """The message is for the caller."""
 
 
 def boundary_of(content_type: str) -> bytes:
@@ -24,8 +25,9 @@ def boundary_of(content_type: str) -> bytes:
 
 
 class Multipart:
-    """``feed`` yields pieces of the part named ``file``; ``fields`` has the others' text once they have passed. ``filename`` and
-    ``media_type``: of the file, once its head has passed. ``done`` after the closing boundary."""
+    """``feed`` yields pieces of the part named ``file``; ``fields`` has the others' text once they
+    have passed. ``filename`` and ``media_type``: of the file, once its head has passed. ``done``
+    after the closing boundary."""
 
     def __init__(self, boundary: bytes, file: str = "file") -> None:
         self.fields: dict[str, str] = {}
@@ -35,7 +37,7 @@ class Multipart:
         self.done = False
         self._file = file
         self._mark = b"\r\n--" + boundary
-        # What stands before the first boundary is a part that nobody reads.
+        # The preamble before the first boundary is ignored.
         self._buffer = b"\r\n"
         self._name: str | None = None
         self._is_file = False

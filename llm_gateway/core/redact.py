@@ -1,9 +1,11 @@
 """Takes credentials out of text that came from outside before it is stored or shown.
 
-Three sieves. :func:`redact` is for what failed or describes a failure: errors, headers, log lines, evidence. It takes out given secrets
-whole, in part (eight characters or more), in base64, hexadecimal, percent-encoding or backwards, and whatever looks like a key.
-:func:`without_keys` is for a caller's own words on their way into rows and messages (model, user, tag, metadata): only what has the full
-form of a key. :class:`KeyFilter` is for the bytes of a successful answer: only the very key that was sent to this provider.
+Three sieves. :func:`redact` is for what failed or describes a failure: errors, headers, log lines,
+evidence. It takes out given secrets whole, in part (eight characters or more), in base64,
+hexadecimal, percent-encoding or backwards, and whatever looks like a key. :func:`without_keys` is
+for a caller's own words on their way into rows and messages (model, user, tag, metadata): only what
+has the full form of a key. :class:`KeyFilter` is for the bytes of a successful answer: only the
+very key that was sent to this provider.
 """
 
 from __future__ import annotations
@@ -14,39 +16,42 @@ from functools import lru_cache
 from urllib.parse import quote
 
 _PATTERNS = (
-    # Names of our settings are words of ours.
+    # The gateway's own setting names are not secrets.
     re.compile(r"\b(?!(?-i:COGO_[A-Z_]+\b))(?:sk|rk|pk|fw|gsk|xai|cogo|hf)[-_][A-Za-z0-9*_\-]{6,}", re.IGNORECASE),
-    # "key_revoked" is a word of ours.
+    # "key_revoked" is one of the gateway's own codes.
     re.compile(r"\bkey[-_](?!revoked\b)[A-Za-z0-9*_\-]{8,}", re.IGNORECASE),
     re.compile(r"\bAIza[A-Za-z0-9*_\-]{6,}"),
     re.compile(r"\b(?:bearer|basic)\s+[A-Za-z0-9._~+/=*\-]{6,}", re.IGNORECASE),
     re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),
     re.compile(r"(?<=[?&]key=)[^&\s\"']+", re.IGNORECASE),
 )
-# Whatever a pattern finds holds one of these in lower case. Beyond ASCII there are letters that only look at another case like ours.
+# Whatever a pattern finds holds one of these in lower case. Beyond ASCII there are letters that
+# only look at another case like ours.
 _HINT = re.compile(r"[kwifo][-_]|ey[-_]|aiza|bearer|basic|://|key=")
-# The full form of a key of ours, or of a provider whose keys have one; names of models have none of these.
+# The full form of a key of ours, or of a provider whose keys have one; names of models have none of
+# these.
 _FULL = re.compile(
     r"cogo_[0-9A-Za-z]{12}_[0-9A-Za-z]{32,64}(?:_[0-9A-Za-z]{0,6})?|\bsk-(?:[a-z]+[0-9]*-)*[A-Za-z0-9_]{20,}[A-Za-z0-9_\-]*"
     r"|\bAIza[A-Za-z0-9_\-]{30,}|\bfw_[A-Za-z0-9]{20,}|\b(?:gsk_|xai-)[A-Za-z0-9]{20,}"
 )
 MAX_TEXT = 500
-# A text that somebody cut may end in the middle of a secret; shorter beginnings of it tell nothing.
+# A truncated text may end in the middle of a secret; a shorter prefix reveals nothing useful.
 _TELLING = 6
-# A piece of this length tells enough of a secret to be taken out. Any such piece holds a whole ``_GRAM`` at a multiple of ``_STEP``.
+# A piece of this length reveals too much of a secret. Any such piece holds a whole ``_GRAM`` at a
+# multiple of ``_STEP``.
 PART, _GRAM, _STEP = 8, 4, 5
-# Of shorter secrets, and of words anybody might write, pieces are left.
+# Pieces of shorter secrets and of common words stay.
 _LONG_SECRET = 16
 MASK = "***"
 _MARGIN = 2000
-# How often a piece is looked for in a secret that repeats itself.
+# How many occurrences to check in a secret that repeats itself.
 _PLACES = 8
 
 
 def redact(text: str, *secrets: str, limit: int = MAX_TEXT) -> str:
-    """``text`` with the given secrets, key-like words, bearer values and URL credentials replaced, control characters as spaces, at most
-    ``limit`` characters long."""
-    # Of a long text only what can still be seen is worth the work; masks make it shorter.
+    """``text`` with the given secrets, key-like words, bearer values and URL credentials replaced,
+    control characters as spaces, at most ``limit`` characters long."""
+    # Redact only as much of a long text as will be shown; masks shorten it.
     text = text[: 4 * limit + _MARGIN]
     for secret in secrets:
         if len(secret) >= 4:
@@ -65,8 +70,9 @@ def without_keys(text: str) -> str:
 
 
 class KeyFilter:
-    """Takes one provider's key out of the bytes of its answers, in each form it may be echoed whole. :meth:`whole` for a body; for a stream
-    :meth:`feed` each piece and :meth:`rest` at its end: a key that two pieces share is found, too."""
+    """Takes one provider's key out of the bytes of its answers, in each form it may be echoed
+    whole. :meth:`whole` for a body; for a stream :meth:`feed` each piece and :meth:`rest` at its
+    end: a key that two pieces share is found, too."""
 
     __slots__ = ("_forms", "_held", "_longest")
 
@@ -151,7 +157,7 @@ def _stretch(text: str, at: int, form: str) -> tuple[int, int]:
 
 
 def _tells(part: str) -> bool:
-    """Whether it can hardly be a word: some digit, both cases, or longer than words are."""
+    """Whether it looks unlike a word: it has a digit, has both cases, or is long."""
     return len(part) >= 2 * PART or any(c.isdigit() for c in part) or not (part.islower() or part.isupper())
 
 
@@ -182,5 +188,5 @@ def _grams(secret: str) -> frozenset[str]:
 
 @lru_cache(maxsize=512)
 def _byte_forms(secret: str) -> tuple[bytes, ...]:
-    """None of a secret so short that it may be part of any answer."""
+    """Empty for a secret so short that it could occur in any answer."""
     return tuple(form.encode() for form in _forms(secret)) if len(secret) >= _LONG_SECRET else ()

@@ -67,7 +67,8 @@ class Registry(Generic[T]):
 
 
 class Facet(Generic[T]):
-    """One member of each item of ``registry``, found by the item's name. An item without the member (``None``) is not in the facet.
+    """One member of each item of ``registry``, found by the item's name. An item without the member
+    (``None``) is not in the facet.
 
     ``get`` raises :class:`KeyError` with the known names for one that is not in it.
     """

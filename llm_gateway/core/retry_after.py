@@ -1,4 +1,4 @@
-"""How long a provider asks us to wait, from every form it says it in."""
+"""Parses every form in which a provider asks the gateway to wait."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ _MAX_S = 10 * 366 * 86400.0
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Seconds to wait from response headers with lower-case names; ``None`` when absent or nonsense; a past date is 0.
+    """Seconds to wait from response headers with lower-case names; ``None`` when absent or
+    nonsense; a past date is 0.
 
-    Order as the OpenAI SDK reads them: ``retry-after-ms``, ``x-ms-retry-after-ms``, ``retry-after`` in seconds, then as an HTTP date;
-    last Anthropic's ``anthropic-ratelimit-*-reset`` of a limit that is used up. Dates need ``now``; without it they count as absent
-    (the caller knows the clock, a wire does not): the HTTP ``date`` header of the same answer serves as the clock when present.
+    Order as the OpenAI SDK reads them: ``retry-after-ms``, ``x-ms-retry-after-ms``, ``retry-after``
+    in seconds, then as an HTTP date; last Anthropic's ``anthropic-ratelimit-*-reset`` of a limit
+    that is used up. Dates need ``now``; without it they count as absent (the caller knows the
+    clock, a wire does not): the HTTP ``date`` header of the same answer serves as the clock when
+    present.
     """
     for name, scale in (("retry-after-ms", 1000.0), ("x-ms-retry-after-ms", 1000.0), ("retry-after", 1.0)):
         seconds = _number(headers.get(name), scale)

@@ -1,6 +1,8 @@
-"""What each role of the staff may do: the only table of it. The console's groups, the API's scopes and docs/roles.md are made from it.
+"""The table of what each staff role may do. The console's groups, the API's scopes and
+docs/roles.md are made from it.
 
-A superuser may do everything, and only a superuser manages users and roles. No role reads prompts: that right is given to a person.
+A superuser may do everything, and only a superuser manages users and roles. No role reads prompts:
+that right is given to a person.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ VIEW = "view"
 EDIT = "view add change"
 FULL = "view add change delete"
 
-# What a session needs for each scope of the API. Whoever may only read never spends.
+# The permissions a session needs for each API scope. A reader never spends.
 READS = "llm_gateway.view_requestlog"
 SPENDS = "llm_gateway.spend_from_browser"
 SWITCHES = "llm_gateway.change_strategy"
@@ -85,7 +87,7 @@ ROLES: Mapping[str, Role] = {
         rights={
             **_METADATA,
             **_BACKGROUND,
-            # Whoever is on call has to see why callers are refused.
+            # Someone on call has to see why callers are refused.
             "llm_gateway.budget": VIEW,
             "llm_gateway.provider": FULL,
             "llm_gateway.providerkey": FULL,

@@ -7,7 +7,8 @@ from typing import Any, NoReturn, final
 
 @final
 class Secret:
-    """Holds a credential; every textual form is ``***``. Call :meth:`reveal` where it goes on the wire, nowhere else."""
+    """Holds a credential; every textual form is ``***``. Call :meth:`reveal` only where the secret
+    goes on the wire."""
 
     __slots__ = ("_value",)
 
@@ -45,5 +46,5 @@ class Secret:
 
 
 def mask(value: str) -> str:
-    """What may be shown of a credential: its last four characters, or nothing of a short one."""
+    """A credential's last four characters for display; nothing of a short one."""
     return f"…{value[-4:]}" if len(value) >= 12 else "…"

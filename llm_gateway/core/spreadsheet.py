@@ -1,13 +1,13 @@
-"""Text files that a spreadsheet opens: what it would run as a formula is defused, and it is told that they are UTF-8."""
+"""CSV for spreadsheets: defuses formulas and marks the file as UTF-8."""
 
 from __future__ import annotations
 
-# Without it Excel reads a CSV file in the alphabet of its own country.
+# Without this mark Excel decodes a CSV file with its country's code page.
 BOM = "\ufeff"
-# The wide ones are what a Japanese or Chinese spreadsheet reads as the narrow ones.
+# Japanese and Chinese spreadsheets treat the wide forms like the narrow ones.
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def defused(text: str) -> str:
-    """OWASP's rule for CSV: an apostrophe before what begins like a formula."""
+    """Prefix an apostrophe to a cell that begins like a formula (OWASP's rule for CSV)."""
     return f"'{text}" if text.startswith(_DANGEROUS) else text

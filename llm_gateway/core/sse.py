@@ -1,7 +1,7 @@
 """Server-sent events on bytes.
 
-Lines end at LF, CRLF or CR and nowhere else: U+2028 and U+0085 belong to the text (reliability.md T9). Every frame keeps its
-own bytes, so that a relay can forward exactly what arrived.
+Lines end at LF, CRLF or CR only; U+2028 and U+0085 are text (reliability.md T9). Every frame keeps
+its bytes so that a relay forwards exactly what arrived.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 MAX_EVENT_BYTES: Final = 1 << 20
 _BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r|\r\n\n|\n\r\n|\r\n\r(?=[^\n])|\n\r(?=[^\n])")
 _LINE = re.compile(rb"\r\n|\n|\r")
-# One byte less than the longest boundary with what must follow it.
+# One byte less than the longest boundary and its follower.
 _SEAM = 3
 _BOM = b"\xef\xbb\xbf"
 
@@ -24,8 +24,8 @@ class EventTooLarge(ValueError):
 
 
 class SseFrame(msgspec.Struct, frozen=True):
-    """One event as it arrived. ``data`` is ``None`` for comments and empty frames; ``stray`` holds lines that are no SSE field
-    (Gemini puts a bare JSON error there)."""
+    """One event as it arrived. ``data`` is ``None`` for comments and empty frames; ``stray`` holds
+    lines that are no SSE field (Gemini puts a bare JSON error there)."""
 
     raw: bytes
     event: str | None = None
@@ -36,7 +36,8 @@ class SseFrame(msgspec.Struct, frozen=True):
 class SseDecoder:
     """Bytes in, whole frames out, whatever the split; joined, the frames' ``raw`` is what was fed.
 
-    Raises :class:`EventTooLarge`, but only after the frames before the large event have been handed out.
+    Raises :class:`EventTooLarge`, but only after the frames before the large event have been handed
+    out.
     """
 
     __slots__ = ("_broken", "_first", "_held", "_limit", "_size", "_tail")
@@ -58,7 +59,8 @@ class SseDecoder:
         if self._broken:
             raise self._too_large()
         if self._held:
-            # Only the seam can hold a new boundary: an event that drips in costs its length, not its square.
+            # Only the seam can hold a new boundary, so an event that arrives byte by byte costs
+            # linear time.
             seam = self._tail + chunk
             if not _BOUNDARY.search(seam):
                 return self._hold(chunk, seam, [])
@@ -95,7 +97,8 @@ class SseDecoder:
         return self._hold(buffer[start:], buffer, frames)
 
     def close(self) -> list[SseFrame]:
-        """The stream ended: what is left counts as a frame (many hosts omit the last blank line)."""
+        """At the end of the stream the rest counts as a frame: many hosts omit the last blank
+        line."""
         if self._broken:
             raise self._too_large()
         rest = b"".join(self._held)
@@ -126,7 +129,7 @@ class SseDecoder:
             self._first = False
             if raw.startswith(_BOM):
                 return self._slow_frame(raw, raw[3:])
-        # The frames nearly every provider sends: one data line, with or without its event's name, ended by two LF.
+        # The common frame: one data line, with or without an event name, then two LF.
         if raw.startswith(b"data: ") and raw.find(b"\n") == len(raw) - 2 and b"\r" not in raw:
             return SseFrame(raw, None, raw[6:-2])
         if raw.startswith(b"event: ") and b"\r" not in raw:

@@ -1,7 +1,8 @@
 """Token counts in disjoint classes.
 
-``input_tokens`` never contains cache, audio or image tokens, ``output_tokens`` never audio or images; ``reasoning_tokens`` alone is a
-part of ``output_tokens`` (providers bill it as output). Unknown is ``None``; 0 is a provider's own 0.
+``input_tokens`` never contains cache, audio or image tokens, ``output_tokens`` never audio or
+images; ``reasoning_tokens`` alone is a part of ``output_tokens`` (providers bill it as output).
+Unknown is ``None``; 0 is a provider's own 0.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-# More than any request can use: a larger number in a usage block is noise and must not move money.
+# Beyond any real request: a larger number in a usage block is an error and must not be billed.
 MAX_TOKENS = 100_000_000
 # The classes that make up the prompt and the answer.
 PROMPT = (
@@ -27,7 +28,8 @@ class UsageSource(StrEnum):
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """What one response used. Counts are tokens; ``web_searches`` counts calls of provider-side tools billed per call."""
+    """What one response used. Counts are tokens; ``web_searches`` counts calls of provider-side
+    tools billed per call."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -45,7 +47,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def prompt_tokens(self) -> int:
-        """Everything that went in: what price bands and context windows count."""
+        """All input tokens; price bands and context windows count these."""
         return (
             (self.input_tokens or 0)
             + (self.cache_read_tokens or 0)
@@ -60,8 +62,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
         return (self.output_tokens or 0) + (self.audio_output_tokens or 0) + (self.image_output_tokens or 0)
 
     def without_output(self) -> Usage:
-        """The same for work that generates nothing, such as embeddings: an output count that is missing there is 0, and a lone total
-        is input."""
+        """For calls that generate nothing, such as embeddings: a missing output count is 0, and a
+        lone total is input."""
         lone = self.completion_tokens if all(getattr(self, name) is None for name in PROMPT) else None
         return msgspec.structs.replace(
             self,
@@ -73,13 +75,15 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def later(self, other: Usage) -> Usage:
-        """Merge a later report of the same response: its known fields win (Anthropic and Gemini report cumulatively)."""
+        """Merge a later report of the same response: its known fields win (Anthropic and Gemini
+        report cumulatively)."""
         known = {name: value for name in self.__struct_fields__ if (value := getattr(other, name)) is not None}
         return msgspec.structs.replace(self, **known)
 
 
 def count(value: Any) -> int | None:
-    """A token count out of a provider's usage block: a non-negative integer in reason, else ``None``."""
+    """A token count out of a provider's usage block: a non-negative integer in reason, else
+    ``None``."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if not 0 <= value <= MAX_TOKENS:  # NaN fails both

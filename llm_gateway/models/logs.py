@@ -10,6 +10,8 @@ from django.db import models
 from django.db.models import Q
 from typing_extensions import override
 
+from llm_gateway.core.outcomes import RequestState
+
 from .access import ClientKey, Team
 from .money import Budget
 from .providers import LanguageModel, Provider, ProviderKey
@@ -23,14 +25,14 @@ class RequestLog(models.Model):
     """Narrow on purpose: it is the table that grows. The id is a time-ordered UUID, so its order is the order of arrival."""
 
     class State(models.TextChoices):
-        OPEN = "open"
-        OK = "ok"
-        PARTIAL = "partial"
-        FAILED = "failed"
-        CLIENT_CANCELLED = "client_cancelled"
-        REJECTED = "rejected"
-        ORPHANED = "orphaned"
-        REPLAYED = "replayed"
+        OPEN = RequestState.OPEN
+        OK = RequestState.OK
+        PARTIAL = RequestState.PARTIAL
+        FAILED = RequestState.FAILED
+        CLIENT_CANCELLED = RequestState.CLIENT_CANCELLED
+        REJECTED = RequestState.REJECTED
+        ORPHANED = RequestState.ORPHANED
+        REPLAYED = RequestState.REPLAYED
 
     id = models.UUIDField(primary_key=True)
     created_at = models.DateTimeField()

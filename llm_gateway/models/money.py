@@ -18,6 +18,7 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 from typing_extensions import override
 
+from llm_gateway.core.outcomes import EntryKind, EntryState
 from llm_gateway.policies.periods import Reset
 
 from .access import ClientKey, Team
@@ -147,14 +148,14 @@ class LedgerEntry(models.Model):
     a claim keeps its period when its budget is deleted."""
 
     class State(models.TextChoices):
-        HELD = "held"
-        POSTED = "posted"
-        VOIDED = "voided"
-        EXPIRED = "expired"
+        HELD = EntryState.HELD
+        POSTED = EntryState.POSTED
+        VOIDED = EntryState.VOIDED
+        EXPIRED = EntryState.EXPIRED
 
     class Kind(models.TextChoices):
-        REQUEST = "request"
-        ADJUSTMENT = "adjustment"
+        REQUEST = EntryKind.REQUEST
+        ADJUSTMENT = EntryKind.ADJUSTMENT
 
     request = models.ForeignKey("RequestLog", null=True, on_delete=models.DO_NOTHING, related_name="ledger", db_constraint=False)
     budget = models.ForeignKey(Budget, null=True, on_delete=models.SET_NULL, related_name="entries", db_index=False)

@@ -183,11 +183,6 @@ def billing(
     return BillingRule.VOID
 
 
-def orphan_billing(request_sent: bool) -> BillingRule:
-    """A request whose process died: all of the hold if anything had been sent, for nobody saw what came back."""
-    return BillingRule.HOLD if request_sent else BillingRule.VOID
-
-
 def final_usage(
     reported: Usage | None, *, est_prompt_tokens: int, text_chars_received: int, rule: BillingRule, chars_per_token: float = CHARS_PER_TOKEN
 ) -> Usage:

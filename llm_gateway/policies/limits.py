@@ -6,8 +6,6 @@ twice that through around its edge. Times are seconds of one monotonic clock.
 
 from __future__ import annotations
 
-import math
-
 import msgspec
 
 
@@ -60,8 +58,3 @@ def take(bucket: Bucket | None, per_minute: int, now: float, *, processes: int =
     level = (max(0.0, level - cost) if cost else level) if allowed else level
     verdict = Verdict(allowed=allowed, retry_after_s=wait, limit=limit, remaining=max(0, int(level + 1e-9)), reset_s=(limit - level) / rate)
     return verdict, Bucket(level, now)
-
-
-def header_seconds(seconds: float) -> int:
-    """A wait as a ``Retry-After`` header, rounded up: coming back at the promised second must work."""
-    return max(0, math.ceil(round(seconds, 6)))

@@ -1,4 +1,5 @@
-"""One file per service: where it lives, how it is authenticated, its quirks and caps, its unbilled key check, its model facts.
+"""One file per service: where it lives, how it is authenticated, its quirks and caps, its unbilled
+key check, its model facts.
 
 A file registers one :class:`Service`; nothing else in the gateway knows its name.
 """

@@ -1,4 +1,4 @@
-"""The face of a service. Pure: it describes calls, the engine's transport makes them."""
+"""The interface of a service. Pure: it describes calls, and the engine's transport makes them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from llm_gateway.wires._batch_apis import BatchApi
 
 
 class ServiceFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What never changes about a service.
+    """The fixed facts of a service.
 
-    ``wire``: the format it speaks, ``None`` where the row says. ``base_url``: default, without a trailing slash. ``key_env``/``model_env``:
-    environment names that configure it. ``non_stream_cap``: above this many output tokens, or with none given, the upstream call is
-    streamed whatever the caller asked for. ``bills_aborted``: whether work is billed when we hang up before the first byte.
-    ``priority``: its place in the enterprise order. ``pass_headers``: request headers of a caller that may go through.
-    ``price_provider``: its id in the price data. ``counts_tokens``: it has a free endpoint that counts. ``batches``: its own batch API.
+    ``wire``: the format it speaks, ``None`` where the row says. ``base_url``: default, without a
+    trailing slash. ``key_env``/``model_env``: environment names that configure it.
+    ``non_stream_cap``: above this many output tokens, or with none given, the upstream call is
+    streamed whatever the caller asked for. ``bills_aborted``: whether the provider bills a call
+    that the gateway aborts before the first byte. ``priority``: its place in the enterprise order.
+    ``pass_headers``: request headers that a caller may pass through. ``price_provider``: its id in
+    the price data. ``counts_tokens``: it has a free endpoint that counts tokens.
+    ``batches``: its own batch API.
     """
 
     name: str
@@ -42,7 +45,7 @@ class ServiceFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
-    """One unbilled call that tells whether a key works."""
+    """One free call that shows whether a key works."""
 
     name: str
     url: str
@@ -53,28 +56,31 @@ class Service(Protocol):
     facts: ServiceFacts
 
     def headers(self, wire: str, key: Secret, passed: Mapping[str, str]) -> dict[str, str]:
-        """Request headers: authentication, what the service demands, and of ``passed`` (lower-case names) what it allows."""
+        """Request headers: authentication, the service's required headers, and the allowed ones of
+        ``passed`` (lower-case names)."""
         ...
 
     def model_facts(self, wire: str, upstream_id: str) -> ModelFacts:
-        """What an encoder must know of a model, from its id alone; the catalogue's own figures are laid over it."""
+        """A model's facts as its id alone tells them; the catalogue's figures override these."""
         ...
 
     def adapt(self, wire: str, body: bytes) -> bytes:
-        """Last edits to a body that passes through on the same wire: what this host would refuse although it has no effect."""
+        """Last edits to a same-wire body: drop fields without effect that this host would
+        refuse."""
         ...
 
     def probes(self, base_url: str, wire: str) -> tuple[Probe, ...]:
-        """Calls to try in order until one is conclusive."""
+        """Probes to try in order until one is conclusive."""
         ...
 
     def judge(self, probe: Probe, status: int, headers: Mapping[str, str], body: bytes) -> KeyVerdict | None:
-        """What the answer says of the key; ``None``: inconclusive, try the next probe."""
+        """The verdict on the key; ``None``: inconclusive, try the next probe."""
         ...
 
 
 def join_url(base_url: str, path: str) -> str:
-    """``path`` below ``base_url``. A version both of them name (``…/v1`` and ``/v1/messages``) stands once: people write either form."""
+    """``path`` below ``base_url``. A version segment in both (``…/v1`` and ``/v1/messages``)
+    appears once, because people write either form."""
     base = base_url.rstrip("/")
     first, slash, rest = path.lstrip("/").partition("/")
     if slash and base.endswith(f"/{first}"):
@@ -83,8 +89,9 @@ def join_url(base_url: str, path: str) -> str:
 
 
 def json_headers(passed: Mapping[str, str], allowed: frozenset[str], **auth: str) -> dict[str, str]:
-    """The headers of every call: JSON both ways, uncompressed (a compressed stream can hide a bomb and delays events), what ``allowed``
-    lets through of ``passed``, and ``auth`` last, so that no caller's header replaces it (``_`` in a name stands for ``-``)."""
+    """The headers of every call: JSON both ways, uncompressed (a compressed stream can hide a bomb
+    and delays events), what ``allowed`` lets through of ``passed``, and ``auth`` last, so that no
+    caller's header replaces it (``_`` in a name stands for ``-``)."""
     headers = {"content-type": "application/json", "accept": "application/json, text/event-stream", "accept-encoding": "identity"}
     headers.update({name: value for name, value in passed.items() if name in allowed})
     headers.update({name.replace("_", "-"): value for name, value in auth.items() if value})
@@ -92,14 +99,16 @@ def json_headers(passed: Mapping[str, str], allowed: frozenset[str], **auth: str
 
 
 _GEMINI = re.compile(r"gemini-(\d+)(?:\.(\d+))?")
-# claude-3-5-sonnet-20241022 and older put the generation before the family, claude-sonnet-4-5-20250929 and newer after it.
+# claude-3-5-sonnet-20241022 and older put the generation before the family,
+# claude-sonnet-4-5-20250929 and newer after it.
 _OLD_CLAUDE = re.compile(r"claude-(?P<major>[123])(?:-(?P<minor>\d))?-(?P<family>[a-z]+)")
 _NEW_CLAUDE = re.compile(r"claude-(?P<family>[a-z]+)-(?P<major>\d{1,2})(?:-(?P<minor>\d{1,2}))?(?:-|@|$)")
 
 
 def gemini_thinking(upstream_id: str) -> str | None:
-    """Models of the third generation take a thinking level, those of 2.5 a budget, older ones neither; ``None``: the id does not tell
-    (https://ai.google.dev/gemini-api/docs/thinking). The ``-latest`` names point at new ones."""
+    """Models of the third generation take a thinking level, those of 2.5 a budget, older ones
+    neither; ``None``: the id does not tell (https://ai.google.dev/gemini-api/docs/thinking). The
+    ``-latest`` names point at new ones."""
     match = _GEMINI.search(upstream_id)
     if match is None:
         return "level" if upstream_id.endswith("-latest") and "gemini" in upstream_id else None
@@ -115,8 +124,8 @@ def claude_generation(upstream_id: str) -> tuple[tuple[int, int], str] | None:
 
 
 def claude_is_adaptive(generation: tuple[int, int], family: str) -> bool:
-    """Opus 4.7 and every model of the fifth generation refuse sampling parameters and a thinking budget
-    (https://docs.claude.com/en/docs/about-claude/models)."""
+    """Opus 4.7 and every model of the fifth generation refuse sampling parameters and a thinking
+    budget (https://docs.claude.com/en/docs/about-claude/models)."""
     return generation >= (5, 0) or (family == "opus" and generation >= (4, 7))
 
 
@@ -125,7 +134,8 @@ def bearer(key: Secret) -> str:
 
 
 class Said(msgspec.Struct, frozen=True):
-    """What an answer to a probe says, lower-cased where it is compared. ``is_json``: it is a JSON object, no page of a proxy."""
+    """An answer to a probe; compared fields are in lower case. ``is_json``: false for a proxy's
+    page."""
 
     is_json: bool
     message: str
@@ -134,7 +144,8 @@ class Said(msgspec.Struct, frozen=True):
 
 
 def said(status: int, body: bytes) -> Said:
-    """Read any provider's error shape as far as a key check needs it; ``evidence`` is redacted and short."""
+    """Read any provider's error shape as far as a key check needs it; ``evidence`` is redacted and
+    short."""
     decoded = lenient(body)
     if isinstance(decoded, list) and decoded:
         decoded = decoded[0]

@@ -1,4 +1,5 @@
-"""Anthropic: the Messages API with its own key header. Models of one name differ by generation in what they refuse."""
+"""Anthropic: the Messages API with its own key header. Models of one name differ by generation in
+what they refuse."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ class Anthropic:
         return json_headers(passed, self.facts.pass_headers, x_api_key=key.reveal(), anthropic_version=VERSION)
 
     def model_facts(self, wire: str, upstream_id: str) -> ModelFacts:
-        """An id we cannot read is taken for a newer one, which is stricter."""
+        """An unknown id counts as a newer model, which is stricter."""
         generation, family = claude_generation(upstream_id) or ((99, 0), "")
         if claude_is_adaptive(generation, family):
             return ModelFacts(upstream_id=upstream_id, sampling=False, thinking="adaptive", default_max_tokens=32_000)

@@ -1,6 +1,7 @@
 """Any other host that speaks one of the wires: a row in the database, with or without a key.
 
-Its base URL is the whole base (``https://host/api/v1``). Nothing is assumed of it that its wire does not promise.
+Its base URL is the whole base (``https://host/api/v1``). The gateway assumes nothing about it
+beyond its wire.
 """
 
 from __future__ import annotations

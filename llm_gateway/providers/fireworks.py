@@ -1,4 +1,5 @@
-"""Fireworks AI: OpenAI's chat format with strict validation, a cap on unstreamed answers and a moody model list."""
+"""Fireworks AI: OpenAI's chat format with strict validation, a cap on unstreamed answers and an
+unreliable model list."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ from llm_gateway.wires import ModelFacts
 from . import services
 from ._base import Probe, ServiceFacts, bearer, join_url, json_headers, said, verdict
 
-# Fields without effect on the answer that Fireworks refuses ("Extra inputs are not permitted"). What has a meaning stays in, so that the
-# provider's own 400 names it.
+# Fields without effect on the answer that Fireworks refuses ("Extra inputs are not permitted").
+# Meaningful fields stay in, so that the provider's own 400 names them.
 _HINTS = (
     "store",
     "metadata",
@@ -28,14 +29,15 @@ _HINTS = (
     "cache_control",
     "user_agent",
 )
-# Echoes of an earlier answer that mean nothing in a question: these whatever they hold, those where they are empty.
+# Fields of an earlier answer that have no meaning in a request: drop the first set always, the
+# second when empty.
 _ECHOES = ("annotations", "provider_specific_fields")  # the second: LiteLLM's own
 _EMPTY_ECHOES = ("refusal", "audio", "function_call")
 _EMPTY = (b"null", b"[]")
 _TRIGGERS = tuple(f'"{name}"'.encode() for name in (*_HINTS, *_ECHOES, *_EMPTY_ECHOES, "include_obfuscation", "$schema", "minimal"))
 _EFFORT = ("gpt-oss", "minimax", "glm-", "deepseek-v", "qwen3p", "kimi-k", "-thinking", "-r1")
 
-# No model takes `minimal`; the older ones only the three plain words.
+# No model accepts `minimal`; the older ones accept only low, medium and high.
 _PLAIN = ("gpt-oss", "minimax-m2")
 _PLAIN_EFFORTS = frozenset(("low", "medium", "high"))
 _EFFORTS = _PLAIN_EFFORTS | {"none", "xhigh", "max"}
@@ -83,7 +85,7 @@ class Fireworks:
         probes = [Probe(name="models", url=join_url(base_url, "/models"))]
         root = base_url.rstrip("/").removesuffix("/inference/v1")
         if root != base_url.rstrip("/"):
-            # The model list answers 500 for valid keys of some accounts; the control plane does not.
+            # The model list returns 500 to valid keys of some accounts; the control plane does not.
             probes.append(Probe(name="control", url=f"{root}/v1/accounts/fireworks/models?pageSize=1"))
         return tuple(probes)
 
@@ -157,7 +159,7 @@ def _response_format(raw: msgspec.Raw) -> Any:
 
 
 def _effort(raw: msgspec.Raw) -> Any:
-    """The nearest effort there is."""
+    """The nearest supported effort."""
     return "low" if bytes(raw).strip() == b'"minimal"' else None
 
 

@@ -1,4 +1,5 @@
-"""OpenAI: chat and Responses. Its reasoning models refuse sampling parameters and stop sequences."""
+"""OpenAI: chat and Responses. Its reasoning models refuse sampling parameters and stop
+sequences."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from llm_gateway.wires._batch_apis import OpenAIBatches
 from . import services
 from ._base import Probe, ServiceFacts, bearer, join_url, json_headers, said, verdict
 
-# o1 … o9 and gpt-5 onward, but not their chat variants; a fine-tuned id names its base: ft:gpt-…:org::id.
+# o1 … o9 and gpt-5 onward, but not their chat variants; a fine-tuned id names its base:
+# ft:gpt-…:org::id.
 _REASONS = re.compile(r"(?:ft:)?(?:o\d|gpt-(?:[5-9]|\d\d)(?![\w.-]*chat))")
 _RESTRICTED = ("insufficient permissions", "missing scopes")
 
@@ -36,8 +38,8 @@ class OpenAI:
         return json_headers(passed, self.facts.pass_headers, authorization=bearer(key))
 
     def model_facts(self, wire: str, upstream_id: str) -> ModelFacts:
-        """``max_completion_tokens`` always: every model takes it, reasoning models nothing else
-        (https://platform.openai.com/docs/api-reference/chat/create)."""
+        """``max_completion_tokens`` always: every model accepts it, and reasoning models accept
+        nothing else (https://platform.openai.com/docs/api-reference/chat/create)."""
         reasons = _REASONS.match(upstream_id.lower()) is not None
         return ModelFacts(
             upstream_id=upstream_id,

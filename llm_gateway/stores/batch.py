@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from llm_gateway.core.errors import CallerLeft, GatewayError, StoreUnavailable
+from llm_gateway.core.outcomes import RequestState
 from llm_gateway.engine.ports import Opening, Rejection
 
 from .columns import FINISHED_AT
@@ -94,7 +95,7 @@ def _write_unknown(ops: list[Op], writer: Writer, worker: str, lease: datetime, 
     ended = {s["id"] for s in settles} | {v.opening.call.id.hex for v in voids}
     states = writer.states((*ended, *(op.work[0].call.id.hex for op in reserves)))
     ending, late = _first_ends(settles, states)
-    voided = [v for v in voids if states.get(v.opening.call.id.hex) == "open"]
+    voided = [v for v in voids if states.get(v.opening.call.id.hex) == RequestState.OPEN]
     held = writer.held([s["id"] for s in ending] + [v.opening.call.id.hex for v in voided])
     reserved = writer.budgets_of([op.work[0].call.id.hex for op in reserves])
 
@@ -118,7 +119,7 @@ def _write_unknown(ops: list[Op], writer: Writer, worker: str, lease: datetime, 
     claims = claims_of(granted, entries, book)
     for op in reserves:
         opening, target, amount = op.work
-        if states.get(opening.call.id.hex) == "open" and opening.call.id.hex not in ended:
+        if states.get(opening.call.id.hex) == RequestState.OPEN and opening.call.id.hex not in ended:
             known = reserved.get(opening.call.id.hex, ())
             grant(op, opening, tuple(b for b in target.budgets if b not in known), amount, book, entries)
         else:
@@ -143,9 +144,9 @@ def _first_ends(settles: list[Ended], states: dict[str, str]) -> tuple[list[Ende
             continue
         seen.add(key)
         state = states.get(key)
-        if state == "open":
+        if state == RequestState.OPEN:
             ending.append(settlement)
-        elif state == "orphaned":
+        elif state == RequestState.ORPHANED:
             late.append(settlement)
     return ending, late
 
@@ -162,5 +163,5 @@ def _resolve(entries: Iterable[Held], settlement: Ended | None, book: BudgetBook
 
 
 def _never_opened(void: Void) -> Rejection:
-    state = "client_cancelled" if isinstance(void.error, CallerLeft) else "rejected"
+    state = RequestState.CLIENT_CANCELLED if isinstance(void.error, CallerLeft) else RequestState.REJECTED
     return Rejection(call=void.opening.call, at=void.opening.at, error=void.error, strategy=void.opening.strategy, state=state)

@@ -59,11 +59,6 @@ from .outage import crowded
 log = logging.getLogger("cogo.catalog")
 
 
-def key_place(key: ProviderKey) -> str:
-    """What a provider key's ciphertext is bound to."""
-    return f"providerkey:{key.uid}:secret"
-
-
 def load_snapshot() -> Snapshot:
     """Read everything in one transaction, some fifteen queries whatever the number of rows. Raises ``django.db.Error``."""
     with transaction.atomic():
@@ -147,7 +142,7 @@ def _credentials(providers: dict[int, ProviderInfo]) -> dict[int, tuple[Credenti
     found: dict[int, list[Credential]] = defaultdict(list)
     for row in ProviderKey.objects.filter(enabled=True, provider_id__in=providers).order_by("id"):
         try:
-            secret = vault.open_sealed(row.ciphertext, place=key_place(row)) if row.ciphertext else Secret("")
+            secret = vault.open_sealed(row.ciphertext, place=vault.place_of(row)) if row.ciphertext else Secret("")
         except vault.VaultError as error:
             # One unreadable key must not take the others out of service.
             log.error("a provider key cannot be decrypted", extra={"provider_key": row.pk, "reason": str(error)})

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from django.db.models import F, Value
 from django.db.models.functions import Greatest
 
+from llm_gateway.core.outcomes import RequestState
 from llm_gateway.models import LedgerEntry, RequestLog
 
 from .connecting import short_transaction
@@ -30,7 +31,7 @@ def reap(now: datetime) -> int:
 
 
 def _chunk(now: datetime) -> int:
-    stale = RequestLog.objects.filter(state="open", lease_until__lt=now - GRACE)
+    stale = RequestLog.objects.filter(state=RequestState.OPEN, lease_until__lt=now - GRACE)
     # Looked at without the writer's lock: nearly always there is none.
     if not stale.exists():
         return 0
@@ -45,8 +46,8 @@ def _chunk(now: datetime) -> int:
             if entry.budget_id:
                 book.resolve(entry.budget_id, entry.period_id, entry.held_nusd, entry.held_nusd)
         LedgerEntry.objects.bulk_update(entries, ["state", "resolved_at", "note"])
-        closed = RequestLog.objects.filter(pk__in=ids, state="open").update(
-            state="orphaned",
+        closed = RequestLog.objects.filter(pk__in=ids, state=RequestState.OPEN).update(
+            state=RequestState.ORPHANED,
             finished_at=Greatest(F("created_at"), Value(now)),
             lease_until=None,
             cost_nusd=F("hold_nusd"),

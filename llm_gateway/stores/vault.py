@@ -18,10 +18,16 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 
 from llm_gateway.core.secret import Secret
+from llm_gateway.models import ProviderKey
 
 
 class VaultError(Exception):
     """A ciphertext cannot be turned back; the message says which key is missing and never holds a secret."""
+
+
+def place_of(key: ProviderKey) -> str:
+    """What the ciphertext of a provider key is bound to: this row of this table."""
+    return f"providerkey:{key.uid}:secret"
 
 
 def seal(plain: str, *, place: str) -> str:

@@ -1,4 +1,5 @@
-"""The last minutes of every provider and model, from the attempts of all workers. Read once in a few seconds, whoever asks."""
+"""The last minutes of every provider and model, from all workers' attempts. Cached for a few
+seconds, whoever asks."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from llm_gateway.models import Attempt
 from llm_gateway.policies.standing import WINDOW_S, Lately, lately
 
 FRESH_S = 4
-# A busy gateway makes a hundred thousand attempts in five minutes; the newest of them say enough.
+# A busy gateway makes a hundred thousand attempts in five minutes; a sample of the newest is
+# enough.
 MOST = 50_000
 _NAME = "standing-lately"
 
@@ -23,7 +25,7 @@ Found = Mapping[tuple[int, str], Lately]
 
 
 def by_model(now: datetime | None = None) -> Found:
-    """Per (provider id, upstream model id); nothing for what was not asked."""
+    """Per (provider id, upstream model id); absent without attempts."""
     known = cache.get(_NAME) if now is None else None
     if isinstance(known, list):
         return {(provider, upstream): Lately(calls, failures) for provider, upstream, calls, failures in known}
@@ -41,7 +43,7 @@ def by_provider(found: Found) -> dict[int, Lately]:
 
 
 def _read(now: datetime) -> dict[tuple[int, str], Lately]:
-    # Ids of requests are in order of time, so the index over (request, number) finds the window.
+    # Request ids are ordered by time, so the index over (request, number) finds the window.
     since = UUID(int=max(0, int((now - timedelta(seconds=WINDOW_S)).timestamp() * 1000)) << 80)
     window = Attempt.objects.filter(request_id__gte=since).order_by("-request_id", "-number")
     newest = Attempt.objects.filter(pk__in=window.values("pk")[:MOST]).order_by() if window[MOST : MOST + 1].exists() else window.order_by()

@@ -13,14 +13,15 @@ from llm_gateway.core.redact import redact
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
-# Characters of a trace that are looked through for secrets, and of those the last that are written.
+# How many characters of a trace to redact, and how many of the last to write.
 LONGEST, SHOWN = 40_000, 6000
-# Of one field, which may be a caller's words; and of a list of them.
+# Longest field, which may hold a caller's text, and longest list of fields.
 FIELD, MEMBERS = 1000, 50
 
 
 class JsonFormatter(logging.Formatter):
-    """Fields passed as ``extra`` become members; text is redacted and its control characters escaped by JSON itself."""
+    """Fields passed as ``extra`` become members; text is redacted and its control characters
+    escaped by JSON itself."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:
@@ -31,7 +32,7 @@ class JsonFormatter(logging.Formatter):
             "message": redact(record.getMessage(), limit=2000),
         }
         line.update({name: _clean(value) for name, value in record.__dict__.items() if name not in _STANDARD and _plain(value)})
-        # Django knows a page by its request; who saw its error was told an id.
+        # Django logs the request object; the page that showed the error named this id.
         if told := getattr(getattr(record, "request", None), "cogo_request_id", None):
             line["request_id"] = str(told)
         if record.exc_info:
@@ -40,7 +41,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _end(trace: str) -> str:
-    """A trace names what happened in its last line, and where in those before."""
+    """The last line of a trace names the error; the lines before it name the place."""
     return trace if len(trace) <= SHOWN else f"… {trace[-SHOWN:]}"
 
 

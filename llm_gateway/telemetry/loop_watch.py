@@ -1,4 +1,5 @@
-"""Watches the event loop from a thread of its own: who blocks it is named by a stack in the log while it happens (P20)."""
+"""Watches the event loop from a thread and logs the stack of whatever blocks it, while it blocks
+(P20)."""
 
 from __future__ import annotations
 
@@ -18,10 +19,12 @@ FRAMES = 15
 
 
 class LoopWatch:
-    """:meth:`start` on the loop to watch, :meth:`stop` before it ends. Costs ten timers and ten wake-ups a second.
+    """:meth:`start` on the loop to watch, :meth:`stop` before it ends. Costs ten timers and ten
+    wake-ups a second.
 
-    One line per block when it has lasted ``limit_s``, one when it is over. A stack names files, lines and functions, never values. Where
-    the whole process stood still (a stopped machine, a long call that keeps the interpreter's lock) nobody is named."""
+    One line per block when it has lasted ``limit_s``, one when it is over. A stack names files,
+    lines and functions, never values. If the whole process stood still (a stopped machine, a long
+    call that keeps the interpreter's lock), the line names no culprit."""
 
     def __init__(self, limit_s: float = LIMIT_S, beat_s: float = BEAT_S) -> None:
         self._limit_s = limit_s

@@ -1,7 +1,7 @@
 """Prometheus figures. Labels hold the operator's names only, never a caller's text.
 
-Several web processes keep theirs in files of one folder (``PROMETHEUS_MULTIPROC_DIR``, which the supervisor sets), so that whichever of
-them is asked tells of all.
+Several web processes keep theirs in files of one folder (``PROMETHEUS_MULTIPROC_DIR``, which the
+supervisor sets), so that each of them reports the sum.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def note_audits(findings: Mapping[str, int], ages_s: Mapping[str, float]) -> Non
 
 
 def exposition(folder: str) -> bytes:
-    """The figures as Prometheus reads them: of this process, or of all that write into ``folder``."""
+    """The figures as Prometheus reads them: of this process, or of all that write into
+    ``folder``."""
     tallies.bring()
     if not folder:
         return generate_latest()
@@ -71,7 +72,7 @@ def exposition(folder: str) -> bytes:
 
 
 class _Surroundings(Collector):
-    """Figures that whoever is asked reads anew: no process counts them, so no process keeps them."""
+    """Figures that are read afresh on each scrape, because no process counts them."""
 
     def __init__(self, processes: Iterable[Process], parts: Mapping[str, bool]) -> None:
         self._processes = tuple(processes)

@@ -1,4 +1,4 @@
-"""Feeds the metrics from what the pipeline tells its observers."""
+"""Feeds the metrics from the pipeline's observer events."""
 
 from __future__ import annotations
 

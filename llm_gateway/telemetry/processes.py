@@ -1,4 +1,5 @@
-"""How the processes of one ``serve`` are: its supervisor writes it to a file, every worker reads it and tells it on."""
+"""The state of the processes of one ``serve``: the supervisor writes it to a file, every worker
+reads and reports it."""
 
 from __future__ import annotations
 
@@ -10,14 +11,16 @@ from pathlib import Path
 import msgspec
 
 FILE = "processes.json"
-# A supervisor writes at least this often; one that has not for four times as long does not look after its processes.
+# A supervisor writes at least this often; after four times as long without a write it counts as
+# dead.
 WRITTEN_EVERY_S = 5.0
 
 UP, DOWN, HANGING = "up", "down", "hanging"
 
 
 class Process(msgspec.Struct, frozen=True, kw_only=True):
-    """``restarts`` since ``serve`` began; ``reason``: the last line of the process that ended, for operators only."""
+    """``restarts`` since ``serve`` began; ``reason``: the last line of the process that ended, for
+    operators only."""
 
     name: str
     state: str
@@ -32,7 +35,8 @@ class Board(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def troubles(self) -> tuple[str, ...]:
-        """A clause for each process that does not run as it should. Names and counts only: anybody may ask for readiness."""
+        """A clause for each process that is not running properly. Names and counts only, because
+        readiness is public."""
         found = [_trouble(process) for process in self.processes if process.state != UP]
         if time.time() - self.at > 4 * WRITTEN_EVERY_S:
             found.append("the supervisor of these processes does not answer")
@@ -51,7 +55,7 @@ def folder(var: Path | str) -> Path:
 
 
 def publish(run: Path, processes: tuple[Process, ...]) -> None:
-    """Replace the file as a whole. A disk that is full costs the note, never the relay."""
+    """Replace the file as a whole. A full disk costs the note, never a request."""
     board = Board(at=time.time(), supervisor=os.getpid(), processes=processes)
     draft = run / f".{FILE}.{os.getpid()}"
     with contextlib.suppress(OSError):
@@ -60,7 +64,8 @@ def publish(run: Path, processes: tuple[Process, ...]) -> None:
 
 
 def read(run: Path) -> Board | None:
-    """``None`` where no supervisor runs: each process was started by itself, and nobody here knows of the others."""
+    """``None`` without a supervisor: each process was started by itself and does not know the
+    others."""
     try:
         board = msgspec.json.decode((run / FILE).read_bytes(), type=Board)
     except (OSError, msgspec.DecodeError):
@@ -69,7 +74,8 @@ def read(run: Path) -> Board | None:
 
 
 def beat(run: Path) -> None:
-    """Said once a second by a process whose event loop turns, by the task cluster after each task; whoever forked for it has its group."""
+    """A heartbeat: once a second from a running event loop, after each task from the task cluster.
+    Forked children share their parent's group."""
     file = run / f"{os.getpgrp()}.beat"
     with contextlib.suppress(OSError):
         file.touch(mode=0o600)

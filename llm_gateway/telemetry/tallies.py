@@ -1,7 +1,8 @@
-"""Figures of the hot path: plain numbers here, brought to the library's metrics when somebody looks.
+"""Figures of the hot path: plain numbers, copied into the library's metrics on each scrape.
 
-Several web processes share theirs through files, so that whichever is asked tells of all, and what a killed one counted stays: there every
-figure goes to the library at once. All of this is for the event loop's thread.
+Several web processes share figures through files, so that each reports the sum and a killed one's
+counts stay; in that mode every figure goes to the library at once. Call everything here from the
+event loop's thread.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from prometheus_client import Counter, Histogram, values
 
 Labels = tuple[str, ...]
-# The library decides when it is imported.
+# The library chooses its mode at import.
 SHARED = bool(getattr(values.ValueClass, "_multiprocess", False))
 
 
@@ -45,7 +46,7 @@ class Times:
     def __init__(self, histogram: Histogram, *, shared: bool = SHARED) -> None:
         self._child = lru_cache(maxsize=2048)(histogram.labels)
         self._shared = shared
-        # A time belongs to the first bucket that is not below it.
+        # A value goes into the first bucket that is not below it.
         self._bounds: list[float] = histogram._upper_bounds
         self._new: dict[Labels, list[float]] = {}
         _all.append(self)
@@ -56,7 +57,7 @@ class Times:
             return
         new = self._new.get(labels)
         if new is None:
-            # How many in each bucket; last, their sum.
+            # The count of each bucket; last, the sum of all values.
             new = self._new[labels] = [0.0] * (len(self._bounds) + 1)
         new[bisect_left(self._bounds, amount)] += 1
         new[-1] += amount
@@ -64,7 +65,8 @@ class Times:
     def bring(self) -> None:
         new, self._new = self._new, {}
         for labels, (*buckets, total) in new.items():
-            # The library has no public way to add many at once; a test compares with its own.
+            # The library has no public call to add many values at once; a test compares this with
+            # its own.
             child: Any = self._child(*labels)
             child._sum.inc(total)
             for bucket, count in zip(child._buckets, buckets, strict=True):
@@ -76,6 +78,6 @@ _all: list[Total | Times] = []
 
 
 def bring() -> None:
-    """What was counted since the last time, to the library."""
+    """Move the counts since the last call into the library."""
     for one in _all:
         one.bring()

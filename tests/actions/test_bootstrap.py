@@ -12,7 +12,7 @@ from llm_gateway.actions import bootstrap as module
 from llm_gateway.actions.bootstrap import Report
 from llm_gateway.actions.create_client_key import generate_client_key
 from llm_gateway.actions.import_prices import PriceImport
-from llm_gateway.actions.store_provider_key import place_of, store_provider_key
+from llm_gateway.actions.store_provider_key import store_provider_key
 from llm_gateway.core.keys import public_id_of
 from llm_gateway.models import CatalogueVersion, ClientKey, LanguageModel, Price, Provider, ProviderKey, Strategy, StrategyActivation, Team
 from llm_gateway.stores import vault
@@ -28,7 +28,7 @@ def bootstrap(environment: dict[str, str] | None = None, **options: Any) -> Repo
 
 
 def secret_of(key: ProviderKey) -> str:
-    return vault.open_sealed(key.ciphertext, place=place_of(key)).reveal()
+    return vault.open_sealed(key.ciphertext, place=vault.place_of(key)).reveal()
 
 
 @pytest.fixture(autouse=True)

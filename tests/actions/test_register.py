@@ -10,7 +10,7 @@ from llm_gateway.actions.add_provider import add_provider
 from llm_gateway.actions.load_catalogue import load_catalogue
 from llm_gateway.actions.register_local import register_local, retire_local
 from llm_gateway.actions.register_simulated import leave_simulated, register_simulated
-from llm_gateway.actions.store_provider_key import place_of, store_provider_key
+from llm_gateway.actions.store_provider_key import store_provider_key
 from llm_gateway.models import Alias, CatalogueVersion, LanguageModel, Price, Provider, ProviderKey
 from llm_gateway.stores import vault
 
@@ -135,7 +135,7 @@ class TestTheLocalModel:
         assert provider.base_url == "http://127.0.0.1:8111/v1"
         assert Price.objects.count() == 1
         key = ProviderKey.objects.get()
-        assert vault.open_sealed(key.ciphertext, place=place_of(key)).reveal() == "another-0123456789"
+        assert vault.open_sealed(key.ciphertext, place=vault.place_of(key)).reveal() == "another-0123456789"
 
     def test_leaves_routing_when_nobody_serves_it_and_comes_back(self) -> None:
         register_local(URL, "smollm")

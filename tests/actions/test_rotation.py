@@ -10,7 +10,7 @@ from django.utils import timezone
 from llm_gateway import checks
 from llm_gateway.actions import rotate_encryption as module
 from llm_gateway.actions.rotate_encryption import make_encryption_key, rotate_encryption, verify_encryption
-from llm_gateway.actions.store_provider_key import place_of, store_keyless, store_provider_key
+from llm_gateway.actions.store_provider_key import store_keyless, store_provider_key
 from llm_gateway.models import CatalogueVersion, Provider, ProviderKey, RequestBody, RequestLog, Team
 from llm_gateway.stores import vault
 
@@ -32,7 +32,7 @@ def keys(host: Provider, settings: Any) -> tuple[str, str]:
 
 def secrets() -> list[str]:
     rows = ProviderKey.objects.exclude(ciphertext="").order_by("name")
-    return [vault.open_sealed(row.ciphertext, place=place_of(row)).reveal() for row in rows]
+    return [vault.open_sealed(row.ciphertext, place=vault.place_of(row)).reveal() for row in rows]
 
 
 def test_every_row_moves_to_the_newest_key_and_the_old_one_may_go(keys: tuple[str, str], settings: Any, monkeypatch: Any) -> None:

@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from llm_gateway.actions import ActionError
-from llm_gateway.actions.store_provider_key import place_of, store_keyless, store_provider_key
+from llm_gateway.actions.store_provider_key import store_keyless, store_provider_key
 from llm_gateway.models import CatalogueVersion, DeploymentHealth, Provider, ProviderKey
 from llm_gateway.stores import vault
 
@@ -15,7 +15,7 @@ SECRET = "canary-0123456789-abcd"
 def test_a_key_is_kept_as_ciphertext_bound_to_its_row(host: Provider) -> None:
     key = store_provider_key(host, f"  {SECRET}\n")
     stored = ProviderKey.objects.get(pk=key.pk)
-    assert vault.open_sealed(stored.ciphertext, place=place_of(stored)).reveal() == SECRET
+    assert vault.open_sealed(stored.ciphertext, place=vault.place_of(stored)).reveal() == SECRET
     assert stored.hint == "…abcd"
     assert stored.state == "unchecked"
     row = ProviderKey.objects.filter(pk=key.pk).values().get()
@@ -25,7 +25,7 @@ def test_a_key_is_kept_as_ciphertext_bound_to_its_row(host: Provider) -> None:
 def test_a_ciphertext_copied_to_another_row_does_not_open(host: Provider) -> None:
     one, two = store_provider_key(host, SECRET, "one"), store_provider_key(host, "another-0123456789", "two")
     with pytest.raises(vault.VaultError):
-        vault.open_sealed(one.ciphertext, place=place_of(two))
+        vault.open_sealed(one.ciphertext, place=vault.place_of(two))
 
 
 def test_a_replaced_key_forgets_what_was_known_of_the_old_one(host: Provider) -> None:

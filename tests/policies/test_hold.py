@@ -193,11 +193,6 @@ def test_every_class_has_a_row() -> None:
     assert {row[1] for row in BUDGET if row[1]} == set(FailureClass)
 
 
-def test_p4_an_orphan_is_charged_in_full_once_its_request_had_left() -> None:
-    assert h.orphan_billing(True) is R.HOLD
-    assert h.orphan_billing(False) is R.VOID
-
-
 def final(reported: Usage | None, rule: BillingRule = R.REPORTED, prompt: int = 100, chars: int = 30) -> Usage:
     return h.final_usage(reported, est_prompt_tokens=prompt, text_chars_received=chars, rule=rule)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_gateway.policies.limits import Bucket, corrected, header_seconds, take
+from llm_gateway.policies.limits import Bucket, corrected, take
 
 
 def test_a_minutes_worth_passes_at_once_and_the_next_one_waits_exactly_its_turn() -> None:
@@ -34,10 +34,6 @@ def test_processes_that_do_not_see_each_other_share_the_limit() -> None:
 def test_a_clock_that_went_back_takes_nothing_away() -> None:
     _, bucket = take(None, 60, 1000)
     assert take(bucket, 60, 10)[0].allowed
-
-
-def test_a_header_is_rounded_up() -> None:
-    assert [header_seconds(s) for s in (0, 0.001, 1.0000000001, 1.2, 59.5)] == [0, 1, 1, 2, 60]
 
 
 @given(limit=st.integers(1, 600), gaps=st.lists(st.floats(0, 5), min_size=1, max_size=60))

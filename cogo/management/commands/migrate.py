@@ -1,4 +1,5 @@
-"""``manage.py migrate``: Django's own, one process at a time and without keeping running gateways from writing."""
+"""``manage.py migrate``: Django's own, one process at a time and without keeping running gateways
+from writing."""
 
 from __future__ import annotations
 

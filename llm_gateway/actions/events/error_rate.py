@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, Q
 
+from llm_gateway.core.outcomes import RequestState
 from llm_gateway.models import RequestLog
 
 from . import events
@@ -15,8 +16,10 @@ from ._base import Event, Figure, Figures, Happening
 
 def look(figures: Figures, now: datetime) -> Sequence[Happening]:
     since = now - timedelta(minutes=figures["minutes"])
-    ended = RequestLog.objects.filter(created_at__gte=since, state__in=("ok", "failed", "partial", "orphaned"))
-    counts = ended.aggregate(all=Count("id"), ok=Count("id", filter=Q(state="ok")))
+    ended = RequestLog.objects.filter(
+        created_at__gte=since, state__in=(RequestState.OK, RequestState.FAILED, RequestState.PARTIAL, RequestState.ORPHANED)
+    )
+    counts = ended.aggregate(all=Count("id"), ok=Count("id", filter=Q(state=RequestState.OK)))
     failed = counts["all"] - counts["ok"]
     if counts["all"] < figures["requests"] or failed * 100 < figures["percent"] * counts["all"]:
         return []

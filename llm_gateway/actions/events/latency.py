@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from llm_gateway.core.outcomes import RequestState
 from llm_gateway.models import RequestLog
 
 from . import events
@@ -13,7 +14,7 @@ from ._base import Event, Figure, Figures, Happening
 
 def look(figures: Figures, now: datetime) -> Sequence[Happening]:
     since = now - timedelta(minutes=figures["minutes"])
-    answered = RequestLog.objects.filter(created_at__gte=since, state="ok", latency_ms__isnull=False).order_by("latency_ms")
+    answered = RequestLog.objects.filter(created_at__gte=since, state=RequestState.OK, latency_ms__isnull=False).order_by("latency_ms")
     count = answered.count()
     if count < figures["requests"]:
         return []
