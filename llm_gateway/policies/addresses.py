@@ -1,7 +1,8 @@
-"""Which addresses a provider may have. Pure: names are resolved elsewhere, what they resolve to is judged here.
+"""Which addresses a provider may have. Pure: it judges addresses; another room resolves the names.
 
-Two questions: may the operator enter this URL (:func:`read_base_url`), and may this address be connected to (:func:`is_public`,
-:func:`refusal`). Host names decide nothing; every address they resolve to is judged, at entry and at every connection.
+Two questions: may the operator enter this URL (:func:`read_base_url`), and may this address be
+connected to (:func:`is_public`, :func:`refusal`). Host names decide nothing; the gateway judges
+every address they resolve to, at entry and at every connection.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 import msgspec
 
-# https://www.iana.org/assignments/iana-ipv4-special-registry and …/iana-ipv6-special-registry, as of 2026-11, with what was withdrawn or
-# deprecated. Written out: the tables of Python's own ipaddress differ from release to release. "Global" there or not, no provider is here.
+# https://www.iana.org/assignments/iana-ipv4-special-registry and …/iana-ipv6-special-registry, as
+# of 2026-11, with what was withdrawn or deprecated. Spelled out because the tables of Python's
+# ipaddress change between releases. No provider has an address in these ranges, even where they
+# count as global.
 _SPECIAL_V4 = tuple(
     map(
         IPv4Network,
@@ -24,7 +27,7 @@ _SPECIAL_V4 = tuple(
         ),
     )
 )  # fmt: skip
-# All the unicast addresses that were ever given out; whatever is outside is special, reserved, or carries an IPv4 address.
+# All unicast space ever allocated; anything else is special, reserved, or carries an IPv4 address.
 _UNICAST_V6 = IPv6Network("2000::/3")
 _SPECIAL_V6 = tuple(
     map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3ffe::/16", "3fff::/20"))
@@ -32,20 +35,21 @@ _SPECIAL_V6 = tuple(
 _NAT64 = IPv6Network("64:ff9b::/96")
 _NAT64_LOCAL = IPv6Network("64:ff9b:1::/48")
 _TRANSLATED = IPv6Network("::ffff:0:0:0/96")
-# Reserved by Python's tables, yet somebody's own network may have them: SRv6, discard and dummy prefixes.
+# Python reserves these, yet a private network may use them: SRv6, discard and dummy prefixes.
 _OWN_USE = tuple(map(IPv6Network, ("5f00::/16", "100::/64", "100:0:0:1::/64", "64:ff9b:1::/48", "::ffff:0:0:0/96")))
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
-# What resolvers read as a number, not as a name: 0x7f000001, 2130706433, 127.1, 0177.0.0.1.
+# Resolvers read these as numbers, not as names: 0x7f000001, 2130706433, 127.1, 0177.0.0.1.
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+", re.ASCII)
 _URL = re.compile(r"(?P<scheme>[a-z]+)://(?P<authority>[^/?#]*)(?P<path>/[^?#]*)?", re.ASCII | re.IGNORECASE)
 
 
 class AddressRefused(ValueError):
-    """The message is a sentence for the operator."""
+    """The message is for the operator."""
 
 
 class BaseUrl(msgspec.Struct, frozen=True, kw_only=True):
-    """``text`` is the normal form: lower-case scheme and host, no default port, no trailing slash."""
+    """``text`` is the normal form: lower-case scheme and host, no default port, no trailing
+    slash."""
 
     scheme: str
     host: str
@@ -63,8 +67,8 @@ class BaseUrl(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether packets to it leave for the Internet. NAT64 is judged by the IPv4 address it carries; no other form that
-    carries one comes out of a name server that means well."""
+    """Whether it is an Internet address. NAT64 counts as the IPv4 address it carries; an honest
+    name server returns no other form that carries one."""
     if isinstance(address, IPv4Address):
         return not any(address in net for net in _SPECIAL_V4)
     if address in _NAT64:
@@ -73,11 +77,12 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 def refusal(address: IPv4Address | IPv6Address, *, allow_private: bool) -> str | None:
-    """Why a provider may not have this address, ``None`` when it may.
+    """Why a provider may not have this address; ``None`` if it may.
 
-    ``allow_private`` admits loopback, private networks and other ranges of the registries that somebody's own network may use, never what
-    no provider can be: link-local (where clouds keep their metadata), multicast, unspecified and reserved addresses, tunnels, and private
-    ones hidden in an IPv6 form.
+    ``allow_private`` admits loopback, private networks and other ranges of the registries that
+    somebody's own network may use, never what no provider can be: link-local (where clouds keep
+    their metadata), multicast, unspecified and reserved addresses, tunnels, and private ones hidden
+    in an IPv6 form.
     """
     if is_public(address):
         return None
@@ -109,7 +114,8 @@ def _never(address: IPv4Address | IPv6Address) -> str | None:
 
 
 def check_addresses(host: str, addresses: Iterable[str], *, allow_private: bool) -> None:
-    """Raises :class:`AddressRefused` unless every address ``host`` resolved to may be connected to."""
+    """Raises :class:`AddressRefused` unless every address ``host`` resolved to may be connected
+    to."""
     found = [ip_address(text.partition("%")[0]) for text in addresses]
     if not found:
         raise AddressRefused(f"The host {host} has no address.")
@@ -119,9 +125,11 @@ def check_addresses(host: str, addresses: Iterable[str], *, allow_private: bool)
 
 
 def read_base_url(text: str, *, allow_private: bool) -> BaseUrl:
-    """``text`` as a base URL. Raises :class:`AddressRefused` for anything two readers could understand differently.
+    """``text`` as a base URL. Raises :class:`AddressRefused` for anything that two parsers could
+    read differently.
 
-    https only unless ``allow_private``; an address in the URL itself is judged at once, a name when it is resolved.
+    https only unless ``allow_private``; an address in the URL itself is judged at once, a name when
+    it is resolved.
     """
     if len(text) > 300 or not all("!" <= character <= "~" for character in text) or "\\" in text:
         raise AddressRefused("A base URL has at most 300 ASCII characters and no spaces; write an international host in its xn-- form.")
@@ -179,6 +187,7 @@ def _last_32(address: IPv6Address) -> IPv4Address:
 
 
 def _under_48(address: IPv6Address) -> tuple[IPv4Address, IPv4Address]:
-    """The IPv4 address that a translator could read in it: where RFC 6052 puts it under a /48, or at the end."""
+    """The IPv4 address that a translator could read in it: where RFC 6052 puts it under a /48, or
+    at the end."""
     bits = int(address)
     return IPv4Address((bits >> 64 & 0xFFFF) << 16 | bits >> 40 & 0xFFFF), _last_32(address)

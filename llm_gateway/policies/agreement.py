@@ -1,4 +1,5 @@
-"""Whether an answer would have done in the place of another, and how sure that makes one of the next. Pure."""
+"""Whether one answer could replace another, and how much confidence that gives in the next one.
+Pure."""
 
 from __future__ import annotations
 
@@ -8,11 +9,11 @@ import math
 import re
 from typing import Final
 
-# So many judged hits, and so sure a bound, before anything is served.
+# Judged hits and lower bound required before the cache serves anything.
 LEAST_JUDGED: Final = 300
 LEAST_BOUND: Final = 0.99
 CONFIDENCE: Final = 0.95
-# Of the hits that are served, so many are asked anew all the same.
+# Share of served hits that are asked again as a check.
 ASKED_ANEW: Final = 0.01
 
 _FENCE = re.compile(r"```[ \t]*([\w+#.-]*)[^\n]*\n(.*?)(?:```|\Z)", re.DOTALL)
@@ -21,8 +22,9 @@ _MOST_PARSED = 20_000
 
 
 def agree(one: str, other: str) -> bool:
-    """Both hold code: the same code, as syntax trees of Python, else line by line. Neither does: equal JSON, or the same words; indented
-    text, which may be code, line by line. What no rule here can tell is taken for a disagreement."""
+    """Both hold code: the same code, as syntax trees of Python, else line by line. Neither does:
+    equal JSON, or the same words; indented text, which may be code, line by line. Anything these
+    rules cannot decide counts as a disagreement."""
     first, second = _FENCE.findall(one), _FENCE.findall(other)
     if first or second:
         return len(first) == len(second) and all(_same_code(a, b) for a, b in zip(first, second, strict=True))
@@ -34,14 +36,15 @@ def agree(one: str, other: str) -> bool:
 
 
 def lower_bound(right: int, judged: int) -> float:
-    """The exact one-sided bound of Clopper and Pearson: with this confidence the share of right hits is at least so high."""
+    """The exact one-sided Clopper-Pearson bound: with this confidence, the share of right hits is
+    at least this."""
     wrong = judged - right
     if judged <= 0 or right <= 0:
         return 0.0
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        # How likely so few wrong ones were, if the share of right ones were only this.
+        # The probability of so few wrong hits if the share of right ones were only this.
         if _at_most(wrong, judged, 1 - middle) > 1 - CONFIDENCE:
             high = middle
         else:
@@ -50,7 +53,7 @@ def lower_bound(right: int, judged: int) -> float:
 
 
 def refusal(right: int, judged: int) -> str:
-    """Why nearly the same questions may not be answered yet; empty: they may."""
+    """Why the cache may not answer similar questions yet; empty: it may."""
     if judged < LEAST_JUDGED:
         return f"{judged} of {LEAST_JUDGED} hits are judged; let the shadow measure on."
     bound = lower_bound(right, judged)

@@ -1,7 +1,7 @@
-"""Which names a client key's list of models lets through. Pure.
+"""Which names a client key's list of models admits. Pure.
 
-An entry is what a caller may write: a model's name, an alias, ``PROVIDER/ID``, or one of these with ``*`` for any characters and ``?`` for
-one; also ``auto`` and ``strategy:NAME``.
+An entry is what a caller may write: a model's name, an alias, ``PROVIDER/ID``, or one of these with
+``*`` for any characters and ``?`` for one; also ``auto`` and ``strategy:NAME``.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ def patterns(entries: frozenset[str]) -> tuple[str, ...]:
 
 
 def fits(pattern: str, names: Iterable[str]) -> bool:
-    """Whether ``pattern`` lets one of ``names`` through."""
+    """Whether ``pattern`` admits one of ``names``."""
     match = _compiled(pattern).fullmatch
     return any(match(name) is not None for name in names)
 
 
 def opens(entries: Collection[str], strategy: str) -> bool:
-    """Whether a request that names no model may go wherever a strategy sends it, whatever else is listed. Only a word that is about
-    strategies says so: ``a*`` is about models."""
+    """Whether a request without a model may go wherever a strategy sends it, regardless of the
+    other entries. Only an entry about strategies grants this: ``a*`` is about models."""
     words = {f"{STRATEGY}{strategy}"}
     return AUTO in entries or any(
         entry in words or (is_pattern(entry) and fits(entry, words)) for entry in entries if entry.startswith(STRATEGY)
@@ -46,6 +46,7 @@ def opens(entries: Collection[str], strategy: str) -> bool:
 
 
 def covered(entry: str, entries: Collection[str]) -> bool:
-    """Whether everything that ``entry`` lets through is let through by one of ``entries``, as far as their letters show."""
-    # A "*" absorbs whatever stands for a wildcard of the other side; a "?" would not.
+    """Whether one of ``entries`` admits everything that ``entry`` admits, judged by their text
+    alone."""
+    # A "*" absorbs the other side's wildcards; a "?" would not.
     return entry in entries or any("*" in other and "?" not in other and fits(other, (entry,)) for other in entries)

@@ -1,12 +1,12 @@
-"""What batches and their files may be, and how long they stay. Pure."""
+"""Limits of batches and their files, and how long they are kept. Pure."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
 MB = 1 << 20
-# https://platform.openai.com/docs/api-reference/batch/create (read 2026-11-30): 50,000 requests, 200 MB.
-# https://docs.claude.com/en/api/creating-message-batches: 100,000 requests, 256 MB.
+# https://platform.openai.com/docs/api-reference/batch/create (read 2026-11-30): 50,000 requests,
+# 200 MB. https://docs.claude.com/en/api/creating-message-batches: 100,000 requests, 256 MB.
 LARGEST_FILE = 200 * MB
 LARGEST_INLINE = 100 * MB
 LONGEST_LINE = 32 * MB
@@ -14,9 +14,10 @@ MOST_LINES = 100_000
 LONGEST_CUSTOM_ID = 512
 CHUNK_BYTES = 256 << 10
 TEAM_QUOTA = 2 << 30
-# Lines of one key that wait or run at once.
+# Most lines of one key that wait or run at once.
 BACKLOG = 100_000
-# A file up to this size is read before the answer to its create; a larger one by a runner.
+# A file up to this size is validated before the create call answers; a runner validates a larger
+# one.
 READ_AT_ONCE = 1 * MB
 FILES_KEPT = timedelta(days=30)
 RESULTS_KEPT = timedelta(days=29)
@@ -25,7 +26,7 @@ UPLOADS_KEPT = timedelta(hours=2)
 MOST_FAULTS = 100
 MOST_METADATA = 16
 PURPOSES = ("batch", "assistants", "fine-tune", "vision", "user_data", "evals")
-# Metadata with which a client of any SDK says what its dialect has no field for.
+# Metadata keys for options that a dialect has no field for.
 ON_BUDGET, ECONOMY, WEBHOOK, WEBHOOK_SECRET = "cogo_on_budget", "cogo_economy", "cogo_webhook", "cogo_webhook_secret"
 LANE = "cogo_lane"
 # Who executes lines: our own runners, or their provider's batch API at the prices of the tier of that name.

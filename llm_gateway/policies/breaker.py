@@ -1,8 +1,10 @@
-"""The circuit breaker of one deployment as a frozen value: every function takes one and returns the next.
+"""The circuit breaker of one deployment as a frozen value: every function takes one and returns the
+next.
 
-Times are seconds of one monotonic clock; :func:`dump` and :func:`load` carry a breaker over a restart through wall time.
-A run of failures counts, not their sum: five scattered ones among thousands of successes say nothing. The share of failures covers
-the hosts that fail often but not always.
+Times are seconds of one monotonic clock; :func:`dump` and :func:`load` carry a breaker over a
+restart through wall time. A run of failures counts, not their sum: five scattered failures among
+thousands of successes mean nothing. The share of failures covers hosts that fail often but not
+always.
 """
 
 from __future__ import annotations
@@ -22,9 +24,11 @@ SHARE = 0.5
 OPEN_S = 10.0
 MAX_OPEN_S = 120.0
 MAX_COOLDOWN_S = 3600.0
-# Where every candidate is out, each may be tried once in so long a time, lest an outage is met with every request.
+# When every candidate is out, each is tried once per this interval, so that an outage does not get
+# every request.
 PANIC_S = 1.0
-# A probe whose end nobody reported (a crashed or cancelled task) must not keep a deployment out for ever.
+# A probe that never reported its end (a crashed or cancelled task) must not keep a deployment out
+# for ever.
 PROBE_LEASE_S = 60.0
 
 
@@ -37,9 +41,9 @@ class State(StrEnum):
 class Breaker(msgspec.Struct, frozen=True, kw_only=True):
     """``run``: (time, seconds waited for it) of the failures since the last success, at most five.
 
-    ``seconds``: (second, answers, failures) of the window. ``until``: when an open breaker may be probed; ``ejections``: how often in a
-    row it opened; ``probe_at``: since when a probe is out. ``cool_until``: end of a cooldown or suspension, which needs no probe when it
-    is over.
+    ``seconds``: (second, answers, failures) of the window. ``until``: when an open breaker may be
+    probed; ``ejections``: how often in a row it opened; ``probe_at``: since when a probe is out.
+    ``cool_until``: end of a cooldown or suspension, which needs no probe when it is over.
     """
 
     state: State = State.CLOSED
@@ -53,12 +57,14 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def consecutive(self) -> int:
-        """Failures in a row, as far as they are still told apart: what a doubling cooldown counts."""
+        """Failures in a row, up to the largest that still matters; doubling cooldowns count
+        these."""
         return len(self.run) + RUN * self.ejections
 
 
 def admit(breaker: Breaker, now: float) -> tuple[bool, Breaker]:
-    """Whether a request may go, and the breaker after that decision: past ``until`` exactly one goes as a probe."""
+    """Whether a request may go, and the breaker after that decision: past ``until`` exactly one
+    goes as a probe."""
     if now < breaker.cool_until:
         return False, breaker
     if breaker.state is State.CLOSED:
@@ -69,15 +75,16 @@ def admit(breaker: Breaker, now: float) -> tuple[bool, Breaker]:
 
 
 def panic(breaker: Breaker, now: float) -> tuple[bool, Breaker]:
-    """Every candidate is out: let one request through as a probe before its time, if none is out already and the last one failed
-    :data:`PANIC_S` ago."""
+    """Every candidate is out: let one request through as a probe before its time, if none is out
+    already and the last one failed :data:`PANIC_S` ago."""
     if _probing(breaker, now) or (breaker.opened_at is not None and now - breaker.opened_at < PANIC_S):
         return False, breaker
     return True, replace(breaker, state=State.HALF_OPEN if breaker.state is not State.CLOSED else State.CLOSED, probe_at=now)
 
 
 def success(breaker: Breaker, now: float) -> Breaker:
-    """An answer arrived. Closes a half-open breaker and forgets the run; late answers to requests sent before it opened do not close it."""
+    """An answer arrived. Closes a half-open breaker and forgets the run; late answers to requests
+    sent before it opened do not close it."""
     if breaker.state is State.HALF_OPEN:
         return Breaker(cool_until=breaker.cool_until)
     if breaker.state is State.OPEN:
@@ -86,8 +93,9 @@ def success(breaker: Breaker, now: float) -> Breaker:
 
 
 def failure(breaker: Breaker, now: float, waited_s: float = 0.0) -> Breaker:
-    """A failure of the host arrived (a caller's own 400 is none: use :func:`release`). ``waited_s``: how long the attempt took; it is not
-    counted in the ten seconds, else a host that is silent for a minute at a time would never be taken out."""
+    """A failure of the host arrived (a caller's own 400 is none: use :func:`release`).
+    ``waited_s``: how long the attempt took; it is not counted in the ten seconds, else a host that
+    is silent for a minute at a time would never be taken out."""
     if breaker.state is State.HALF_OPEN:
         return _open(breaker, now)
     if breaker.state is State.OPEN:
@@ -104,7 +112,8 @@ def failure(breaker: Breaker, now: float, waited_s: float = 0.0) -> Breaker:
 
 
 def release(breaker: Breaker) -> Breaker:
-    """A request ended without saying anything of the host (caller gone, caller's 400): a probe's place is free again."""
+    """A request ended without evidence about the host (caller gone, caller's 400): frees a probe's
+    place."""
     return replace(breaker, probe_at=None) if breaker.probe_at is not None else breaker
 
 
@@ -115,7 +124,8 @@ def cool(breaker: Breaker, now: float, seconds: float) -> Breaker:
 
 
 def trip(breaker: Breaker, now: float, seconds: float) -> Breaker:
-    """Another process found that the deployment keeps failing: open for ``seconds``, unless it is known to be so already."""
+    """Another process found that the deployment keeps failing: open for ``seconds`` unless it is
+    open already."""
     if breaker.state is not State.CLOSED:
         return breaker
     rest = min(max(seconds, 0.0), MAX_OPEN_S)
@@ -123,7 +133,8 @@ def trip(breaker: Breaker, now: float, seconds: float) -> Breaker:
 
 
 def wait_s(breaker: Breaker, now: float) -> float:
-    """Seconds until :func:`admit` may say yes; 0 when it may now. A probe that is out counts with the rest of its lease."""
+    """Seconds until :func:`admit` may say yes; 0 when it may now. A probe that is out counts with
+    the rest of its lease."""
     wait = max(0.0, breaker.cool_until - now)
     if breaker.state is not State.CLOSED:
         wait = max(wait, breaker.until - now)
@@ -143,8 +154,9 @@ def dump(breaker: Breaker, now: float, wall: datetime) -> dict[str, Any]:
 
 
 def load(data: Mapping[str, Any], now: float, wall: datetime) -> Breaker:
-    """A breaker from :func:`dump`'s values. Rests are clamped to what could have been set, so a clock that jumped back frees a deployment
-    in bounded time and one that jumped ahead merely frees it early. Nonsense loads as a closed breaker."""
+    """A breaker from :func:`dump`'s values. Rests are clamped to what could have been set, so a
+    clock that jumped back frees a deployment in bounded time and one that jumped ahead merely frees
+    it early. Nonsense loads as a closed breaker."""
     rest = _left(data.get("until"), wall, MAX_OPEN_S)
     cooling = _left(data.get("cool_until"), wall, MAX_COOLDOWN_S)
     ejections = data.get("ejections")
@@ -169,7 +181,8 @@ def _probing(breaker: Breaker, now: float) -> bool:
 
 
 def _counted(breaker: Breaker, now: float, *, failed: int) -> tuple[tuple[int, int, int], ...]:
-    """The window's counts with one more answer. Kept per second, so that a busy deployment costs no more than an idle one."""
+    """The window's counts with one more answer. Kept per second, so that a busy deployment costs no
+    more than an idle one."""
     second = int(now)
     kept = tuple(entry for entry in breaker.seconds if second - WINDOW_S < entry[0] <= second)
     if kept and kept[-1][0] == second:

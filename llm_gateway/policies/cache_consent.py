@@ -1,4 +1,5 @@
-"""Whether a request wants the answer cache, and how: the nearest of header, client key, alias and gateway decides. Pure."""
+"""Whether and how a request uses the answer cache: the nearest rule of header, client key, alias
+and gateway decides. Pure."""
 
 from __future__ import annotations
 
@@ -14,8 +15,9 @@ WORDS = ("on", "off", "only", "refresh")
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """``look``: an answer that is kept will do. ``keep``: a fresh one may be kept, for ``ttl_s``. ``only``: nobody else is to be asked.
-    ``max_age_s``: how old a kept answer may be, ``None``: any age. The rest as in :class:`~llm_gateway.core.caching.CacheRule`."""
+    """``look``: a cached answer is acceptable. ``keep``: a fresh answer may be stored for
+    ``ttl_s``. ``only``: never call a provider. ``max_age_s``: how old a kept answer may be,
+    ``None``: any age. The rest as in :class:`~llm_gateway.core.caching.CacheRule`."""
 
     look: bool = True
     keep: bool = True
@@ -28,8 +30,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def wish_of(headers: Mapping[str, str], rules: CacheRules, client_key_id: int | None, asked: str) -> Wish | None:
-    """``None``: nobody wants the cache for this request. ``headers`` have lower-case names; ``asked``: the model as asked for. Raises
-    :class:`InvalidRequest` for a header's value that says nothing."""
+    """``None``: the cache is off for this request. ``headers`` have lower-case names; ``asked``:
+    the model as asked for. Raises :class:`InvalidRequest` for a header value that means nothing."""
     word = _word(headers)
     ttl_s = _ttl(headers.get(TTL_HEADER))
     alias = rules.aliases.get(asked)
@@ -76,7 +78,7 @@ def _ttl(text: str | None) -> int | None:
 
 
 def _directives(text: str) -> dict[str, str]:
-    """RFC 9111, 5.2.1; what is not understood has no effect."""
+    """RFC 9111, 5.2.1; unknown directives have no effect."""
     found: dict[str, str] = {}
     for part in text.split(",") if text else ():
         name, _, value = part.partition("=")

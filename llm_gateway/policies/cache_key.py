@@ -1,6 +1,7 @@
-"""Under which key an answer is kept: all of the request that can change the answer, and who may be given it. Pure.
+"""The cache key of an answer: everything in the request that can change the answer, and who may
+receive it. Pure.
 
-Everything counts but a short list of fields that change nothing in the answer; a field that nobody here has heard of counts, too.
+Every field counts except a short list that never changes an answer; unknown fields count too.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from typing import Any, Final
 
 import msgspec
 
-# A new number makes every entry of before unreachable.
+# Raising this number makes all older entries unreachable.
 VERSION: Final = 1
 
 _OPENAI: Final = frozenset({"stream", "stream_options", "user", "safety_identifier", "metadata", "prompt_cache_key", "service_tier"})
-# Top-level fields by dialect that change how an answer is delivered, billed or filed, never what it says.
+# Top-level fields by dialect that change how an answer is delivered, billed or filed, never what it
+# says.
 DENIED: Final[Mapping[str, frozenset[str]]] = {
     "openai_chat": _OPENAI,
     "openai_responses": _OPENAI,
@@ -32,9 +34,10 @@ _sorted = msgspec.json.Encoder(order="deterministic")
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands beside the body. ``client_key_id`` ``None``: the team's keys share; negative: one of the staff. ``behind``: what the
-    asked model means today, so that another meaning is another key. ``ceiling``: the client key's own limit on output. ``facts``: what a
-    native request says beside its conversation."""
+    """What stands beside the body. ``client_key_id`` ``None``: the team's keys share; negative: one
+    of the staff. ``behind``: what the asked model means today, so that another meaning is another
+    key. ``ceiling``: the client key's own limit on output. ``facts``: what a native request says
+    beside its conversation."""
 
     team_id: int
     client_key_id: int | None
@@ -48,7 +51,8 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def cache_key(secret: bytes, scene: Scene, body: Mapping[str, Any]) -> bytes:
-    """32 bytes. ``body``: the request as decoded JSON. Nobody without ``secret`` can tell from a key what was asked."""
+    """32 bytes. ``body``: the request as decoded JSON. Without ``secret``, a key reveals nothing
+    about the request."""
     return hmac.digest(secret, _sorted.encode((VERSION, scene, canonical(scene.dialect, body))), hashlib.sha256)
 
 
@@ -56,7 +60,8 @@ def canonical(dialect: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that count."""
     denied = DENIED.get(dialect, frozenset())
     kept = {name: value for name, value in body.items() if name not in denied}
-    # Not to store it at the provider is the provider's matter, not the answer's; what is to be stored there is never kept here.
+    # Not to store it at the provider is the provider's matter, not the answer's; what is to be
+    # stored there is never kept here.
     if kept.get("store") is False and denied is _OPENAI:
         del kept["store"]
     return kept

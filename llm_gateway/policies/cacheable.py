@@ -1,4 +1,5 @@
-"""Which requests and which answers the cache may keep. Pure: a conversation or an end in, a reason or none out."""
+"""Which requests and which answers the cache may keep. Pure: a conversation or an end in, a reason
+or none out."""
 
 from __future__ import annotations
 
@@ -10,10 +11,11 @@ from llm_gateway.core.chat import ChatRequest, Document, FinishReason, Image, Op
 LARGEST_REQUEST: Final = 1 << 20
 LARGEST_ANSWER: Final = 1 << 20
 KINDS: Final = frozenset({"chat", "generate", "analyze", "embeddings"})
-# An answer that ended in another way is not whole, or not the model's.
+# Any other ending means the answer is incomplete or not the model's.
 GOOD_ENDS: Final = frozenset({FinishReason.STOP, FinishReason.STOP_SEQUENCE, FinishReason.TOOL_CALLS})
 
-# Top-level fields that make the provider look at something that is not in the request, or answer with what a kept answer cannot hold.
+# Top-level fields that make the provider look at something that is not in the request, or answer
+# with what a kept answer cannot hold.
 _SERVER_SIDE: Final = frozenset({
     "previous_response_id", "conversation", "prompt", "background", "web_search_options", "mcp_servers", "container",
     "context_management", "cachedContent", "cached_content", "search_parameters", "plugins", "prediction", "audio", "deferred",
@@ -24,8 +26,9 @@ _NOT_THERE: Final[tuple[Any, ...]] = (None, False, [])
 
 
 def refusal(kind: str, dialect: str, size: int, body: Mapping[str, Any], chat: ChatRequest | None, *, chance: bool) -> str:
-    """Why this request's answer is not to be kept; empty: it may be. ``size``: bytes of the request; ``chat``: ``None`` where it cannot be
-    read; ``chance``: answers with chance in them are wanted, too."""
+    """Why this request's answer must not be cached; empty: it may. ``size``: bytes of the request;
+    ``chat``: ``None`` where it cannot be read; ``chance``: answers with chance in them are wanted,
+    too."""
     if kind not in KINDS:
         return f"{kind} is not cached"
     if size > LARGEST_REQUEST:
@@ -51,7 +54,7 @@ def refusal(kind: str, dialect: str, size: int, body: Mapping[str, Any], chat: C
 
 
 def unfit(ends: Iterable[FinishReason | None], flags: str, size: int) -> str:
-    """Why an answer is not kept; empty: it may be. ``flags``: those of its log row."""
+    """Why an answer must not be cached; empty: it may. ``flags``: those of its log row."""
     if flags:
         return f"flagged {flags}"
     if size > LARGEST_ANSWER:

@@ -1,4 +1,4 @@
-"""Where a client key may be used from, and whom an address stands for. Pure."""
+"""Where a client key may be used from, and which addresses share one limit. Pure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def admits(networks: Sequence[str], address: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def subscriber(address: str) -> str:
-    """What limits per address count: the address, or for IPv6 its /64 network, all of which one line has to itself."""
+    """The unit of per-address limits: the address, or for IPv6 its /64 network, which one
+    subscriber owns whole."""
     try:
         found = ip_address(address.partition("%")[0])
     except ValueError:

@@ -9,14 +9,17 @@ from llm_gateway.core.errors import InvalidRequest
 
 DEADLINE_HEADER = "x-request-timeout-ms"
 MAX_DEADLINE_MS = 24 * 3600 * 1000
-# An unstreamed answer arrives whole: its first event is its last, so it gets more time than the first token of a stream.
+# An unstreamed answer arrives whole, so its first event gets more time than the first token of a
+# stream.
 UNSTREAMED_FACTOR = 5
 
 
 class Clocks(msgspec.Struct, frozen=True, kw_only=True):
-    """Milliseconds: to connect, to the first event, between events (heartbeats do not count), and of the whole attempt.
+    """Milliseconds: to connect, to the first event, between events (heartbeats do not count), and
+    of the whole attempt.
 
-    ``by_deadline``: the caller's deadline is what bounds ``total_ms``, so its end is ``deadline``, not ``total_timeout``.
+    ``by_deadline``: the caller's deadline is what bounds ``total_ms``, so its end is ``deadline``,
+    not ``total_timeout``.
     """
 
     connect_ms: int = 5_000
@@ -32,7 +35,8 @@ DEFAULT_CLOCKS = Clocks()
 def clocks_for(
     provider: ProviderInfo, deadline_remaining_s: float | None, defaults: Clocks = DEFAULT_CLOCKS, *, streamed: bool = True
 ) -> Clocks:
-    """The provider's own times over the defaults, none longer than what the deadline leaves (at least 1 ms)."""
+    """The provider's own limits override the defaults; none exceeds the time left until the
+    deadline (at least 1 ms)."""
     total = provider.total_timeout_ms or defaults.total_ms
     by_deadline = False
     if deadline_remaining_s is not None and deadline_remaining_s * 1000 < total:
@@ -48,8 +52,8 @@ def clocks_for(
 
 
 def parse_deadline(value: str | None) -> float | None:
-    """Seconds from an ``x-request-timeout-ms`` header; ``None`` when absent. Raises :class:`InvalidRequest` for anything but a positive
-    whole number of milliseconds up to a day."""
+    """Seconds from an ``x-request-timeout-ms`` header; ``None`` when absent. Raises
+    :class:`InvalidRequest` for anything but a positive whole number of milliseconds up to a day."""
     if value is None:
         return None
     text = value.strip()

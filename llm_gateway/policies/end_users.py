@@ -1,4 +1,5 @@
-"""Whom a caller asks for, as the gateway remembers them: a keyed pseudonym of the name, different in each team. Pure."""
+"""The pseudonym of a caller's end user: a keyed digest of the name, different in each team.
+Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ _CHARS = 32
 
 
 def end_user_of(user: str | None, metadata: Mapping[str, Any] | None) -> str:
-    """The name a request gives its end user: the format's own field, else ``metadata.user_id`` or ``metadata.user``. Empty: none."""
+    """The name a request gives its end user: the format's own field, else ``metadata.user_id`` or
+    ``metadata.user``. Empty: none."""
     if user:
         return user
     for name in ("user_id", "user"):
@@ -22,5 +24,5 @@ def end_user_of(user: str | None, metadata: Mapping[str, Any] | None) -> str:
 
 
 def pseudonym(key: bytes, team_id: int, name: str) -> str:
-    """32 hexadecimal digits. Without ``key`` nobody can tell which name it is of, not even by trying names."""
+    """32 hexadecimal digits. Without ``key`` nobody can recover the name, not even by guessing."""
     return hmac.digest(key, f"{team_id}:{name}".encode("utf-8", "replace"), hashlib.sha256).hex()[:_CHARS] if name else ""

@@ -1,8 +1,9 @@
 """When two questions are nearly the same: the same words in the same order. Pure.
 
-Only what carries no meaning is folded: white space, the case of plain words, punctuation behind words, greetings and thanks. Numbers,
-signs, identifiers, paths, quotes and code stay as they are. No measure of likeness has a say: ones that tell paraphrases tell "turn on" and
-"turn off" as well (docs/cache.md has the figures).
+Only what carries no meaning is folded: white space, the case of plain words, punctuation behind
+words, greetings and thanks. Numbers, signs, identifiers, paths, quotes and code stay as they are.
+It uses no similarity measure: those that match paraphrases also match "turn on" with "turn off"
+(docs/cache.md has the figures).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _ENDS: Final = frozenset({".", "!", "?"})
 _QUOTES = str.maketrans({"“": '"', "”": '"', "‘": "'", "’": "'", "\u00ad": None})
 _WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*\Z")
 _INDENTED = re.compile(r"^(?: {2,}|\t)\S", re.MULTILINE)
-# Words that mean another thing with a capital letter.
+# Words whose meaning changes with a capital letter.
 _CASE_TELLS: Final = frozenset({
     "polish", "turkey", "china", "march", "may", "august", "apple", "amazon", "java", "swift", "go", "rust", "oracle", "windows",
     "word", "excel", "meta", "target", "ruby", "chrome", "lean", "nice", "reading", "mobile", "job", "earth", "mercury", "mars",
@@ -35,8 +36,8 @@ _CASE_TELLS: Final = frozenset({
 
 
 def folded(text: str) -> str | None:
-    """What is equal for nearly the same questions; ``None``: too long or empty. Of a text that is indented outside of fences, which may be
-    code, only the ends are folded."""
+    """What is equal for nearly the same questions; ``None``: too long or empty. Of a text that is
+    indented outside of fences, which may be code, only the ends are folded."""
     text = unicodedata.normalize("NFC", text).translate(_QUOTES).strip()
     if not text or len(text) > LONGEST:
         return None
@@ -76,7 +77,8 @@ def _word(chunk: str, shouted: bool, first: bool) -> str:
 
 
 def only_text(chat: ChatRequest | None) -> str | None:
-    """The one question of a conversation that is nothing else: a user's single text, perhaps after system text, without tools."""
+    """The one question of a conversation that is nothing else: a user's single text, perhaps after
+    system text, without tools."""
     if chat is None or chat.tools or chat.n > 1 or not chat.messages:
         return None
     *before, last = chat.messages

@@ -1,4 +1,5 @@
-"""Whether a canary does worse than its guards allow: looking every minute cries wolf no more often than looking once. Pure."""
+"""Whether a canary does worse than its guards allow. Checking every minute raises no more false
+alarms than checking once. Pure."""
 
 from __future__ import annotations
 
@@ -10,13 +11,14 @@ import msgspec
 
 from .evidence import radius
 
-# Over all guards and all looks, so often a canary that is as good is rolled back.
+# The chance, over all guards and checks, that an equally good canary is rolled back.
 ALPHA = 0.01
 LEAST_BASE = 50
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one version's requests. ``slow``: answers of ``answers`` that took longer than the limit; costs in nano-USD."""
+    """What is known of one version's requests. ``slow``: answers of ``answers`` that took longer
+    than the limit; costs in nano-USD."""
 
     requests: int = 0
     ok: int = 0
@@ -31,7 +33,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def breach(base: Seen, canary: Seen, guards: Mapping[str, Any]) -> str:
-    """A sentence that says what is worse; empty while nothing is, or too little is seen."""
+    """A sentence about what is worse; empty while nothing is, or while there is too little data."""
     if canary.requests < (guards.get("min_requests") or 0) or base.requests < LEAST_BASE:
         return ""
     each = ALPHA / 3
@@ -54,7 +56,8 @@ def _success(base: Seen, canary: Seen, points: float | None, alpha: float) -> st
 
 
 def _slow(canary: Seen, factor: float | None, alpha: float) -> str:
-    """The limit is the base's p95 times the factor, so at most one in twenty answers may pass it."""
+    """The limit is the base's p95 times the factor, so at most one in twenty answers may pass
+    it."""
     if factor is None or canary.answers < LEAST_BASE:
         return ""
     share = canary.slow / canary.answers

@@ -1,4 +1,5 @@
-"""What a failure says of a key or a deployment: the "Key / deployment state" column of the fault matrix.
+"""What a failure changes about a key or a deployment: the "Key / deployment state" column of the
+fault matrix.
 
 A caller's own fault (400, 409, 413, 422, content filter) never changes the state of anything.
 """
@@ -40,12 +41,13 @@ _ALARMING_FAILURES = frozenset({_F.TOO_LARGE_RESPONSE, _F.EVENT_TOO_LARGE})
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
-    """``failure`` is counted by the breaker; ``cooldown`` and ``suspend`` keep the scope out of routing until ``until``; ``disable``
-    does so until somebody edits or re-enables it, or until ``until`` when a probe may look again. ``trip``: a breaker opened, to be probed
-    at ``until``; ``recover``: it closed before that.
+    """``failure`` is counted by the breaker; ``cooldown`` and ``suspend`` keep the scope out of
+    routing until ``until``; ``disable`` does so until somebody edits or re-enables it, or until
+    ``until`` when a probe may look again. ``trip``: a breaker opened, to be probed at ``until``;
+    ``recover``: it closed before that.
 
-    ``scope``: ``deployment`` is key × model, ``key`` all models of the key, ``endpoint`` every deployment of the host. ``alarm``: tell the
-    operator.
+    ``scope``: ``deployment`` is key × model, ``key`` all models of the key, ``endpoint`` every
+    deployment of the host. ``alarm``: tell the operator.
     """
 
     scope: EffectScope = "none"
@@ -56,7 +58,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def effect(failure: Failure, now: datetime, consecutive: int, draw: float) -> Effect:
-    """The state change of ``failure``. ``consecutive``: how many failures of this deployment in a row came before this one."""
+    """The state change of ``failure``. ``consecutive``: how many failures of this deployment in a
+    row came before this one."""
     kind = failure.kind
     if kind in _NEUTRAL:
         return Effect(reason=kind.value)
@@ -94,8 +97,8 @@ def recovered() -> Effect:
 def cooldown_s(failure: Failure, consecutive: int, draw: float) -> float:
     """How long a limited or overloaded deployment rests, in seconds.
 
-    What the provider asked for, clamped to [0.25 s, 10 min]; else 2 s × 2ⁿ for an overload that is no plain 503 (529), else full jitter
-    below 1 s × 2ⁿ; both at most 60 s.
+    The provider's requested wait, clamped to [0.25 s, 10 min]; else 2 s × 2ⁿ for an overload that
+    is no plain 503 (529), else full jitter below 1 s × 2ⁿ; both at most 60 s.
     """
     if failure.retry_after_s is not None:
         return min(max(failure.retry_after_s, MIN_COOLDOWN_S), MAX_COOLDOWN_S)

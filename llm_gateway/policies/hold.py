@@ -1,4 +1,4 @@
-"""Money before and after a call: the worst case that is reserved, and what is charged in the end.
+"""Money before and after a call: the worst case to reserve, and the final charge.
 
 Every amount is integer nano-USD. ``None`` means unpriced, never free.
 """
@@ -20,11 +20,12 @@ from llm_gateway.core.usage import PROMPT, Usage, UsageSource
 
 CHARS_PER_TOKEN = 3
 OVERHEAD_TOKENS = 16
-# Put into a request that names no limit and whose model's own is unknown, so that the hold is a bound and not a guess.
+# The output limit for a request without one, when the model's own is unknown: it makes the hold a
+# bound instead of a guess.
 DEFAULT_MAX_TOKENS = 4096
 
 _F = FailureClass
-# Broke off while a 200 was flowing: work was done, how much nobody says.
+# The connection broke during a 200: the provider did work, but reported no amount.
 _CUT = frozenset(
     {
         _F.IDLE_TIMEOUT,
@@ -41,8 +42,10 @@ _CUT = frozenset(
 
 
 class BillingRule(StrEnum):
-    """The "Budget" column. ``VOID``: release, charge nothing. ``REPORTED``: the provider's usage, missing counts estimated. ``ESTIMATE``:
-    known input, the text that arrived. ``HOLD``: all that was reserved, because it is unknown and may have been billed."""
+    """The "Budget" column of docs/reliability.md. ``VOID``: release the hold, charge nothing.
+    ``REPORTED``: the provider's usage, missing counts estimated. ``ESTIMATE``: known input, the
+    text that arrived. ``HOLD``: the whole hold, because the provider may have billed an unknown
+    amount."""
 
     VOID = "void"
     REPORTED = "reported"
@@ -51,14 +54,15 @@ class BillingRule(StrEnum):
 
 
 def estimate_tokens(size_chars: int) -> int:
-    """Tokens of a text from its length, meant to err upward: a third of the characters (English and code run at 3.5 to 4 a token)
-    and an overhead for the frame around them. A provider's own count replaces it as soon as there is one."""
+    """Tokens of a text from its length, meant to err upward: a third of the characters (English and
+    code run at 3.5 to 4 a token) and an overhead for the frame around them. A provider's own count
+    replaces it as soon as there is one."""
     return -(-max(size_chars, 0) // CHARS_PER_TOKEN) + OVERHEAD_TOKENS
 
 
 def output_limit(max_tokens: int | None, model: ModelInfo | None, ceiling: int | None = None, default: int = DEFAULT_MAX_TOKENS) -> int:
-    """The limit that goes upstream and into the hold: the caller's, else the model's own, never above the model's or the client key's
-    ``ceiling``."""
+    """The limit that goes upstream and into the hold: the caller's, else the model's own, never
+    above the model's or the client key's ``ceiling``."""
     cap = model.max_output_tokens if model else None
     limit = max_tokens if max_tokens is not None else cap if cap is not None else default
     if cap is not None and cap < limit:
@@ -80,9 +84,10 @@ def hold_nusd(
     cache_1h: bool = False,
     searches: int = 0,
 ) -> int | None:
-    """The most a request can cost: every input token in the dearest class it could fall into (a cache write costs more than plain
-    input), every answer full to ``max_tokens``, in the dearest band the prompt reaches. ``audio`` and ``cache_1h``: whether the request
-    can be billed in those classes; ``searches``: provider-side searches allowed for. ``None``: no price is in force."""
+    """The most a request can cost: every input token in the dearest class it could fall into (a
+    cache write costs more than plain input), every answer full to ``max_tokens``, in the dearest
+    band the prompt reaches. ``audio`` and ``cache_1h``: whether the request can be billed in those
+    classes; ``searches``: provider-side searches allowed for. ``None``: no price is in force."""
     answer = max_tokens * max(n, 1)
     most: int | None = None
     for band in _worst_bands(rates, at, tier, audio, cache_1h):
@@ -103,7 +108,8 @@ class _Worst(msgspec.Struct, frozen=True):
 
 
 class _Known(msgspec.Struct, frozen=True):
-    """``bands`` hold from ``start`` until before ``end``. Keeps ``rates`` alive, so that its id stays its own."""
+    """``bands`` hold from ``start`` until before ``end``. Keeps ``rates`` alive, so that its id
+    stays its own."""
 
     rates: Sequence[Rate]
     start: datetime
@@ -111,7 +117,8 @@ class _Known(msgspec.Struct, frozen=True):
     bands: tuple[_Worst, ...]
 
 
-# Every request asks, and a price list changes a few times a year: worked out once for each list and class of request.
+# Cached per price list and class of request: every request needs it, and lists change a few times a
+# year.
 _known: dict[tuple[int, str, bool, bool], _Known] = {}
 _MOST_KNOWN = 4096
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -134,7 +141,7 @@ def _worst_bands(rates: Sequence[Rate], at: datetime, tier: str, audio: bool, ca
 def _in_force(rates: Sequence[Rate], at: datetime, tier: str) -> list[Rate]:
     """All bands of the price lists that :func:`rate_at` would choose from."""
     edges = sorted({rate.min_prompt_tokens for rate in rates})
-    # A provider may serve a request in its standard tier whatever tier was asked for.
+    # A provider may serve a request in its standard tier whatever tier it requested.
     found = (rate_at(rates, at, edge, one) for one in dict.fromkeys((tier, "standard")) for edge in edges)
     return list({id(rate): rate for rate in found if rate is not None}.values())
 
@@ -162,9 +169,11 @@ def billing(
     cancelled: bool = False,
     request_sent: bool = True,
 ) -> BillingRule:
-    """How an attempt is charged that failed with ``kind`` (``None``: it ended well, or the caller or we broke it off: ``cancelled``).
+    """How to charge an attempt that failed with ``kind`` (``None``: it succeeded, or with
+    ``cancelled`` the caller or the gateway aborted it).
 
-    ``content_seen``: content arrived from the provider, whether or not it was passed on. ``request_sent``: any byte of the request left us.
+    ``content_seen``: content arrived from the provider, whether or not it was passed on.
+    ``request_sent``: any byte of the request was sent.
     """
     if not request_sent:
         return BillingRule.VOID
@@ -186,9 +195,11 @@ def billing(
 def final_usage(
     reported: Usage | None, *, est_prompt_tokens: int, text_chars_received: int, rule: BillingRule, chars_per_token: float = CHARS_PER_TOKEN
 ) -> Usage:
-    """The usage to keep. A provider's explicit 0 stays 0; what it left out is estimated, which marks the whole as estimated.
+    """The usage to keep. A provider's explicit 0 stays 0; what it left out is estimated, which
+    marks the whole as estimated.
 
-    Under ``ESTIMATE`` the provider's output count is only a lower bound (Anthropic opens a stream with 1), so the longer of both counts.
+    Under ``ESTIMATE`` the provider's output count is only a lower bound (Anthropic opens a stream
+    with 1), so the longer of both counts.
     """
     usage = reported or Usage()
     if rule is BillingRule.VOID:
@@ -213,7 +224,8 @@ def text_tokens(chars: int, chars_per_token: float = CHARS_PER_TOKEN) -> int:
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
-    """``cost_nusd`` ``None``: unpriced. ``price_id``: the price row it was computed with. ``overrun``: above the hold; posted, alarmed."""
+    """``cost_nusd`` ``None``: unpriced. ``price_id``: the price row it was computed with.
+    ``overrun``: above the hold; posted, alarmed."""
 
     cost_nusd: int | None
     price_id: int | None = None
@@ -221,7 +233,8 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def charge(rule: BillingRule, usage: Usage, hold: int | None, rates: Sequence[Rate], at: datetime) -> Charge:
-    """What is posted. An estimate never exceeds the hold; a provider's own count may, which is an overrun."""
+    """What is posted. An estimate never exceeds the hold; a provider's own count may, which is an
+    overrun."""
     if rule is BillingRule.VOID:
         return Charge(cost_nusd=0)
     rate = rate_at(rates, at, usage.prompt_tokens, usage.service_tier or "standard")

@@ -1,7 +1,9 @@
-"""What becomes of a request whose ``Idempotency-Key`` was seen before (reliability.md C5 to C8). Pure.
+"""What happens to a request whose ``Idempotency-Key`` was seen before (reliability.md C5 to C8).
+Pure.
 
-The shape is Stripe's: status and body are stored once execution began, failures included; the same key with other parameters is refused,
-and so is a twin of what still runs. https://docs.stripe.com/api/idempotent_requests
+The shape is Stripe's: status and body are stored once execution began, failures included; the same
+key with other parameters is refused, and so is a twin of what still runs.
+https://docs.stripe.com/api/idempotent_requests
 """
 
 from __future__ import annotations
@@ -15,10 +17,10 @@ import msgspec
 from llm_gateway.core.errors import InvalidRequest
 
 HEADER = "idempotency-key"
-# The caller's word that an execution of unknown outcome may be paid for a second time.
+# The caller's consent to pay a second time for an execution of unknown outcome.
 AGAIN_HEADER = "x-cogo-reexecute"
 LONGEST_KEY = 255
-# What is larger is not kept: a duplicate is told that the outcome cannot be repeated.
+# A larger answer is not stored: a duplicate gets an error that says so.
 LARGEST_ANSWER = 4 * 1024 * 1024
 
 # States of a log row whose execution may have ended before it called a provider.
@@ -28,8 +30,9 @@ Verdict = Literal["take", "replay", "in_flight", "mismatch", "unknown"]
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """A record as it stands. ``original``: state of the log row of the execution that holds it, ``None`` where there is none; ``sent``:
-    whether that execution called a provider. Both are looked at only while it runs."""
+    """A record as it stands. ``original``: state of the log row of the execution that holds it,
+    ``None`` where there is none; ``sent``: whether that execution called a provider. Both are
+    looked at only while it runs."""
 
     state: str
     body_hash: str
@@ -51,7 +54,8 @@ def verdict(known: Known, body_hash: str, now: datetime, *, again: bool = False)
         return "replay"
     if alive:
         return "in_flight"
-    # It died. A row is committed before a byte goes to a provider: without one, or with one that was refused, nothing was sent.
+    # The execution died. Its row is committed before any byte goes to a provider, so without a row,
+    # or with a refused one, nothing was sent.
     never_sent = known.state == "running" and not known.sent and known.original in (None, "rejected", *ENDED)
     return "take" if again or never_sent else "unknown"
 
@@ -65,6 +69,7 @@ def checked_key(text: str) -> str:
 
 
 def kept(status: int, retryable: bool, sent: bool) -> bool:
-    """Whether an answer is stored. A refusal before anything was sent is not, and neither is one that invites the caller to try again:
-    nothing was billed for it, and replaying it would make the invitation a lie."""
+    """Whether an answer is stored. A refusal before anything was sent is not, and neither is one
+    that invites the caller to try again: nothing was billed for it, and replaying it would make the
+    invitation a lie."""
     return status < 400 or (sent and not retryable)

@@ -1,6 +1,8 @@
-"""How long a model's tokens are, learnt from its own counts: what an estimate of a broken-off answer is made with. Pure.
+"""A model's characters per token, learnt from its reported counts; used to estimate an answer that
+broke off. Pure.
 
-A fixed number of characters per token is off by a third either way: English, code and Chinese differ, and so do tokenizers.
+A fixed number of characters per token is off by a third either way: English, code and Chinese
+differ, and so do tokenizers.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from llm_gateway.core.usage import Usage
 
 from .hold import CHARS_PER_TOKEN
 
-# Below so many tokens a count says more of rounding than of the tokenizer; above the second, older answers fade.
+# Below so many tokens a count says more of rounding than of the tokenizer; above the second, older
+# answers fade.
 LEAST = 50.0
 MEMORY = 50_000.0
 _CHARS = (1.0, 8.0)
@@ -19,8 +22,8 @@ _FACTOR = (0.25, 2.0)
 
 
 class Lengths(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums over complete answers: ``chars`` generated and the ``tokens`` reported for them; prompt tokens as ``guessed`` beforehand and as
-    ``counted`` by the provider."""
+    """Sums over complete answers: ``chars`` generated and the ``tokens`` reported for them; prompt
+    tokens as ``guessed`` beforehand and as ``counted`` by the provider."""
 
     chars: float = 0.0
     tokens: float = 0.0
@@ -33,7 +36,7 @@ class Lengths(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def prompt_factor(self) -> float:
-        """By which the gateway's estimate of a prompt is multiplied."""
+        """The factor for the gateway's estimate of a prompt."""
         return _within(self.counted / self.guessed, _FACTOR) if self.counted >= LEAST else 1.0
 
 
@@ -41,7 +44,8 @@ UNKNOWN = Lengths()
 
 
 def learnt(lengths: Lengths, usage: Usage, chars: int, guessed: int) -> Lengths:
-    """With one more complete answer, as its provider counted it. Hidden reasoning and audio have no text to compare with."""
+    """With one more complete answer, as its provider counted it. Hidden reasoning and audio have no
+    text to compare with."""
     hidden = usage.reasoning_tokens or usage.audio_output_tokens
     keep = 0.5 if lengths.tokens > MEMORY or lengths.counted > MEMORY else 1.0
     spoken = not hidden and bool(usage.output_tokens) and chars > 0

@@ -1,7 +1,8 @@
-"""How many lines of batches one deployment gets at a time. Pure.
+"""How many batch lines one deployment gets at a time. Pure.
 
-Additive increase, halved when it pushes back (429, 529), nothing before the moment it names. Where live traffic goes, a batch has at most a
-quarter of its places. The shape is TCP's: RFC 5681, section 3.1.
+Additive increase, halved when it pushes back (429, 529), nothing before the moment it names. Where
+live traffic goes, a batch has at most a quarter of its places. The shape is TCP's: RFC 5681,
+section 3.1.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ import msgspec
 
 FIRST, LEAST = 8.0, 1.0
 LIVE_SHARE = 0.25
-# One overload is told by every line that was on its way: they count as one within this time.
+# Every line in flight reports the same overload: reports within this time count as one.
 ONE_PUSH_S = 1.0
-# A deployment that pushes back without naming a moment is left alone for so long, doubled each time.
+# Pause after a push-back that names no time; it doubles each time.
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
-    """``limit``: lines at a time; ``not_before``, ``pushed_at``: on the clock of the caller; ``pushes``: in a row."""
+    """``limit``: lines at a time; ``not_before``, ``pushed_at``: on the clock of the caller;
+    ``pushes``: in a row."""
 
     limit: float = FIRST
     not_before: float = 0.0
@@ -26,7 +28,8 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def room(pace: Pace, running: int, most: int, now: float, *, live: bool) -> int:
-    """How many lines may begin now beside the ``running`` ones, of a runner that has ``most`` places."""
+    """How many lines may begin now beside the ``running`` ones, of a runner that has ``most``
+    places."""
     if now < pace.not_before:
         return 0
     ceiling = max(LEAST, most * LIVE_SHARE) if live else most

@@ -1,4 +1,5 @@
-"""Budget periods in their owner's timezone: from midnight, Monday or the first of the month, or from where a budget says."""
+"""Budget periods in their owner's timezone: from midnight, Monday or the first of the month, or
+from where a budget says."""
 
 from __future__ import annotations
 
@@ -13,9 +14,9 @@ TOTAL = "total"
 
 
 class Reset(msgspec.Struct, frozen=True, kw_only=True):
-    """When a period begins. ``hour``: 0 to 23 by the zone's own clock; one that a change of clocks leaves out begins with the change, one
-    that comes twice begins with its first. ``weekday``: 1 (Monday) to 7, of a week; ``monthday``: 1 to 31, of a month, in a shorter one
-    its last day."""
+    """When a period begins. ``hour``: 0 to 23 by the zone's own clock; one that a change of clocks
+    leaves out begins with the change, one that comes twice begins with its first. ``weekday``: 1
+    (Monday) to 7, of a week; ``monthday``: 1 to 31, of a month, in a shorter one its last day."""
 
     hour: int = 0
     weekday: int = 1
@@ -31,7 +32,7 @@ MIDNIGHT = Reset()
 
 @lru_cache(maxsize=512)
 def zone_of(timezone: str) -> tzinfo:
-    """UTC for a name that nobody knows: a mistyped zone must not stop the money of everybody else."""
+    """UTC for an unknown name: a mistyped zone must not stop everybody else's budgets."""
     try:
         return ZoneInfo(timezone)
     except (KeyError, ValueError, OSError):
@@ -39,8 +40,9 @@ def zone_of(timezone: str) -> tzinfo:
 
 
 def period_id(period: str, timezone: str, now: datetime, reset: Reset = MIDNIGHT) -> str:
-    """The name of the period that ``now`` falls into: ``2026-11-22``, ``2026-W47``, ``2026-11`` or ``total``; of one that begins elsewhere
-    ``d20261122T06``, ``w…`` or ``m…``, the moment it began. A period is over when the clock names another one."""
+    """The name of the period that ``now`` falls into: ``2026-11-22``, ``2026-W47``, ``2026-11`` or
+    ``total``; of one that begins elsewhere ``d20261122T06``, ``w…`` or ``m…``, the moment it began.
+    A period is over when the clock names another one."""
     if period != TOTAL and not reset.plain(period):
         first, _ = _days(period, timezone, now, reset)
         return f"{period[0]}{first:%Y%m%d}T{reset.hour:02d}"
@@ -69,7 +71,8 @@ _WORDS = {"d": "day", "w": "week", "m": "month"}
 
 
 def period_bounds(period: str, timezone: str, now: datetime, reset: Reset = MIDNIGHT) -> tuple[datetime | None, datetime | None]:
-    """Start and end in UTC of the period that ``now`` falls into; ``(None, None)`` for ``total``."""
+    """Start and end in UTC of the period that ``now`` falls into; ``(None, None)`` for
+    ``total``."""
     zone = zone_of(timezone)
     if period != TOTAL and not reset.plain(period):
         begun, over = _days(period, timezone, now, reset)

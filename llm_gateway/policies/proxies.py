@@ -1,4 +1,4 @@
-"""Which hosts are reached without the proxy, as NO_PROXY says it. Pure."""
+"""Which hosts bypass the proxy, according to NO_PROXY. Pure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 
 def goes_directly(host: str, port: int, no_proxy: Iterable[str]) -> bool:
-    """``no_proxy``: names (with all below them), ``.name``, ``*.name``, addresses, networks, each perhaps with ``:port``; ``*`` is all.
-    This machine itself never goes through a proxy."""
+    """``no_proxy``: names (with all below them), ``.name``, ``*.name``, addresses, networks, each
+    perhaps with ``:port``; ``*`` is all. This machine itself never goes through a proxy."""
     bare = host.strip("[]").rstrip(".").lower()
     address = _address(bare)
     if bare == "localhost" or bare.endswith(".localhost") or (address is not None and (address.is_loopback or address.is_unspecified)):

@@ -1,4 +1,4 @@
-"""When a destination is not to be disturbed. Pure."""
+"""A destination's quiet hours. Pure."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from zoneinfo import ZoneInfo
 
 
 def quiet_until(begin: time, end: time, zone: str, now: datetime) -> datetime | None:
-    """The end of the quiet hours that ``now`` lies in; ``None`` outside of them. ``begin`` after ``end``: over midnight; the same: none.
+    """The end of the quiet hours that ``now`` lies in; ``None`` outside of them. ``begin`` after
+    ``end``: over midnight; the same: none.
 
-    ``now`` is aware; hours are those of the clocks of ``zone``. Raises ``ZoneInfoNotFoundError``."""
+    ``now`` is aware; hours are those of the clocks of ``zone``. Raises
+    ``ZoneInfoNotFoundError``."""
     if begin == end:
         return None
     local = now.astimezone(ZoneInfo(zone))

@@ -1,7 +1,7 @@
 """What the router does after a failed attempt: the "Next" column of the fault matrix, in one place.
 
-There is no other retry loop. Three attempts per request at most; the same target again only once, and only under the retry
-budget (a stale pooled connection is free, nothing was asked there yet).
+There is no other retry loop. Three attempts per request at most; the same target again only once,
+and only under the retry budget (a stale pooled connection is free, nothing was asked there yet).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Kind = Literal["next", "same", "stop"]
 Reach = Literal["any", "other_key", "other_host", "other_model", "larger_window"]
 
 _F = FailureClass
-# The request itself is at fault, or nobody is left to wait for it: no other target would answer differently.
+# The request itself is at fault, or its caller is gone: another target would not help.
 _FINAL = frozenset({_F.BAD_REQUEST, _F.UNSUPPORTED_PARAMETER, _F.DEADLINE})
 _REACH: dict[FailureClass, Reach] = {
     _F.AUTH: "other_key",
@@ -31,18 +31,20 @@ _REACH: dict[FailureClass, Reach] = {
     _F.TOO_LARGE: "larger_window",
     _F.CONTENT_FILTER: "other_model",
 }
-# Passing faults of a host: worth a second try of the same target when there is no other.
+# Transient faults of a host: worth a second try of the same target if there is no other.
 _SOFT = frozenset({_F.SERVER_ERROR, _F.RESET, _F.TRUNCATED, _F.NO_TERMINAL})
-# The provider answered about waiting or about this very moment; its explicit x-should-retry may be believed.
+# The provider answered that it is busy, so its explicit x-should-retry is credible.
 _TIMED = frozenset({_F.RATE_LIMITED, _F.OVERLOADED, _F.TIMEOUT, _F.ERROR_IN_200})
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """``next``: the next candidate within ``scope``; ``same``: this target again after ``delay_s``; ``stop``: tell the caller.
+    """``next``: the next candidate within ``scope``; ``same``: this target again after ``delay_s``;
+    ``stop``: tell the caller.
 
-    ``scope`` says which candidates remain eligible for the rest of this request: ``any`` of them, those with ``other_key`` (a second key of
-    the same provider first), on ``other_host``, of an ``other_model``, or with a ``larger_window``. None eligible: stop. ``why`` is for the
-    decision record.
+    ``scope`` says which candidates remain eligible for the rest of this request: ``any`` of them,
+    those with ``other_key`` (a second key of the same provider first), on ``other_host``, of an
+    ``other_model``, or with a ``larger_window``. None eligible: stop. ``why`` is for the decision
+    record.
     """
 
     kind: Kind
@@ -52,7 +54,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RetryBudget(msgspec.Struct, frozen=True, kw_only=True):
-    """Retries of the same target may be a fifth of what is in flight, and always three (Envoy's and Finagle's shape)."""
+    """Retries of the same target may be a fifth of what is in flight, and always three (Envoy's and
+    Finagle's shape)."""
 
     in_flight: int
     retrying: int
@@ -65,7 +68,8 @@ class RetryBudget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def reach(kind: FailureClass) -> Reach:
-    """Which candidates could still answer after a failure of ``kind``; the ``scope`` of the step."""
+    """Which candidates could still answer after a failure of ``kind``; the ``scope`` of the
+    step."""
     return _REACH.get(kind, "any")
 
 
@@ -84,9 +88,11 @@ def after(
 ) -> Step:
     """The step after ``failure``.
 
-    ``attempts``: upstream calls of this request so far, the failed one included; ``same_target_tries``: those of them that went to
-    this target (1 after its first). ``remaining_s``: until the caller's deadline. ``first_event_s``: the first-event clock of an attempt; a
-    timeout that leaves less than one of those is final (U5). ``draw`` is uniform in [0, 1).
+    ``attempts``: upstream calls of this request so far, the failed one included;
+    ``same_target_tries``: those of them that went to this target (1 after its first).
+    ``remaining_s``: until the caller's deadline. ``first_event_s``: the first-event clock of an
+    attempt; a timeout that leaves less than one of those is final (U5). ``draw`` is uniform in [0,
+    1).
     """
     kind = failure.kind
     if content_sent:
@@ -136,7 +142,8 @@ def _same(failure: Failure, remaining_s: float, draw: float, why: str) -> Step |
     elif wait > SAME_TARGET_WAIT_S:
         return None
     else:
-        # Never earlier than asked, and not all of us in the same instant.
+        # Never earlier than the provider asked, and spread out so that not all callers retry at
+        # once.
         delay = max(wait, MIN_WAIT_S) + 0.1 * draw
     return Step(kind="same", delay_s=delay, why=why) if delay < remaining_s else None
 

@@ -1,7 +1,8 @@
-"""How a provider or a model did in the last minutes, from its calls alone.
+"""The recent success of a provider or model, from its calls alone.
 
-A breaker opens on a burst of failures, so that a host is spared. A trickle of requests never makes a burst, however dead the host: this is
-what pages and the status API say beside the breaker. It decides nothing about routing.
+A breaker opens on a burst of failures, so that a host is spared. A trickle of requests never makes
+a burst, however dead the host, so pages and the status API show this beside the breaker. It does
+not affect routing.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ FEW = 3
 FAILING_SHARE = 0.5
 UNSTEADY_SHARE = 0.1
 
-# What a caller's own request brings about, or nobody: it says nothing of the host.
+# Failures that the caller caused, or nobody: no evidence about the host.
 _NOT_THE_HOST = frozenset({
     "stale_conn", "bad_request", "unsupported_parameter", "conflict", "too_large", "context_length", "content_filter", "deadline",
 })  # fmt: skip
@@ -25,7 +26,7 @@ _ENDED_BADLY = frozenset({"failed", "partial"})
 
 
 class Standing(StrEnum):
-    """``QUIET``: nothing was asked of it, so nothing is known."""
+    """``QUIET``: no calls, so no evidence."""
 
     QUIET = "quiet"
     HEALTHY = "healthy"
@@ -34,7 +35,8 @@ class Standing(StrEnum):
 
 
 class Lately(msgspec.Struct, frozen=True):
-    """Calls of the last :data:`WINDOW_S` seconds that say something of the host, and how many of them failed."""
+    """Calls of the last :data:`WINDOW_S` seconds that are evidence about the host, and how many
+    failed."""
 
     calls: int = 0
     failures: int = 0
@@ -60,7 +62,7 @@ class Lately(msgspec.Struct, frozen=True):
 
 
 def counts(outcome: str, error_class: str) -> bool:
-    """Whether an attempt that ended so says something of the host. A caller who left says nothing."""
+    """Whether such an outcome is evidence about the host. A caller who left is none."""
     return outcome == "ok" or (outcome in _ENDED_BADLY and error_class not in _NOT_THE_HOST)
 
 

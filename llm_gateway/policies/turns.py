@@ -1,6 +1,7 @@
-"""Whose lines run next. Pure.
+"""Which batch's lines run next. Pure.
 
-A free place goes to the team with the fewest lines running, there to the batch with the fewest: ten lines never wait behind fifty thousand.
+A free place goes to the team with the fewest running lines, and within it to the batch with the
+fewest, so ten lines never wait behind fifty thousand.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import msgspec
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """A batch with lines to run. ``running``: in all runners; ``most``: how many of its lines may be taken now."""
+    """A batch with lines to run. ``running``: in all runners; ``most``: how many of its lines may
+    be taken now."""
 
     batch: UUID
     team: int
@@ -22,7 +24,8 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def turns(waiting: Sequence[Waiting], free: int) -> list[tuple[UUID, int]]:
-    """(batch, how many of its lines to take), for at most ``free`` places. Of equals, the one that stands first in ``waiting``."""
+    """(batch, how many of its lines to take), for at most ``free`` places. Of equals, the one that
+    stands first in ``waiting``."""
     of_team: dict[int, int] = {}
     for one in waiting:
         of_team[one.team] = of_team.get(one.team, 0) + one.running

@@ -1,8 +1,10 @@
-"""One package per wire format, both directions. Pure: bytes and frozen values in, bytes and frozen values out.
+"""One package per wire format, both directions. Pure: bytes and frozen values in, bytes and frozen
+values out.
 
-A package named after its format registers one :class:`Format`: the wire that we speak to providers, the dialect that callers speak
-to us, and what else it offers. Nothing outside the package knows the format's name. In every package ``request_in`` reads a caller's
-request, ``request_out`` writes one for a provider, ``response_in`` reads a provider's answer, ``response_out`` writes one for a caller;
+A package named after its format registers one :class:`Format`: the wire that we speak to providers,
+the dialect that callers speak to us, and what else it offers. Nothing outside the package knows the
+format's name. In every package ``request_in`` reads a caller's request, ``request_out`` writes one
+for a provider, ``response_in`` reads a provider's answer, ``response_out`` writes one for a caller;
 ``stream_in`` and ``stream_out`` do the same for streams.
 """
 

@@ -11,8 +11,8 @@ _LEAST_REPEATED = 3
 
 
 def as_object(arguments: str, custom: bool = False) -> dict[str, Any]:
-    """The object these formats want. Free text goes under ``input``; a model's invalid JSON under ``arguments``, so that
-    a history that holds it can still be sent."""
+    """The object these formats want. Free text goes under ``input``; a model's invalid JSON under
+    ``arguments``, so that a history that holds it can still be sent."""
     if custom:
         return {"input": arguments}
     if not arguments.strip():
@@ -27,8 +27,9 @@ def as_object(arguments: str, custom: bool = False) -> dict[str, Any]:
 class Pieces:
     """The arguments of one call as a host tells them: piece by piece, and some of them otherwise.
 
-    Some begin with ``{}`` and tell the arguments after it, some tell everything once more at the end or with every piece. Clients would add
-    all of it up (opencode#17339, 9router#2869, ogx#5462). What is new of a piece is told on.
+    Some begin with ``{}`` and tell the arguments after it, some tell everything once more at the
+    end or with every piece. Clients would add all of it up (opencode#17339, 9router#2869,
+    ogx#5462). What is new of a piece is told on.
     """
 
     __slots__ = ("_empty", "_told")
@@ -70,5 +71,6 @@ class Pieces:
 
 
 def _new(piece: str, so_far: str) -> str:
-    """A piece without what was told before, where it begins with all of that: inside a JSON object it cannot stand a second time."""
+    """A piece without what was told before, where it begins with all of that: inside a JSON object
+    it cannot stand a second time."""
     return piece[len(so_far) :] if len(so_far) > _LEAST_REPEATED and piece.startswith(so_far) else piece

@@ -1,6 +1,8 @@
-"""Gemini signs tool calls and wants its signature back; formats whose calls have no place for one carry it as a thought before the call.
+"""Gemini signs tool calls and wants its signature back; formats whose calls have no place for one
+carry it as a thought before the call.
 
-What they send back is put on the call again by Gemini's encoder. https://ai.google.dev/gemini-api/docs/thought-signatures
+What they send back is put on the call again by Gemini's encoder.
+https://ai.google.dev/gemini-api/docs/thought-signatures
 """
 
 from __future__ import annotations

@@ -31,7 +31,8 @@ _NEUTRAL = {"temperature": 1, "top_p": 1, "presence_penalty": 0, "frequency_pena
 
 
 def sampling(chat: ChatRequest, facts: ModelFacts, *names: str) -> dict[str, Any]:
-    """The given sampling fields among ``names``; a model without sampling takes only values that say nothing."""
+    """The given sampling fields among ``names``; a model without sampling takes only values that
+    say nothing."""
     given = {name: value for name in names if (value := getattr(chat, name)) is not None}
     if facts.sampling:
         return given
@@ -42,8 +43,9 @@ def sampling(chat: ChatRequest, facts: ModelFacts, *names: str) -> dict[str, Any
 
 
 def hosted(chat: ChatRequest, wire: str) -> list[Tool]:
-    """The tools to send. A provider-side tool of another format has no host here: it is left out where the caller brought functions
-    beside it and leaves the choice to the model (agents offer web search to every model), refused where it is what was asked for."""
+    """The tools to send. A provider-side tool of another format has no host here: it is left out
+    where the caller brought functions beside it and leaves the choice to the model (agents offer
+    web search to every model), refused where it is what was asked for."""
     forced = chat.tool_choice.name if chat.tool_choice else None
     kept = [tool for tool in chat.tools if not tool.builtin or chat.origin == wire]
     for tool in chat.tools:
@@ -53,7 +55,8 @@ def hosted(chat: ChatRequest, wire: str) -> list[Tool]:
 
 
 def left_out(chat: ChatRequest, facts: ModelFacts, wire: str) -> tuple[str, ...]:
-    """What is left out of a translated request although it could have changed the answer; the caller is told."""
+    """What is left out of a translated request although it could have changed the answer; the
+    caller is told."""
     names = [f"tools.{tool.builtin}" for tool in chat.tools if tool.builtin and chat.origin != wire]
     wish = chat.reasoning
     if wish is not None and wish.effort != "none" and wish.budget != 0:

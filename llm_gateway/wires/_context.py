@@ -1,7 +1,9 @@
-"""How hosts say that a prompt does not fit the model's context window: data, with where each wording was seen.
+"""How hosts say that a prompt does not fit the model's context window: data, with where each
+wording was seen.
 
-The status is 400 nearly everywhere and says nothing. Only the words tell a full window, which a larger model or a shorter history cures,
-from a request that fails everywhere. A row's pattern is narrow on purpose: a rate limit in tokens must not match.
+The status is 400 nearly everywhere and says nothing. Only the words tell a full window, which a
+larger model or a shorter history cures, from a request that fails everywhere. A row's pattern is
+narrow on purpose: a rate limit in tokens must not match.
 """
 # ruff: noqa: E501  # addresses of pages
 
@@ -14,8 +16,8 @@ import msgspec
 
 
 class Wording(msgspec.Struct, frozen=True):
-    """``pattern`` may name groups: ``used`` tokens, the ``window``, and ``over``, by how much the prompt is too long. ``seen``: where, and
-    the day it was looked up."""
+    """``pattern`` may name groups: ``used`` tokens, the ``window``, and ``over``, by how much the
+    prompt is too long. ``seen``: where, and the day it was looked up."""
 
     host: str
     pattern: str
@@ -122,8 +124,9 @@ def _count(digits: str | None) -> int | None:
 
 
 def as_anthropic_says(text: str, estimate: int | None, window: int | None) -> str:
-    """The words of a full window that agents of Anthropic's format know: they make the history shorter when they read them. ``estimate``
-    and ``window`` stand where the host tells no numbers."""
+    """The words of a full window that agents of Anthropic's format know: they make the history
+    shorter when they read them. ``estimate`` and ``window`` stand where the host tells no
+    numbers."""
     told = numbers_in(text)
     limit = told.window or window
     used = told.used or estimate or 0

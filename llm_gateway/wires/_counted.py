@@ -9,7 +9,8 @@ from llm_gateway.core.usage import Usage
 
 
 class Counted(msgspec.Struct, frozen=True, kw_only=True):
-    """What a tally of the answer's events would hold. ``chars``: of generated text, thoughts included; ``content``: there is any."""
+    """What a tally of the answer's events would hold. ``chars``: of generated text, thoughts
+    included; ``content``: there is any."""
 
     model: str
     finish: FinishReason

@@ -1,6 +1,7 @@
 """What a piece that only one format understands says in the others: its information in plain parts.
 
-A format's ``elsewhere`` reads its own pieces; a piece that no format can read is told as it is written, without what no model can read.
+A format's ``elsewhere`` reads its own pieces; a piece that no format can read is told as it is
+written, without what no model can read.
 """
 
 from __future__ import annotations

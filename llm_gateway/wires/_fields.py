@@ -1,4 +1,5 @@
-"""Fields of the neutral conversation in a caller's own words, so that a refusal names what the caller sent."""
+"""Fields of the neutral conversation in a caller's own words, so that a refusal names what the
+caller sent."""
 
 from __future__ import annotations
 
@@ -10,12 +11,14 @@ from llm_gateway.core.errors import GatewayError, UnsupportedParameter
 
 _HEAD = re.compile(r"[a-z_]+")
 _PLACE = re.compile(r"messages\[(\d+)\](\.content)?")
-# Formats whose callers give the system text beside their messages, and what a message's content is called there.
+# Formats whose callers give the system text beside their messages, and what a message's content is
+# called there.
 _SYSTEM_APART = {"anthropic_messages": ("system", ".content"), "gemini_generate": ("system_instruction", ".parts")}
 
 
 def in_callers_words(error: GatewayError, names: Mapping[str, str]) -> tuple[str, str | None]:
-    """Message and field of an error; ``names`` maps the noun's fields to the dialect's. Other errors speak of what they were given."""
+    """Message and field of an error; ``names`` maps the noun's fields to the dialect's. Other
+    errors speak of what they were given."""
     param = error.param
     if not isinstance(error, UnsupportedParameter) or not param:
         return error.message, param
@@ -27,7 +30,8 @@ def in_callers_words(error: GatewayError, names: Mapping[str, str]) -> tuple[str
 
 
 def at_callers_place(error: UnsupportedParameter, chat: ChatRequest) -> UnsupportedParameter:
-    """``error`` with the place in the neutral conversation turned into the one in the caller's own body."""
+    """``error`` with the place in the neutral conversation turned into the one in the caller's own
+    body."""
     match = _PLACE.match(error.param or "")
     if match is None or not error.param:
         return error

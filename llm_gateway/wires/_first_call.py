@@ -1,4 +1,5 @@
-"""One tool call per answer, for formats that cannot ask for it: the first call of each choice stays, later ones go.
+"""One tool call per answer, for formats that cannot ask for it: the first call of each choice
+stays, later ones go.
 
 The model is asked again with the first call's result, and calls again if it still wants to.
 """

@@ -1,7 +1,7 @@
 """A request of another dialect, held to a wire's limits before the encoder writes it.
 
-What a caller asks just now is refused by name where the wire cannot take it; what stands in the history, which nobody can take back,
-becomes text. On its own wire a request passes as it is.
+What a caller asks just now is refused by name where the wire cannot take it; what stands in the
+history, which nobody can take back, becomes text. On its own wire a request passes as it is.
 """
 
 from __future__ import annotations
@@ -96,9 +96,9 @@ def _check_said(messages: tuple[Message, ...], held: Limits, place: str) -> None
 
 
 class _History:
-    """``_ids``: calls without an answer, by the caller's id: an id that comes again means another call. ``_shown``: what the model showed
-    and its own turn cannot hold, for the user's next turn. ``_keys``: by tool, the names of arguments that the wire takes in place of the
-    caller's."""
+    """``_ids``: calls without an answer, by the caller's id: an id that comes again means another
+    call. ``_shown``: what the model showed and its own turn cannot hold, for the user's next turn.
+    ``_keys``: by tool, the names of arguments that the wire takes in place of the caller's."""
 
     def __init__(self, held: Limits, issuer: str, place: str, tools: tuple[Tool, ...]) -> None:
         self._held = held
@@ -160,7 +160,8 @@ class _History:
         retold = False
         for part in parts:
             known = self._known(part, "", asked=False)
-            # What is told in words begins a line, and what follows it another: some formats join a turn's texts.
+            # What is told in words begins a line, and what follows it another: some formats join a
+            # turn's texts.
             retold, before = known != (part,), retold
             for one in known:
                 if isinstance(one, ToolCall):
@@ -214,7 +215,8 @@ class _History:
         return replace(result, call_id=call_id, name=name, content=tuple(content))
 
     def _failed(self, content: list[Part]) -> list[Part]:
-        """The mark of a failure stays in every form: in words where the format has no field for it."""
+        """The mark of a failure stays in every form: in words where the format has no field for
+        it."""
         if self._held.failed_is_text:
             content = [_note(part) if isinstance(part, Image | Document | Audio) else part for part in content]
         if self._held.marks_failure:
@@ -229,13 +231,15 @@ class _History:
         return content
 
     def _thinking(self, part: Thinking) -> tuple[Part, ...]:
-        """Tokens go back only to whom they came from; another provider gets the conversation without them."""
+        """Tokens go back only to whom they came from; another provider gets the conversation
+        without them."""
         if part.wire == self._held.wire and part.issuer is not None and part.issuer != self._issuer:
             return ()
         return (part,)
 
     def _medium(self, part: Part, where: str, asked: bool) -> Part:
-        """A picture, a document or a sound as the wire takes it; else an error, or in the history a note."""
+        """A picture, a document or a sound as the wire takes it; else an error, or in the history a
+        note."""
         if not isinstance(part, Image | Document | Audio):
             return part
         part = identified(part)
@@ -270,8 +274,8 @@ def _refused(part: Image | Document | Audio, held: Limits) -> str | None:
 
 
 def _for_billing(part: Part) -> bool:
-    """Claude Code's note to Anthropic, with a number that changes in every request: in front of a prompt it would spoil every other
-    provider's prompt cache."""
+    """Claude Code's note to Anthropic, with a number that changes in every request: in front of a
+    prompt it would spoil every other provider's prompt cache."""
     return isinstance(part, Text) and part.text.lstrip().startswith(BILLING_MARK)
 
 

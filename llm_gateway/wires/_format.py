@@ -20,15 +20,16 @@ from ._renewed import Renewer
 class Format(msgspec.Struct, frozen=True, kw_only=True):
     """``None``: the format has no such thing, and whoever asks does without.
 
-    ``wire``: how we speak it to providers. ``dialect``: how callers speak it to us. ``limits``: what providers accept.
-    ``counter`` and ``embedder``: its endpoints for token counts and embeddings.
-    ``meter``: reads the usage of an embeddings answer; raises ``AttemptFailed`` for an error inside a 200.
-    ``mender``: adds what a host's whole answer lacks for strict readers of its own format.
-    ``glance``: reads a plain whole answer at a glance; answers ``None`` where the answer has to be read in full.
-    ``renewer``: gives a kept whole answer an id and a time of its own.
-    ``unthought``: whether a model will not think in this request, although the caller asked for it.
-    ``elsewhere``: a piece that only this format understands, in plain parts; the second argument tells whether the caller asks about it
-    now. It answers ``None`` for a piece it does not know, and raises ``UnsupportedParameter`` for one that cannot be told.
+    ``wire``: how we speak it to providers. ``dialect``: how callers speak it to us. ``limits``:
+    what providers accept. ``counter`` and ``embedder``: its endpoints for token counts and
+    embeddings. ``meter``: reads the usage of an embeddings answer; raises ``AttemptFailed`` for an
+    error inside a 200. ``mender``: adds what a host's whole answer lacks for strict readers of its
+    own format. ``glance``: reads a plain whole answer at a glance; answers ``None`` where the
+    answer has to be read in full. ``renewer``: gives a kept whole answer an id and a time of its
+    own. ``unthought``: whether a model will not think in this request, although the caller asked
+    for it. ``elsewhere``: a piece that only this format understands, in plain parts; the second
+    argument tells whether the caller asks about it now. It answers ``None`` for a piece it does not
+    know, and raises ``UnsupportedParameter`` for one that cannot be told.
     """
 
     name: str

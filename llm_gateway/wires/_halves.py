@@ -1,7 +1,8 @@
-"""Text that a host cut inside a character: half of a surrogate pair as an escape, or some bytes of a UTF-8 sequence.
+"""Text that a host cut inside a character: half of a surrogate pair as an escape, or some bytes of
+a UTF-8 sequence.
 
-Hosts stream tokens, and a token can end in the middle of an emoji. The halves meet again in the next piece of the same text; a half
-that stays alone becomes U+FFFD.
+Hosts stream tokens, and a token can end in the middle of an emoji. The halves meet again in the
+next piece of the same text; a half that stays alone becomes U+FFFD.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-# A first half at the very end: of a surrogate pair, or up to three bytes that were no UTF-8 (surrogateescape writes them U+DC80 to U+DCFF).
+# A first half at the very end: of a surrogate pair, or up to three bytes that were no UTF-8
+# (surrogateescape writes them U+DC80 to U+DCFF).
 _OPEN = re.compile("(?:[\ud800-\udbff]|[\udcc2-\udcf4][\udc80-\udcbf]{0,2})$")
 
 # Halves on their way through a typed decoder: private characters of the last plane.
@@ -73,8 +75,9 @@ class Halves:
         self._marked = False
 
     def reader(self, fields: frozenset[str], closed: str = "") -> Callable[[bytes], Any]:
-        """What reads a chunk that a typed decoder refuses. Texts in ``fields`` go on in the next chunk, so their halves stay, marked as
-        something that a typed decoder takes; :meth:`join` undoes that. ``closed``: the field below which every text is whole."""
+        """What reads a chunk that a typed decoder refuses. Texts in ``fields`` go on in the next
+        chunk, so their halves stay, marked as something that a typed decoder takes; :meth:`join`
+        undoes that. ``closed``: the field below which every text is whole."""
 
         def read(data: bytes) -> Any:
             self._marked = True

@@ -1,4 +1,5 @@
-"""Calls whose arguments a caller has to get otherwise than the provider wrote them: held in a stream until they are whole.
+"""Calls whose arguments a caller has to get otherwise than the provider wrote them: held in a
+stream until they are whole.
 
 - Free text from formats that only know JSON arguments: ``{"input": "…"}`` becomes the text again, the counterpart of
   :func:`~llm_gateway.wires._arguments.as_object`.
@@ -25,8 +26,8 @@ Change = Callable[[str], str]
 
 
 class HeldCalls:
-    """Over the events of one stream, in order. ``changes``: what becomes of the arguments, by the tool's name; ``free``: the tools whose
-    arguments are free text."""
+    """Over the events of one stream, in order. ``changes``: what becomes of the arguments, by the
+    tool's name; ``free``: the tools whose arguments are free text."""
 
     __slots__ = ("_changes", "_free", "_held")
 

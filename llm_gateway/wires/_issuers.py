@@ -1,7 +1,9 @@
-"""Thinking belongs to its issuer: the provider and the family of models that signed or encrypted it.
+"""Thinking belongs to its issuer: the provider and the family of models that signed or encrypted
+it.
 
-Tokens of another format ride through a caller's dialect with the name of their wire; ``wire@issuer`` says whose they are, too. Nobody but
-the issuer can read them, and most providers refuse a conversation that holds a stranger's.
+Tokens of another format ride through a caller's dialect with the name of their wire;
+``wire@issuer`` says whose they are, too. Nobody but the issuer can read them, and most providers
+refuse a conversation that holds a stranger's.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ _replace = msgspec.structs.replace
 
 
 def issuer_of(provider: str, upstream_id: str) -> str:
-    """``provider`` is the row's short name. Models of one family (``claude``, ``gpt``, ``gemini``) read each other's tokens."""
+    """``provider`` is the row's short name. Models of one family (``claude``, ``gpt``, ``gemini``)
+    read each other's tokens."""
     family = _FAMILY.search(upstream_id.rsplit("/", 1)[-1].lower())
     return f"{provider}/{family[0] if family else ''}"
 
@@ -52,7 +55,8 @@ def _stamped(part: Part, issuer: str) -> Part:
 
 
 def without_tokens(chat: ChatRequest) -> ChatRequest:
-    """The conversation without anything that somebody signed or encrypted: what is sent after a provider refused it."""
+    """The conversation without anything that somebody signed or encrypted: what is sent after a
+    provider refused it."""
     return _replace(chat, messages=tuple(_bare(message) for message in chat.messages))
 
 

@@ -1,6 +1,7 @@
 """Names of a tool's arguments that a wire does not take.
 
-Other names are written to the wire, in the schema and in the calls of the history; the model's arguments get the caller's names back.
+Other names are written to the wire, in the schema and in the calls of the history; the model's
+arguments get the caller's names back.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ _NAMED = frozenset(("patternProperties", "$defs", "definitions"))
 
 
 def fitted_keys(schema: Schema | None, held: Limits) -> dict[str, str]:
-    """What the wire is given, by the caller's own name, for the names that it does not take. Empty: it takes them all."""
+    """What the wire is given, by the caller's own name, for the names that it does not take. Empty:
+    it takes them all."""
     if held.key_class is None or not schema:
         return {}
     names = set(_names(schema))

@@ -1,7 +1,9 @@
-"""What a wire takes of a value that comes from another one: lengths, alphabets, minima, media types, schema keywords.
+"""What a wire takes of a value that comes from another one: lengths, alphabets, minima, media
+types, schema keywords.
 
-One table per wire, data alone: ``limits.py`` of its package, which says where the figures stand and when they were written down. Encoders
-hold a request of another dialect to them (:mod:`~llm_gateway.wires._fitting`); on its own wire a request passes as it is.
+One table per wire, data alone: ``limits.py`` of its package, which says where the figures stand and
+when they were written down. Encoders hold a request of another dialect to them
+(:mod:`~llm_gateway.wires._fitting`); on its own wire a request passes as it is.
 """
 
 from __future__ import annotations
@@ -20,16 +22,19 @@ _LONG_ID = 64
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """``source`` and ``noted_on``: where the figures stand and when they were written down.
 
-    ``name_chars``, ``name_class`` and ``name_start``: a tool's name; the classes are those of a regular expression. ``key_chars`` and
-    ``key_class``: the name of an argument. ``id_chars`` and ``id_class``: a call's id. ``user_chars``: the caller's end user.
-    ``least_output``: the smallest limit on output tokens.
-    ``images``, ``documents`` and ``sounds``: media types (formats, of sounds) that may be sent; plain text is always taken.
-    ``by_address``: what may be sent as a URL; ``public_only``: if it begins with https and names a public host. ``shown_by_model``:
-    whether a model's own turn may hold media. ``failed_is_text``: a failed tool result holds only text. ``marks_failure``: a result has a
-    field that says it failed. ``empty_text``: whether a turn may say nothing.
-    ``empty_parameters``: whether a tool that takes nothing is sent with an empty schema (else without any). ``flat_parameters``: the top of
-    a tool's schema has no ``anyOf``, ``oneOf``, ``allOf``. ``answer_keywords``: what a schema for the answer may say, by type, with
-    ``""`` for every type; empty: everything. ``answer_formats``: of a string. ``answer_closed``: every object refuses further properties.
+    ``name_chars``, ``name_class`` and ``name_start``: a tool's name; the classes are those of a
+    regular expression. ``key_chars`` and ``key_class``: the name of an argument. ``id_chars`` and
+    ``id_class``: a call's id. ``user_chars``: the caller's end user. ``least_output``: the smallest
+    limit on output tokens. ``images``, ``documents`` and ``sounds``: media types (formats, of
+    sounds) that may be sent; plain text is always taken. ``by_address``: what may be sent as a URL;
+    ``public_only``: if it begins with https and names a public host. ``shown_by_model``: whether a
+    model's own turn may hold media. ``failed_is_text``: a failed tool result holds only text.
+    ``marks_failure``: a result has a field that says it failed. ``empty_text``: whether a turn may
+    say nothing. ``empty_parameters``: whether a tool that takes nothing is sent with an empty
+    schema (else without any). ``flat_parameters``: the top of a tool's schema has no ``anyOf``,
+    ``oneOf``, ``allOf``. ``answer_keywords``: what a schema for the answer may say, by type, with
+    ``""`` for every type; empty: everything. ``answer_formats``: of a string. ``answer_closed``:
+    every object refuses further properties.
     """
 
     wire: str
@@ -61,7 +66,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fitting_name(name: str, held: Limits) -> str:
-    """A tool's name as the wire takes it: the caller's own, or one with a digest, so that two names never become one."""
+    """A tool's name as the wire takes it: the caller's own, or one with a digest, so that two names
+    never become one."""
     if len(name) <= held.name_chars and re.fullmatch(f"[{held.name_start}][{held.name_class}]*", name):
         return name
     plain = re.sub(f"[^{held.name_class}]", "_", name)
@@ -71,7 +77,8 @@ def fitting_name(name: str, held: Limits) -> str:
 
 
 def fitting_id(call_id: str, held: Limits) -> str:
-    """A call's id as the wire takes it. Nobody needs the way back: the caller keeps its own history."""
+    """A call's id as the wire takes it. Nobody needs the way back: the caller keeps its own
+    history."""
     plain = re.sub(f"[^{held.id_class}]", "_", call_id) if held.id_class else call_id
     plain = plain or "call"
     if held.id_chars is not None and len(plain) > held.id_chars:

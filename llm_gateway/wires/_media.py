@@ -1,4 +1,5 @@
-"""What a picture, a document or a sound really is: its bytes decide, then its label in the registered spelling."""
+"""What a picture, a document or a sound really is: its bytes decide, then its label in the
+registered spelling."""
 
 from __future__ import annotations
 
@@ -80,8 +81,8 @@ def type_of_bytes(data: str) -> str | None:
 
 
 def identified(part: Medium) -> Medium:
-    """The same bytes as what they are: a JPEG labelled ``image/png`` becomes one, a PDF sent as a picture a document, text labelled as
-    bytes a text document."""
+    """The same bytes as what they are: a JPEG labelled ``image/png`` becomes one, a PDF sent as a
+    picture a document, text labelled as bytes a text document."""
     if isinstance(part, Audio):
         sniffed = type_of_bytes(part.data) or ""
         told = part.format.lower()
@@ -125,7 +126,8 @@ def plain_text(data: str) -> str | None:
 
 
 def is_public(address: str) -> bool:
-    """Whether an address names a host that a provider can reach: https, no bare name, no private number."""
+    """Whether an address names a host that a provider can reach: https, no bare name, no private
+    number."""
     try:
         parts = urlsplit(address)
         host = (parts.hostname or "").rstrip(".").lower()

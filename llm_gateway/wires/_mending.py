@@ -20,8 +20,8 @@ _MOST = 32
 def decode(
     data: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], spare: frozenset[str], read: Callable[[bytes], Any] = json.lenient
 ) -> T:
-    """``data`` with broken text mended, as ``read`` does it, and without the fields named in ``spare`` that have another type than the
-    decoder's.
+    """``data`` with broken text mended, as ``read`` does it, and without the fields named in
+    ``spare`` that have another type than the decoder's.
 
     Raises :class:`msgspec.DecodeError` for any other fault.
     """

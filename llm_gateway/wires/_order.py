@@ -1,7 +1,9 @@
-"""The order that providers want: what the model said on its side, and after its calls the result of each of them.
+"""The order that providers want: what the model said on its side, and after its calls the result of
+each of them.
 
-Clients keep what came between, lose results when somebody interrupts them, cut the head of a long history off or write a part on the wrong
-side. OpenAI, Claude and Gemini refuse all of it, and a history cannot be changed by its user, so it is put right here and never refused.
+Clients keep what came between, lose results when somebody interrupts them, cut the head of a long
+history off or write a part on the wrong side. OpenAI, Claude and Gemini refuse all of it, and a
+history cannot be changed by its user, so it is put right here and never refused.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ MISSING = "No result of this call is in the history."
 
 
 def answered(messages: Iterable[Message]) -> Iterator[Message]:
-    """Each result right after the message of its call; a missing one is filled in by a sentence, one without a call becomes text."""
+    """Each result right after the message of its call; a missing one is filled in by a sentence,
+    one without a call becomes text."""
     history = [one for message in messages for one in _sides(message)]
     results: dict[str, list[tuple[int, ToolResult]]] = defaultdict(list)
     for at, message in enumerate(history):
@@ -73,7 +76,8 @@ def _kept(part: Part, placed: set[int]) -> Iterator[Part]:
 
 
 def _result(call: ToolCall, at: int, results: dict[str, list[tuple[int, ToolResult]]], placed: set[int]) -> ToolResult:
-    """The first result after the call that no other call has taken: ids come again in the histories of hosts that give none."""
+    """The first result after the call that no other call has taken: ids come again in the histories
+    of hosts that give none."""
     for position, part in results.get(call.id, ()):
         if position > at and id(part) not in placed:
             placed.add(id(part))

@@ -1,4 +1,5 @@
-"""JSON Schemas on their way to another wire. What a wire refuses is taken out and told to the model in the description."""
+"""JSON Schemas on their way to another wire. What a wire refuses is taken out and told to the model
+in the description."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from ._limits import Limits
 
 Schema = dict[str, Any]
 
-# Which draft a schema was written in, and notes to its readers: several hosts refuse them, no model needs them.
+# Which draft a schema was written in, and notes to its readers: several hosts refuse them, no model
+# needs them.
 _ABOUT = frozenset(("$schema", "$id", "$comment", "$vocabulary"))
 _NAMED = frozenset(("properties", "patternProperties", "$defs", "definitions", "dependentSchemas"))
 _COMBINED = ("anyOf", "oneOf", "allOf")
@@ -20,8 +22,8 @@ _TOLD_CHARS = 2000
 
 
 def tool_parameters(schema: Schema | None, held: Limits) -> Schema | None:
-    """The schema of a function's arguments: an object with ``properties``, as every wire wants it; ``None`` where a wire takes no schema
-    for a tool without arguments."""
+    """The schema of a function's arguments: an object with ``properties``, as every wire wants it;
+    ``None`` where a wire takes no schema for a tool without arguments."""
     found = _plain(schema or {})
     if names := fitted_keys(found, held):
         found = renamed_schema(found, names)
@@ -42,8 +44,8 @@ def answer_schema(schema: Schema, held: Limits) -> Schema:
 
 
 def is_open(schema: Any, held: Limits) -> bool:
-    """Whether a wire whose objects are closed cannot express the schema at all: a map with names of its own, or a schema that contains
-    itself."""
+    """Whether a wire whose objects are closed cannot express the schema at all: a map with names of
+    its own, or a schema that contains itself."""
     return held.answer_closed and (_has_map(schema) or _recurs(schema))
 
 
@@ -65,7 +67,8 @@ def _plain(schema: Any) -> Any:
 
 
 def _flat(schema: Schema) -> Schema:
-    """The alternatives at the top as one object: their properties together, required what all of them require, the rest in words."""
+    """The alternatives at the top as one object: their properties together, required what all of
+    them require, the rest in words."""
     schema = _resolved(schema, schema)
     if not any(name in schema for name in _NOT_ON_TOP):
         return schema

@@ -1,4 +1,5 @@
-"""What an HTTP status of a provider means when nothing else is known, and what a body that is no JSON says."""
+"""What an HTTP status of a provider means when nothing else is known, and what a body that is no
+JSON says."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Stop sequences of providers that take none: the answer is cut here, as the provider would have cut it.
+"""Stop sequences of providers that take none: the answer is cut here, as the provider would have
+cut it.
 
-The provider goes on to its own end, so the usage that is told and billed is what it really generated.
+The provider goes on to its own end, so the usage that is told and billed is what it really
+generated.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from llm_gateway.core.events import CONTENT, Event, Finish, TextDelta, collect, 
 
 
 class StopCut:
-    """Over the events of one stream, in order. Text that may be the beginning of a stop sequence waits for what follows it."""
+    """Over the events of one stream, in order. Text that may be the beginning of a stop sequence
+    waits for what follows it."""
 
     __slots__ = ("_ended", "_held", "_stops")
 

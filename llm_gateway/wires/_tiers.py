@@ -1,5 +1,7 @@
-"""Service tiers in each format's own words, asked for and answered. https://docs.claude.com/en/api/service-tiers,
-https://platform.openai.com/docs/guides/priority-processing, https://ai.google.dev/api/generate-content (read 2026-11-22)
+"""Service tiers in each format's own words, asked for and answered.
+https://docs.claude.com/en/api/service-tiers,
+https://platform.openai.com/docs/guides/priority-processing,
+https://ai.google.dev/api/generate-content (read 2026-11-22)
 
 A word that a format does not have is left out: its SDKs refuse an answer with a stranger's.
 """

@@ -1,8 +1,9 @@
 """The events of a stream with one call open at a time, and one finish per answer at its end.
 
-Hosts mix the pieces of parallel calls, put text between them, or finish an answer twice. The formats of callers open a block, fill it and
-close it; a call that is closed before its arguments are there reaches the agent empty. What comes while a call is open waits until the
-call is whole: its arguments are a JSON object, or the answer has finished.
+Hosts mix the pieces of parallel calls, put text between them, or finish an answer twice. The
+formats of callers open a block, fill it and close it; a call that is closed before its arguments
+are there reaches the agent empty. What comes while a call is open waits until the call is whole:
+its arguments are a JSON object, or the answer has finished.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ class _Answer:
 
 
 class InTurn:
-    """Over the events of one stream, in order. Deltas of a call that was whole already are dropped: nothing can be added to JSON."""
+    """Over the events of one stream, in order. Deltas of a call that was whole already are dropped:
+    nothing can be added to JSON."""
 
     __slots__ = ("_answers",)
 
@@ -85,7 +87,8 @@ class InTurn:
         yield event
 
     def _release(self, at: _Answer, last: bool = False) -> Iterator[Event]:
-        """What waited, call by call. ``last``: no more comes, so every call is as whole as it will be."""
+        """What waited, call by call. ``last``: no more comes, so every call is as whole as it will
+        be."""
         while at.waiting and (last or at.whole()):
             first, *rest = at.waiting
             at.waiting = rest

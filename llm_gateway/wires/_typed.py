@@ -17,7 +17,8 @@ _FIELD = re.compile(r"(?:required|unknown) field `(?P<name>[^`]+)`")
 
 
 def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    """A caller's body. Raises :class:`InvalidJsonBody` for what is not the JSON we accept, :class:`InvalidRequest` for a wrong type."""
+    """A caller's body. Raises :class:`InvalidJsonBody` for what is not the JSON we accept,
+    :class:`InvalidRequest` for a wrong type."""
     try:
         json.check(body)
         return decoder.decode(body)
@@ -28,7 +29,8 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
 
 
 def load(body: bytes) -> dict[str, Any]:
-    """A caller's body as a plain object, for a format whose fields need renaming before they have types."""
+    """A caller's body as a plain object, for a format whose fields need renaming before they have
+    types."""
     try:
         return convert(json.loads(body), dict[str, Any], "")
     except json.InvalidJson as error:

@@ -1,4 +1,5 @@
-"""What a provider answered, on its way to a caller of another format: whole or streamed, in one place."""
+"""What a provider answered, on its way to a caller of another format: whole or streamed, in one
+place."""
 
 from __future__ import annotations
 
@@ -21,8 +22,9 @@ from ._turns import InTurn
 
 
 class WayBack:
-    """For one answer. ``chat``: the caller's request, where it could be read; ``issuer``: whose tokens the answer holds; ``stops``: the
-    sequences at which we cut it, as the provider does not."""
+    """For one answer. ``chat``: the caller's request, where it could be read; ``issuer``: whose
+    tokens the answer holds; ``stops``: the sequences at which we cut it, as the provider does
+    not."""
 
     __slots__ = ("_calls", "_cut", "_first", "_given", "_issuer", "_names", "_turns")
 
@@ -68,7 +70,8 @@ class WayBack:
         return self._calls.of(response) if self._calls else response
 
     def _told_apart(self, event: Event) -> Event:
-        """Some hosts give every call of an answer the same id; the results could not be told apart."""
+        """Some hosts give every call of an answer the same id; the results could not be told
+        apart."""
         if not isinstance(event, ToolStart):
             return event
         own = self._unique(event.choice, event.id, event.index)

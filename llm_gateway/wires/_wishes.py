@@ -1,7 +1,9 @@
-"""Wishes that a target has no place for: what is left out and told, and what the gateway does in the provider's stead.
+"""Wishes that a target has no place for: what is left out and told, and what the gateway does in
+the provider's stead.
 
-A hint changes how an answer comes about, not what it is, so a request is never refused for one: programs send the same body to every
-model. What could have changed the answer is named to the caller.
+A hint changes how an answer comes about, not what it is, so a request is never refused for one:
+programs send the same body to every model. What could have changed the answer is named to the
+caller.
 """
 
 from __future__ import annotations
@@ -18,14 +20,16 @@ RESPONSES: Final = "openai_responses"
 MESSAGES: Final = "anthropic_messages"
 GENERATE: Final = "gemini_generate"
 
-# Fields that hint at something, and the formats that know them. https://platform.openai.com/docs/api-reference, read 2026-11-22
+# Fields that hint at something, and the formats that know them.
+# https://platform.openai.com/docs/api-reference, read 2026-11-22
 _HINTS: Final[dict[str, frozenset[str]]] = {
     "verbosity": frozenset({CHAT, RESPONSES}),
     "prediction": frozenset({CHAT}),
     "truncation": frozenset({RESPONSES}),
     "context_management": frozenset({RESPONSES, MESSAGES}),
-    # What clients of OpenRouter, Qwen and vLLM ask of their hosts: how to route, whether to report usage and to show thoughts.
-    # https://openrouter.ai/docs/api-reference/parameters, https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html, 2026-11-30
+    # What clients of OpenRouter, Qwen and vLLM ask of their hosts: how to route, whether to report
+    # usage and to show thoughts. https://openrouter.ai/docs/api-reference/parameters,
+    # https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html, 2026-11-30
     **dict.fromkeys(
         ("usage", "provider", "route", "transforms", "include_reasoning", "enable_thinking", "chat_template_kwargs"), frozenset({CHAT})
     ),
@@ -42,8 +46,8 @@ _NEUTRAL_REASONING: Final[dict[str, Any]] = {"mode": "standard"}
 
 
 class Fitted(msgspec.Struct, frozen=True):
-    """``chat`` without what the target has no place for; ``left_out`` by the caller's names; ``cuts``: stop sequences at which the gateway
-    itself cuts the answer."""
+    """``chat`` without what the target has no place for; ``left_out`` by the caller's names;
+    ``cuts``: stop sequences at which the gateway itself cuts the answer."""
 
     chat: ChatRequest
     left_out: tuple[str, ...] = ()
@@ -79,8 +83,8 @@ def stops_to_cut(stops: tuple[str, ...], wire: str, facts: ModelFacts) -> tuple[
 
 
 def _tools(chat: ChatRequest, wire: str) -> tuple[tuple[Tool, ...], list[str]]:
-    """OpenAI's strict schemas close every object and require every property, Anthropic's may leave some out: such a one is not refused but
-    sent as a schema that is not held to."""
+    """OpenAI's strict schemas close every object and require every property, Anthropic's may leave
+    some out: such a one is not refused but sent as a schema that is not held to."""
     if wire not in _OPENAI or chat.origin in _OPENAI:
         return chat.tools, []
     loose = [at for at, tool in enumerate(chat.tools) if tool.strict and not _is_strict(tool.parameters)]

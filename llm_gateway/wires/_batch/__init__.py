@@ -1,4 +1,5 @@
-"""Batches in each dialect: how a line of input is read, and how a line of results is written. Pure."""
+"""Batches in each dialect: how a line of input is read, and how a line of results is written.
+Pure."""
 
 from __future__ import annotations
 

@@ -20,8 +20,9 @@ class Fault(Exception):
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """One line, read. ``kind``: chat, responses, embeddings, messages, generate_content, embed_content, generate or analyze. ``body``: its
-    request as the endpoint of that kind takes it."""
+    """One line, read. ``kind``: chat, responses, embeddings, messages, generate_content,
+    embed_content, generate or analyze. ``body``: its request as the endpoint of that kind takes
+    it."""
 
     custom_id: str
     kind: str
@@ -31,7 +32,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """A line's end. ``state``: completed, failed, expired or cancelled; ``body`` ``None``: nobody answered it, and ``code`` says why."""
+    """A line's end. ``state``: completed, failed, expired or cancelled; ``body`` ``None``: nobody
+    answered it, and ``code`` says why."""
 
     batch: str
     number: int
@@ -44,7 +46,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BatchFormat(Protocol):
-    """``parts``: the files its results are in, and the states of the lines in each; none where results have an address of the batch's."""
+    """``parts``: the files its results are in, and the states of the lines in each; none where
+    results have an address of the batch's."""
 
     name: str
     parts: tuple[tuple[str, tuple[str, ...]], ...]
@@ -59,7 +62,8 @@ class BatchFormat(Protocol):
 
 
 class Wanted(msgspec.Struct):
-    """What is looked at of a request before it runs; what else is wrong with it, its own execution says."""
+    """What is looked at of a request before it runs; what else is wrong with it, its own execution
+    says."""
 
     model: Any = None
     stream: Any = None

@@ -1,4 +1,5 @@
-"""Anthropic's message batches: https://docs.claude.com/en/api/creating-message-batches (read 2026-11-30)."""
+"""Anthropic's message batches: https://docs.claude.com/en/api/creating-message-batches (read
+2026-11-30)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Gemini's batches: https://ai.google.dev/api/batch-api (read 2026-11-30). The model stands in the address, for all of a batch's lines."""
+"""Gemini's batches: https://ai.google.dev/api/batch-api (read 2026-11-30). The model stands in the
+address, for all of a batch's lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The gateway's own batches: each request has the fields of ``generate`` or, with ``kind: analyze``, of ``analyze``."""
+"""The gateway's own batches: each request has the fields of ``generate`` or, with ``kind:
+analyze``, of ``analyze``."""
 
 from __future__ import annotations
 

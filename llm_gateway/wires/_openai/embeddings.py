@@ -140,7 +140,8 @@ def _packed(vector: list[float]) -> str:
 
 
 def usage_of(body: bytes) -> Usage | None:
-    """Usage of an embeddings answer. Raises :class:`AttemptFailed` for an error inside a 200 or for what is not JSON."""
+    """Usage of an embeddings answer. Raises :class:`AttemptFailed` for an error inside a 200 or for
+    what is not JSON."""
     value = json.lenient(body)
     if not isinstance(value, dict):
         raise AttemptFailed(Failure(kind=FailureClass.BAD_JSON, message="the answer is not a JSON object"))
@@ -148,7 +149,8 @@ def usage_of(body: bytes) -> Usage | None:
         raise AttemptFailed(errors.error_in_200(value))
     block = value.get("usage")
     if isinstance(block, dict) and block.get("prompt_tokens") is None and block.get("input_tokens") is None:
-        # Voyage and older Jina name only the total, which is all input: https://docs.voyageai.com/reference/embeddings-api
+        # Voyage and older Jina name only the total, which is all input:
+        # https://docs.voyageai.com/reference/embeddings-api
         block = block | {"prompt_tokens": block.get("total_tokens")}
     used = decode_usage(block, None)
     return used.without_output() if used else None

@@ -1,8 +1,8 @@
 """Errors in every OpenAI-like shape: what a provider said, as a :class:`Failure`.
 
-The HTTP status decides the class. Codes and text are looked at only where one status has two meanings: 400 and 422, 401 and 403
-(key or permission), 404 (model or something else), 412 (suspended), 429 (rate or money), and where there is no status at all,
-inside a stream.
+The HTTP status decides the class. Codes and text are looked at only where one status has two
+meanings: 400 and 422, 401 and 403 (key or permission), 404 (model or something else), 412
+(suspended), 429 (rate or money), and where there is no status at all, inside a stream.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ _PARAMETER_TEXT = re.compile(
     r"|(?:does not|doesn't) support|(?:parameter|argument|field)s? .{0,60}not supported",
     re.IGNORECASE,
 )
-# Fireworks: "Requests with max_tokens > 4096 must have stream=true"; Alibaba: "This model only support stream mode".
+# Fireworks: "Requests with max_tokens > 4096 must have stream=true"; Alibaba: "This model only
+# support stream mode".
 _STREAM_TEXT = re.compile(r"must have stream\s*=\s*true|only supports? stream|stream\s*=\s*true is required", re.IGNORECASE)
 _FIELD = re.compile(r"field: '([^']+)'|parameter: '([^']+)'|argument supplied: (\S+)")
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
@@ -202,7 +203,8 @@ def _by_words(said: Said) -> FailureClass:
 
 
 def read(body: bytes) -> Said:
-    """Message, type, code and param out of an error body: an object in any of the hosts' shapes, an array, a string, text, HTML."""
+    """Message, type, code and param out of an error body: an object in any of the hosts' shapes, an
+    array, a string, text, HTML."""
     value = json.lenient(body) if body.strip() else None
     if isinstance(value, dict | list | str):
         return _said(value)
@@ -230,7 +232,8 @@ def _said(value: Any) -> Said:
     if isinstance(inner, dict):
         return _object(inner)
     if isinstance(inner, str):
-        # {"error": "text", "error_type"}, {"error": "Too Many Requests", "message"}, xAI {"code", "error": "text"}
+        # {"error": "text", "error_type"}, {"error": "Too Many Requests", "message"}, xAI {"code",
+        # "error": "text"}
         return _object({"message": value.get("message") or inner, "type": value.get("error_type"), "code": value.get("code")})
     return _object(value)
 

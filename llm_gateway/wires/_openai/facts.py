@@ -15,7 +15,8 @@ def without_none(**values: Any) -> dict[str, Any]:
 
 
 def short_user(user: str, facts: ModelFacts) -> str:
-    """The caller's end user within the host's limit: a stable digest where the name is longer, as Claude Code's is."""
+    """The caller's end user within the host's limit: a stable digest where the name is longer, as
+    Claude Code's is."""
     return user if len(user) <= facts.user_limit else hashlib.sha256(user.encode("utf-8", "replace")).hexdigest()[: facts.user_limit]
 
 
@@ -23,7 +24,8 @@ _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 def effort_of(reasoning: Reasoning, facts: ModelFacts) -> str | None:
-    """The effort for a wire that knows no budgets, or the nearest one the model takes; ``None`` leaves it to the model."""
+    """The effort for a wire that knows no budgets, or the nearest one the model takes; ``None``
+    leaves it to the model."""
     effort = _effort(reasoning)
     if effort is None or not facts.efforts or effort in facts.efforts or effort not in _EFFORTS:
         return effort
@@ -44,8 +46,8 @@ def _effort(reasoning: Reasoning) -> str | None:
 
 
 def offered(chat: ChatRequest, wire: str, facts: ModelFacts) -> tuple[list[Tool], ToolChoice | None]:
-    """The tools and the choice to send. Only OpenAI's own formats say ``allowed_tools``, and few hosts know it: a narrowed choice of
-    another origin, or at another host, becomes fewer tools."""
+    """The tools and the choice to send. Only OpenAI's own formats say ``allowed_tools``, and few
+    hosts know it: a narrowed choice of another origin, or at another host, becomes fewer tools."""
     tools = _capabilities.hosted(chat, wire)
     choice = chat.tool_choice
     if choice is None or not choice.allowed or (facts.openai_tools and chat.origin in ("openai_chat", "openai_responses")):

@@ -31,7 +31,8 @@ def value_of(raw: msgspec.Raw | None) -> Any:
 
 
 def refuse_other_origin(extras: Mapping[str, Any], target: str) -> None:
-    """Extras belong to the caller's dialect; a wire of another family cannot send them and must not swallow them."""
+    """Extras belong to the caller's dialect; a wire of another family cannot send them and must not
+    swallow them."""
     for name in extras:
         raise UnsupportedParameter(f"`{name}` cannot be sent to a provider that speaks {target}; leave it out.", param=name)
 
@@ -51,7 +52,8 @@ def data_url(media_type: str | None, data: str, default: str) -> str:
 
 
 def document_chars(data: str | None) -> int:
-    """A document's weight in the prompt estimate: base64 of PDF is mostly pictures and fonts, little of it becomes text."""
+    """A document's weight in the prompt estimate: base64 of PDF is mostly pictures and fonts,
+    little of it becomes text."""
     return IMAGE_CHARS + len(data or "") // 8
 
 

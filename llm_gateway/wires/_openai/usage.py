@@ -1,4 +1,5 @@
-"""OpenAI-shaped usage blocks, of OpenAI and of every host that imitates them, in both directions."""
+"""OpenAI-shaped usage blocks, of OpenAI and of every host that imitates them, in both
+directions."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ def _first(*values: Any) -> int | None:
 
 
 def _told(holders: Iterable[Mapping[str, Any]], names: tuple[str, ...]) -> int | None:
-    """The first count above 0: hosts that send two spellings fill the one they do not use with 0."""
+    """The first count above 0: hosts that send two spellings fill the one they do not use with
+    0."""
     zero: int | None = None
     for name in names:
         for holder in holders:
@@ -66,7 +68,8 @@ _PLAIN_OUTPUTS = {"reasoning_tokens", "audio_tokens", "accepted_prediction_token
 
 
 class _Cache(msgspec.Struct, frozen=True):
-    """The cached tokens of a prompt. ``hour``: of those written, kept for an hour. ``foreign``: named as Anthropic names them."""
+    """The cached tokens of a prompt. ``hour``: of those written, kept for an hour. ``foreign``:
+    named as Anthropic names them."""
 
     read: int | None
     written: int | None
@@ -90,11 +93,13 @@ def _cache_of(block: Mapping[str, Any], inputs: Mapping[str, Any]) -> _Cache:
 
 
 def _beside(prompt: int, surplus: int | None, reasoning: int, cache: _Cache, anthropic: bool) -> int:
-    """How many of the cached tokens ``prompt`` leaves out. ``surplus``: what the host's total holds beyond prompt and answer."""
+    """How many of the cached tokens ``prompt`` leaves out. ``surplus``: what the host's total holds
+    beyond prompt and answer."""
     if not cache.both:
         return 0
     if surplus is None or surplus <= 0:
-        # No total proves anything here. Cached tokens that do not fit into the prompt are not inside it, if the name says so, too.
+        # No total proves anything here. Cached tokens that do not fit into the prompt are not
+        # inside it, if the name says so, too.
         return cache.both if cache.foreign and (cache.both > prompt or (surplus is None and anthropic)) else 0
     if surplus == reasoning and not cache.foreign:
         return 0
@@ -120,8 +125,8 @@ def _searches(block: Mapping[str, Any], otherwise: int | None) -> int | None:
 
 
 def decode_usage(block: Any, service_tier: str | None = None, web_searches: int | None = None) -> Usage | None:
-    """Usage of chat completions, embeddings or responses; ``None`` when the block tells nothing. ``web_searches`` stands where the
-    block itself counts none."""
+    """Usage of chat completions, embeddings or responses; ``None`` when the block tells nothing.
+    ``web_searches`` stands where the block itself counts none."""
     if not isinstance(block, dict):
         return None
     if block.keys() == _PLAIN:
@@ -137,7 +142,8 @@ def decode_usage(block: Any, service_tier: str | None = None, web_searches: int 
     prompt, output = _sides(block, cache, reasoning or 0)
     if prompt is None and output is None:
         return None
-    # Parts of the prompt cannot be more than the prompt, whatever a host says (Azure's Grok: 347 tokens, 403 of them cached).
+    # Parts of the prompt cannot be more than the prompt, whatever a host says (Azure's Grok: 347
+    # tokens, 403 of them cached).
     cached = _within(cache.read, prompt)
     written = _within(cache.written, less(prompt, cached))
     hour = _within(cache.hour, written) or None
@@ -165,7 +171,8 @@ def decode_usage(block: Any, service_tier: str | None = None, web_searches: int 
 
 
 def _plain_details(block: dict[str, Any], service_tier: str | None, web_searches: int | None) -> Usage | None:
-    """OpenAI's own form, in which the parts fit into their sums and the sums into the total; ``None``: read it with care."""
+    """OpenAI's own form, in which the parts fit into their sums and the sums into the total;
+    ``None``: read it with care."""
     prompt, output, total = block["prompt_tokens"], block["completion_tokens"], block["total_tokens"]
     inputs, outputs = block.get("prompt_tokens_details", _NO_DETAILS), block.get("completion_tokens_details", _NO_DETAILS)
     if type(inputs) is not dict or type(outputs) is not dict or not (inputs.keys() <= _PLAIN_INPUTS and outputs.keys() <= _PLAIN_OUTPUTS):
@@ -190,8 +197,9 @@ def _plain_details(block: dict[str, Any], service_tier: str | None, web_searches
 
 
 def _sides(block: Mapping[str, Any], cache: _Cache, reasoning: int) -> tuple[int | None, int | None]:
-    """All tokens that went in and all that came out. What a total holds beyond both is cached prompt where the cache explains it, and
-    output else: xAI's completion_tokens leave out reasoning while total_tokens hold it."""
+    """All tokens that went in and all that came out. What a total holds beyond both is cached
+    prompt where the cache explains it, and output else: xAI's completion_tokens leave out reasoning
+    while total_tokens hold it."""
     prompt = _prompt(block)
     output = _first(block.get("completion_tokens"), block.get("output_tokens"))
     total = count(block.get("total_tokens"))

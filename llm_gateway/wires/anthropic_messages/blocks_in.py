@@ -1,4 +1,5 @@
-"""Content blocks of a caller as neutral parts. A block that a part cannot hold whole travels as :class:`Opaque`."""
+"""Content blocks of a caller as neutral parts. A block that a part cannot hold whole travels as
+:class:`Opaque`."""
 
 from __future__ import annotations
 
@@ -66,7 +67,8 @@ class FoundIn(msgspec.Struct):
 
 
 def parts_of(content: str | list[dict[str, Any]], path: str, past: bool = False) -> tuple[Part, ...]:
-    """``past``: the content stands in the history, where nobody can put a block right; what is malformed there travels as it is."""
+    """``past``: the content stands in the history, where nobody can put a block right; what is
+    malformed there travels as it is."""
     if isinstance(content, str):
         return (Text(text=content),)
     return tuple(_read(block, f"{path}[{at}]", past) for at, block in enumerate(content))

@@ -20,7 +20,8 @@ _KINDS_OF_IMAGE = {"/9j/": "image/jpeg", "iVBOR": "image/png", "R0lGOD": "image/
 
 
 def call_id(text: str) -> str:
-    """The format takes letters, digits, ``_`` and ``-``; other hosts' ids hold more (``functions.run:0``)."""
+    """The format takes letters, digits, ``_`` and ``-``; other hosts' ids hold more
+    (``functions.run:0``)."""
     return _BAD_ID.sub("_", text) or "call"
 
 
@@ -31,8 +32,9 @@ def cache_control(ttl: str | None) -> dict[str, Any]:
 
 
 def keep_breakpoints(body: dict[str, Any]) -> None:
-    """The format takes four marks for the cache, callers of others set as many as they like: the first stays, which holds what is the same
-    in every request, and the last, which hold the conversation. https://docs.claude.com/en/docs/build-with-claude/prompt-caching"""
+    """The format takes four marks for the cache, callers of others set as many as they like: the
+    first stays, which holds what is the same in every request, and the last, which hold the
+    conversation. https://docs.claude.com/en/docs/build-with-claude/prompt-caching"""
     marked = [block for field in ("tools", "system", "messages") for block in _marked(body.get(field))]
     for block in marked[1 : 1 - _MOST_BREAKPOINTS]:
         del block["cache_control"]
@@ -49,7 +51,8 @@ def _marked(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def blocks_of(parts: Iterable[Part], path: str, *, own: bool) -> list[dict[str, Any]]:
-    """``own``: the request came in this format, so ids of its files mean something. Empty text is left out: the format refuses it."""
+    """``own``: the request came in this format, so ids of its files mean something. Empty text is
+    left out: the format refuses it."""
     return [block for part in parts if (block := _block(part, path, own))]
 
 

@@ -1,4 +1,5 @@
-"""Blocks that only this format knows, for providers of another one: searches, code runs, MCP calls and files of Anthropic's own tools."""
+"""Blocks that only this format knows, for providers of another one: searches, code runs, MCP calls
+and files of Anthropic's own tools."""
 
 from __future__ import annotations
 

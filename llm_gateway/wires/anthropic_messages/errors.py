@@ -55,7 +55,8 @@ _FIELD = re.compile(r"^([a-z_]+(?:\.[\w-]+)*): ")
 
 
 class ThreadRefused(UnsupportedParameter):
-    """A conversation kept by one provider under one key could not go to the next one, and what it costs could not be held beforehand.
+    """A conversation kept by one provider under one key could not go to the next one, and what it
+    costs could not be held beforehand.
 
     The SDKs know Anthropic's own word for it and send the whole conversation instead.
     """
@@ -81,7 +82,8 @@ def decode(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
 
 
 def from_object(error: Any, status: int | None = None) -> Failure:
-    """An error object; ``status`` is the HTTP status, or nothing (or 200) when it came inside an answer that claimed success."""
+    """An error object; ``status`` is the HTTP status, or nothing (or 200) when it came inside an
+    answer that claimed success."""
     code, text = "", ""
     if isinstance(error, dict):
         code = _string(error.get("type")) or _string(error.get("code"))
@@ -106,7 +108,8 @@ def _string(value: Any) -> str:
 
 
 def encode(error: GatewayError, request_id: str) -> tuple[int, bytes]:
-    """529 is the format's own number for an overloaded service; the SDKs and Claude Code wait and retry on it."""
+    """529 is the format's own number for an overloaded service; the SDKs and Claude Code wait and
+    retry on it."""
     status = 529 if error.code in ("overloaded", "upstream_overloaded") else error.status
     return status, json.dumps(shape(error, request_id))
 
@@ -121,7 +124,8 @@ def shape(error: GatewayError, request_id: str) -> dict[str, Any]:
     if param:
         details["param"] = param
     if isinstance(error, UpstreamError) and error.failure.kind is _K.CONTEXT_LENGTH:
-        # Agents of this format make their history shorter when they read these words, and loop on any other.
+        # Agents of this format make their history shorter when they read these words, and loop on
+        # any other.
         message = _context.as_anthropic_says(error.failure.message, error.failure.prompt_tokens, error.failure.window)
     if isinstance(error, ThreadRefused):
         details |= {"error_code": "thread_unsupported_request", "unsupported": ["gateway"]}

@@ -1,6 +1,7 @@
 """A plain whole answer read at a glance: text and nothing else, as the format says in every field.
 
-``None`` always means: read it in full. So is an answer with thinking, whose signatures have to be heard of, with calls or with citations.
+``None`` always means: read it in full. So is an answer with thinking, whose signatures have to be
+heard of, with calls or with citations.
 """
 
 from __future__ import annotations

@@ -8,9 +8,10 @@ from llm_gateway.wires._limits import Limits
 
 from .names import NAME
 
-# Keywords of an answer's schema: https://docs.claude.com/en/docs/build-with-claude/structured-outputs#json-schema-limitations
-# Names of arguments: "Property keys should match pattern '^[a-zA-Z0-9_.-]{1,64}$'".
-# Top level of a tool's schema: "input_schema does not support oneOf, allOf, or anyOf at the top level".
+# Keywords of an answer's schema:
+# https://docs.claude.com/en/docs/build-with-claude/structured-outputs#json-schema-limitations Names
+# of arguments: "Property keys should match pattern '^[a-zA-Z0-9_.-]{1,64}$'". Top level of a tool's
+# schema: "input_schema does not support oneOf, allOf, or anyOf at the top level".
 LIMITS: Final = Limits(
     wire=NAME,
     source="https://docs.claude.com/en/api/messages",

@@ -35,7 +35,8 @@ STOP_REASON: Final = {
     FinishReason.REFUSAL: "refusal",
     FinishReason.CONTENT_FILTER: "refusal",
     FinishReason.PAUSE: "pause_turn",
-    # The format has no word for a broken answer; this one says that it is not whole, and agents go on from it.
+    # The format has no word for a broken answer; this one says that it is not whole, and agents go
+    # on from it.
     FinishReason.MODEL_FAULT: "max_tokens",
 }
 

@@ -13,9 +13,11 @@ _TOKEN = {"thinking": "signature", "redacted_thinking": "data"}
 
 
 def edited(body: bytes, foreign: Callable[[str], bool] | None) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The fields of the body to set and those to drop. ``foreign``: tells tokens that are not this provider's.
+    """The fields of the body to set and those to drop. ``foreign``: tells tokens that are not this
+    provider's.
 
-    A model with a thinking budget refuses a tool loop whose turn does not begin with its own thinking, so such a turn goes on without."""
+    A model with a thinking budget refuses a tool loop whose turn does not begin with its own
+    thinking, so such a turn goes on without."""
     fields = json.lenient(body)
     messages = fields.get("messages") if isinstance(fields, dict) else None
     if not isinstance(messages, list):

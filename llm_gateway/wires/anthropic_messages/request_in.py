@@ -1,7 +1,8 @@
 """A caller's request as the neutral conversation.
 
-What the noun does not hold is sorted in two: fields whose absence changes nothing in the answer are hints and other wires leave them out;
-every other field, known or not, is an extra and other wires refuse it.
+What the noun does not hold is sorted in two: fields whose absence changes nothing in the answer are
+hints and other wires leave them out; every other field, known or not, is an extra and other wires
+refuse it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from .blocks_in import cache_of, parts_of
 from .names import NAME
 from .schema import RequestIn, ThinkingIn, ToolChoiceIn
 
-# Leaving these out keeps more context than asked for (context_management, compaction), or only costs money or time.
+# Leaving these out keeps more context than asked for (context_management, compaction), or only
+# costs money or time.
 HINTS = frozenset(
     (
         "cache_control",

@@ -75,8 +75,8 @@ def encode(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
 
 
 def will_not_think(chat: ChatRequest, facts: ModelFacts) -> bool:
-    """Whether a wish to think is given up for the rest of the request: a forced tool, a tool loop that other models began, a limit below
-    the least budget, sampling figures."""
+    """Whether a wish to think is given up for the rest of the request: a forced tool, a tool loop
+    that other models began, a limit below the least budget, sampling figures."""
     try:
         body = encode(chat, facts)
     except UnsupportedParameter:
@@ -128,7 +128,8 @@ def _conversation(chat: ChatRequest, own: bool) -> tuple[str | list[dict[str, An
 
 
 def _in_words(wanted: ResponseFormat | None, own: bool) -> str:
-    """A wish for JSON that the format has no field for: without a schema, or with one that it cannot express."""
+    """A wish for JSON that the format has no field for: without a schema, or with one that it
+    cannot express."""
     if wanted is None or wanted.kind == "text":
         return ""
     if wanted.schema is None:
@@ -148,7 +149,8 @@ def _also(system: str | list[dict[str, Any]], text: str) -> str | list[dict[str,
 
 def _append(messages: list[dict[str, Any]], role: str, blocks: list[dict[str, Any]], own: bool) -> None:
     if role == "system" and not own:
-        # Newer models alone know the role inside a conversation; as a marked user text it keeps its place.
+        # Newer models alone know the role inside a conversation; as a marked user text it keeps its
+        # place.
         role = "user"
         for block in blocks:
             if block["type"] == "text":
@@ -169,7 +171,8 @@ def _order(blocks: list[dict[str, Any]]) -> list[dict[str, Any]] | str:
 
 
 def _check_end(messages: list[dict[str, Any]], chat: ChatRequest, facts: ModelFacts, own: bool) -> None:
-    """A started answer to go on with. https://docs.claude.com/en/docs/about-claude/models/migrating-to-claude-4"""
+    """A started answer to go on with.
+    https://docs.claude.com/en/docs/about-claude/models/migrating-to-claude-4"""
     if not messages or messages[-1]["role"] != "assistant":
         return
     if any(isinstance(part, Opaque) for part in chat.messages[-1].parts):
@@ -201,7 +204,8 @@ def _cools(sampled: dict[str, float]) -> bool:
 
 
 def _unsigned_loop(messages: list[dict[str, Any]], facts: ModelFacts) -> bool:
-    """Models with a budget refuse to think on in a tool loop whose turn does not begin with their own thinking."""
+    """Models with a budget refuse to think on in a tool loop whose turn does not begin with their
+    own thinking."""
     if facts.thinking != "budget" or len(messages) < 2 or not isinstance(messages[-1]["content"], list):
         return False
     if messages[-1]["content"][0]["type"] != "tool_result":

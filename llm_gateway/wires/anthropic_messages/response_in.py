@@ -1,4 +1,5 @@
-"""A provider's answer, whole or streamed, as events: one reader serves both, so that both mean the same."""
+"""A provider's answer, whole or streamed, as events: one reader serves both, so that both mean the
+same."""
 
 from __future__ import annotations
 
@@ -89,7 +90,8 @@ _object = msgspec.json.Decoder(dict[str, Any])
 
 
 class _Open:
-    """A block between its start and its stop. ``call`` is the tool call's index; ``raw`` a provider-side tool's block."""
+    """A block between its start and its stop. ``call`` is the tool call's index; ``raw`` a
+    provider-side tool's block."""
 
     __slots__ = ("arguments", "call", "input", "pieces", "raw", "signature", "type")
 
@@ -104,7 +106,8 @@ class _Open:
 
 
 class Reader:
-    """Turns the format's events into neutral ones. Raises :class:`msgspec.DecodeError` for a block of the wrong shape."""
+    """Turns the format's events into neutral ones. Raises :class:`msgspec.DecodeError` for a block
+    of the wrong shape."""
 
     __slots__ = ("_calls", "_finished", "_id", "_open", "_tally")
 

@@ -63,7 +63,8 @@ def refusal_details(explanation: str) -> dict[str, Any]:
 
 
 def wants_thinking(chat: ChatRequest | None) -> bool:
-    """The format shows thinking only to who asked for it; a caller who did not may read ``content[0].text``."""
+    """The format shows thinking only to who asked for it; a caller who did not may read
+    ``content[0].text``."""
     if chat is None or chat.origin != NAME:
         return True
     wish = chat.reasoning

@@ -1,8 +1,9 @@
 """Thinking of other formats inside this one.
 
-A caller sends thinking blocks back unchanged, so a block's signature is where another format's token (a Responses item id and its encrypted
-content, a Gemini thought signature) can ride along. It is written ``cogo:<wire>@<issuer>:<id>:<token>``; ``:`` is no letter of
-Anthropic's own base64. On the way to Anthropic such blocks are left out: it would refuse a signature it did not make.
+A caller sends thinking blocks back unchanged, so a block's signature is where another format's
+token (a Responses item id and its encrypted content, a Gemini thought signature) can ride along. It
+is written ``cogo:<wire>@<issuer>:<id>:<token>``; ``:`` is no letter of Anthropic's own base64. On
+the way to Anthropic such blocks are left out: it would refuse a signature it did not make.
 """
 
 from __future__ import annotations

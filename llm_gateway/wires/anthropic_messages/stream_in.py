@@ -33,7 +33,8 @@ _KNOWN = frozenset(
 
 
 class Decoder:
-    """Only ``message_stop`` gives ``Done``. After it, or after an error, frames pass without a meaning."""
+    """Only ``message_stop`` gives ``Done``. After it, or after an error, frames pass without a
+    meaning."""
 
     __slots__ = ("_ended", "_halves", "_mend", "_reader", "_sse")
 
@@ -80,7 +81,8 @@ class Decoder:
             return (Failed(Failure(kind=FailureClass.BAD_EVENT, message=f"event {frame.event or 'without name'} cannot be read")),)
 
     def _joined(self, event: StreamEvent) -> tuple[Event, ...]:
-        """Lets half a character wait for the other half; tells the one that stays alone when its block is over."""
+        """Lets half a character wait for the other half; tells the one that stays alone when its
+        block is over."""
         delta = event.delta
         if event.type == "content_block_delta" and delta and (name := _TEXTS.get(delta.type)):
             text = getattr(delta, name)

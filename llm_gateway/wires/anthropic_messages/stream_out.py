@@ -1,4 +1,5 @@
-"""A stream to a caller of this dialect: one block at a time, indices rising, ``message_stop`` only after ``Done``."""
+"""A stream to a caller of this dialect: one block at a time, indices rising, ``message_stop`` only
+after ``Done``."""
 
 from __future__ import annotations
 

@@ -23,7 +23,8 @@ class Thought(NamedTuple):
 
 
 def encode(wish: Reasoning | None, facts: ModelFacts, max_tokens: int | None, *, own: bool) -> Thought:
-    """``max_tokens`` is the caller's limit, which thinking has to fit in; without one the default limit grows by the budget."""
+    """``max_tokens`` is the caller's limit, which thinking has to fit in; without one the default
+    limit grows by the budget."""
     limit = max_tokens if max_tokens is not None else facts.default_max_tokens
     if wish is None or facts.thinking == "none":
         return Thought(None, None, limit)
@@ -35,7 +36,8 @@ def encode(wish: Reasoning | None, facts: ModelFacts, max_tokens: int | None, *,
     if facts.thinking != "adaptive":
         return Thought(None, effort, limit)
     shown = {True: {"display": "summarized"}, False: {"display": "omitted"}, None: {}}[wish.include]
-    # In this format effort alone does not ask for thoughts; elsewhere effort is how thoughts are asked for.
+    # In this format effort alone does not ask for thoughts; elsewhere effort is how thoughts are
+    # asked for.
     asked = not own or wish.budget is not None or wish.include is not None
     return Thought({"type": "adaptive", **shown} if asked else None, effort, limit)
 

@@ -1,4 +1,5 @@
-"""Token counts, both ways. ``input_tokens`` excludes the cache already; the thinking tokens are part of the output.
+"""Token counts, both ways. ``input_tokens`` excludes the cache already; the thinking tokens are
+part of the output.
 
 https://docs.claude.com/en/api/messages#response-usage
 """
@@ -33,8 +34,8 @@ class UsageIn(msgspec.Struct):
 
 
 class Tally:
-    """Usage over a stream: counts are cumulative but later blocks leave out what earlier ones said, and a placeholder 0 or 1 comes
-    first; the largest known number holds."""
+    """Usage over a stream: counts are cumulative but later blocks leave out what earlier ones said,
+    and a placeholder 0 or 1 comes first; the largest known number holds."""
 
     __slots__ = ("_counts", "_fast", "_tier")
 
@@ -81,8 +82,9 @@ def _inside(block: Any, name: str) -> int | None:
 
 
 def encode(usage: Usage | None, prompt_tokens: int | None = None) -> dict[str, Any]:
-    """The SDKs demand numbers, so an unknown count is shown as 0. ``prompt_tokens``: an estimate for as long as the provider has told
-    nothing. Audio and images have no class here and join the main counts."""
+    """The SDKs demand numbers, so an unknown count is shown as 0. ``prompt_tokens``: an estimate
+    for as long as the provider has told nothing. Audio and images have no class here and join the
+    main counts."""
     if usage is None:
         none = {"cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 0}
         return {"input_tokens": prompt_tokens or 0, **none}

@@ -1,11 +1,13 @@
-"""The stream of a server that was not asked for SSE, or does not know it: one JSON array, item after item."""
+"""The stream of a server that was not asked for SSE, or does not know it: one JSON array, item
+after item."""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
-# Everything that can change the depth: a string goes by whole, an unfinished one waits for more bytes.
+# Everything that can change the depth: a string goes by whole, an unfinished one waits for more
+# bytes.
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|["\[\]{}]', re.DOTALL)
 _AROUND = b" \t\r\n,[]\xef\xbb\xbf"
 
@@ -15,7 +17,8 @@ class TooLarge(ValueError):
 
 
 class Item(NamedTuple):
-    """``raw``: the bytes as they came, with what stood before the item; ``data``: the item, or nothing at the end of the array."""
+    """``raw``: the bytes as they came, with what stood before the item; ``data``: the item, or
+    nothing at the end of the array."""
 
     raw: bytes
     data: bytes | None

@@ -1,4 +1,5 @@
-"""One spelling of the fields: the format takes ``maxOutputTokens`` and ``max_output_tokens`` alike."""
+"""One spelling of the fields: the format takes ``maxOutputTokens`` and ``max_output_tokens``
+alike."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ def normal(value: Any) -> Any:
 
 
 def listed(fields: dict[str, Any]) -> dict[str, Any]:
-    """The conversation with lists where the format takes a lone object for a list of one: ``"contents": {"parts": {"text": "hi"}}``."""
+    """The conversation with lists where the format takes a lone object for a list of one:
+    ``"contents": {"parts": {"text": "hi"}}``."""
     found = dict(fields)
     if isinstance(found.get("contents"), dict):
         found["contents"] = [found["contents"]]

@@ -1,4 +1,5 @@
-"""Contents of a caller as neutral messages. A part that no neutral part holds whole travels as :class:`Opaque`."""
+"""Contents of a caller as neutral messages. A part that no neutral part holds whole travels as
+:class:`Opaque`."""
 
 from __future__ import annotations
 
@@ -57,13 +58,15 @@ def _joined(parts: Iterator[Part]) -> tuple[Part, ...]:
 
 
 class _Reader:
-    """Remembers calls without an answer: callers of older models send neither call nor answer with an id, and the name has to do."""
+    """Remembers calls without an answer: callers of older models send neither call nor answer with
+    an id, and the name has to do."""
 
     def __init__(self) -> None:
         self._open: list[tuple[str, str]] = []
 
     def parts(self, content: ContentIn, path: str, turn: int, past: bool = False) -> Iterator[Part]:
-        """``past``: the content stands in the history, where nobody can put a part right; what is malformed there travels as it is."""
+        """``past``: the content stands in the history, where nobody can put a part right; what is
+        malformed there travels as it is."""
         for at, raw in enumerate(content.parts or ()):
             try:
                 yield from self._part(raw, f"{path}.parts[{at}]", f"{turn}_{at}")
@@ -123,7 +126,8 @@ def _text(part: PartIn) -> Iterator[Part]:
 
 
 def _said(response: dict[str, Any]) -> tuple[str, bool]:
-    """The wrapping that the SDKs and Gemini CLI put around a plain string comes off; other objects stay JSON."""
+    """The wrapping that the SDKs and Gemini CLI put around a plain string comes off; other objects
+    stay JSON."""
     if len(response) == 1:
         name, value = next(iter(response.items()))
         if name in ("result", "output", "error") and isinstance(value, str):

@@ -53,8 +53,8 @@ def _append(contents: list[dict[str, Any]], role: str, parts: list[dict[str, Any
 
 
 def _sign(contents: list[dict[str, Any]]) -> None:
-    """Models of the third generation refuse a turn whose first call has no signature; for calls they did not make there is a word.
-    https://ai.google.dev/gemini-api/docs/thought-signatures"""
+    """Models of the third generation refuse a turn whose first call has no signature; for calls
+    they did not make there is a word. https://ai.google.dev/gemini-api/docs/thought-signatures"""
     for content in contents:
         first = next((part for part in content["parts"] if "functionCall" in part), None)
         if first is not None:
@@ -107,7 +107,8 @@ class _Writer:
                 found.append({"text": "", **signed})
 
     def _call(self, call: ToolCall, before: str | None) -> dict[str, Any]:
-        """``before``: the signature that a format without a place for it put before the call (see _call_signatures.py)."""
+        """``before``: the signature that a format without a place for it put before the call (see
+        _call_signatures.py)."""
         self._names[call.id] = call.name
         part: dict[str, Any] = {"functionCall": {"id": call.id, "name": call.name, "args": as_object(call.arguments, call.custom)}}
         signature = call.signature or before
@@ -134,8 +135,9 @@ def _unsigned(part: Part | None) -> bool:
 
 
 def _is_plain(value: Any, depth: int = 0) -> bool:
-    """Whether Google takes JSON as a structure and hands it on unchanged: names that begin with ``$`` mean something to it (``$ref``
-    points at another part), numbers become floats, and depth is bounded."""
+    """Whether Google takes JSON as a structure and hands it on unchanged: names that begin with
+    ``$`` mean something to it (``$ref`` points at another part), numbers become floats, and depth
+    is bounded."""
     if isinstance(value, dict):
         return depth < _DEPTH and all(name and not name.startswith("$") and _is_plain(one, depth + 1) for name, one in value.items())
     if isinstance(value, list):
@@ -144,7 +146,8 @@ def _is_plain(value: Any, depth: int = 0) -> bool:
 
 
 def _wrapped(text: str, failed: bool) -> dict[str, Any]:
-    """The format wants an object: JSON objects go as they are, anything else under the name that Google's SDKs use."""
+    """The format wants an object: JSON objects go as they are, anything else under the name that
+    Google's SDKs use."""
     if failed:
         return {"error": text}
     value = json.lenient(text.encode("utf-8", "replace")) if text.startswith("{") else None

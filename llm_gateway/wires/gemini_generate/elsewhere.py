@@ -1,4 +1,5 @@
-"""Parts that only this format knows, for providers of another one: code that ran at Google, files there, media no other format has."""
+"""Parts that only this format knows, for providers of another one: code that ran at Google, files
+there, media no other format has."""
 
 from __future__ import annotations
 

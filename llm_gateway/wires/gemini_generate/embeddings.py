@@ -1,4 +1,5 @@
-"""Embeddings, both ways: ``embedContent`` and ``batchEmbedContents``. https://ai.google.dev/api/embeddings"""
+"""Embeddings, both ways: ``embedContent`` and ``batchEmbedContents``.
+https://ai.google.dev/api/embeddings"""
 
 from __future__ import annotations
 
@@ -119,7 +120,8 @@ class GeminiEmbedder:
 
 
 def decode_response(body: bytes) -> tuple[list[list[float]], Usage | None]:
-    """The vectors in order, and what older models do not say: usage. Raises :class:`AttemptFailed`."""
+    """The vectors in order, and what older models do not say: usage. Raises
+    :class:`AttemptFailed`."""
     try:
         answer = _answer.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):

@@ -1,4 +1,5 @@
-"""Errors, both ways. https://ai.google.dev/gemini-api/docs/troubleshooting, https://cloud.google.com/apis/design/errors"""
+"""Errors, both ways. https://ai.google.dev/gemini-api/docs/troubleshooting,
+https://cloud.google.com/apis/design/errors"""
 
 from __future__ import annotations
 
@@ -85,7 +86,8 @@ def _error_in(document: Any) -> Any:
 
 
 def from_object(error: Any, status: int | None = None) -> Failure:
-    """An error object; ``status`` is the HTTP status, or nothing when it came inside an answer that claimed success."""
+    """An error object; ``status`` is the HTTP status, or nothing when it came inside an answer that
+    claimed success."""
     if isinstance(error, str):
         error = {"message": error}
     found: dict[str, Any] = error if isinstance(error, dict) else {}
@@ -164,7 +166,8 @@ def encode(error: GatewayError, request_id: str) -> tuple[int, bytes]:
 
 
 def own_answer(error: GatewayError) -> bytes:
-    """The provider's word on a blocked prompt, which in this format is an answer and no error; empty for everything else."""
+    """The provider's word on a blocked prompt, which in this format is an answer and no error;
+    empty for everything else."""
     if error.status == 200 and isinstance(error, UpstreamError) and error.failure.answer:
         return error.failure.answer[1]
     return b""

@@ -1,7 +1,8 @@
-"""A plain whole answer read at a glance: one candidate of text and thoughts, as the format says in every field.
+"""A plain whole answer read at a glance: one candidate of text and thoughts, as the format says in
+every field.
 
-``None`` always means: read it in full. So is an answer with signatures, which have to be heard of, with calls, media or grounding, and one
-whose prompt was blocked.
+``None`` always means: read it in full. So is an answer with signatures, which have to be heard of,
+with calls, media or grounding, and one whose prompt was blocked.
 """
 
 from __future__ import annotations

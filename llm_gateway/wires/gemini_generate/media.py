@@ -69,7 +69,8 @@ def read_file(file: File) -> Part | None:
 
 
 def write(part: Part, path: str, *, own: bool) -> dict[str, Any]:
-    """The wire's part for an image, a sound or a document. ``own``: the request came in this format, so its file addresses hold."""
+    """The wire's part for an image, a sound or a document. ``own``: the request came in this
+    format, so its file addresses hold."""
     match part:
         case Audio():
             return _inline(f"audio/{part.format}", part.data)
@@ -84,7 +85,8 @@ def write(part: Part, path: str, *, own: bool) -> dict[str, Any]:
             known = {"mimeType": part.media_type} if part.media_type else {}
             return {"fileData": {**known, "fileUri": part.file_id or part.url}}
         case Image() | Document() if part.url is not None:
-            # Google fetches it; the gateway never does. https://ai.google.dev/gemini-api/docs/file-input-methods
+            # Google fetches it; the gateway never does.
+            # https://ai.google.dev/gemini-api/docs/file-input-methods
             return {"fileData": {"mimeType": part.media_type or _type_by_name(part), "fileUri": part.url}}
     raise UnsupportedParameter("A file id is known only to the service that gave it; send the file's content.", param=path)
 

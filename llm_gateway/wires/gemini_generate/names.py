@@ -68,8 +68,8 @@ _OUT: Final = {
     FinishReason.MODEL_FAULT: "OTHER",
 }
 
-# Google's own stand-ins for a signature that is not known; models of the third generation take them.
-# https://ai.google.dev/gemini-api/docs/thought-signatures
+# Google's own stand-ins for a signature that is not known; models of the third generation take
+# them. https://ai.google.dev/gemini-api/docs/thought-signatures
 NO_SIGNATURE: Final = "skip_thought_signature_validator"
 NO_SIGNATURES: Final = frozenset((NO_SIGNATURE, "context_engineering_is_the_way_to_go"))
 

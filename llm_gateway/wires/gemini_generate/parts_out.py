@@ -13,8 +13,8 @@ from .signatures import pack
 
 
 class Calls:
-    """Call ids of one answer: never empty, never twice. The first call without a signature says so in Google's words, so that the turn
-    can be sent to Gemini later."""
+    """Call ids of one answer: never empty, never twice. The first call without a signature says so
+    in Google's words, so that the turn can be sent to Gemini later."""
 
     __slots__ = ("_first", "_seen")
 
@@ -51,7 +51,8 @@ def part_of(part: Part, calls: Calls, thoughts: bool) -> dict[str, Any] | None:
 
 
 def thought(text: str, signature: str | None, thoughts: bool) -> dict[str, Any] | None:
-    """A signature goes back even where the caller did not ask to see thoughts: it has to return it."""
+    """A signature goes back even where the caller did not ask to see thoughts: it has to return
+    it."""
     signed = {"thoughtSignature": signature} if signature else {}
     if text and thoughts:
         return {"text": text, "thought": True, **signed}

@@ -1,9 +1,11 @@
 """A caller's request as the neutral conversation.
 
-Hints (other wires leave them out): labels, ``store``, how finely media is read, whether provider-side calls are shown, and safety
-settings that only loosen the filters, for without them the answer can merely be stricter. Settings that tighten the filters, cached
-content and every field that is not known are extras, which other wires refuse. Sampling values that are the format's own defaults are
-hints: Gemini CLI sends them to every model, and other models have other defaults or take none.
+Hints (other wires leave them out): labels, ``store``, how finely media is read, whether
+provider-side calls are shown, and safety settings that only loosen the filters, for without them
+the answer can merely be stricter. Settings that tighten the filters, cached content and every field
+that is not known are extras, which other wires refuse. Sampling values that are the format's own
+defaults are hints: Gemini CLI sends them to every model, and other models have other defaults or
+take none.
 """
 
 from __future__ import annotations

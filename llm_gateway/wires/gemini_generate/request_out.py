@@ -1,4 +1,5 @@
-"""The neutral conversation as a body for this format's providers. The model and streaming are in the path."""
+"""The neutral conversation as a body for this format's providers. The model and streaming are in
+the path."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ _FREE_TEXT = {"type": "object", "properties": {"input": {"type": "string"}}, "re
 def encode(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
     """Raises :class:`UnsupportedParameter` naming the field.
 
-    A wish for one call at a time has no field here; the answer is cut to its first call (``one_call``, FirstCallOnly).
+    A wish for one call at a time has no field here; the answer is cut to its first call
+    (``one_call``, FirstCallOnly).
     """
     own = chat.origin == NAME
     capabilities.check(chat, facts)
@@ -48,7 +50,8 @@ def encode(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
 
 
 def encode_count(chat: ChatRequest, facts: ModelFacts) -> dict[str, Any]:
-    """The body of a ``countTokens`` call, in the form that counts the system instruction and the tools too."""
+    """The body of a ``countTokens`` call, in the form that counts the system instruction and the
+    tools too."""
     body = encode(chat, facts)
     counted = {name: value for name, value in body.items() if name in ("contents", "systemInstruction", "tools", "toolConfig")}
     return {"generateContentRequest": {"model": f"models/{facts.upstream_id}", **counted}}

@@ -1,4 +1,5 @@
-"""A provider's answer, whole or streamed, as events: one reader serves both, so that both mean the same."""
+"""A provider's answer, whole or streamed, as events: one reader serves both, so that both mean the
+same."""
 
 from __future__ import annotations
 
@@ -81,8 +82,8 @@ _object = msgspec.json.Decoder(dict[str, Any])
 
 
 class Reader:
-    """Turns chunks into events. A finish reason is held until :meth:`end`: some models repeat ``STOP`` in every chunk. Raises
-    :class:`msgspec.DecodeError` for a chunk of the wrong shape."""
+    """Turns chunks into events. A finish reason is held until :meth:`end`: some models repeat
+    ``STOP`` in every chunk. Raises :class:`msgspec.DecodeError` for a chunk of the wrong shape."""
 
     __slots__ = ("_calls", "_finish", "_halves", "_id", "_mend", "_model", "_said", "_searches", "_started")
 
@@ -115,7 +116,8 @@ class Reader:
         return events
 
     def _block(self, blocked: Failure, events: list[Event]) -> None:
-        """A prompt is blocked before its answer begins; a host that finds out later ends what it has said so far."""
+        """A prompt is blocked before its answer begins; a host that finds out later ends what it
+        has said so far."""
         if not self._said:
             events.append(Failed(blocked))
             return
@@ -169,7 +171,8 @@ class Reader:
             events.append(ThinkingMark(found.signature, found.redacted, found.wire, found.id, at, found.issuer))
 
     def _made_id(self, at: int, index: int, name: str, arguments: str) -> str:
-        """Older models give calls no id; the answer to a call needs one, and it must not repeat over a conversation."""
+        """Older models give calls no id; the answer to a call needs one, and it must not repeat
+        over a conversation."""
         seed = f"{self._id}\0{at}\0{index}\0{name}\0{arguments}".encode()
         return f"call_{hashlib.blake2s(seed, digest_size=10).hexdigest()}"
 
@@ -191,8 +194,8 @@ def _blocked(feedback: Feedback | None, document: bytes) -> Failure | None:
 
 
 def decode(body: bytes) -> ChatResponse:
-    """A whole answer, or a stream's chunks as one array from a host that knows no SSE. Raises :class:`AttemptFailed`, for a blocked prompt
-    too."""
+    """A whole answer, or a stream's chunks as one array from a host that knows no SSE. Raises
+    :class:`AttemptFailed`, for a blocked prompt too."""
     reader = Reader()
     try:
         chunks = _chunks.decode(body) if body.lstrip()[:1] == b"[" else [msgspec.Raw(body)]

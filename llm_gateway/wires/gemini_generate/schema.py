@@ -1,4 +1,5 @@
-"""The request body's types, in camelCase. https://ai.google.dev/api/generate-content#request-body"""
+"""The request body's types, in camelCase.
+https://ai.google.dev/api/generate-content#request-body"""
 
 from __future__ import annotations
 

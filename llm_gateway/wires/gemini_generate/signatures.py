@@ -1,6 +1,8 @@
-"""Thinking of other formats inside this one: the thought signature carries the other format's token.
+"""Thinking of other formats inside this one: the thought signature carries the other format's
+token.
 
-It has to be base64 (the SDKs decode it). On the way to Gemini such signatures are left out: it refuses what it did not sign.
+It has to be base64 (the SDKs decode it). On the way to Gemini such signatures are left out: it
+refuses what it did not sign.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""A provider's stream: SSE frames of chunks, no end mark. The end is the end of file after a finish reason.
+"""A provider's stream: SSE frames of chunks, no end mark. The end is the end of file after a finish
+reason.
 
-An error comes as a ``data:`` frame or as a bare JSON object between the frames, perhaps over several lines.
+An error comes as a ``data:`` frame or as a bare JSON object between the frames, perhaps over
+several lines.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Decoder:
-    """After an error frames pass without a meaning, and the end is no ``Done``. What begins with ``[`` is the array form."""
+    """After an error frames pass without a meaning, and the end is no ``Done``. What begins with
+    ``[`` is the array form."""
 
     __slots__ = ("_failed", "_head", "_reader", "_split")
 

@@ -1,7 +1,7 @@
 """A stream to a caller of this dialect: chunks in SSE frames, or as the items of one JSON array.
 
-Function calls go out whole. The finish reasons come with the last chunk, which is written when the stream is done; there is no
-other end mark.
+Function calls go out whole. The finish reasons come with the last chunk, which is written when the
+stream is done; there is no other end mark.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ from .signatures import pack
 
 
 class Encoder:
-    """``_open`` holds the calls of a choice that are still growing, ``_thinking`` the choices whose last part was a thought."""
+    """``_open`` holds the calls of a choice that are still growing, ``_thinking`` the choices whose
+    last part was a thought."""
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
@@ -127,8 +128,8 @@ class Encoder:
     def _done(self) -> None:
         for choice in sorted(self._open):
             self._flush(choice)
-        # The SDKs and Gemini CLI take a stream without a finish reason for a broken one, and the SDKs' chats forget the whole answer
-        # when one chunk of it has no part.
+        # The SDKs and Gemini CLI take a stream without a finish reason for a broken one, and the
+        # SDKs' chats forget the whole answer when one chunk of it has no part.
         ends = dict.fromkeys(self._seen or {0}, "STOP")
         ends |= {choice: finish_out(finish.reason, finish.raw) for choice, finish in self._finish.items()}
         last = {"parts": [{"text": ""}], "role": "model"}

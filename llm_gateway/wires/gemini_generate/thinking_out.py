@@ -1,6 +1,7 @@
 """How much to think, in the words of the model's generation.
 
-It is a wish: a model that cannot think gets the request without it. https://ai.google.dev/gemini-api/docs/thinking
+It is a wish: a model that cannot think gets the request without it.
+https://ai.google.dev/gemini-api/docs/thinking
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ _LEVELS = {"none": "MINIMAL", "minimal": "MINIMAL", "low": "LOW", "medium": "MED
 
 
 def encode(wish: Reasoning | None, facts: ModelFacts, *, own: bool, shown: bool = False) -> dict[str, Any]:
-    """``shown``: the caller's format shows thoughts to who asks for thinking; here they have to be asked for, too."""
+    """``shown``: the caller's format shows thoughts to who asks for thinking; here they have to be
+    asked for, too."""
     if wish is None or facts.thinking == "none":
         return {}
     config: dict[str, Any] = {}

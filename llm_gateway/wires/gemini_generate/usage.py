@@ -1,7 +1,8 @@
 """Token counts, both ways.
 
-``promptTokenCount`` contains the cached tokens, ``candidatesTokenCount`` does not contain the thoughts; tool use adds its own
-prompt. A count that is 0 is left out. https://ai.google.dev/api/generate-content#UsageMetadata
+``promptTokenCount`` contains the cached tokens, ``candidatesTokenCount`` does not contain the
+thoughts; tool use adds its own prompt. A count that is 0 is left out.
+https://ai.google.dev/api/generate-content#UsageMetadata
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ def decode(block: UsageIn, web_searches: int | None = None) -> Usage | None:
         candidates = less(total, prompt, tool, thoughts)
     entered = None if prompt is None and tool is None else (prompt or 0) + (tool or 0)
     output = None if candidates is None and thoughts is None else (candidates or 0) + (thoughts or 0)
-    # The classes are disjoint and their sum is the whole, whatever the details say: where they do not tell which of the media came out
-    # of the cache, what is left of the prompt bounds them.
+    # The classes are disjoint and their sum is the whole, whatever the details say: where they do
+    # not tell which of the media came out of the cache, what is left of the prompt bounds them.
     cached = _within(cached, entered)
     audio_in = _within(_entered(block, "AUDIO"), less(entered, cached))
     image_in = _within(_entered(block, "IMAGE"), less(entered, cached, audio_in))
@@ -66,7 +67,8 @@ def _within(part: int | None, whole: int | None) -> int | None:
 
 
 def searches(grounding: Any, model: str) -> int | None:
-    """Google searches that are billed: each of them, up to the second generation one for the whole answer.
+    """Google searches that are billed: each of them, up to the second generation one for the whole
+    answer.
 
     https://ai.google.dev/gemini-api/docs/google-search#pricing
     """
@@ -76,7 +78,8 @@ def searches(grounding: Any, model: str) -> int | None:
 
 
 def _entered(block: UsageIn, modality: str) -> int | None:
-    """What of the prompt and of the tools' prompt is of one modality and does not come out of the cache."""
+    """What of the prompt and of the tools' prompt is of one modality and does not come out of the
+    cache."""
     prompt, tool = _of(block.prompt_tokens_details, modality), _of(block.tool_use_prompt_tokens_details, modality)
     if prompt is None and tool is None:
         return None

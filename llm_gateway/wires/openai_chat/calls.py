@@ -1,6 +1,7 @@
 """Which tool call a delta belongs to, and when a call can be told.
 
-Hosts leave out indexes, number every call 0, send the id late, repeat the name with every piece or cut it into pieces.
+Hosts leave out indexes, number every call 0, send the id late, repeat the name with every piece or
+cut it into pieces.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from .chunks import CallDelta
 
 
 class Call:
-    """``index``: its place among the calls of the answer; ``shown``: under which index the caller's format knows it; ``given``: the host's
-    own id; ``begun``: its start was told, with ``name`` as it is."""
+    """``index``: its place among the calls of the answer; ``shown``: under which index the caller's
+    format knows it; ``given``: the host's own id; ``begun``: its start was told, with ``name`` as
+    it is."""
 
     __slots__ = ("arguments", "begun", "custom", "given", "id", "index", "name", "shown", "signature")
 
@@ -41,7 +43,8 @@ class Call:
 
 
 class Repair(msgspec.Struct, frozen=True):
-    """What a delta should have for readers of its own format, who add names and arguments up. ``None``: leave it as it is."""
+    """What a delta should have for readers of its own format, who add names and arguments up.
+    ``None``: leave it as it is."""
 
     index: int
     id: str | None = None
@@ -94,7 +97,8 @@ class Calls:
         return events, Repair(call.shown, made, rest, again) if odd else None
 
     def begin(self) -> Iterator[Event]:
-        """The starts of calls that wait for more of their name, and arguments that wait for more: other content follows, or the end."""
+        """The starts of calls that wait for more of their name, and arguments that wait for more:
+        other content follows, or the end."""
         for call in self.all:
             if call.name and not call.begun:
                 yield self._begin(call)
@@ -117,7 +121,8 @@ class Calls:
         return call
 
     def _known(self, delta: CallDelta, name: str) -> Call | None:
-        """The call a delta goes on with: by index where the host sends one, else by id, else the last."""
+        """The call a delta goes on with: by index where the host sends one, else by id, else the
+        last."""
         last = self.all[-1] if self.all else None
         if delta.index is not None:
             known = self._by_key.get(delta.index)
@@ -130,11 +135,13 @@ class Calls:
 
 
 def _another(known: Call, given: str | None, name: str, piecewise: bool) -> bool:
-    """Whether a delta begins a call beside ``known``. ``piecewise``: its index binds it, so a second name may be the rest of the first."""
+    """Whether a delta begins a call beside ``known``. ``piecewise``: its index binds it, so a
+    second name may be the rest of the first."""
     if not name:
         return False
     if given and known.given:
-        # Hosts that number every call 0 tell them apart by their ids; an id that is told again is the same call.
+        # Hosts that number every call 0 tell them apart by their ids; an id that is told again is
+        # the same call.
         return given != known.given
     if not known.begun:
         return not piecewise and bool(known.name)
@@ -157,7 +164,8 @@ def _arguments(delta: CallDelta) -> str:
 
 
 def signature_of(extra: Any) -> str | None:
-    """Google's OpenAI-compatible API carries a thought signature in the call's ``extra_content``; clients echo it."""
+    """Google's OpenAI-compatible API carries a thought signature in the call's ``extra_content``;
+    clients echo it."""
     match extra:
         case {"google": {"thought_signature": str(signature)}}:
             return signature

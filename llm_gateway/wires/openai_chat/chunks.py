@@ -1,4 +1,5 @@
-"""The chunks of a provider's answer, typed as far as their fields mean something, and read out of objects with other types."""
+"""The chunks of a provider's answer, typed as far as their fields mean something, and read out of
+objects with other types."""
 
 from __future__ import annotations
 
@@ -64,7 +65,8 @@ class Chunk(msgspec.Struct, gc=False):
 
 
 def coerce(value: dict[str, Any]) -> Chunk:
-    """A chunk out of an object whose fields have other types than OpenAI's. Its texts may begin or end with half a character."""
+    """A chunk out of an object whose fields have other types than OpenAI's. Its texts may begin or
+    end with half a character."""
     created = value.get("created")
     usage, x_groq = value.get("usage"), value.get("x_groq")
     choices = value.get("choices")

@@ -1,7 +1,8 @@
-"""A plain whole answer read at a glance: one text, maybe with thoughts, as the format says in every field.
+"""A plain whole answer read at a glance: one text, maybe with thoughts, as the format says in every
+field.
 
-``None`` always means: read it in full. Whatever is missing, of another type, of another name or of more than one choice is read in full;
-so is an error inside a 200, a refusal and a tool call.
+``None`` always means: read it in full. Whatever is missing, of another type, of another name or of
+more than one choice is read in full; so is an error inside a 200, a refusal and a tool call.
 """
 
 from __future__ import annotations

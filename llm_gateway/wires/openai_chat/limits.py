@@ -6,9 +6,10 @@ from typing import Final
 
 from llm_gateway.wires._limits import Limits
 
-# The errors of the host name the figures: "Expected a string with maximum length 40" for tool_calls[].id, 64 for names;
-# "schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top level". How long a `user` may be differs by
-# host: `user_limit` of its facts.
+# The errors of the host name the figures: "Expected a string with maximum length 40" for
+# tool_calls[].id, 64 for names; "schema must have type 'object' and not have
+# 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top level". How long a `user` may be differs by host:
+# `user_limit` of its facts.
 LIMITS: Final = Limits(
     wire="openai_chat",
     source="https://platform.openai.com/docs/api-reference/chat/create",

@@ -1,7 +1,9 @@
-"""What a host's own answer lacks for strict readers of its own format, put in for callers of that format.
+"""What a host's own answer lacks for strict readers of its own format, put in for callers of that
+format.
 
-Everything that is as the format says keeps its bytes. SDKs with typed answers refuse the rest: a tool delta without index, finish reasons
-of a host's own, the object of another endpoint, no id, time or role.
+Everything that is as the format says keeps its bytes. SDKs with typed answers refuse the rest: a
+tool delta without index, finish reasons of a host's own, the object of another endpoint, no id,
+time or role.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ CHUNK: Final = "chat.completion.chunk"
 WHOLE: Final = "chat.completion"
 _HALF: Final = re.compile(rb"\\u[dD][89abcdefABCDEF]")
 _WORDS: Final = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
-# A host that says its model failed means no normal end; no word of the format says so, and the host's own tells more than "stop".
+# A host that says its model failed means no normal end; no word of the format says so, and the
+# host's own tells more than "stop".
 _HONEST: Final = frozenset({FinishReason.MODEL_FAULT})
 
 
@@ -39,8 +42,8 @@ class Mender:
         self._model: str | None = None
 
     def chunk(self, data: bytes, chunk: Chunk, reader: Reader, usual: bool) -> bytes | None:
-        """The chunk's JSON as its format wants it; ``None``: it is. Asked after ``reader`` has read it. ``usual``: every field that the
-        decoder knows has its type."""
+        """The chunk's JSON as its format wants it; ``None``: it is. Asked after ``reader`` has read
+        it. ``usual``: every field that the decoder knows has its type."""
         self._id = self._id or chunk.id or ""
         self._model = self._model if chunk.model is None else chunk.model
         if self._created is None and chunk.created:
@@ -112,8 +115,8 @@ def mended(body: bytes) -> bytes:
 
 
 def _sound(chunk: Chunk, reader: Reader) -> bool:
-    """Whether strict readers take the chunk, as far as the typed decoder saw it. One without choices (usage, a host's own news) is read for
-    what it has and for nothing else."""
+    """Whether strict readers take the chunk, as far as the typed decoder saw it. One without
+    choices (usage, a host's own news) is read for what it has and for nothing else."""
     if chunk.choices is not None and not chunk.choices:
         return True
     if chunk.object != CHUNK or chunk.id is None or chunk.created is None or chunk.model is None or chunk.choices is None or reader.repairs:
@@ -153,7 +156,8 @@ def _choice(choice: dict[str, Any], place: int, field: str) -> bool:
 
 
 def _plain_content(said: dict[str, Any]) -> bool:
-    """Mistral gives content as a list of texts, thoughts and references where the format has one text."""
+    """Mistral gives content as a list of texts, thoughts and references where the format has one
+    text."""
     pieces = said.get("content")
     if not isinstance(pieces, list):
         return False

@@ -65,7 +65,8 @@ def _user(message: Message, facts: ModelFacts) -> Iterator[dict[str, Any]]:
 
 
 def _tool_message(result: ToolResult, facts: ModelFacts) -> tuple[dict[str, Any], list[Part]]:
-    """The message, and what a tool message cannot hold: it follows in a user message. Every host takes a string here, few a list."""
+    """The message, and what a tool message cannot hold: it follows in a user message. Every host
+    takes a string here, few a list."""
     texts = [part.text for part in result.content if isinstance(part, Text)]
     pictures = [part for part in result.content if not isinstance(part, Text)]
     content: Any = "\n".join(texts)
@@ -100,7 +101,8 @@ def _assistant(message: Message, facts: ModelFacts) -> dict[str, Any]:
     body: dict[str, Any] = {"role": "assistant", "content": content}
     if refusals:
         body["refusal"] = "".join(refusals)
-    # OpenAI refuses the field, DeepSeek and its kin need it in a tool loop: only hosts that say so get it.
+    # OpenAI refuses the field, DeepSeek and its kin need it in a tool loop: only hosts that say so
+    # get it.
     field = next((name for name in ("reasoning_content", "reasoning") if name in facts.extensions), None)
     if field and "".join(thoughts):
         body[field] = "".join(thoughts)
@@ -125,7 +127,8 @@ def _call(call: ToolCall, facts: ModelFacts) -> dict[str, Any]:
 
 
 def _arguments(text: str) -> str:
-    """What the model wrote, if it is an object. vLLM and llama.cpp parse it and fail on every later turn where it is not."""
+    """What the model wrote, if it is an object. vLLM and llama.cpp parse it and fail on every later
+    turn where it is not."""
     try:
         _object.decode(text)
         return text

@@ -1,7 +1,8 @@
-"""What a chat history holds beside plain parts: parts of single hosts, sound that the model made, a started answer.
+"""What a chat history holds beside plain parts: parts of single hosts, sound that the model made, a
+started answer.
 
-Its own host reads it as it came. To a provider of another format it is told in words where it stands in the history, which nobody can take
-back; what is asked just now is refused by name.
+Its own host reads it as it came. To a provider of another format it is told in words where it
+stands in the history, which nobody can take back; what is asked just now is refused by name.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class Bodies:
         return found
 
     def part(self, position: int, place: int, kind: str) -> Part:
-        """A part that is no plain one, or lacks what its type has. Raises where it is asked about just now."""
+        """A part that is no plain one, or lacks what its type has. Raises where it is asked about
+        just now."""
         body = self._body(position)["content"][place]
         known = _known(body)
         if known is not None:
@@ -62,7 +64,8 @@ class Bodies:
         return Text(text=as_written(body))
 
     def field(self, position: int, name: str) -> Iterator[Part]:
-        """Sound that the model made, or the mark of an answer to go on with, which means something at the very end only."""
+        """Sound that the model made, or the mark of an answer to go on with, which means something
+        at the very end only."""
         body = self._body(position)
         if name != "audio":
             if position == self._last:

@@ -1,4 +1,5 @@
-"""The order that chat hosts want: system text first, and after an assistant's calls the result of each of them."""
+"""The order that chat hosts want: system text first, and after an assistant's calls the result of
+each of them."""
 
 from __future__ import annotations
 
@@ -13,14 +14,15 @@ _SYSTEM = "[System message]\n"
 
 
 def in_order(messages: Iterable[Message], system_anywhere: bool, matched: bool = False) -> list[Message]:
-    """``system_anywhere``: the host takes several system messages, and at any place. ``matched``: results follow their calls already."""
+    """``system_anywhere``: the host takes several system messages, and at any place. ``matched``:
+    results follow their calls already."""
     found = list(messages) if system_anywhere else list(_one_system(messages))
     return found if matched else list(answered(found))
 
 
 def _one_system(messages: Iterable[Message]) -> Iterator[Message]:
-    """Templates of many models refuse a second system message, and one that is not the first. The leading ones become one; a later one
-    becomes text of the user that says what it is."""
+    """Templates of many models refuse a second system message, and one that is not the first. The
+    leading ones become one; a later one becomes text of the user that says what it is."""
     head: list[Message] = []
     leading = True
     for message in messages:

@@ -1,5 +1,5 @@
-"""Tool calls without the thought signatures of somebody else (Google's OpenAI-compatible API gives and wants them), and a conversation
-without the thoughts that a host does not take back."""
+"""Tool calls without the thought signatures of somebody else (Google's OpenAI-compatible API gives
+and wants them), and a conversation without the thoughts that a host does not take back."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from llm_gateway.wires._issuers import unwrapped
 
 from .calls import signature_of
 
-# Where hosts show thoughts and clients give them back, without a token that would say whose they are.
+# Where hosts show thoughts and clients give them back, without a token that would say whose they
+# are.
 _THOUGHTS = frozenset(("reasoning_content", "reasoning", "reasoning_details"))
 
 
 def own_signatures(body: bytes, foreign: Callable[[str], bool] | None) -> list[Any] | None:
-    """The messages to send instead; ``None`` where nothing changes. A signature that the gateway put there is from another format.
-    ``foreign`` says of no token that it is foreign where the host has refused thoughts: then all of them are left out."""
+    """The messages to send instead; ``None`` where nothing changes. A signature that the gateway
+    put there is from another format. ``foreign`` says of no token that it is foreign where the host
+    has refused thoughts: then all of them are left out."""
     messages = msgspec.json.decode(body).get("messages")
     if not isinstance(messages, list):
         return None

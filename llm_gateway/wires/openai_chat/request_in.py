@@ -1,4 +1,5 @@
-"""A caller's chat request: facts for routing at once, the neutral conversation when somebody asks for it."""
+"""A caller's chat request: facts for routing at once, the neutral conversation when somebody asks
+for it."""
 
 from __future__ import annotations
 
@@ -53,7 +54,8 @@ def decode_request(body: bytes, path: Mapping[str, str]) -> Inbound:
 
 
 def _of_the_other_format(body: bytes, path: Mapping[str, str]) -> Inbound | None:
-    """A body of the Responses format, which Cursor's agent sends here: read as what it is, answered as chat."""
+    """A body of the Responses format, which Cursor's agent sends here: read as what it is, answered
+    as chat."""
     fields = inbound.fields(body) if body.lstrip()[:1] == b"{" else {}
     if "input" not in fields or "messages" in fields:
         return None
@@ -203,7 +205,8 @@ def _reasoning(request: schema.Body) -> Reasoning | None:
 
 
 def _format(wish: schema.Format | None) -> tuple[ResponseFormat | None, bool]:
-    """The neutral format, and whether the caller's is one that only its own wire knows (a grammar)."""
+    """The neutral format, and whether the caller's is one that only its own wire knows (a
+    grammar)."""
     match wish:
         case None:
             return None, False

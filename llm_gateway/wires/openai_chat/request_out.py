@@ -1,4 +1,5 @@
-"""The neutral conversation as a chat-completions body, for OpenAI and for any host that speaks its format."""
+"""The neutral conversation as a chat-completions body, for OpenAI and for any host that speaks its
+format."""
 
 from __future__ import annotations
 

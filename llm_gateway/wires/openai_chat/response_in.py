@@ -1,4 +1,5 @@
-"""A chat answer, whole or in chunks, as events. One machine reads both, so a stream and its whole twin cannot differ."""
+"""A chat answer, whole or in chunks, as events. One machine reads both, so a stream and its whole
+twin cannot differ."""
 
 from __future__ import annotations
 
@@ -66,10 +67,12 @@ class _Answer:
 
 
 class Reader:
-    """Turns chunks into events; keeps what binds them (which call a delta belongs to, who has finished).
+    """Turns chunks into events; keeps what binds them (which call a delta belongs to, who has
+    finished).
 
-    Of the last chunk, for strict readers of its own format: ``first`` are the places of choices that began with it, ``repairs`` what its
-    calls lack, by place of the choice and place of the call.
+    Of the last chunk, for strict readers of its own format: ``first`` are the places of choices
+    that began with it, ``repairs`` what its calls lack, by place of the choice and place of the
+    call.
     """
 
     __slots__ = ("_answers", "_halves", "_seed", "_started", "first", "repairs")
@@ -122,7 +125,8 @@ class Reader:
         return events
 
     def end(self) -> list[Event]:
-        """At the end mark: what still waits, and the finish of an answer that called tools and was never finished by its host."""
+        """At the end mark: what still waits, and the finish of an answer that called tools and was
+        never finished by its host."""
         events: list[Event] = []
         for index, at in self._answers.items():
             if at.finish is None and any(call.name for call in at.calls.all):

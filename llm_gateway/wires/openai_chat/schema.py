@@ -1,5 +1,5 @@
-"""The request body of ``/chat/completions``, typed as far as its fields steer the gateway. Unknown fields are skipped here and kept by
-:mod:`.request_in`."""
+"""The request body of ``/chat/completions``, typed as far as its fields steer the gateway. Unknown
+fields are skipped here and kept by :mod:`.request_in`."""
 
 from __future__ import annotations
 
@@ -93,7 +93,8 @@ class CustomTool(msgspec.Struct, gc=False):
 
 
 class InTool(msgspec.Struct, gc=False):
-    """``name`` and what follows it: a tool in the flat form of the Responses format, which some clients send here."""
+    """``name`` and what follows it: a tool in the flat form of the Responses format, which some
+    clients send here."""
 
     type: str = "function"
     function: FunctionTool | None = None

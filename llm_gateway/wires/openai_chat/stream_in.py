@@ -23,13 +23,14 @@ from .response_in import Reader
 
 _chunk = msgspec.json.Decoder(Chunk)
 _ERROR_WORDS: Final = ("error", "detail", "message", "msg")
-# Objects that keep a connection open, where the format has chunks. To its own SDKs they are chunks without choices.
+# Objects that keep a connection open, where the format has chunks. To its own SDKs they are chunks
+# without choices.
 _ALIVE_TYPES: Final = frozenset({"ping", "pong", "keepalive", "keep-alive", "keep_alive", "heartbeat"})
 
 
 def _read(data: bytes) -> tuple[Chunk | dict[str, Any] | None, bool]:
-    """A chunk; the object itself when it is an error or nothing a chunk has; ``None`` when it is no JSON object. And whether its fields
-    have their usual types."""
+    """A chunk; the object itself when it is an error or nothing a chunk has; ``None`` when it is no
+    JSON object. And whether its fields have their usual types."""
     usual = True
     try:
         chunk = _chunk.decode(data)
@@ -68,7 +69,8 @@ def _is_error(value: dict[str, Any]) -> bool:
 
 
 class ChatStreamDecoder:
-    """Frames of a chat stream. What a host sends after its end mark or its error keeps its bytes and means nothing."""
+    """Frames of a chat stream. What a host sends after its end mark or its error keeps its bytes
+    and means nothing."""
 
     __slots__ = ("_alike", "_ended", "_mender", "_pending", "_reader", "_sse")
 
@@ -111,7 +113,8 @@ class ChatStreamDecoder:
         return frames
 
     def _hold(self, error: AttemptFailed, frames: list[Frame]) -> None:
-        """What arrived before the fault still counts: it goes out first, the fault with the next call."""
+        """What arrived before the fault still counts: it goes out first, the fault with the next
+        call."""
         if not frames:
             raise error
         self._pending = error
@@ -166,7 +169,8 @@ class ChatStreamDecoder:
         return Frame(frame.raw, (*before, Failed(error_in_200(error))))
 
     def _stray(self, frame: SseFrame) -> Frame:
-        """A bare JSON error between the events (Google's compatible API), or a whole JSON body instead of a stream."""
+        """A bare JSON error between the events (Google's compatible API), or a whole JSON body
+        instead of a stream."""
         value = json.lenient(frame.stray or b"")
         if isinstance(value, list) and value:
             value = value[0]

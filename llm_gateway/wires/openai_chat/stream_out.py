@@ -46,7 +46,8 @@ _FINISH: Final = {
 
 
 def finish_word(reason: FinishReason | None, refused: bool) -> str | None:
-    """OpenAI ends a refusal that has its text in ``refusal`` with ``stop``; one without text can only be a filter's."""
+    """OpenAI ends a refusal that has its text in ``refusal`` with ``stop``; one without text can
+    only be a filter's."""
     if reason is None:
         return None
     return "stop" if reason is FinishReason.REFUSAL and refused else _FINISH[reason]
@@ -134,7 +135,8 @@ class _Choice:
 
 
 class ChatStreamEncoder:
-    """Role first, then the deltas, the finish, the usage where it was asked for, and ``[DONE]`` only after a proper end."""
+    """Role first, then the deltas, the finish, the usage where it was asked for, and ``[DONE]``
+    only after a proper end."""
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply

@@ -90,7 +90,8 @@ class ChatWire:
 
 
 def _only_renamed(body: bytes, edits: Edits) -> bool:
-    """Whether nothing but the model's name is to be changed: the usual request that is not streamed."""
+    """Whether nothing but the model's name is to be changed: the usual request that is not
+    streamed."""
     facts = edits.facts
     if edits.stream or edits.drop or edits.max_tokens is not None or edits.foreign is not None or facts.drop_hints:
         return False

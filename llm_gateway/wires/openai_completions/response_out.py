@@ -1,4 +1,5 @@
-"""Completions to a caller: the text of the answer, whole or in chunks. Thoughts have no place in the format."""
+"""Completions to a caller: the text of the answer, whole or in chunks. Thoughts have no place in
+the format."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ from . import request_out
 
 
 class ResponsesCounter:
-    """https://platform.openai.com/docs/api-reference/responses/input-tokens: the fields that add to the prompt."""
+    """https://platform.openai.com/docs/api-reference/responses/input-tokens: the fields that add to
+    the prompt."""
 
     _COUNTED: Final = ("model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "text", "reasoning")
 

@@ -33,7 +33,8 @@ from .plain import plain_words
 
 
 def messages_of(items: list[schema.Item], raws: list[msgspec.Raw]) -> Iterator[Message]:
-    """What the model said in a turn is several items but one message; so are the results it gets back."""
+    """What the model said in a turn is several items but one message; so are the results it gets
+    back."""
     role: Any = None
     parts: list[Part] = []
     open_turn = False
@@ -71,7 +72,8 @@ def _side(item: schema.Item, at: str) -> str:
 
 
 def _parts_of(item: schema.Item, raw: msgspec.Raw, at: str, past: bool) -> Iterator[Part]:
-    """``past``: the item stands in the history, where nobody can put it right; what is malformed there is told as it is."""
+    """``past``: the item stands in the history, where nobody can put it right; what is malformed
+    there is told as it is."""
     try:
         yield from list(_read(item, raw, at, past))
     except InvalidRequest:
@@ -247,7 +249,8 @@ def _custom(tool: schema.InTool, at: str) -> Tool:
 
 
 def _namespace(tool: schema.InTool, at: str) -> Iterator[Tool]:
-    """Tools under flat names; ``raw`` keeps where they came from, so that a call finds its way back."""
+    """Tools under flat names; ``raw`` keeps where they came from, so that a call finds its way
+    back."""
     space = _required(tool.name, f"{at}.name")
     for position, inner in enumerate(tool.tools or ()):
         where = f"{at}.tools[{position}]"

@@ -69,7 +69,8 @@ def _message(role: str, content: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _own_items(part: Part, spaces: dict[str, Tool]) -> Iterator[dict[str, Any]]:
-    """Parts that are items of their own. Thoughts of another format, or none that could be sent back, are no item at all."""
+    """Parts that are items of their own. Thoughts of another format, or none that could be sent
+    back, are no item at all."""
     match part:
         case ToolCall():
             tool = spaces.get(part.name)

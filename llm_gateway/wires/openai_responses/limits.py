@@ -8,8 +8,8 @@ from llm_gateway.wires._limits import Limits
 
 from .names import NAME
 
-# "Invalid 'max_output_tokens': integer below minimum value. Expected a value >= 16". File inputs besides PDF:
-# https://platform.openai.com/docs/guides/file-inputs
+# "Invalid 'max_output_tokens': integer below minimum value. Expected a value >= 16". File inputs
+# besides PDF: https://platform.openai.com/docs/guides/file-inputs
 LIMITS: Final = Limits(
     wire=NAME,
     source="https://platform.openai.com/docs/api-reference/responses/create",

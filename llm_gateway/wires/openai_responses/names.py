@@ -31,11 +31,14 @@ HINTS: Final = frozenset(
         "stream_options",
     }
 )
-# Which of its earlier thoughts the model sees again: a hint too, for where it is left out the caller is told.
+# Which of its earlier thoughts the model sees again: a hint too, for where it is left out the
+# caller is told.
 REASONING_CONTEXT: Final = "reasoning.context"
-# What a strict host may refuse although it changes nothing. ``store`` and ``include`` say what is kept and returned, so they stay.
+# What a strict host may refuse although it changes nothing. ``store`` and ``include`` say what is
+# kept and returned, so they stay.
 DROPPABLE: Final = HINTS - {"store", "include"}
-# What the caller said apart from the conversation it is a part of, so that the answer can repeat it.
+# What the caller said apart from the conversation it is a part of, so that the answer can repeat
+# it.
 INSTRUCTIONS: Final = "instructions"
 # Values that say what is so anyway.
 NO_EFFECT: Final[dict[str, object]] = {"background": False, "truncation": "disabled", "top_logprobs": 0}
@@ -43,7 +46,8 @@ PLAIN_TIERS: Final = frozenset({"auto", "default"})
 
 
 def qualified(namespace: str, name: str) -> str:
-    """The flat name of a function in a namespace, for models that know no namespaces: 64 characters of ``[a-zA-Z0-9_-]``."""
+    """The flat name of a function in a namespace, for models that know no namespaces: 64 characters
+    of ``[a-zA-Z0-9_-]``."""
     flat = f"{namespace}{name}" if namespace.endswith("__") else f"{namespace}__{name}"
     flat = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in flat)
     if len(flat) <= _MAX_NAME:
@@ -63,7 +67,8 @@ def made_for(item_id: str) -> str | None:
 
 
 def is_ours(item: object) -> bool:
-    """A reasoning item of our making (another format's thoughts): OpenAI knows neither its id nor its token."""
+    """A reasoning item of our making (another format's thoughts): OpenAI knows neither its id nor
+    its token."""
     match item:
         case {"type": "reasoning", "encrypted_content": str(token)}:
             return token.startswith(_MARK)
@@ -74,12 +79,14 @@ def is_ours(item: object) -> bool:
 
 
 def compaction(summary: str) -> str:
-    """A summary of our making as a compaction item's ``encrypted_content``; callers send it back unread."""
+    """A summary of our making as a compaction item's ``encrypted_content``; callers send it back
+    unread."""
     return f"{_MARK}c:{base64.b64encode(summary.encode()).decode()}"
 
 
 def summary_of(item: object) -> str | None:
-    """The summary in a compaction item of our making; ``None`` for any other item, a provider's own compaction included."""
+    """The summary in a compaction item of our making; ``None`` for any other item, a provider's own
+    compaction included."""
     match item:
         case {"type": "compaction" | "compaction_summary", "encrypted_content": str(token)} if token.startswith(_COMPACTED):
             try:
@@ -91,8 +98,8 @@ def summary_of(item: object) -> str | None:
 
 
 def own_items(items: list[Any], foreign: Callable[[str], bool] | None) -> list[Any]:
-    """The items without the reasoning that somebody else did. What followed such an item loses its id: OpenAI knows the pair and refuses
-    one without the other."""
+    """The items without the reasoning that somebody else did. What followed such an item loses its
+    id: OpenAI knows the pair and refuses one without the other."""
     kept: list[Any] = []
     dropped = False
     for item in items:

@@ -1,6 +1,7 @@
 """What an item says that only its own format understands, in words that every model reads.
 
-A history cannot be taken back by its user: what another provider has no item for arrives there as text.
+A history cannot be taken back by its user: what another provider has no item for arrives there as
+text.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""A caller's Responses request: facts for routing at once, the neutral conversation when somebody asks for it."""
+"""A caller's Responses request: facts for routing at once, the neutral conversation when somebody
+asks for it."""
 
 from __future__ import annotations
 
@@ -179,7 +180,8 @@ def _tools(request: schema.Body, body: bytes) -> tuple[Tool, ...]:
     if request.tools:
         found += tools_of(inbound.value_of(inbound.fields(body)["tools"]), "tools")
     for position, item in enumerate(request.input if isinstance(request.input, list) else ()):
-        # Newer clients bring tools in the middle of the conversation; a tool told again replaces the one before.
+        # Newer clients bring tools in the middle of the conversation; a tool told again replaces
+        # the one before.
         if item.type == "additional_tools" and item.tools:
             for tool in tools_of(item.tools, f"input[{position}].tools"):
                 found = [known for known in found if known.name != tool.name] + [tool]

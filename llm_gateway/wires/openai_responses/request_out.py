@@ -96,7 +96,8 @@ def _put_back(body: dict[str, Any], chat: ChatRequest, facts: ModelFacts) -> Non
         body["user"] = chat.user
     body.update((name, value) for name, value in hints.items() if not (facts.drop_hints and name in DROPPABLE))
     if chat.origin != NAME:
-        # The other formats keep nothing at the provider; without storage the thoughts have to travel with the conversation.
+        # The other formats keep nothing at the provider; without storage the thoughts have to
+        # travel with the conversation.
         body.setdefault("store", False)
         if chat.session and not facts.drop_hints:
             body.setdefault("prompt_cache_key", stable_id(chat.session))
@@ -127,7 +128,8 @@ def _tool(tool: Tool, name: str, chat: ChatRequest) -> dict[str, Any]:
         return {"type": "custom"} | without_none(name=name, description=tool.description, format=_custom_format(tool, chat))
     body = {"type": "function"} | without_none(name=name, description=tool.description, parameters=tool.parameters, strict=tool.strict)
     if chat.origin != NAME:
-        # Here a function is strict unless it says otherwise; in the other formats it is not. Parameters are required.
+        # Here a function is strict unless it says otherwise; in the other formats it is not.
+        # Parameters are required.
         body.setdefault("strict", False)
         body.setdefault("parameters", {"type": "object", "properties": {}})
     return body

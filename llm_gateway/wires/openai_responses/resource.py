@@ -1,6 +1,8 @@
-"""The response object as the Open Responses schema has it: whole in every event that carries it, and repeating what was asked.
+"""The response object as the Open Responses schema has it: whole in every event that carries it,
+and repeating what was asked.
 
-Strict clients check every field. https://github.com/openresponses/openresponses, schema/responses.tsp
+Strict clients check every field. https://github.com/openresponses/openresponses,
+schema/responses.tsp
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""A Responses answer as events. A stream's items and a whole answer's run through one machine, so the two cannot differ."""
+"""A Responses answer as events. A stream's items and a whole answer's run through one machine, so
+the two cannot differ."""
 
 from __future__ import annotations
 
@@ -33,8 +34,9 @@ _INCOMPLETE: Final = {
 
 
 class _Item:
-    """One output item as the stream told it. ``told``: its text so far, by kind and index of the part. ``source``: which of summary and
-    raw text its thoughts are read from. ``body``: the item when it was done; ``opening``: when it was added."""
+    """One output item as the stream told it. ``told``: its text so far, by kind and index of the
+    part. ``source``: which of summary and raw text its thoughts are read from. ``body``: the item
+    when it was done; ``opening``: when it was added."""
 
     __slots__ = ("body", "call", "closed", "done", "id", "kind", "opening", "source", "told")
 
@@ -50,7 +52,8 @@ class _Item:
         self.body: dict[str, Any] | None = None
 
     def rest(self, part: tuple[str, int], whole: str) -> str:
-        """What of ``whole`` was not told yet. Hosts that word it differently afterwards are believed the first time."""
+        """What of ``whole`` was not told yet. Hosts that word it differently afterwards are
+        believed the first time."""
         told = "".join(self.told.get(part, ()))
         return whole[len(told) :] if whole.startswith(told) else ""
 
@@ -62,8 +65,8 @@ _CALLS: Final = ("function_call", "custom_tool_call")
 class Reader:
     """Turns output items and their deltas into events.
 
-    A host tells an item up to three times: in deltas, when a part or the item is done, and in the final response. Whatever one of them
-    leaves out is taken from the next.
+    A host tells an item up to three times: in deltas, when a part or the item is done, and in the
+    final response. Whatever one of them leaves out is taken from the next.
     """
 
     __slots__ = ("_calls", "_items", "_order", "_refused", "_searches", "_thinking", "started")
@@ -179,7 +182,8 @@ class Reader:
         return events
 
     def finish(self, response: dict[str, Any], incomplete: bool = False) -> list[Event]:
-        """The end of a response that did not fail. ``incomplete``: the event said so, whatever its response says."""
+        """The end of a response that did not fail. ``incomplete``: the event said so, whatever its
+        response says."""
         events: list[Event] = []
         for place, (body, item) in enumerate(self._matched(response)):
             if item is None:
@@ -201,7 +205,8 @@ class Reader:
 
     @property
     def complete(self) -> bool:
-        """Every item that began has said that it is completed, and the last of them is a word to the caller."""
+        """Every item that began has said that it is completed, and the last of them is a word to
+        the caller."""
         over = [item.done and (item.kind == "reasoning" or (item.body or {}).get("status") == "completed") for item in self._order]
         return bool(over) and all(over) and self._order[-1].kind in ("message", *_CALLS)
 
@@ -214,7 +219,8 @@ class Reader:
         return raw, FinishReason.TOOL_CALLS if self._calls else FinishReason.REFUSAL if self._refused else FinishReason.STOP
 
     def _matched(self, response: dict[str, Any]) -> list[tuple[dict[str, Any], _Item | None]]:
-        """The final items with what the stream told of them: by id, by the call's id, else the next of its kind (hosts make new ids)."""
+        """The final items with what the stream told of them: by id, by the call's id, else the next
+        of its kind (hosts make new ids)."""
         left = [item for item in self._order if item.kind]
         found: list[tuple[dict[str, Any], _Item | None]] = []
         for body in _objects(response.get("output")):
@@ -260,7 +266,8 @@ class Reader:
         return [*self._close_thinking(), event]
 
     def _close_thinking(self, but: _Item | None = None) -> list[Event]:
-        """Another item speaks: the thoughts before it are complete, though their ``done`` may come later (OpenRouter)."""
+        """Another item speaks: the thoughts before it are complete, though their ``done`` may come
+        later (OpenRouter)."""
         item = self._thinking
         if item is None or item is but:
             return []

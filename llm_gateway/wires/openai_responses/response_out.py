@@ -123,7 +123,8 @@ def items(names: Names, parts: tuple[Part, ...]) -> list[dict[str, Any]]:
 
 
 def status_of(finish: FinishReason | None, explained: bool = False) -> tuple[str, dict[str, Any] | None]:
-    """Status and incomplete details. ``explained``: a refusal has its words in the output; one without would look like an answer."""
+    """Status and incomplete details. ``explained``: a refusal has its words in the output; one
+    without would look like an answer."""
     if finish is FinishReason.REFUSAL and not explained:
         finish = FinishReason.CONTENT_FILTER
     if finish in _INCOMPLETE:

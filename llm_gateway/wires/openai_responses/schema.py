@@ -24,8 +24,9 @@ class ContentPart(msgspec.Struct, gc=False):
 
 
 class Item(msgspec.Struct, gc=False):
-    """Any input item: a message (with or without ``type``), a call, its output, reasoning, or one that only its provider knows. Untyped,
-    for on its own wire an item passes as it is; a translation reads it, and says what is wrong with those it needs."""
+    """Any input item: a message (with or without ``type``), a call, its output, reasoning, or one
+    that only its provider knows. Untyped, for on its own wire an item passes as it is; a
+    translation reads it, and says what is wrong with those it needs."""
 
     type: str | None = None
     role: str | None = None

@@ -118,7 +118,8 @@ def _part_done(reader: Reader, event: StreamEvent, part: dict[str, Any]) -> list
 
 
 class ResponsesStreamDecoder:
-    """Frames of a Responses stream. It ends with its last event, or with ``[DONE]`` where every item has said that it is complete.
+    """Frames of a Responses stream. It ends with its last event, or with ``[DONE]`` where every
+    item has said that it is complete.
 
     The end of the connection alone proves nothing: another item could have followed.
     """
@@ -160,7 +161,8 @@ class ResponsesStreamDecoder:
         return frames
 
     def _hold(self, error: AttemptFailed, frames: list[Frame]) -> None:
-        """What arrived before the fault still counts: it goes out first, the fault with the next call."""
+        """What arrived before the fault still counts: it goes out first, the fault with the next
+        call."""
         if not frames:
             raise error
         self._pending = error
@@ -203,7 +205,8 @@ class ResponsesStreamDecoder:
         events = [*self._reader.start(response), *self._reader.finish(response, kind == "response.incomplete"), Done()]
         mended: bytes | None = None
         if (output := self._reader.completed(response)) is not None:
-            # Clients read the answer from the final response; a host that leaves out there what it streamed breaks its own format.
+            # Clients read the answer from the final response; a host that leaves out there what it
+            # streamed breaks its own format.
             with suppress(json.InvalidJson):  # what is no strict JSON stays as it came
                 mended = encode_event(json.edit_object(data, {"response": response | {"output": output}}), kind)
         return Frame(frame.raw, tuple(events), mended=mended)
@@ -216,7 +219,8 @@ class ResponsesStreamDecoder:
         return Frame(raw, end.events, mended=(end.mended or b"") + raw)
 
     def _odd(self, frame: SseFrame, data: bytes) -> Frame:
-        """No event we can read: other JSON of an event nobody needs is skipped, anything else breaks the stream."""
+        """No event we can read: other JSON of an event nobody needs is skipped, anything else
+        breaks the stream."""
         value = json.lenient(data)
         if data.strip() in (b"", b"[DONE]"):
             return self._made_up(frame.raw) if data.strip() and self._reader.complete else Frame(frame.raw)

@@ -1,4 +1,5 @@
-"""A Responses stream to a caller: every item opened, filled and closed in the order the official SDKs accumulate."""
+"""A Responses stream to a caller: every item opened, filled and closed in the order the official
+SDKs accumulate."""
 
 from __future__ import annotations
 
@@ -232,7 +233,8 @@ class ResponsesStreamEncoder:
     def _tool_start(self, event: ToolStart) -> None:
         self._close_item()
         for index, other in list(self._calls.items()):
-            # Calls come one after another; a host that mixes their arguments leaves them open side by side.
+            # Calls come one after another; a host that mixes their arguments leaves them open side
+            # by side.
             if other.call and (other.call.custom or lenient("".join(other.text).encode()) is not None):
                 self._close_call(index)
         item = self._add("call", "ctc" if event.custom else "fc")

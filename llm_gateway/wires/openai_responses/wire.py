@@ -78,7 +78,8 @@ class ResponsesWire:
 
 
 def _theirs(item: Any) -> Any:
-    """An item of ours in words of theirs: a summary that the gateway made becomes the message it is."""
+    """An item of ours in words of theirs: a summary that the gateway made becomes the message it
+    is."""
     summary = names.summary_of(item)
     return item if summary is None else {"type": "message", "role": "user", "content": summary}
 
