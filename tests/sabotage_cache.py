@@ -124,8 +124,8 @@ CACHE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "the order of words does not count",
         "llm_gateway/policies/folding.py",
-        'return "\\n".join(found) if found else None',
-        'return "\\n".join(sorted(found)) if found else None',
+        'return "\\n".join(lines) if lines else None',
+        'return "\\n".join(sorted(lines)) if lines else None',
         (_NEAR, "-k", "opposite"),
     ),
     (
@@ -138,8 +138,8 @@ CACHE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "another conversation's question is the same",
         "llm_gateway/policies/folding.py",
-        "    return found if count == 1 and isinstance(found, dict) else None",
-        "    return found if count >= 1 and isinstance(found, dict) else None",
+        "    return folded_body if count == 1 and isinstance(folded_body, dict) else None",
+        "    return folded_body if count >= 1 and isinstance(folded_body, dict) else None",
         (_NEAR, "-k", "everything_around_it"),
     ),
     (

@@ -16,8 +16,8 @@ STAFF: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a line with IPv6 guesses from as many addresses as it likes",
         "llm_gateway/policies/callers.py",
-        "return str(found.ipv4_mapped or ip_network((found, 64), strict=False))",
-        "return str(found)",
+        "return str(parsed.ipv4_mapped or ip_network((parsed, 64), strict=False))",
+        "return str(parsed)",
         (_SIGN_IN, "-k", "renumbers"),
     ),
     (

@@ -75,12 +75,12 @@ def read_facts(value: Any) -> HostFacts:
         if name not in HostFacts.__struct_fields__:
             raise ValueError(f"There is no fact {name!r}; known are {', '.join(HostFacts.__struct_fields__)}.")
     try:
-        found = msgspec.convert(dict(value), HostFacts, strict=True)
+        facts = msgspec.convert(dict(value), HostFacts, strict=True)
     except msgspec.ValidationError as error:
         raise ValueError(f"A fact has a value it cannot have: {error}.") from None
-    for extension in found.extensions or ():
+    for extension in facts.extensions or ():
         if extension not in EXTENSIONS:
             raise ValueError(f"There is no extension {extension!r}; known are {', '.join(EXTENSIONS)}.")
-    if found.user_limit is not None and not 1 <= found.user_limit <= 4096:
+    if facts.user_limit is not None and not 1 <= facts.user_limit <= 4096:
         raise ValueError("user_limit is a number of characters from 1 to 4096.")
-    return found
+    return facts

@@ -77,9 +77,9 @@ class Items:
             if first in b"{[":
                 self._open(first, token.start(), end)
             else:
-                found = self._close(first, token.start(), end)
-                if found is not None:
-                    yield found
+                element = self._close(first, token.start(), end)
+                if element is not None:
+                    yield element
         self._forget()
 
     def _cut_string(self, start: int) -> bool:

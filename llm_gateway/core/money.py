@@ -82,11 +82,11 @@ def rate_at(rates: Sequence[Rate], at: datetime, prompt_tokens: int, tier: str =
         (only,) = rates
         return only if only.tier in (tier, "standard") and only.min_prompt_tokens <= prompt_tokens else None
     for past in (True, False):
-        for wanted in dict.fromkeys((tier, "standard")):
-            dates = {r.effective_from for r in rates if r.tier == wanted and (r.effective_from <= at or not past)}
+        for level in dict.fromkeys((tier, "standard")):
+            dates = {r.effective_from for r in rates if r.tier == level and (r.effective_from <= at or not past)}
             if dates:
                 day = max(dates) if past else min(dates)
-                bands = [r for r in rates if r.tier == wanted and r.effective_from == day and r.min_prompt_tokens <= prompt_tokens]
+                bands = [r for r in rates if r.tier == level and r.effective_from == day and r.min_prompt_tokens <= prompt_tokens]
                 if bands:
                     return max(bands, key=lambda r: r.min_prompt_tokens)
     return None

@@ -18,10 +18,10 @@ class NotMultipart(ValueError):
 
 def boundary_of(content_type: str) -> bytes:
     """Raises :class:`NotMultipart`."""
-    found = _BOUNDARY.search(content_type) if content_type.lower().startswith("multipart/form-data") else None
-    if found is None:
+    match = _BOUNDARY.search(content_type) if content_type.lower().startswith("multipart/form-data") else None
+    if match is None:
         raise NotMultipart("Send the file as multipart/form-data.")
-    return (found[1] or found[2]).encode("latin-1")
+    return (match[1] or match[2]).encode("latin-1")
 
 
 class Multipart:
@@ -75,14 +75,16 @@ class Multipart:
         self._outside += len(head)
         lines = dict(line.partition(b":")[::2] for line in head.split(b"\r\n") if b":" in line)
         named = {name.strip().lower(): value.strip() for name, value in lines.items()}
-        said = {m[1].lower(): (m[2] if m[2] is not None else m[3]) for m in _DISPOSITION.finditer(named.get(b"content-disposition", b""))}
-        self._name = said.get(b"name", b"").decode("utf-8", "replace")
+        parameters = {
+            m[1].lower(): (m[2] if m[2] is not None else m[3]) for m in _DISPOSITION.finditer(named.get(b"content-disposition", b""))
+        }
+        self._name = parameters.get(b"name", b"").decode("utf-8", "replace")
         self._is_file = self._name == self._file
         if self._is_file:
             if self.found:
                 raise NotMultipart(f"`{self._file}` was sent twice.")
             self.found = True
-            self.filename = said.get(b"filename", b"").decode("utf-8", "replace")
+            self.filename = parameters.get(b"filename", b"").decode("utf-8", "replace")
             self.media_type = named.get(b"content-type", b"").decode("latin-1")
 
     def _body(self, data: bytes) -> Iterator[bytes]:

@@ -128,14 +128,14 @@ def _without(text: str, secret: str) -> str:
 
 def _without_parts(text: str, secret: str) -> str:
     forms, grams = _forms(secret), _grams(secret)
-    found: list[tuple[int, int]] = []
+    spans: list[tuple[int, int]] = []
     end = 0
     for at in range(0, len(text) - _GRAM + 1, _STEP):
         if at >= end and text[at : at + _GRAM] in grams:
             begin, end = max((_stretch(text, at, form) for form in forms), key=lambda span: span[1] - span[0])
             if end - begin >= PART and _tells(text[begin:end]):
-                found.append((begin, end))
-    for begin, end in reversed(found):
+                spans.append((begin, end))
+    for begin, end in reversed(spans):
         text = text[:begin] + MASK + text[end:]
     return text
 
@@ -165,15 +165,15 @@ def _tells(part: str) -> bool:
 def _forms(secret: str) -> tuple[str, ...]:
     """The secret and what it looks like encoded, wherever in an encoded text it begins."""
     raw = secret.encode()
-    found = [secret]
+    forms = [secret]
     if len(secret) >= PART:
-        found += [secret[::-1], raw.hex(), raw.hex().upper(), quote(secret, safe="")]
+        forms += [secret[::-1], raw.hex(), raw.hex().upper(), quote(secret, safe="")]
         for lead in range(3):
             encoded = base64.b64encode(bytes(lead) + raw).decode()
             # What the bytes before and after have a part in is left out.
             inner = encoded[(0, 2, 3)[lead] : len(encoded) - (0 if (lead + len(raw)) % 3 == 0 else 4 - (lead + len(raw)) % 3 + 1)]
-            found += [inner, inner.replace("+", "-").replace("/", "_")]
-    return tuple(dict.fromkeys(found))
+            forms += [inner, inner.replace("+", "-").replace("/", "_")]
+    return tuple(dict.fromkeys(forms))
 
 
 @lru_cache(maxsize=512)

@@ -73,11 +73,11 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def permissions(self) -> frozenset[str]:
         """Names as Django's ``has_perm`` takes them."""
-        found = set(self.more)
+        names = set(self.more)
         for noun, verbs in self.rights.items():
             app, model = noun.split(".")
-            found |= {f"{app}.{verb}_{model}" for verb in verbs.split()}
-        return frozenset(found)
+            names |= {f"{app}.{verb}_{model}" for verb in verbs.split()}
+        return frozenset(names)
 
 
 ROLES: Mapping[str, Role] = {

@@ -77,8 +77,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     def later(self, other: Usage) -> Usage:
         """Merge a later report of the same response: its known fields win (Anthropic and Gemini
         report cumulatively)."""
-        known = {name: value for name in self.__struct_fields__ if (value := getattr(other, name)) is not None}
-        return msgspec.structs.replace(self, **known)
+        newer = {name: value for name in self.__struct_fields__ if (value := getattr(other, name)) is not None}
+        return msgspec.structs.replace(self, **newer)
 
 
 def count(value: Any) -> int | None:

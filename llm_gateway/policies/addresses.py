@@ -116,10 +116,10 @@ def _never(address: IPv4Address | IPv6Address) -> str | None:
 def check_addresses(host: str, addresses: Iterable[str], *, allow_private: bool) -> None:
     """Raises :class:`AddressRefused` unless every address ``host`` resolved to may be connected
     to."""
-    found = [ip_address(text.partition("%")[0]) for text in addresses]
-    if not found:
+    resolved = [ip_address(text.partition("%")[0]) for text in addresses]
+    if not resolved:
         raise AddressRefused(f"The host {host} has no address.")
-    for address in found:
+    for address in resolved:
         if reason := refusal(address, allow_private=allow_private):
             raise AddressRefused(f"The host {host} leads to {address}, which {reason}.")
 

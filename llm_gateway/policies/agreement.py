@@ -82,10 +82,10 @@ def _document(text: str) -> object | None:
     if text.lstrip()[:1] not in ("{", "["):
         return None
     try:
-        found: object = json.loads(text)
+        document: object = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return found
+    return document
 
 
 def _same_code(one: tuple[str, str], other: tuple[str, str]) -> bool:

@@ -79,11 +79,11 @@ def _ttl(text: str | None) -> int | None:
 
 def _directives(text: str) -> dict[str, str]:
     """RFC 9111, 5.2.1; unknown directives have no effect."""
-    found: dict[str, str] = {}
+    directives: dict[str, str] = {}
     for part in text.split(",") if text else ():
         name, _, value = part.partition("=")
-        found[name.strip().lower()] = value.strip().strip('"')
-    return found
+        directives[name.strip().lower()] = value.strip().strip('"')
+    return directives
 
 
 def _seconds(text: str | None) -> int | None:

@@ -38,8 +38,8 @@ def refusal(kind: str, dialect: str, size: int, body: Mapping[str, Any], chat: C
     if body.get("store") is True:
         return "store asks the provider to keep it"
     own = _SERVER_SIDE - {"prompt"} if dialect == "openai_completions" else _SERVER_SIDE
-    if found := sorted(name for name in own.intersection(body) if body[name] not in _NOT_THERE):
-        return f"{found[0]} depends on more than the request"
+    if unstable := sorted(name for name in own.intersection(body) if body[name] not in _NOT_THERE):
+        return f"{unstable[0]} depends on more than the request"
     if _asks_for_odds(body):
         return "log probabilities and other media are not kept"
     if chat is None:
@@ -59,8 +59,8 @@ def unfit(ends: Iterable[FinishReason | None], flags: str, size: int) -> str:
         return f"flagged {flags}"
     if size > LARGEST_ANSWER:
         return "the answer is larger than 1 MB"
-    found = list(ends)
-    return "" if found and all(end in GOOD_ENDS for end in found) else "it did not end well"
+    finishes = list(ends)
+    return "" if finishes and all(end in GOOD_ENDS for end in finishes) else "it did not end well"
 
 
 def _asks_for_odds(body: Mapping[str, Any]) -> bool:

@@ -24,10 +24,10 @@ def normalized(text: str) -> str:
 def admits(networks: Sequence[str], address: str) -> bool:
     """Whether ``address`` lies in one of ``networks``; one that is not known lies in none."""
     try:
-        found = ip_address(address)
+        caller = ip_address(address)
     except ValueError:
         return False
-    return any(found in network for network in _parsed(tuple(networks)))
+    return any(caller in network for network in _parsed(tuple(networks)))
 
 
 @lru_cache(maxsize=4096)
@@ -35,12 +35,12 @@ def subscriber(address: str) -> str:
     """The unit of per-address limits: the address, or for IPv6 its /64 network, which one
     subscriber owns whole."""
     try:
-        found = ip_address(address.partition("%")[0])
+        parsed = ip_address(address.partition("%")[0])
     except ValueError:
         return address
-    if not isinstance(found, IPv6Address):
-        return str(found)
-    return str(found.ipv4_mapped or ip_network((found, 64), strict=False))
+    if not isinstance(parsed, IPv6Address):
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ip_network((parsed, 64), strict=False))
 
 
 @lru_cache(maxsize=1024)

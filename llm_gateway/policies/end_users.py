@@ -17,9 +17,9 @@ def end_user_of(user: str | None, metadata: Mapping[str, Any] | None) -> str:
     if user:
         return user
     for name in ("user_id", "user"):
-        found = metadata.get(name) if metadata else None
-        if isinstance(found, str) and found:
-            return found
+        name_given = metadata.get(name) if metadata else None
+        if isinstance(name_given, str) and name_given:
+            return name_given
     return ""
 
 

@@ -44,26 +44,26 @@ def folded(text: str) -> str | None:
     if _INDENTED.search(_VERBATIM.sub("", text)):
         return text
     text = _GREETING.sub("", text, count=1)
-    found: list[str] = []
+    lines: list[str] = []
     at = 0
     for match in _VERBATIM.finditer(text):
-        found += _words(text[at : match.start()], first=not at)
-        found.append(match[0])
+        lines += _words(text[at : match.start()], first=not at)
+        lines.append(match[0])
         at = match.end()
-    found += _words(_THANKS.sub("", text[at:], count=1), first=not at)
-    return "\n".join(found) if found else None
+    lines += _words(_THANKS.sub("", text[at:], count=1), first=not at)
+    return "\n".join(lines) if lines else None
 
 
 def _words(text: str, *, first: bool) -> list[str]:
     shouted = text.upper() == text and text.lower() != text
-    found: list[str] = []
+    words: list[str] = []
     for line in text.splitlines():
         chunks = line.split()
         if chunks and chunks[-1] in _ENDS:
             chunks.pop()
         for chunk in chunks:
-            found.append(_word(chunk, shouted, first and not found))
-    return found
+            words.append(_word(chunk, shouted, first and not words))
+    return words
 
 
 def _word(chunk: str, shouted: bool, first: bool) -> str:
@@ -103,5 +103,5 @@ def with_folded(body: Mapping[str, Any], text: str, instead: str) -> dict[str, A
             return instead
         return value
 
-    found = walk(body)
-    return found if count == 1 and isinstance(found, dict) else None
+    folded_body = walk(body)
+    return folded_body if count == 1 and isinstance(folded_body, dict) else None

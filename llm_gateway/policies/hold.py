@@ -126,9 +126,9 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 def _worst_bands(rates: Sequence[Rate], at: datetime, tier: str, audio: bool, cache_1h: bool) -> tuple[_Worst, ...]:
     key = (id(rates), tier, audio, cache_1h)
-    known = _known.get(key)
-    if known is not None and known.rates is rates and known.start <= at < known.end:
-        return known.bands
+    cached = _known.get(key)
+    if cached is not None and cached.rates is rates and cached.start <= at < cached.end:
+        return cached.bands
     if len(_known) >= _MOST_KNOWN:
         _known.clear()
     later = [rate.effective_from for rate in rates if rate.effective_from > at]
@@ -142,8 +142,8 @@ def _in_force(rates: Sequence[Rate], at: datetime, tier: str) -> list[Rate]:
     """All bands of the price lists that :func:`rate_at` would choose from."""
     edges = sorted({rate.min_prompt_tokens for rate in rates})
     # A provider may serve a request in its standard tier whatever tier it requested.
-    found = (rate_at(rates, at, edge, one) for one in dict.fromkeys((tier, "standard")) for edge in edges)
-    return list({id(rate): rate for rate in found if rate is not None}.values())
+    candidates = (rate_at(rates, at, edge, one) for one in dict.fromkeys((tier, "standard")) for edge in edges)
+    return list({id(rate): rate for rate in candidates if rate is not None}.values())
 
 
 def _worst(rate: Rate, audio: bool, cache_1h: bool) -> _Worst:

@@ -107,8 +107,8 @@ def _latest(period: str, day: date, reset: Reset) -> date:
     if period == "week":
         return day - timedelta(days=(day.isoweekday() - reset.weekday) % 7)
     if period == "month":
-        found = _in_month(day, reset.monthday)
-        return found if found <= day else _in_month(day.replace(day=1) - timedelta(days=1), reset.monthday)
+        begin = _in_month(day, reset.monthday)
+        return begin if begin <= day else _in_month(day.replace(day=1) - timedelta(days=1), reset.monthday)
     return day
 
 

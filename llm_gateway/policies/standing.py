@@ -68,8 +68,8 @@ def counts(outcome: str, error_class: str) -> bool:
 
 def lately(calls: Iterable[tuple[str, str, int]]) -> Lately:
     """From (outcome, error class, how many) of the window's attempts."""
-    found = Lately()
+    total = Lately()
     for outcome, error_class, number in calls:
         if counts(outcome, error_class):
-            found += Lately(number, 0 if outcome == "ok" else number)
-    return found
+            total += Lately(number, 0 if outcome == "ok" else number)
+    return total

@@ -143,7 +143,7 @@ class Said(msgspec.Struct, frozen=True):
     evidence: str
 
 
-def said(status: int, body: bytes) -> Said:
+def read_probe(status: int, body: bytes) -> Said:
     """Read any provider's error shape as far as a key check needs it; ``evidence`` is redacted and
     short."""
     decoded = lenient(body)
@@ -152,8 +152,8 @@ def said(status: int, body: bytes) -> Said:
     message = ""
     if isinstance(decoded, dict):
         error = decoded.get("error", decoded)
-        found = error.get("message") if isinstance(error, dict) else error
-        message = found if isinstance(found, str) else str(decoded.get("message") or "")
+        detail = error.get("message") if isinstance(error, dict) else error
+        message = detail if isinstance(detail, str) else str(decoded.get("message") or "")
     text = body[:4000].decode("utf-8", "replace").lower()
     evidence = f"HTTP {status}" + (f": {redact(message, limit=200)}" if message and status >= 400 else "")
     return Said(isinstance(decoded, dict), message, text, evidence)

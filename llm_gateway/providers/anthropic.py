@@ -11,7 +11,7 @@ from llm_gateway.wires import ModelFacts
 from llm_gateway.wires._batch_apis import AnthropicBatches
 
 from . import services
-from ._base import Probe, ServiceFacts, claude_generation, claude_is_adaptive, join_url, json_headers, said, verdict
+from ._base import Probe, ServiceFacts, claude_generation, claude_is_adaptive, join_url, json_headers, read_probe, verdict
 
 VERSION = "2023-06-01"
 _MAX_OUTPUT = {(3, 0): 4096, (3, 5): 8192, (3, 7): 64_000, (4, 0): 64_000, (4, 1): 32_000, (4, 5): 64_000}
@@ -56,7 +56,7 @@ class Anthropic:
         return (Probe(name="models", url=join_url(base_url, "/v1/models?limit=1")),)
 
     def judge(self, probe: Probe, status: int, headers: Mapping[str, str], body: bytes) -> KeyVerdict | None:
-        answer = said(status, body)
+        answer = read_probe(status, body)
         if not answer.is_json and status not in (401, 529):
             return None
         match status:

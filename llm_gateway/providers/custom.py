@@ -22,7 +22,7 @@ from ._base import (
     gemini_thinking,
     join_url,
     json_headers,
-    said,
+    read_probe,
     verdict,
 )
 
@@ -48,7 +48,7 @@ class Custom:
         thinking = {"openai_chat": "effort", "openai_responses": "effort", _ANTHROPIC: "budget", _GEMINI: "budget"}.get(wire, "none")
         if wire == _GEMINI:
             thinking = gemini_thinking(upstream_id) or thinking
-        if wire == _ANTHROPIC and (known := claude_generation(upstream_id)) and claude_is_adaptive(*known):
+        if wire == _ANTHROPIC and (generation := claude_generation(upstream_id)) and claude_is_adaptive(*generation):
             return ModelFacts(upstream_id=upstream_id, sampling=False, thinking="adaptive")
         return ModelFacts(upstream_id=upstream_id, thinking=thinking)
 
@@ -60,7 +60,7 @@ class Custom:
         return (Probe(name="models", url=join_url(base_url, path)),)
 
     def judge(self, probe: Probe, status: int, headers: Mapping[str, str], body: bytes) -> KeyVerdict | None:
-        answer = said(status, body)
+        answer = read_probe(status, body)
         if status in (404, 405, 501):
             return verdict(KeyState.UNCHECKED, "The host has no model list, so the key can only be tried with a real call.", answer)
         if status == 401 or (status == 400 and any(mark in answer.text for mark in _NO_KEY)):

@@ -14,7 +14,7 @@ from llm_gateway.core.secret import Secret
 from llm_gateway.wires import ModelFacts
 
 from . import services
-from ._base import Probe, ServiceFacts, bearer, join_url, json_headers, said, verdict
+from ._base import Probe, ServiceFacts, bearer, join_url, json_headers, read_probe, verdict
 
 # Fields without effect on the answer that Fireworks refuses ("Extra inputs are not permitted").
 # Meaningful fields stay in, so that the provider's own 400 names them.
@@ -90,7 +90,7 @@ class Fireworks:
         return tuple(probes)
 
     def judge(self, probe: Probe, status: int, headers: Mapping[str, str], body: bytes) -> KeyVerdict | None:
-        answer = said(status, body)
+        answer = read_probe(status, body)
         if not answer.is_json and status not in (401, 402, 412):
             return None
         match status:

@@ -10,7 +10,7 @@ from llm_gateway.wires import ModelFacts
 from llm_gateway.wires._batch_apis import GeminiBatches
 
 from . import services
-from ._base import Probe, ServiceFacts, gemini_thinking, join_url, json_headers, said, verdict
+from ._base import Probe, ServiceFacts, gemini_thinking, join_url, json_headers, read_probe, verdict
 
 _BAD_KEY = ("api_key_invalid", "api_key_expired", "api key not valid", "api key expired")
 _UNKNOWN_CALLER = ("unregistered callers", "leaked")
@@ -44,7 +44,7 @@ class Gemini:
         return (Probe(name="models", url=join_url(base_url, "/models?pageSize=1")),)
 
     def judge(self, probe: Probe, status: int, headers: Mapping[str, str], body: bytes) -> KeyVerdict | None:
-        answer = said(status, body)
+        answer = read_probe(status, body)
         if not answer.is_json:
             return None
         match status:

@@ -12,7 +12,7 @@ from llm_gateway.wires import ModelFacts
 from llm_gateway.wires._batch_apis import OpenAIBatches
 
 from . import services
-from ._base import Probe, ServiceFacts, bearer, join_url, json_headers, said, verdict
+from ._base import Probe, ServiceFacts, bearer, join_url, json_headers, read_probe, verdict
 
 # o1 … o9 and gpt-5 onward, but not their chat variants; a fine-tuned id names its base:
 # ft:gpt-…:org::id.
@@ -56,7 +56,7 @@ class OpenAI:
         return (Probe(name="models", url=join_url(base_url, "/models")),)
 
     def judge(self, probe: Probe, status: int, headers: Mapping[str, str], body: bytes) -> KeyVerdict | None:
-        answer = said(status, body)
+        answer = read_probe(status, body)
         if not answer.is_json and status != 401:
             return None
         match status:

@@ -26,13 +26,13 @@ Found = Mapping[tuple[int, str], Lately]
 
 def by_model(now: datetime | None = None) -> Found:
     """Per (provider id, upstream model id); absent without attempts."""
-    known = cache.get(_NAME) if now is None else None
-    if isinstance(known, list):
-        return {(provider, upstream): Lately(calls, failures) for provider, upstream, calls, failures in known}
-    found = _read(now or timezone.now())
+    cached = cache.get(_NAME) if now is None else None
+    if isinstance(cached, list):
+        return {(provider, upstream): Lately(calls, failures) for provider, upstream, calls, failures in cached}
+    figures = _read(now or timezone.now())
     if now is None:
-        cache.set(_NAME, [(*key, one.calls, one.failures) for key, one in found.items()], FRESH_S)
-    return found
+        cache.set(_NAME, [(*key, one.calls, one.failures) for key, one in figures.items()], FRESH_S)
+    return figures
 
 
 def by_provider(found: Found) -> dict[int, Lately]:

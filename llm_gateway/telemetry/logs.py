@@ -33,8 +33,8 @@ class JsonFormatter(logging.Formatter):
         }
         line.update({name: _clean(value) for name, value in record.__dict__.items() if name not in _STANDARD and _plain(value)})
         # Django logs the request object; the page that showed the error named this id.
-        if told := getattr(getattr(record, "request", None), "cogo_request_id", None):
-            line["request_id"] = str(told)
+        if shown_id := getattr(getattr(record, "request", None), "cogo_request_id", None):
+            line["request_id"] = str(shown_id)
         if record.exc_info:
             line["exception"] = _end(redact(self.formatException(record.exc_info)[-LONGEST:].replace("\n", " | "), limit=LONGEST))
         return json.dumps(line, ensure_ascii=True, default=str)

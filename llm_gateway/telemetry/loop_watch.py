@@ -53,19 +53,19 @@ class LoopWatch:
 
     def _run(self) -> None:
         looked = time.monotonic()
-        told = 0.0
+        reported_at = 0.0
         while not self._stopped.wait(self._beat_s):
             now, before, beaten = time.monotonic(), looked, self._beaten
             looked = now
-            if told and beaten > told:
-                log.warning("the event loop goes on", extra={"blocked_ms": round((beaten - told - self._beat_s) * 1000)})
-                told = 0.0
+            if reported_at and beaten > reported_at:
+                log.warning("the event loop goes on", extra={"blocked_ms": round((beaten - reported_at - self._beat_s) * 1000)})
+                reported_at = 0.0
             late = now - beaten - self._beat_s
-            if told or late < self._limit_s or now - before > self._beat_s + self._limit_s:
+            if reported_at or late < self._limit_s or now - before > self._beat_s + self._limit_s:
                 continue
             frame = sys._current_frames().get(self._watched)
             if frame is not None:
-                told = beaten
+                reported_at = beaten
                 log.warning("the event loop is blocked", extra={"blocked_ms": round(late * 1000), "stack": _stack(frame)})
 
 

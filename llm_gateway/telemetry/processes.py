@@ -37,10 +37,10 @@ class Board(msgspec.Struct, frozen=True, kw_only=True):
     def troubles(self) -> tuple[str, ...]:
         """A clause for each process that is not running properly. Names and counts only, because
         readiness is public."""
-        found = [_trouble(process) for process in self.processes if process.state != UP]
+        clauses = [_trouble(process) for process in self.processes if process.state != UP]
         if time.time() - self.at > 4 * WRITTEN_EVERY_S:
-            found.append("the supervisor of these processes does not answer")
-        return tuple(found)
+            clauses.append("the supervisor of these processes does not answer")
+        return tuple(clauses)
 
 
 def _trouble(process: Process) -> str:

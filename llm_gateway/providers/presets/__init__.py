@@ -39,14 +39,14 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
 @cache
 def presets() -> dict[str, Preset]:
     """By name, in the order of the titles."""
-    found = [_read(path) for path in FOLDER.glob("*.toml")]
-    return {one.name: one for one in sorted(found, key=lambda one: one.title.lower())}
+    read = [_read(path) for path in FOLDER.glob("*.toml")]
+    return {one.name: one for one in sorted(read, key=lambda one: one.title.lower())}
 
 
 def facts_of(preset: str, service: str) -> tuple[FactRow, ...]:
     """What is known of a provider row's host; the gateway's own services have a file of their name."""
-    found = presets().get(preset or service)
-    return found.facts if found else ()
+    preset_row = presets().get(preset or service)
+    return preset_row.facts if preset_row else ()
 
 
 def _read(path: Path) -> Preset:
