@@ -6,7 +6,12 @@ import ipaddress
 import os
 import socket
 import sys
+from pathlib import Path
 from typing import Any
+
+import pytest
+
+from tests.support import template
 
 # Programs that tests start read the gateway's own settings, with the environment that tests/settings.py made.
 os.environ["DJANGO_SETTINGS_MODULE"] = "cogo.settings"
@@ -46,6 +51,33 @@ def _is_address(text: object) -> bool:
     except ValueError:
         return False
     return True
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Make the template of databases before any test's clock runs."""
+    controls = hasattr(session.config, "workerinput") or not session.config.getoption("numprocesses", None)
+    if session.items and controls and not session.config.option.collectonly and _on_sqlite():
+        template.made()
+
+
+def _on_sqlite() -> bool:
+    from django.conf import settings
+
+    return str(settings.DATABASES["default"]["ENGINE"]).endswith("sqlite3")
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """Whether the database is there already; its folder goes with the process."""
+    return _on_sqlite()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    from django.db import connection
+
+    if _on_sqlite():
+        template.seed(Path(connection.settings_dict["TEST"]["NAME"]))
 
 
 pytest_plugins = ["tests.support.gateway", "tests.support.recorded_table"]

@@ -87,6 +87,10 @@ class Facet(Generic[T]):
         except KeyError:
             raise KeyError(f"no {self._kind} named {name!r}; known: {', '.join(members)}") from None
 
+    def find(self, name: str) -> T | None:
+        """The member, ``None`` where the facet has none of this name."""
+        return (self._members or self._load()).get(name)
+
     def __contains__(self, name: object) -> bool:
         return name in (self._members or self._load())
 

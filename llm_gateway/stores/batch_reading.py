@@ -199,7 +199,7 @@ def _insert() -> tuple[str, tuple[Any, ...]]:
     objects of the ORM take four times as long as all the rest."""
     given = ("batch_id", "number", "custom_id", "kind", "model", "offset", "length")
     beginning = [field for field in BatchLine._meta.concrete_fields if field.column not in given and not field.primary_key]
-    names = ", ".join(map(connection.ops.quote_name, (*given, *(field.column for field in beginning))))
+    names = ", ".join(map(connection.ops.quote_name, (*given, *(str(field.column) for field in beginning))))
     places = ", ".join(["%s"] * (len(given) + len(beginning)))
     table = connection.ops.quote_name(BatchLine._meta.db_table)
     statement = f"INSERT INTO {table} ({names}) VALUES ({places})"  # noqa: S608  # our own names

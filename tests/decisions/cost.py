@@ -27,8 +27,8 @@ DECISION = {
 
 
 class Cost(NamedTuple):
-    """``share``: by how much the write path's CPU time grows; the median over pairs. ``us``: of a request without; ``bytes``: of a decision,
-    the mean."""
+    """``share``: by how much the write path's CPU time grows; the median over pairs. ``us``: of a request without;
+    ``bytes``: of a decision, the mean."""
 
     share: float
     us: float
@@ -53,8 +53,9 @@ def measure(folder: Path, pairs: int, together: int = TOGETHER) -> Cost:
 
     def text(number: int) -> str:
         made = write_choice(
-            facts, draw=(number * 2654435761 % DRAWS) / DRAWS, policy=12, catalogue=3456, statistics="s1a2b3c4d5e6", candidates="c1a2b3c4d5e6",
-            first=1, estimates=[1_234_000, 2_345_000, 345_000, 987_000], p=[0.05, 0.85, 0.05, 0.05], canary=False,
+            facts, draw=(number * 2654435761 % DRAWS) / DRAWS, policy=12, catalogue=3456, statistics="s1a2b3c4d5e6",
+            candidates="c1a2b3c4d5e6", first=1, estimates=[1_234_000, 2_345_000, 345_000, 987_000],
+            p=[0.05, 0.85, 0.05, 0.05], canary=False,
         )  # fmt: skip
         sizes.append(len(made))
         return made

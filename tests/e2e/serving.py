@@ -15,15 +15,17 @@ from types import TracebackType
 from typing import Self
 
 from cogo.preflight import free_port
+from tests.support import template
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENT_KEY = re.compile(r"cogo_[0-9A-Za-z]+_[0-9A-Za-z]+_[0-9A-Za-z]{6}")
 
 
 class Served:
-    """``with Served(folder, "--simulate") as gateway:`` — entered when it says it runs, left when it and its processes are gone."""
+    """``with Served(folder, "--simulate") as gateway:`` — entered when it says it runs, left when it and its processes are gone.
+    ``empty``: it finds no database and migrates one, as at its first start."""
 
-    def __init__(self, folder: Path, *arguments: str, patience_s: float = 60.0, **environment: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, patience_s: float = 60.0, empty: bool = False, **environment: str) -> None:
         self.folder = folder
         self._patience_s = patience_s
         self.port = free_port()
@@ -33,10 +35,14 @@ class Served:
         # The lane's database is the test runner's own; this program gets one in its folder.
         outer = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
         self._environment = {**outer, "COGO_VAR_DIR": str(folder / "var"), **environment}
+        self._var = Path(self._environment["COGO_VAR_DIR"])
+        self._empty = empty
         self._command = [sys.executable, "manage.py", "serve", "--port", str(self.port), *arguments]
         self._running = threading.Event()
 
     def __enter__(self) -> Self:
+        if not self._empty and "DATABASE_URL" not in self._environment and not (self._var / "db.sqlite3").exists():
+            template.seed(self._var / "db.sqlite3")
         began = time.monotonic()
         self.process = subprocess.Popen(
             self._command, cwd=ROOT, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -31,7 +31,7 @@ PROMPT = {"prompt": "Write a Python function that adds two numbers."}
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     """One gateway over the simulator for the tests that only call it."""
-    with Served(tmp_path_factory.mktemp("demo"), "--simulate", "--no-local-model") as gateway:
+    with Served(tmp_path_factory.mktemp("demo"), "--simulate", "--no-local-model", empty=True) as gateway:
         eventually(lambda: keys_status(gateway) == "all_valid")
         yield gateway
 
@@ -67,7 +67,7 @@ def stream(gateway, **body):
 
 
 def test_the_first_start_shows_addresses_credentials_and_who_answers_once(tmp_path):
-    with Served(tmp_path, "--simulate", "--no-local-model") as first:
+    with Served(tmp_path, "--simulate", "--no-local-model", empty=True) as first:
         assert f"Admin           {first.url}/admin/" in first.output
         assert "One-time password" in first.output
         key = first.key

@@ -245,7 +245,7 @@ def pytest_sessionstart() -> None:
 
 
 @pytest.fixture(scope="session")
-def test_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+def test_database(django_db_setup: None, django_db_blocker: Any, django_db_keepdb: bool) -> Iterator[None]:
     """pytest-django makes the database only where some test of the session carries its mark; these carry none."""
     from django.db import connection
     from django.test.utils import setup_databases, teardown_databases
@@ -254,7 +254,7 @@ def test_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[Non
         yield
         return
     with django_db_blocker.unblock():
-        made = setup_databases(verbosity=0, interactive=False, aliases={"default"})
+        made = setup_databases(verbosity=0, interactive=False, aliases={"default"}, keepdb=django_db_keepdb)
     yield
     with django_db_blocker.unblock():
         teardown_databases(made, verbosity=0)
