@@ -11,9 +11,9 @@ from django.utils import timezone
 from llm_gateway.core.errors import Conflict
 from llm_gateway.models import CatalogueVersion, LanguageModel, PolicyEvent, PolicyVersion, Provider, Strategy, StrategyActivation
 from llm_gateway.models.versions import happened, write_version
-from llm_gateway.strategies import split, strategies
+from llm_gateway.strategies import SettingError, split, strategies
 
-from . import ActionError
+from . import ActionError, SettingRefused
 from .gate_learned import gated
 
 _STATES = PolicyVersion.State
@@ -29,6 +29,8 @@ def validate_settings(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     try:
         own, common = split(settings)
         validated = {**strategies.get(kind).validate(own), **common}
+    except SettingError as error:
+        raise SettingRefused(error.setting, str(error)) from None
     except ValueError as error:
         raise ActionError(str(error)) from None
     _check_targets(validated)
@@ -116,11 +118,12 @@ def _version(chosen: Strategy, kind: str, validated: dict[str, Any], given: Poli
 
 def _check_targets(settings: Mapping[str, Any]) -> None:
     """Every arm or weight names a provider or a model that is there."""
-    names = [name for key in ("arms", "weights") for name in settings.get(key) or ()]
-    if not names:
+    named = {key: list(settings[key]) for key in ("arms", "weights") if settings.get(key)}
+    if not named:
         return
     models = list(LanguageModel.objects.values_list("provider__slug", "name", "upstream_id"))
     known = {*Provider.objects.values_list("slug", flat=True), *(name for _, name, _ in models)}
     known |= {f"{slug}/{form}" for slug, *forms in models for form in forms}
-    if unknown := [name for name in names if name not in known]:
-        raise ActionError(f"There is no provider or model named {', '.join(unknown)}; correct the settings.")
+    for key, names in named.items():
+        if unknown := [name for name in names if name not in known]:
+            raise SettingRefused(key, f"There is no provider or model named {', '.join(unknown)}; correct the settings.")

@@ -15,7 +15,7 @@ from .activate_strategy import validate_settings
 
 # A canary may lose so many points of success, take so many times as long and cost so many times as much, once so many requests are seen.
 GUARDS: Mapping[str, float | None] = {"success_points": 5.0, "p95_factor": 1.5, "cost_factor": 1.5, "min_requests": 200}
-_LIMITS = {"success_points": (0.1, 100.0), "p95_factor": (1.01, 100.0), "cost_factor": (1.01, 100.0), "min_requests": (50, 1_000_000)}
+LIMITS = {"success_points": (0.1, 100.0), "p95_factor": (1.01, 100.0), "cost_factor": (1.01, 100.0), "min_requests": (50, 1_000_000)}
 
 
 def draft_policy(
@@ -50,7 +50,7 @@ def checked_guards(guards: Mapping[str, Any] | None) -> dict[str, Any]:
     if unknown := sorted(str(name) for name in given if name not in GUARDS):
         raise ActionError(f"There is no guard {', '.join(unknown)[:100]}; there are {', '.join(GUARDS)}.")
     for name, value in given.items():
-        low, high = _LIMITS[name]
+        low, high = LIMITS[name]
         if value is None and name != "min_requests":
             continue
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:

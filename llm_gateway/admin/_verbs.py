@@ -175,6 +175,27 @@ def validate_settings(kind: str, settings: Any) -> dict[str, Any]:
     return validate(kind, settings)
 
 
+def guard_limits() -> dict[str, tuple[float | None, float, float]]:
+    """Of each guard of a canary: its default, and between what it may be."""
+    from llm_gateway.actions.draft_policy import GUARDS, LIMITS
+
+    return {name: (default, *LIMITS[name]) for name, default in GUARDS.items()}
+
+
+def try_settings(kind: str, settings: dict[str, Any], last: int) -> dict[str, Any]:
+    """The report of a replay over the newest ``last`` decisions, of settings that are nowhere stored. Writes nothing."""
+    from llm_gateway.actions.replay_policy import replayed
+
+    return replayed(PolicyVersion(kind=kind, settings=settings, number=0), last=last)
+
+
+def compare_arms(row: Strategy) -> Any:
+    """What its arms have done since it took force; ``None`` where nothing is dealt. See :mod:`llm_gateway.actions.compare_arms`."""
+    from llm_gateway.actions.compare_arms import compare_arms as compare
+
+    return compare(row)
+
+
 def activate_strategy(row: Strategy, user: Any, settings: dict[str, Any] | None = None) -> None:
     from llm_gateway.actions.activate_strategy import activate_strategy as activate
 

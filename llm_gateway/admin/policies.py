@@ -11,22 +11,21 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 from typing_extensions import override
 
-from llm_gateway.core import json
 from llm_gateway.core.errors import GatewayError
 from llm_gateway.core.roles import APPROVES, SWITCHES
 from llm_gateway.models import PolicyEvent, PolicyReplay, PolicyVersion, Strategy
 
-from . import _settings, _verbs
+from . import _preview, _settings, _verbs
 from ._base import ReadOnlyAdmin
 from ._show import ago, badge
+from ._strategy_form import OTHER, base_of, draft_form_for
 
 _TONES = {"draft": "quiet", "replayed": "info", "approved": "info", "active": "good", "retired": "quiet"}
-_MOST_TEXT = 100_000
 
 
 @admin.register(PolicyVersion)
@@ -107,13 +106,14 @@ class PolicyVersionAdmin(ReadOnlyAdmin):
         if row is None:
             messages.error(request, "Choose the strategy that the draft is of.")
             return HttpResponseRedirect(self.list_url())
-        text = given.get("settings", stdlib_json.dumps(row.settings, indent=2, ensure_ascii=False))[:_MOST_TEXT]
-        guards = given.get("guards", "")[:_MOST_TEXT]
-        if request.method == "POST":
+        data = request.POST if request.method == "POST" else None
+        kind = draft_form_for(row.kind, base_of(row.settings, row.kind, data))
+        form = kind(data, settings=row.settings, initial={"strategy": row.name})
+        if data is not None and form.is_valid():
             try:
-                made = _verbs.draft_policy(row, _object(text, "Settings"), _object(guards, "Guards"), given.get("note", ""), request.user)
+                made = _verbs.draft_policy(row, form.found, form.guards(), form.cleaned_data["note"], request.user)
             except ValueError as error:
-                messages.error(request, str(error))
+                form.add_error(None, str(error))
             else:
                 messages.success(request, f"Version {made.number} is a draft. Replay it to see what it would move.")
                 return HttpResponseRedirect(self.change_url(made.pk))
@@ -122,9 +122,11 @@ class PolicyVersionAdmin(ReadOnlyAdmin):
             "title": f"Draft of {row.title}",
             "opts": self.opts,
             "strategy": row,
-            "settings_text": text,
-            "guards_text": guards,
-            "note": given.get("note", ""),
+            "form": form,
+            "help": _preview.help_of(row.kind),
+            "groups": [(title, [form[name] for name in names if name in form.fields]) for title, names in _groups(form)],
+            "form_kind": row.kind,
+            "preview_url": reverse("admin:llm_gateway_strategy_preview"),
             "cancel_url": self.list_url(),
         }
         return TemplateResponse(request, "admin/llm_gateway/policy_draft.html", context)
@@ -204,16 +206,9 @@ class PolicyVersionAdmin(ReadOnlyAdmin):
         return ago(row.created_at)
 
 
-def _object(text: str, name: str) -> dict[str, Any] | None:
-    if not text.strip():
-        return None
-    try:
-        found = json.loads(text.encode("utf-8", "surrogatepass"))
-    except json.InvalidJson as error:
-        raise ValueError(f"{name}: enter a valid JSON object: {error}.") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"{name} are one JSON object.")
-    return found
+def _groups(form: Any) -> list[tuple[str, list[str]]]:
+    guards = [name for name in form.fields if name.startswith("g-")]
+    return [*form.made.groups(), ("Other settings", [OTHER]), ("Guards while it is a canary", guards), ("Why", ["note"])]
 
 
 def _diff(row: PolicyVersion) -> list[tuple[str, str]]:

@@ -2,92 +2,29 @@
 
 from __future__ import annotations
 
-import json as stdlib_json
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.views.decorators.http import require_POST
+from msgspec import to_builtins
 from typing_extensions import override
 from unfold.contrib.filters.admin import RelatedDropdownFilter
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
-from llm_gateway.core import json
+from llm_gateway.core.roles import SWITCHES
 from llm_gateway.models import Strategy, StrategyActivation
+from llm_gateway.strategies import strategies
 
 from . import _explain, _preview, _settings, _verbs
 from ._base import GatewayAdmin, ReadOnlyAdmin
-from ._show import ago, badge, link
-
-
-class SettingsField(forms.JSONField):
-    """JSON, indented; an empty field means no settings of one's own."""
-
-    widget = UnfoldAdminTextareaWidget(attrs={"rows": 6})
-
-    @override
-    def prepare_value(self, value: Any) -> Any:
-        return value if isinstance(value, str) else stdlib_json.dumps(value, indent=2, ensure_ascii=False)
-
-    @override
-    def bound_data(self, data: Any, initial: Any) -> Any:
-        """What was typed is shown again as it was typed."""
-        return data
-
-    @override
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        try:
-            return bool((initial or {}) != self.clean(data))
-        except forms.ValidationError:
-            return True
-
-    @override
-    def clean(self, value: Any) -> dict[str, Any]:
-        if value in self.empty_values:
-            return {}
-        try:
-            found = json.loads(str(value).encode())
-        except json.InvalidJson as error:
-            raise forms.ValidationError(f"Enter a valid JSON object: {error}.") from None
-        if found is None:
-            return {}
-        if not isinstance(found, dict):
-            raise forms.ValidationError('Settings are one JSON object, such as {"sticky": true}.')
-        return found
-
-
-class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]
-    settings = SettingsField(
-        required=False, help_text="Only what differs from the defaults. Changed settings of the active strategy apply within 2 seconds."
-    )
-
-    class Meta:
-        model = Strategy
-        fields = ("name", "title", "kind", "settings", "four_eyes")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "kind" in self.fields:
-            self.fields["kind"] = forms.ChoiceField(
-                choices=_preview.kinds(), widget=UnfoldAdminSelectWidget, help_text="How candidates are ordered.", label="Kind"
-            )
-
-    @override
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        kind = cleaned.get("kind") or self.instance.kind
-        if kind and "settings" in cleaned:
-            try:
-                cleaned["settings"] = _verbs.validate_settings(kind, cleaned["settings"])
-            except ValueError as error:
-                self.add_error("settings", str(error))
-        return cleaned
+from ._show import NONE, ago, badge, button, link
+from ._strategy_form import OTHER, SettingsOnly, StrategyForm, base_of, form_for
+from .experiments import bars
 
 
 @admin.register(Strategy)
@@ -100,11 +37,33 @@ class StrategyAdmin(GatewayAdmin):
     empty_title = "No strategies yet"
     empty_hint = "A strategy decides which model answers when a caller names none."
     change_form_outer_before_template = "admin/llm_gateway/strategy_state.html"
-    fieldsets = ((None, {"fields": ("title", "name", "kind", "settings", "four_eyes")}),)
+    change_form_outer_after_template = "admin/llm_gateway/strategy_preview.html"
 
     @override
     def get_readonly_fields(self, request: HttpRequest, obj: Strategy | None = None) -> tuple[str, ...]:
         return ("name", "kind") if obj else ()
+
+    @override
+    def get_form(self, request: HttpRequest, obj: Strategy | None = None, change: bool = False, **kwargs: Any) -> Any:
+        return super().get_form(request, obj, change, **{"form": self._form(request, obj), **kwargs})
+
+    @override
+    def get_fieldsets(self, request: HttpRequest, obj: Strategy | None = None) -> Any:
+        head = (None, {"fields": ("title", "name", *(("kind",) if obj is not None else ()), "four_eyes")})
+        if obj is not None and not self.has_change_permission(request, obj):
+            return (head,)  # the settings stand in the panel above
+        form = self._form(request, obj)
+        groups = [(title, {"fields": tuple(names)}) for title, names in form.made.groups()]
+        if form.made.wants_json(obj.settings if obj else {}):
+            groups.append(("Other settings", {"fields": (OTHER,)}))
+        return (head, *groups)
+
+    def _form(self, request: HttpRequest, obj: Strategy | None) -> type[StrategyForm]:
+        """With the fields of the strategy's kind; of a new one, of the kind that was chosen."""
+        kind = obj.kind if obj is not None else _asked(request)
+        data = request.POST if request.method == "POST" else None
+        found: type[StrategyForm] = form_for(kind, base_of(obj.settings if obj is not None else {}, kind, data))
+        return found
 
     @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[Strategy]:
@@ -119,11 +78,11 @@ class StrategyAdmin(GatewayAdmin):
         """New settings of the strategy in force are an activation of their own: the history can show and restore them."""
         settings = obj.settings
         if change and obj.active:
-            obj.settings = form.initial["settings"]
-        elif change and "settings" in form.changed_data:
+            obj.settings = form.before
+        elif change and form.settings_changed:
             obj.revision += 1
         super().save_model(request, obj, form, change)
-        if change and obj.active and "settings" in form.changed_data:
+        if change and obj.active and form.settings_changed:
             _verbs.activate_strategy(obj, request.user, settings)
             messages.info(request, "The new settings are in force in every worker within 2 seconds.")
 
@@ -137,16 +96,47 @@ class StrategyAdmin(GatewayAdmin):
             context |= {"strategy": row, "state_badge": self.state_badge(row), "help": _preview.help_of(row.kind)}
             moments = row.activations.select_related("by").order_by("-at", "-pk")[:20]
             context["history"] = [(moment, _settings.short(moment.settings)) for moment in moments]
-            context["settings"] = _settings.lines(row.settings)
-            defaults = context["help"].get("defaults", ())
-            context["defaults"] = [(str(name).replace("_", " "), _settings.brief(value)) for name, value in defaults]
             context["may_switch"] = self.has_change_permission(request, row)
+            # Who may change them has them in the form.
+            context["settings"] = () if context["may_switch"] else _settings.lines(row.settings)
+            compared = _verbs.compare_arms(row)
+            if compared is not None:
+                context |= {"told": compared, "bars": bars([to_builtins(one) for one in compared.compared])}
+            context["preview_url"] = reverse("admin:llm_gateway_strategy_preview") if context["may_switch"] else ""
+            context["form_kind"] = row.kind
+        elif object_id is None and self.has_add_permission(request):
+            kind = _asked(request)
+            if kind not in strategies:
+                return self._choose_kind(request)
+            context |= {
+                "help": _preview.help_of(kind),
+                "new_kind": kind,
+                "form_kind": kind,
+                "preview_url": reverse("admin:llm_gateway_strategy_preview"),
+            }
         return super().changeform_view(request, object_id, form_url, context)
+
+    def _choose_kind(self, request: HttpRequest) -> HttpResponse:
+        """Before a new strategy has a form, somebody says what it is to be."""
+        offered = [(name, one.title, one.summary) for name, one in strategies.items()]
+        context = {**self.admin_site.each_context(request), "title": "Add a strategy", "opts": self.opts, "kinds": offered}
+        return TemplateResponse(request, "admin/llm_gateway/strategy_kinds.html", context)
+
+    def preview_view(self, request: HttpRequest) -> HttpResponse:
+        """A piece of the page: what the settings in the form would do. Reads only; nothing is saved."""
+        if not self.has_change_permission(request) and not self.has_add_permission(request):
+            raise PermissionDenied
+        kind = request.POST.get("kind", "")
+        if kind not in strategies:
+            raise PermissionDenied
+        context = _preview.tried(kind, form_for(kind, base_of({}, kind, request.POST), SettingsOnly), request.POST)
+        return TemplateResponse(request, "admin/llm_gateway/strategy_tried.html", context)
 
     @override
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         return [
+            path("preview/", wrap(require_POST(self.preview_view)), name="llm_gateway_strategy_preview"),
             path("explain/", wrap(self.explain_view), name="llm_gateway_strategy_explain"),
             path("<path:object_id>/switch/", wrap(self.switch_view), name="llm_gateway_strategy_switch"),
             path("restore/<int:activation_id>/", wrap(require_POST(self.restore_view)), name="llm_gateway_strategy_restore"),
@@ -227,9 +217,14 @@ class StrategyAdmin(GatewayAdmin):
         )
 
 
+def _asked(request: HttpRequest) -> str:
+    """The kind of a new strategy: the address says it, when its form is sent, too."""
+    return request.GET.get("kind", "")
+
+
 @admin.register(StrategyActivation)
 class StrategyActivationAdmin(ReadOnlyAdmin):
-    list_display = ("when", "strategy_shown", "revision", "who", "via", "previous")
+    list_display = ("when", "strategy_shown", "settings_shown", "who", "via", "previous_shown", "restore_button")
     list_filter = (("strategy", RelatedDropdownFilter),)
     list_select_related = ("strategy", "by")
     ordering = ("-at", "-id")
@@ -245,6 +240,28 @@ class StrategyActivationAdmin(ReadOnlyAdmin):
     @admin.display(description="strategy")
     def strategy_shown(self, row: StrategyActivation) -> str:
         return link(reverse("admin:llm_gateway_strategy_change", args=[row.strategy_id]), row.strategy.title)
+
+    @override
+    def get_queryset(self, request: HttpRequest) -> QuerySet[StrategyActivation]:
+        """With what the buttons depend on."""
+        latest = StrategyActivation.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+        return super().get_queryset(request).annotate(latest=Value(latest), may_switch=Value(request.user.has_perm(SWITCHES)))
+
+    @admin.display(description="settings")
+    def settings_shown(self, row: StrategyActivation) -> str:
+        return _settings.short(row.settings)
+
+    @admin.display(description="took over from", ordering="previous")
+    def previous_shown(self, row: StrategyActivation) -> str:
+        return row.previous or NONE
+
+    @admin.display(description="")
+    def restore_button(self, row: Any) -> str:
+        if row.pk == row.latest:
+            return badge("in force", "good")
+        if not row.may_switch:
+            return ""
+        return button(reverse("admin:llm_gateway_strategy_restore", args=[row.pk]), "Roll back to this")
 
     @admin.display(description="by")
     def who(self, row: StrategyActivation) -> str:

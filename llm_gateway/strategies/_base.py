@@ -11,6 +11,8 @@ import msgspec
 from llm_gateway.core.catalog import Target
 from llm_gateway.core.learning import Learnt
 
+from ._schema import Setting
+
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """What a sliding window saw of one deployment. Times in milliseconds; ``None`` while nothing is known. ``quality``: the mean score of
@@ -68,13 +70,15 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Strategy(Protocol):
-    """``settings`` passed to ``order`` have gone through ``validate``, which raises ValueError with a sentence for the operator and fills
-    in defaults. ``draw``: a uniform number in [0, 1). One whose ``p`` hangs on settings and on who fits alone, and on nothing that is
+    """``schema``: its settings, from which the console makes the form. ``settings`` passed to ``order`` have gone through ``validate``,
+    which raises ValueError with a sentence for the operator (:class:`SettingError` where it is about one of them) and fills in
+    defaults. ``draw``: a uniform number in [0, 1). One whose ``p`` hangs on settings and on who fits alone, and on nothing that is
     measured or asked, has an attribute ``settled`` that is true."""
 
     name: str
     title: str
     summary: str
+    schema: tuple[Setting, ...]
 
     def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]: ...
 

@@ -11,10 +11,24 @@ from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
 from ._layout import layout
 from ._order import in_order
-from ._settings import flag, only, text, weights
+from ._schema import Line, OneOf, Setting, Shares, about
+from ._settings import flag, only
 
 BY_KEY = "key"
 UNITS = ("user", "conversation", BY_KEY)
+ARMS = Shares("arms", "Two or more providers or models, and their parts of the callers. Empty: the two best providers, half and half.", 2)
+STICKY = OneOf(
+    "sticky",
+    (
+        (True, "the same session or user"),
+        ("user", "the same user"),
+        ("conversation", "the same conversation"),
+        (BY_KEY, "the same client key"),
+        (False, "nobody: each request is drawn alone"),
+    ),
+    "Who always gets the same one.",
+)
+SALT = Line("salt", "Any text; another one deals the callers anew.")
 
 
 def unit_of(facts: RequestFacts, by: Any) -> str:
@@ -42,16 +56,18 @@ class AbTesting:
     title = "A/B testing"
     summary = "Traffic is split between two providers or models, half and half unless you say otherwise, to compare them fairly."
     settled = True
+    schema: tuple[Setting, ...] = (ARMS, STICKY, SALT)
 
     def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """``arms``: names to weights, at least two above 0, empty: the two providers of best priority, half and half. ``sticky``: the same
         session or user gets the same arm; ``key``: all of a client key does; ``user``, ``conversation``: as experiments count. ``salt``:
         change it to deal the callers anew."""
-        only(settings, {"arms": {}, "sticky": True, "salt": ""}, self.name)
+        only(settings, {one.name: None for one in self.schema}, self.name)
         sticky = settings.get("sticky")
         if sticky not in UNITS:
-            sticky = flag(settings, "sticky", True, or_else=BY_KEY)
-        return {"arms": weights(settings, "arms", least=2), "sticky": sticky, "salt": text(settings, "salt")}
+            with about("sticky"):
+                sticky = flag(settings, "sticky", True, or_else=BY_KEY)
+        return {"arms": ARMS.read(settings), "sticky": sticky, "salt": SALT.read(settings)}
 
     def order(self, candidates: Sequence[Candidate], facts: RequestFacts, settings: Mapping[str, Any], draw: float) -> Ranking:
         fit, skipped = fitting(candidates, facts)

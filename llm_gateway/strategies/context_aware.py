@@ -11,7 +11,7 @@ from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
 from ._layout import layout
 from ._order import in_order
-from ._settings import only
+from ._schema import Line, Names, Number, Rows, Setting, about, read
 from ._shares import best_by, spelled
 
 _LISTS = ("task_types", "languages", "frameworks", "needs")
@@ -43,6 +43,25 @@ DEFAULT_RULES: list[dict[str, Any]] = [
     {"name": "Anything in a programming language", "languages": ["*"], "prefer": _CODE},
 ]
 
+RULES = Rows(
+    "rules",
+    (
+        Line("name", "How the decision record calls it."),
+        Names("task_types", "One of these tasks."),
+        Names("languages", "One of these languages; * is any that is given."),
+        Names("frameworks", "One of these frameworks."),
+        Names("needs", "All of these: tools, images, documents, audio, json_schema, reasoning."),
+        Number("min_prompt_tokens", None, 0, 1e9, "At least so long a prompt.", "tokens", whole=True),
+        Number("max_prompt_tokens", None, 0, 1e9, "At most so long a prompt.", "tokens", whole=True),
+        Number("max_output_tokens", None, 0, 1e9, "Asks for at most so long an answer.", "tokens", whole=True),
+        Names("prefer", "These providers or models first: PROVIDER, MODEL or PROVIDER/PATTERN, with *.", "models"),
+    ),
+    DEFAULT_RULES,
+    "Asked from the top; the first whose conditions all hold decides. An empty condition always holds.",
+    MAX_RULES,
+    "rule",
+)
+
 
 class ContextAware:
     """Candidates that a rule prefers come in the order of its list, each entry in the operator's order; the others follow as fallbacks.
@@ -53,18 +72,15 @@ class ContextAware:
     name = "context-aware"
     title = "Context-aware"
     summary = "Rules on task, language, framework and size choose the model: code to a coder, reviews to Claude, documents to Gemini."
+    schema: tuple[Setting, ...] = (RULES,)
 
     def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """``rules``: a list of ``{name?, task_types?, languages?, frameworks?, needs?, min_prompt_tokens?, max_prompt_tokens?,
         max_output_tokens?, prefer}``. All conditions of a rule have to hold; a list holds when one of its entries does (``*``: any value
         that is given at all; of ``needs`` all). ``prefer``: ``provider``, model name or ``provider/pattern``, with ``*``."""
-        only(settings, {"rules": []}, self.name)
-        rules = settings.get("rules")
-        if rules is None:
-            rules = DEFAULT_RULES
-        if not isinstance(rules, list | tuple) or len(rules) > MAX_RULES:
-            raise ValueError(f"rules has to be a list of at most {MAX_RULES} rules.")
-        return {"rules": [_rule(rule, place) for place, rule in enumerate(rules, 1)]}
+        rules = read(self.schema, settings, self.name)["rules"]
+        with about("rules"):
+            return {"rules": [_rule(rule, place) for place, rule in enumerate(rules, 1)]}
 
     def order(self, candidates: Sequence[Candidate], facts: RequestFacts, settings: Mapping[str, Any], draw: float) -> Ranking:
         fit, skipped = fitting(candidates, facts)

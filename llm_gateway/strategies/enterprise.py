@@ -10,8 +10,8 @@ from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
 from ._layout import layout
 from ._order import in_order
-from ._settings import only
 from ._shares import spelled
+from ._schema import Setting, read
 
 
 class Enterprise:
@@ -22,10 +22,10 @@ class Enterprise:
     title = "Enterprise (priority)"
     summary = "The best provider in your own order answers; the next one takes over when it cannot."
     settled = True
+    schema: tuple[Setting, ...] = ()
 
     def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        only(settings, {}, self.name)
-        return {}
+        return read(self.schema, settings, self.name)
 
     def order(self, candidates: Sequence[Candidate], facts: RequestFacts, settings: Mapping[str, Any], draw: float) -> Ranking:
         fit, skipped = fitting(candidates, facts)

@@ -17,10 +17,22 @@ from ._affinity import place
 from ._base import Candidate, Ranking, RequestFacts, Strategy
 from ._fit import fitting
 from ._layout import layout
-from ._settings import choice, number, only
 from ._shares import spelled
+from ._schema import Kind, Names, Number, OneOf, Setting, SettingError, read
 
-MODES = ("shadow", "guarded", "active")
+MODES = (
+    ("shadow", "shadow: it only says what it would have done"),
+    ("guarded", "guarded: it decides, and is taken back when it does worse"),
+    ("active", "active: it decides"),
+)
+_MEANS = {
+    "quality_weight": ("What a point of the answers' scores is worth.", "points of success"),
+    "cost_weight": ("What it gives up for an answer that is free: 0.1 is ten points of success.", "points of success"),
+    "latency_weight": ("What it gives up for an answer that comes at once.", "points of success"),
+    "explore_share": ("So many requests may go to a model that does not seem best.", "share of requests"),
+    "explore_usd_per_day": ("What that may cost.", "USD a day"),
+    "holdout_share": ("So many callers stay with the base strategy, so that what is saved can be measured.", "share of callers"),
+}
 NUMBERS: dict[str, tuple[float, float, float]] = {
     "quality_weight": (0.0, 0.0, 1.0),
     "cost_weight": (0.1, 0.0, 1.0),
@@ -53,25 +65,31 @@ class Learned:
     name = "learned"
     title = "Learned"
     summary = "Past answers to requests like this one choose the model; begins in shadow, and keeps a share of the callers as they were."
+    schema: tuple[Setting, ...] = (
+        OneOf("mode", MODES, "Whether it decides yet."),
+        Kind("base", "enterprise", "base_settings", "Who decides in shadow, and for the callers who stay as they were."),
+        *(Number(name, *bounds, *_MEANS[name]) for name, bounds in NUMBERS.items()),
+        Names("never_explore", "Client keys (public ids) whose requests always go to the best.", "client keys"),
+    )
 
     def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """``base``: the kind of strategy that decides in shadow and for the holdout, with ``base_settings``. The weights say what a point
         of success is worth: ``cost_weight`` 0.1 gives up ten points for an answer that is free. ``explore_share`` and
         ``explore_usd_per_day`` bound what looking costs; ``never_explore`` lists public ids of client keys."""
-        only(settings, DEFAULTS, self.name)
-        base = settings.get("base") or "enterprise"
+        found = read(self.schema, {name: value for name, value in settings.items() if name != "base_settings"}, self.name)
+        base = found["base"]
         if base not in strategies or base == self.name:
-            raise ValueError(f"base has to be another kind of strategy: {', '.join(name for name in strategies if name != self.name)}.")
+            raise SettingError(
+                "base", f"base has to be another kind of strategy: {', '.join(name for name in strategies if name != self.name)}."
+            )
         given = settings.get("base_settings") or {}
         if not isinstance(given, Mapping):
-            raise ValueError("base_settings is a JSON object.")
-        never = settings.get("never_explore") or []
-        if not isinstance(never, list | tuple) or not all(isinstance(one, str) for one in never) or len(never) > 1000:
-            raise ValueError("never_explore is a list of public ids of client keys.")
-        found = {name: number(settings, name, *bounds) for name, bounds in NUMBERS.items()}
-        kind = strategies.get(base)
-        mode = choice(settings, "mode", MODES)
-        return {"mode": mode, "base": base, "base_settings": kind.validate(given), "never_explore": list(never), **found}
+            raise SettingError("base_settings", "base_settings is a JSON object.")
+        try:
+            inner = strategies.get(base).validate(given)
+        except SettingError as error:
+            raise SettingError(f"base_settings.{error.setting}", str(error)) from None
+        return {**DEFAULTS, **found, "base_settings": inner}
 
     def order(self, candidates: Sequence[Candidate], facts: RequestFacts, settings: Mapping[str, Any], draw: float) -> Ranking:
         options = {**DEFAULTS, **settings}

@@ -10,7 +10,7 @@ from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
 from ._layout import layout
 from ._order import in_order
-from ._settings import number, only
+from ._schema import Number, Setting, read
 from ._shares import best_by, spelled
 from ._stats import bounds
 
@@ -29,10 +29,15 @@ class LowestCost:
     name = "lowest-cost"
     title = "Lowest cost"
     summary = "The cheapest model that can do the request and is not failing answers."
+    schema: tuple[Setting, ...] = (
+        Number(
+            "min_success_rate", DEFAULTS["min_success_rate"], 0, 1,
+            "A model that surely succeeds less often than this goes behind all others, however cheap it is.", "share of requests",
+        ),
+    )  # fmt: skip
 
     def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        only(settings, DEFAULTS, self.name)
-        return {name: number(settings, name, default, 0, 1) for name, default in DEFAULTS.items()}
+        return read(self.schema, settings, self.name)
 
     def order(self, candidates: Sequence[Candidate], facts: RequestFacts, settings: Mapping[str, Any], draw: float) -> Ranking:
         fit, skipped = fitting(candidates, facts)

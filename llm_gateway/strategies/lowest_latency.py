@@ -10,12 +10,11 @@ from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
 from ._layout import layout
 from ._order import in_order
-from ._settings import choice, number, only
+from ._schema import Number, OneOf, Setting, read
 from ._shares import best_by, explored, spelled
 from ._stats import pick, shrunk_rate
 
 DEFAULTS: dict[str, Any] = {"metric": "auto", "tolerance": 0.1, "exploration": 0.05}
-METRICS = ("auto", "ttft", "latency")
 
 
 class LowestLatency:
@@ -28,15 +27,29 @@ class LowestLatency:
     name = "lowest-latency"
     title = "Lowest latency"
     summary = "The model that answered fastest in the last minutes answers again."
+    schema: tuple[Setting, ...] = (
+        OneOf(
+            "metric",
+            (
+                ("auto", "first token for streams, else the whole answer"),
+                ("ttft", "time to the first token"),
+                ("latency", "time to the whole answer"),
+            ),
+            "Which time counts.",
+        ),
+        Number(
+            "tolerance", DEFAULTS["tolerance"], 0, 1, "Who is slower than the fastest by no more than this counts as equally fast.",
+            "share of its time",
+        ),
+        Number(
+            "exploration", DEFAULTS["exploration"], 0, 0.5, "So many requests go first to a model whose speed nobody has measured.",
+            "share of requests",
+        ),
+    )  # fmt: skip
 
     def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """``metric``: time to the first token, to the whole answer, or ``auto``: the first for streams, the second for the rest."""
-        only(settings, DEFAULTS, self.name)
-        return {
-            "metric": choice(settings, "metric", METRICS),
-            "tolerance": number(settings, "tolerance", DEFAULTS["tolerance"], 0, 1),
-            "exploration": number(settings, "exploration", DEFAULTS["exploration"], 0, 0.5),
-        }
+        return read(self.schema, settings, self.name)
 
     def order(self, candidates: Sequence[Candidate], facts: RequestFacts, settings: Mapping[str, Any], draw: float) -> Ranking:
         fit, skipped = fitting(candidates, facts)

@@ -10,7 +10,7 @@ from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
 from ._layout import layout
 from ._order import in_order
-from ._settings import number, only
+from ._schema import Number, Setting, SettingError, read
 from ._shares import best_by, explored, spelled
 from ._stats import certain, pick, relative
 
@@ -19,6 +19,12 @@ DEFAULTS: dict[str, float] = {
 }  # fmt: skip
 # A mean of fewer scores is an anecdote: then, or where one of the candidates has fewer, quality decides nothing.
 ENOUGH_SCORED = 30
+_WEIGHTS = {
+    "success_weight": "How much it counts that answers succeed.",
+    "latency_weight": "How much it counts that answers come fast.",
+    "cost_weight": "How much it counts that they are cheap.",
+    "quality_weight": "How much the scores of answers count, once every candidate has enough. A computed score prefers tidy to right.",
+}
 # How much more often a deployment is tested whose few answers look better than the best.
 PROMISING = 4
 
@@ -35,15 +41,20 @@ class PerformanceBased:
     name = "performance-based"
     title = "Performance-based"
     summary = "Measured success rate, speed and cost choose the model; a small share of requests keeps testing the others."
+    schema: tuple[Setting, ...] = (
+        *(Number(name, DEFAULTS[name], 0, 1, text, "relative to the others") for name, text in _WEIGHTS.items()),
+        Number(
+            "exploration", DEFAULTS["exploration"], 0, 0.5, "So many requests go first to one that is not the best, to see how it does.",
+            "share of requests",
+        ),
+    )  # fmt: skip
 
     def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """The ``*_weight`` are relative to each other (0 to 1; quality alone decides nothing); ``exploration`` is a share of requests, 0 to
         0.5. ``quality_weight`` is 0 until set: a computed score sees defects, and prefers tidy to right."""
-        only(settings, DEFAULTS, self.name)
-        high = {"exploration": 0.5}
-        found = {name: number(settings, name, default, 0, high.get(name, 1)) for name, default in DEFAULTS.items()}
+        found = read(self.schema, settings, self.name)
         if not any(found[name] for name in DEFAULTS if name not in ("exploration", "quality_weight")):
-            raise ValueError("At least one of success_weight, latency_weight and cost_weight has to be above 0.")
+            raise SettingError("success_weight", "At least one of success_weight, latency_weight and cost_weight has to be above 0.")
         return found
 
     def order(self, candidates: Sequence[Candidate], facts: RequestFacts, settings: Mapping[str, Any], draw: float) -> Ranking:

@@ -15,8 +15,8 @@ from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
 from ._layout import layout
 from ._order import in_order
-from ._settings import only
 from ._shares import spelled
+from ._schema import Setting, read
 
 
 class RoundRobin:
@@ -24,10 +24,10 @@ class RoundRobin:
     title = "Round robin"
     summary = "Every model gets the same share of the traffic."
     settled = True
+    schema: tuple[Setting, ...] = ()
 
     def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        only(settings, {}, self.name)
-        return {}
+        return read(self.schema, settings, self.name)
 
     def order(self, candidates: Sequence[Candidate], facts: RequestFacts, settings: Mapping[str, Any], draw: float) -> Ranking:
         fit, skipped = fitting(candidates, facts)

@@ -11,7 +11,7 @@ from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
 from ._layout import layout
 from ._order import in_order
-from ._settings import flag, only, weights
+from ._schema import Flag, Setting, Shares, read
 
 
 class Weighted:
@@ -25,12 +25,14 @@ class Weighted:
     title = "Weighted shares"
     summary = "Traffic is shared by the weights you set for providers or models."
     settled = True
+    schema: tuple[Setting, ...] = (
+        Shares("weights", "Each gets its weight's part of the requests. Empty: the weights of the providers themselves."),
+        Flag("sticky", False, "A caller who names a session or a user stays with the same one."),
+    )
 
     def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """``weights``: names to weights, empty: the providers' own; ``sticky``: a caller stays with its arm."""
-        defaults = {"weights": {}, "sticky": False}
-        only(settings, defaults, self.name)
-        return {"weights": weights(settings, "weights"), "sticky": flag(settings, "sticky", False)}
+        return read(self.schema, settings, self.name)
 
     def order(self, candidates: Sequence[Candidate], facts: RequestFacts, settings: Mapping[str, Any], draw: float) -> Ranking:
         fit, skipped = fitting(candidates, facts)

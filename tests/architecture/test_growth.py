@@ -65,15 +65,17 @@ from typing import Any
 
 from . import strategies
 from ._base import Candidate, Ranking, RequestFacts
+from ._schema import Number, read
 
 
 class Alphabetical:
     name = "alphabetical"
     title = "By name"
     summary = "The first name in the alphabet answers."
+    schema = (Number("skipped_letters", 0, 0, 25, "So many letters are passed over.", "letters", whole=True),)
 
-    def validate(self, settings: Mapping[str, Any], targets: Sequence[str] | None = None) -> Mapping[str, Any]:
-        return settings
+    def validate(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        return read(self.schema, settings, self.name)
 
     def order(self, candidates: Sequence[Candidate], facts: RequestFacts, settings: Mapping[str, Any], draw: float) -> Ranking:
         order = sorted(range(len(candidates)), key=lambda i: candidates[i].target.model.name)
@@ -176,6 +178,11 @@ home = admin.get("/admin/").content.decode()
 page = admin.get("/admin/reports/grown/")
 sheet = b"".join(admin.get("/admin/reports/grown/?format=csv"))
 listed = admin.get("/admin/llm_gateway/strategy/").content.decode()
+setting_form = f"/admin/llm_gateway/strategy/{Strategy.objects.get(name='alphabetical').pk}/change/"
+drawn = admin.get(setting_form).content.decode()
+typed = {"title": "By name", "s-skipped_letters": "26"}
+refused = admin.post(setting_form, typed).context["adminform"].form.errors
+admin.post(setting_form, {**typed, "s-skipped_letters": "3"})
 
 
 class Host(BaseHTTPRequestHandler):
@@ -220,6 +227,9 @@ print(json.dumps({
     "model preferred": LanguageModel.objects.filter(provider__slug="grown", auto=True).values_list("name", flat=True).first(),
     "strategy active": Strategy.objects.get(active=True).name,
     "strategy in the console": "alphabetical" in listed,
+    "its setting in a form": "Skipped letters (letters)" in drawn and "So many letters are passed over. 0 to 25" in drawn,
+    "refused at the field": list(refused),
+    "its setting": Strategy.objects.get(name="alphabetical").settings,
     "report in the menu": "Grown report" in home,
     "report page": page.status_code,
     "report as CSV": "forty-two" in sheet.decode(errors="replace"),
@@ -265,6 +275,9 @@ def test_a_provider_a_strategy_a_report_and_a_wire_are_one_file_each(tmp_path: P
         "model preferred": "grown-1",
         "strategy active": "alphabetical",
         "strategy in the console": True,
+        "its setting in a form": True,
+        "refused at the field": ["s-skipped_letters"],
+        "its setting": {"skipped_letters": 3},
         "report in the menu": True,
         "report page": 200,
         "report as CSV": True,
