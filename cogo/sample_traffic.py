@@ -13,6 +13,12 @@ from types import TracebackType
 from typing import Any, Self
 
 PAUSE_S = (2.0, 5.0)
+# One batch, at the beginning: it runs while somebody looks.
+_BATCH: dict[str, Any] = {
+    "prompt": "Write a {language} function {name}.",
+    "rows": [{"name": name} for name in ("slugify", "chunked", "retry", "debounce", "flatten", "group_by", "parse_date", "dedupe") * 4],
+    "defaults": {"language": "python", "model": "auto", "max_tokens": 400},
+}
 _TASKS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("generate", {"prompt": "Write a Python function that validates an e-mail address.", "language": "python"}),
     ("generate", {"prompt": "A React hook that debounces a value.", "language": "typescript", "stream": True}),
@@ -46,6 +52,7 @@ class SampleTraffic:
         self._stop.set()
 
     def _run(self) -> None:
+        self._send("/api/ai-models/batches", _BATCH)
         for path, body in itertools.cycle(_TASKS):
             if self._stop.wait(self._draw.uniform(*self._pause_s)):
                 return

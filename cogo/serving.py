@@ -86,7 +86,7 @@ def serve(plan: Plan, say: Say) -> int:
         # Left first: from the first stop signal on, nothing new is accepted.
         running.callback(listening.close)
         answering = providing.provide(report, supervisor, say, simulate=plan.simulate, with_local_model=plan.local_model)
-        traffic = _sample_traffic(plan) if plan.sample_traffic else None
+        traffic = _sample_traffic(plan, say) if plan.sample_traffic else None
         _let_go_of_the_database()
         if plan.workers > 1:
             _empty(_metrics_folder())
@@ -161,7 +161,16 @@ def _until_ready(plan: Plan, supervisor: Supervisor) -> bool:
     return False
 
 
-def _sample_traffic(plan: Plan) -> SampleTraffic:
+def _sample_traffic(plan: Plan, say: Say) -> SampleTraffic:
+    """With thirty days behind it, the first time."""
+    from django_q.tasks import async_task
+
+    from . import demo
+
+    began = time.monotonic()
+    if (told := demo.seed()) is not None:
+        async_task("cogo.demo.finish")
+        say(f"Made up 30 days of history: {told.requests:,} simulated requests in {time.monotonic() - began:.1f} s")
     return SampleTraffic(plan.reachable_host, plan.port, client_key(settings.VAR_DIR))
 
 

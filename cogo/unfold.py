@@ -54,6 +54,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "ACCOUNT": {"navigation": "cogo.unfold.own_pages"},
     "LOGIN": {"form": "llm_gateway.api.sign_in.SignInForm"},
+    "ENVIRONMENT": "llm_gateway.admin._simulated.label",
     "DASHBOARD_CALLBACK": "analytics.dashboard.dashboard",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("llm_gateway/favicon.svg")}],
     "STYLES": [lambda request: static("llm_gateway/admin.css")],
