@@ -43,12 +43,9 @@ def label_of(setting: Any) -> str:
 def _number(setting: Number) -> forms.Field:
     bounds = f"{setting.low:g} to {setting.high:,.0f}" if setting.high >= 1000 else f"{setting.low:g} to {setting.high:g}"
     empty = f"empty: {setting.default:g}" if setting.default is not None else "empty: never"
-    made, widget = (
-        (forms.IntegerField, UnfoldAdminIntegerFieldWidget()) if setting.whole else (forms.FloatField, UnfoldAdminDecimalFieldWidget())
-    )
-    field: forms.Field = made(
-        min_value=setting.low, max_value=setting.high, widget=widget, **_common(setting, f"{setting.help} {bounds}; {empty}.")
-    )
+    made: Callable[..., forms.Field] = forms.IntegerField if setting.whole else forms.FloatField
+    widget = UnfoldAdminIntegerFieldWidget() if setting.whole else UnfoldAdminDecimalFieldWidget()
+    field = made(min_value=setting.low, max_value=setting.high, widget=widget, **_common(setting, f"{setting.help} {bounds}; {empty}."))
     field.widget.attrs |= {"inputmode": "numeric" if setting.whole else "decimal", "step": "1" if setting.whole else "any"}
     return field
 

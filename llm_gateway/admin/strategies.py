@@ -245,7 +245,8 @@ class StrategyActivationAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[StrategyActivation]:
         """With what the buttons depend on."""
         latest = StrategyActivation.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-        return super().get_queryset(request).annotate(latest=Value(latest), may_switch=Value(request.user.has_perm(SWITCHES)))
+        rows: QuerySet[StrategyActivation] = super().get_queryset(request)
+        return rows.annotate(latest=Value(latest), may_switch=Value(request.user.has_perm(SWITCHES)))
 
     @admin.display(description="settings")
     def settings_shown(self, row: StrategyActivation) -> str:
