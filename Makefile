@@ -13,7 +13,7 @@ FIND_PYTHON = python=$(VENV); "$$python" -c '' >/dev/null 2>&1 || \
 	if [ -z "$$python" ]; then echo "cogo: Python 3.11 or newer is needed; install it, or name it: make $@ PYTHON=/path/to/python3" >&2; exit 1; fi
 BOOTSTRAP = @$(FIND_PYTHON); exec "$$python" cogo/bootstrap.py
 
-.PHONY: help run demo doctor test test-slow test-weekly test-agents square-table provider-tables reliability fault-table bench sabotage test-postgres test-postgres-slow lint types check install install-dev install-postgres install-redis install-sso install-quality lock
+.PHONY: help run demo doctor test test-slow test-weekly test-agents square-table provider-tables pictures reliability fault-table bench sabotage test-postgres test-postgres-slow lint types check install install-dev install-postgres install-redis install-sso install-quality lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -103,6 +103,9 @@ fault-table: ## write the fault table of docs/reliability.md anew from tests/fau
 
 provider-tables: ## write the models and prices of docs/providers anew from the catalogue
 	COGO_WRITE_DOCUMENTS=1 $(VENV) -m pytest -q -n 0 tests/providers/test_documents.py
+
+pictures: install-dev ## take the pictures of docs/console.md anew from the demonstration (needs Chromium)
+	COGO_WRITE_PICTURES=1 $(VENV) -m pytest -q -n 0 tests/e2e/test_pictures.py -k something_to_say
 
 square-table: ## write docs/square.md anew from the table of the square
 	$(VENV) -m tests.square.document

@@ -169,7 +169,8 @@ def _sample_traffic(plan: Plan, say: Say) -> SampleTraffic:
 
     began = time.monotonic()
     if (told := demo.seed()) is not None:
-        async_task("cogo.demo.finish")
+        async_task("llm_gateway.tasks.replay_policy", told.replay)
+        async_task("analytics.tasks.roll_up")
         say(f"Made up 30 days of history: {told.requests:,} simulated requests in {time.monotonic() - began:.1f} s")
     return SampleTraffic(plan.reachable_host, plan.port, client_key(settings.VAR_DIR))
 

@@ -160,9 +160,8 @@ def _alerts(now: datetime) -> Iterator[Item]:
     rows = Alert.objects.filter(created_at__gte=now - DAY).order_by("-pk")
     if count := rows.count():
         newest, stuck = rows[0], rows.exclude(error="").count()
-        text = f"The newest: {newest.budget_name}, {newest.get_kind_display()}." + (
-            f" {stuck:,} could not be delivered yet." if stuck else ""
-        )
+        said = newest.text if newest.kind == Alert.Kind.EVENT else f"{newest.budget_name}, {newest.get_kind_display()}."
+        text = f"The newest: {said}" + (f" {stuck:,} could not be delivered yet." if stuck else "")
         title = f"{count:,} {'alert' if count == 1 else 'alerts'} in 24 hours"
         yield Item(tone="bad" if stuck else "warn", title=title, text=text, url=_list("alert"), link="Alerts")
 

@@ -1,5 +1,5 @@
 """Thirty days of a gateway that three teams use, for the demonstration: every row is marked as simulated, and the books agree."""
 
-from .history import MEMORY, Seeded, finish, seed
+from .history import MEMORY, Seeded, seed
 
-__all__ = ["MEMORY", "Seeded", "finish", "seed"]
+__all__ = ["MEMORY", "Seeded", "seed"]

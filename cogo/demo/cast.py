@@ -62,7 +62,7 @@ TEAMS: dict[str, tuple[Habit, ...]] = {
               weekends=0.05, tasks=("quality", "security"), scored=0.6),
     ),
 }  # fmt: skip
-HACKATHON = Habit(key="hackathon", per_day=16, users=5, growth=0.2, weekends=1.2, hours=(9, 23), sizes=(1100, 600), stream=True)
+HACKATHON = Habit(key="hackathon", per_day=40, users=5, growth=0.2, weekends=1.2, hours=(0, 24), sizes=(1100, 600), stream=True)
 
 
 class Cast(msgspec.Struct, frozen=True):
@@ -82,9 +82,7 @@ def appear(now: Any, days: int) -> Cast:
         team = ensure_team(name)
         move_back([team], created_at=long_ago)
         period = Budget.Period.WEEK if name == "Support" else Budget.Period.MONTH
-        budget = Budget.objects.create(
-            name=f"{name}, a {period}", team=team, period=period, limit_nusd=0, hard=True, thresholds=[50, 80, 100]
-        )
+        budget = Budget.objects.create(name=name, team=team, period=period, limit_nusd=0, hard=True, thresholds=[50, 80, 100])
         for habit in (*habits, *((HACKATHON,) if name == "Data science" else ())):
             key = _key(team, habit.key, long_ago)
             players.append((key, habit))

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group
 
 from llm_gateway.actions.store_provider_key import store_provider_key
 from llm_gateway.core.money import format_usd
-from llm_gateway.models import Alert, AlertRule, Budget, CacheRule, KeyCheck, Provider, ProviderKey, QualityRule
+from llm_gateway.models import Alert, AlertRule, Attempt, Budget, CacheRule, KeyCheck, Provider, ProviderKey, QualityRule
 
 from .traffic import BAD_KEY, DOWN, OUTAGE
 from .writing import write
@@ -44,7 +44,11 @@ def tell(now: datetime, exhausted: Budget) -> None:
     exhausted.refresh_from_db()
     outage = tuple(now - timedelta(days=one) for one in OUTAGE)
     bad = tuple(now - timedelta(days=one) for one in BAD_KEY)
-    _event("provider_failing", f"provider:{DOWN}", f"{DOWN} failed 34 of 37 attempts in the last 5 minutes.", *outage)
+    tried = Attempt.objects.filter(provider_slug=DOWN, started_at__range=outage)
+    failed, minutes = tried.filter(outcome="failed").count(), round((outage[1] - outage[0]).total_seconds() / 60)
+    if failed:
+        text = f"{DOWN} failed {failed} of {tried.count()} attempts in {minutes} minutes."
+        _event("provider_failing", f"provider:{DOWN}", text, *outage)
     _event("key_invalid", f"key:{_WENT}", f"The key {_WENT} · old team key is invalid: incorrect API key.", *bad)
     at = now - timedelta(hours=20)
     spent = exhausted.posted_nusd

@@ -10,7 +10,6 @@ import msgspec
 from django.db import transaction
 from django.utils import timezone
 
-from analytics.rollups import roll_up
 from llm_gateway.actions._memory import recall, remember
 from llm_gateway.core.money import NUSD
 from llm_gateway.engine.contexts import Contexts
@@ -31,12 +30,13 @@ DAYS = 30
 
 
 class Seeded(msgspec.Struct, frozen=True):
-    """What was written."""
+    """What was written. ``replay``: the id of one that is queued."""
 
     requests: int = 0
     attempts: int = 0
     claims: int = 0
     scores: int = 0
+    replay: int = 0
 
 
 def seed(now: datetime | None = None, *, days: int = DAYS, number: int = 1) -> Seeded | None:
@@ -66,14 +66,7 @@ def seed(now: datetime | None = None, *, days: int = DAYS, number: int = 1) -> S
         events.tell(now, cast.exhausted)
         remember(MEMORY, {"requests": seeded.requests, "seed": number})
         CatalogueVersion.bump()
-    return seeded
-
-
-def finish(now: datetime | None = None) -> dict[str, int]:
-    """What takes its time, and may come a moment later: sums for the reports, figures of the experiment, the replay. Safe to run twice."""
-    done = roll_up(now)
-    learning.look()
-    return done
+        return msgspec.structs.replace(seeded, replay=learning.look())
 
 
 def _books(cast: Cast, told: list[Made], now: datetime) -> list[dict[str, Any]]:

@@ -8,15 +8,15 @@ from llm_gateway.actions.activate_strategy import validate_settings
 from llm_gateway.actions.draft_policy import draft_policy
 from llm_gateway.actions.evaluate_experiments import evaluate_experiments
 from llm_gateway.actions.plan_experiment import plan_experiment, start_experiment
-from llm_gateway.actions.replay_policy import run_replay, start_replay
-from llm_gateway.models import PolicyReplay, PolicyVersion, Strategy, StrategyActivation
+from llm_gateway.actions.replay_policy import start_replay
+from llm_gateway.models import PolicyVersion, Strategy, StrategyActivation
 
 from .writing import move_back
 
 ARMS = {"anthropic": 50.0, "openai": 50.0}
 WISHED = {"anthropic": 20.0, "openai": 80.0}
-# Decisions that the replay makes again: enough for its report, and done in a second or two.
-REPLAYED = 1500
+# Decisions that the replay makes again: enough for what it estimates, and done in seconds.
+REPLAYED = 1000
 _BEHIND = timedelta(minutes=7)
 
 
@@ -41,10 +41,8 @@ def begin(at: datetime, first: datetime) -> None:
         version.events.update(at=began)
 
 
-def look() -> None:
-    """What is known by now, and what another share would have done."""
+def look() -> int:
+    """What is known by now, and a replay of another share, queued; its id."""
     evaluate_experiments()
-    if PolicyReplay.objects.exists():
-        return
     version = draft_policy(strategy="weighted", settings={"weights": WISHED}, note="What if GPT answered four of five?", via="demo")
-    run_replay(start_replay(version, last=REPLAYED).pk)
+    return start_replay(version, last=REPLAYED).pk

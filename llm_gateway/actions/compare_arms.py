@@ -7,9 +7,9 @@ from datetime import timedelta
 from django.utils import timezone
 
 from llm_gateway.models import Experiment, Strategy
-from llm_gateway.policies.experiments import METRICS, Told
+from llm_gateway.policies.experiments import METRICS, Told, analyse
 
-from .evaluate_experiments import told_of
+from .evaluate_experiments import gathered
 
 KIND = "ab-testing"
 # A page is no place to read a month of a busy gateway.
@@ -18,8 +18,9 @@ MOST = 20_000
 
 
 def compare_arms(row: Strategy) -> Told | None:
-    """By success first, then cost and latency, as the callers were dealt; the newest :data:`MOST` requests of the last 14 days. ``None``:
-    the strategy deals nobody, or has no version that ever decided. Intervals as in experiments: they hold however often one looks."""
+    """As the callers were dealt, of the newest :data:`MOST` requests of the last 14 days; the sentence is about the first metric of which
+    something is certain. ``None``: the strategy deals nobody, or has no version that ever decided. Intervals as in experiments: they hold
+    however often one looks, and for all metrics together."""
     arms = row.settings.get("arms") if isinstance(row.settings, dict) else None
     latest = row.activations.order_by("-pk").first()
     if row.kind != KIND or not arms or latest is None or not row.version:
@@ -27,10 +28,12 @@ def compare_arms(row: Strategy) -> Told | None:
     asked = Experiment(
         strategy=row,
         arms=sorted(arms.items(), key=lambda arm: (-arm[1], arm[0])),
-        metric="success",
-        guardrails=[name for name in METRICS if name != "success"],
         salt=row.settings.get("salt", ""),
         version=row.version,
         started_at=max(latest.at, timezone.now() - LONGEST),
     )
-    return told_of(asked, by=row.settings.get("sticky", True), most=MOST)
+    found = gathered(asked, list(METRICS), by=row.settings.get("sticky", True), most=MOST)
+    told = [analyse(*found, metric, [name for name in METRICS if name != metric], None) for metric in METRICS]
+    certain = [one for one in told if one.verdict != "collecting"]
+    varying = [one for one in told if not one.sentence.startswith("Too little")]
+    return (certain or varying or told)[0]

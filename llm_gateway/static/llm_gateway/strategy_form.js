@@ -19,6 +19,8 @@
     const blank = table.querySelector("[data-blank]").cloneNode(true);
     for (const button of table.querySelectorAll("button")) button.hidden = false;
     for (const button of blank.querySelectorAll("button")) button.hidden = false;
+    const lines = table.querySelectorAll("[data-row]");
+    if (lines.length > 1) lines[lines.length - 1].remove(); // "Add" brings an empty one
     const changed = () => { shares(table); table.dispatchEvent(new Event("change", { bubbles: true })); };
     table.addEventListener("input", () => shares(table));
     table.addEventListener("click", (event) => {
