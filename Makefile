@@ -105,7 +105,7 @@ provider-tables: ## write the models and prices of docs/providers anew from the 
 	COGO_WRITE_DOCUMENTS=1 $(VENV) -m pytest -q -n 0 tests/providers/test_documents.py
 
 pictures: install-dev ## take the pictures of docs/console.md anew from the demonstration (needs Chromium)
-	COGO_WRITE_PICTURES=1 $(VENV) -m pytest -q -n 0 tests/e2e/test_pictures.py -k something_to_say
+	TEST_PICTURES=docs/pictures $(VENV) -m pytest -q -n 0 tests/e2e/test_pictures.py -k something_to_say
 
 square-table: ## write docs/square.md anew from the table of the square
 	$(VENV) -m tests.square.document

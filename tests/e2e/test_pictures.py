@@ -12,11 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from .serving import ROOT, Served, eventually
+from .serving import Served, eventually
 from .test_console_in_a_browser import BROWSER, PASSWORD, QUIET, Seen, pytestmark  # noqa: F401  # the same browser as there
 from .test_live_console import AXE, SERIOUS, WIDER
 
-DOCS = ROOT / "docs" / "pictures"
 MOST_BYTES = 1_500_000
 # What docs/console.md shows, in the order of its sections: name, page, and what is scrolled to the top.
 SHOWN = (
@@ -24,9 +23,9 @@ SHOWN = (
     ("requests", "/admin/llm_gateway/requestlog/", ""),
     ("request", "requestlog", ""),
     ("strategy", "strategy:A/B testing", ""),
-    ("settings", "strategy:A/B testing", "Arms"),
+    ("settings", "strategy:A/B testing", "Settings"),
     ("experiment", "experiment", ""),
-    ("policy", "policyversion", ""),
+    ("policy", "policyversion", "Against what is in force under this name"),
     ("cost", "/admin/reports/cost/", ""),
     ("playground", "/admin/llm_gateway/clientkey/playground/", ""),
     ("connect", "/admin/llm_gateway/provider/connect/", ""),
@@ -83,7 +82,7 @@ def first_of(page: Any, place: str) -> str:
 
 @pytest.mark.timeout(900)
 def test_every_page_of_the_demonstration_has_something_to_say(page: Any, served: Served, tmp_path: Path) -> None:
-    folder = DOCS if os.environ.get("COGO_WRITE_PICTURES") else Path(os.environ.get("TEST_PICTURES") or tmp_path)
+    folder = Path(os.environ.get("TEST_PICTURES") or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
     status = f"{served.url}/api/ai-models/keys/status"
     eventually(lambda: httpx.get(status, headers=served.headers, timeout=30).json()["overall_status"] == "all_valid", seconds=120)
@@ -93,7 +92,7 @@ def test_every_page_of_the_demonstration_has_something_to_say(page: Any, served:
         page.goto(first_of(page, place))
         page.wait_for_load_state("networkidle")
         if scrolled:
-            page.get_by_text(scrolled, exact=True).first.evaluate("one => one.scrollIntoView({block: 'start'})")
+            page.locator("h2", has_text=scrolled).first.evaluate("one => one.scrollIntoView({block: 'start'})")
         page.wait_for_timeout(1200)
         assert page.get_by_text("Simulated: nothing here is real").count(), place
         assert page.locator("#content").inner_text().strip(), place
