@@ -103,7 +103,7 @@ def test_sample_traffic_sends_one_request_at_a_time_and_ends_with_its_block():
         def do_POST(self):
             self.rfile.read(int(self.headers["Content-Length"]))
             seen.append((self.path, self.headers["Authorization"]))
-            if len(seen) == 4:
+            if len(seen) == 5:
                 enough.set()
             self.send_response(503)
             self.end_headers()
@@ -118,7 +118,8 @@ def test_sample_traffic_sends_one_request_at_a_time_and_ends_with_its_block():
         traffic._thread.join(5)
         assert not traffic._thread.is_alive()
         server.shutdown()
-    assert {path for path, _ in seen} == {"/api/ai-models/generate", "/api/ai-models/analyze"}
+    assert seen[0][0] == "/api/ai-models/batches"
+    assert {path for path, _ in seen[1:]} == {"/api/ai-models/generate", "/api/ai-models/analyze"}
     assert {key for _, key in seen} == {"Bearer a-key"}
 
 

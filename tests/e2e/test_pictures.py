@@ -44,7 +44,7 @@ NEWER = (
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("pictures")
     with Served(
-        folder, "--simulate", "--no-local-model", "--sample-traffic", patience_s=180, DJANGO_SUPERUSER_PASSWORD=PASSWORD
+        folder, "--simulate", "--no-local-model", "--sample-traffic", patience_s=420, DJANGO_SUPERUSER_PASSWORD=PASSWORD
     ) as gateway:
         assert "simulated requests" in gateway.output
         yield gateway
