@@ -37,9 +37,9 @@ SHOW: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "who is drawn alone is one unit with all others",
-        "llm_gateway/actions/evaluate_experiments.py",
-        '        unit = unit or f"request {number}"',
-        '        unit = unit or "request"',
+        "llm_gateway/actions/_experiment_rows.py",
+        '                unit = f"request {pk}"',
+        '                unit = "request "',
         (_ARMS,),
     ),
     (

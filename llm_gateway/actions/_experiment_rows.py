@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -48,6 +49,13 @@ def during(row: Experiment) -> Iterator[Row]:
     return _read(rows, row.unit, metrics_of(row))
 
 
+def dealt(row: Experiment, by: Any, wanted: Sequence[str], most: int) -> Iterator[Row]:
+    """The newest ``most`` since the start, as the strategy's own ``sticky`` deals: whoever it is drawn for alone is a unit by itself."""
+    rows = RequestLog.objects.filter(policy=row.version, created_at__gte=row.started_at, state__in=COUNTED).exclude(choice=None)
+    oldest = rows.order_by("-id").values_list("pk", flat=True)[most - 1 : most].first()
+    return _read(rows if oldest is None else rows.filter(pk__gte=oldest), by, wanted, alone=True)
+
+
 def before(row: Experiment) -> Mapping[str, Mapping[str, Sequence[float]]]:
     """By metric and unit the sum of its values in the 14 days before, and how many there were. Read once: that time does not change."""
     found = ExperimentHistory.objects.filter(pk=row.pk).first()
@@ -70,7 +78,7 @@ def before(row: Experiment) -> Mapping[str, Mapping[str, Sequence[float]]]:
     return units
 
 
-def _read(rows: QuerySet[RequestLog], unit_kind: str, wanted: Sequence[str]) -> Iterator[Row]:
+def _read(rows: QuerySet[RequestLog], unit_kind: Any, wanted: Sequence[str], *, alone: bool = False) -> Iterator[Row]:
     rows = rows.filter(state__in=COUNTED).exclude(choice=None)
     ceilings = {name: _ceiling(rows, name) for name in wanted if METRICS[name].tailed}
     streamed = iter(rows.order_by("id").values_list(*_FIELDS).iterator(chunk_size=_PIECE))
@@ -82,6 +90,8 @@ def _read(rows: QuerySet[RequestLog], unit_kind: str, wanted: Sequence[str]) -> 
             except ValueError:
                 continue
             unit = unit_of(choice.facts(moment, client or "", stream), unit_kind)
+            if not unit and alone:
+                unit = f"request {pk}"
             if not unit:
                 continue  # nobody whom it could stay with: drawn alone, and not in the experiment
             values: dict[str, float] = {}

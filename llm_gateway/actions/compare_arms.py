@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import timedelta
 
 from django.utils import timezone
 
 from llm_gateway.models import Experiment, Strategy
-from llm_gateway.policies.experiments import METRICS, Told, analyse
+from llm_gateway.policies.experiments import Arm, Told, analyse
+from llm_gateway.strategies import DRAWS
+from llm_gateway.strategies.ab_testing import assigned
 
-from .evaluate_experiments import gathered
+from ._experiment_rows import dealt
 
 KIND = "ab-testing"
 # A page is no place to read a month of a busy gateway.
 LONGEST = timedelta(days=14)
 MOST = 20_000
+# What every request tells, by itself.
+COMPARED = ("success", "cost", "latency")
 
 
 def compare_arms(row: Strategy) -> Told | None:
@@ -32,8 +37,17 @@ def compare_arms(row: Strategy) -> Told | None:
         version=row.version,
         started_at=max(latest.at, timezone.now() - LONGEST),
     )
-    found = gathered(asked, list(METRICS), by=row.settings.get("sticky", True), most=MOST)
-    told = [analyse(*found, metric, [name for name in METRICS if name != metric], None) for metric in METRICS]
+    weights = {str(name): float(weight) for name, weight in asked.arms}
+    data: dict[str, dict[str, Arm]] = {name: {arm: Arm() for arm in weights} for name in COMPARED}
+    units: dict[str, set[str]] = defaultdict(set)
+    for one in dealt(asked, row.settings.get("sticky", True), COMPARED, MOST):
+        alone = one.unit.startswith("request ")
+        arm = assigned(weights, asked.salt, "" if alone else one.unit, one.choice.draw / DRAWS)
+        units[arm].add(one.unit)
+        for name, value in one.values.items():
+            data[name][arm].add(one.unit, value)
+    counts = {arm: len(found) for arm, found in units.items()}
+    told = [analyse(weights, data, counts, metric, [name for name in COMPARED if name != metric], None) for metric in COMPARED]
     certain = [one for one in told if one.verdict != "collecting"]
     varying = [one for one in told if not one.sentence.startswith("Too little")]
     return (certain or varying or told)[0]

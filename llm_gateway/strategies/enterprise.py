@@ -10,8 +10,8 @@ from ._base import Candidate, Ranking, RequestFacts
 from ._fit import fitting
 from ._layout import layout
 from ._order import in_order
-from ._shares import spelled
 from ._schema import Setting, read
+from ._shares import spelled
 
 
 class Enterprise:

@@ -17,8 +17,8 @@ from ._affinity import place
 from ._base import Candidate, Ranking, RequestFacts, Strategy
 from ._fit import fitting
 from ._layout import layout
-from ._shares import spelled
 from ._schema import Kind, Names, Number, OneOf, Setting, SettingError, read
+from ._shares import spelled
 
 MODES = (
     ("shadow", "shadow: it only says what it would have done"),
