@@ -221,6 +221,13 @@ BATCH: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("tests/analytics/test_origins.py", "-k", "same_origins"),
     ),
     (
+        "the pace is that of who answered last",
+        "llm_gateway/engine/batch_runner.py",
+        '        return (self._foresee(model) if model else "") or self._deployments',
+        "        return self._deployments",
+        ("tests/engine/test_batch_pace.py",),
+    ),
+    (
         "the worst cost is the first target's",
         "llm_gateway/stores/batch_reading.py",
         "        return max(worst), ",

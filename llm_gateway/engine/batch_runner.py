@@ -33,14 +33,25 @@ TOGETHER_S = 0.03
 
 
 class BatchRunner:
-    """``run`` until ``stop``. ``lease_s``: how long a line may go unrenewed."""
+    """``run`` until ``stop``. ``lease_s``: how long a line may go unrenewed. ``foresee``: by model name, the deployment that its next line
+    will be asked of; empty: unknown, and then the one that answered last sets the pace."""
 
-    def __init__(self, queue: BatchQueue, execute: Execute, owner: TaskOwner, *, places: int = PLACES, lease_s: float = 60.0) -> None:
+    def __init__(
+        self,
+        queue: BatchQueue,
+        execute: Execute,
+        owner: TaskOwner,
+        *,
+        places: int = PLACES,
+        lease_s: float = 60.0,
+        foresee: Callable[[str], str] = lambda _: "",
+    ) -> None:
         self._queue = queue
         self._execute = execute
         self._owner = owner
         self._places = places
         self._lease_s = lease_s
+        self._foresee = foresee
         self._running: dict[int, tuple[Line, asyncio.Task[None]]] = {}
         self._done: list[Outcome] = []
         self._paces: dict[str, Pace] = {}
@@ -105,13 +116,17 @@ class BatchRunner:
             self._begin(line)
         return wrote or bool(lines)
 
+    def _key(self, model: str) -> str:
+        """Under which the pace of its next line is kept."""
+        return (self._foresee(model) if model else "") or self._deployments.get(model, model)
+
     def _room(self, model: str) -> int:
-        key = self._deployments.get(model, model)
+        key = self._key(model)
         pace = self._paces.get(key, Pace())
         return paces.room(pace, self._busy[key], self._places, time.monotonic(), live=self._live)
 
     def _begin(self, line: Line) -> None:
-        key = self._deployments.get(line.model, line.model)
+        key = self._key(line.model)
         self._busy[key] += 1
         task = self._owner.start(self._one(line, key), f"line {line.request_id}")
         self._running[line.id] = (line, task)
@@ -126,15 +141,16 @@ class BatchRunner:
             log.exception("a line could not be executed", extra={"request_id": str(line.request_id)})
             outcome, told = Returned(line=line, wait_s=DATABASE_AWAY_S, sent=True), Pushback()
         self._busy[key] -= 1
-        self._learn(line, told)
+        self._learn(line, told, key)
         self._running.pop(line.id, None)
         self._done.append(outcome)
         self._woken.set()
 
-    def _learn(self, line: Line, told: Pushback) -> None:
+    def _learn(self, line: Line, told: Pushback, asked: str) -> None:
+        """``asked``: the deployment that the line was begun for, which is meant where nobody names one."""
         now = time.monotonic()
         for name, wait_s in told.pushed.items():
-            key = name or self._deployments.get(line.model, line.model)
+            key = name or asked
             self._paces[key] = paces.pushed_back(self._paces.get(key, Pace()), now, wait_s)
         if told.served:
             self._deployments[line.model] = told.served

@@ -21,6 +21,7 @@ from llm_gateway.telemetry import processes
 from llm_gateway.wiring import Gateway, shutdown, startup
 
 from .executing import execute
+from .foreseeing import Foresight
 from .lane import ProviderLane
 from .resuming import resume_paused
 
@@ -39,7 +40,7 @@ async def run(*, places: int = PLACES, said: Callable[[str], None] = lambda _: N
     lease_s = 2.0 * settings.COGO["lease_s"]
     own = OwnThread("lines")
     queue = DatabaseBatchQueue(found.worker, found.threaded, found.catalog, lease_s=lease_s, own=own)
-    runner = BatchRunner(queue, execute, owner, places=places, lease_s=lease_s)
+    runner = BatchRunner(queue, execute, owner, places=places, lease_s=lease_s, foresee=Foresight(found))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, runner.stop)
