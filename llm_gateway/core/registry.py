@@ -38,11 +38,6 @@ class Registry(Generic[T]):
         except KeyError:
             raise KeyError(f"no {self._kind} named {name!r}; known: {', '.join(sorted(self._items))}") from None
 
-    def find(self, name: str) -> T | None:
-        if not self._loaded:
-            self._load()
-        return self._items.get(name)
-
     def __contains__(self, name: object) -> bool:
         if not self._loaded:
             self._load()

@@ -22,7 +22,7 @@ OURS = (f"{ROOT}llm_gateway{os.sep}", f"{ROOT}cogo{os.sep}")
 LAST = "Places.leave"
 # (dialect, streamed): calls and files at most. A few more than now, so that a step passes and a detour does not.
 MOST = {
-    ("openai_chat", False): (275, 75),
+    ("openai_chat", False): (280, 75),
     ("openai_chat", True): (425, 86),
     ("anthropic_messages", False): (490, 101),
 }
