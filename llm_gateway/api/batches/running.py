@@ -22,7 +22,7 @@ from llm_gateway.wiring import Gateway, shutdown, startup
 
 from .executing import execute
 from .foreseeing import Foresight
-from .lane import ProviderLane
+from .lane import LanePace, ProviderLane
 from .resuming import resume_paused
 
 log = logging.getLogger("cogo.batches")
@@ -47,7 +47,8 @@ async def run(*, places: int = PLACES, said: Callable[[str], None] = lambda _: N
     owner.start(_beat(), "say that the loop turns")
     owner.start(resume_paused(found), "look at paused batches")
     owner.start(_tell_ends(found), "tell ends of batches")
-    owner.start(ProviderLane(found, owner, lease_s=lease_s).run(), "send shards to providers")
+    pace = LanePace(settle=min(30.0, lease_s))
+    owner.start(ProviderLane(found, owner, lease_s=lease_s, pace=pace).run(), "send shards to providers")
     owner.start(_judge(found), "judge answers")
     gc.collect()
     gc.freeze()
