@@ -1,7 +1,8 @@
 """Money: integer nano-USD inside, Decimal USD at the edges.
 
-A price is USD per 1,000,000 tokens (as providers publish them); it is kept as integer pico-USD per token, which is exact down to
-0.000001 USD per 1M. A cost is summed in pico-USD and rounded once, half up, to nano-USD.
+A price is USD per 1,000,000 tokens, as providers publish it. The gateway keeps it as integer
+pico-USD per token, which is exact down to 0.000001 USD per 1M. It sums a cost in pico-USD and
+rounds it once, half up, to nano-USD.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Calls whose arguments a caller has to get otherwise than the provider wrote them: held in a
 stream until they are whole.
 
-- Free text from formats that only know JSON arguments: ``{"input": "…"}`` becomes the text again, the counterpart of
-  :func:`~llm_gateway.wires._arguments.as_object`.
-- Arguments whose names the wire did not take (:mod:`~llm_gateway.wires._keys`) get the caller's names back.
+- Free text from formats that only know JSON arguments: ``{"input": "…"}`` becomes the text again,
+  the counterpart of :func:`~llm_gateway.wires._arguments.as_object`.
+- Arguments whose names the wire did not take (:mod:`~llm_gateway.wires._keys`) get the caller's
+  names back.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""Hosts the gateway knows: one TOML file each, with its address and what differs there. Data only; a new host is a new file.
+"""Hosts the gateway knows: one TOML file each, with its address and what differs there. Data only;
+a new host is a new file.
 
-``[[fact]]`` rows name the page that says so and the day it was read. Later rows are laid over earlier ones.
+``[[fact]]`` rows name the page that says so and the day it was read. Later rows are laid over
+earlier ones.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ FOLDER = Path(__file__).parent
 
 
 class Preset(msgspec.Struct, frozen=True, kw_only=True):
-    """``base_url`` ``""``: every account has its own, so the operator gives it. ``local``: it runs on the operator's machines.
-    ``keys_url``: where its keys are made, as it was on the day ``noted``; ``example``: what an own address looks like; ``note``: how far a
-    plain key carries."""
+    """``base_url`` ``""``: every account has its own, so the operator gives it. ``local``: it runs
+    on the operator's machines. ``keys_url``: where its keys are made, as it was on the day
+    ``noted``; ``example``: what an own address looks like; ``note``: how far a plain key
+    carries."""
 
     name: str
     title: str
@@ -44,7 +47,8 @@ def presets() -> dict[str, Preset]:
 
 
 def facts_of(preset: str, service: str) -> tuple[FactRow, ...]:
-    """What is known of a provider row's host; the gateway's own services have a file of their name."""
+    """What is known of a provider row's host; the gateway's own services have a file of their
+    name."""
     preset_row = presets().get(preset or service)
     return preset_row.facts if preset_row else ()
 

@@ -1,4 +1,5 @@
-"""A prompt with fields and rows of values as requests. Pure. ``{name}`` is replaced, ``{{name}}`` stands for ``{name}`` itself."""
+"""A prompt with fields and rows of values as requests. Pure. ``{name}`` is replaced, ``{{name}}``
+stands for ``{name}`` itself."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ _WORD = re.compile(r"\w+")
 def requests_of(
     prompt: str, rows: Iterable[Mapping[str, Any]], defaults: Mapping[str, Any], request_fields: Collection[str]
 ) -> Iterator[dict[str, Any]]:
-    """One request per row. ``defaults``: fields of each request, those in ``request_fields``, and values for rows that lack one. Raises
-    :class:`InvalidRequest` naming row and field."""
+    """One request per row. ``defaults``: fields of each request, those in ``request_fields``, and
+    values for rows that lack one. Raises :class:`InvalidRequest` naming row and field."""
     if defaults.get("stream"):
         raise InvalidRequest("`defaults.stream`: a line of a batch cannot stream; leave it out.", param="defaults.stream")
     fields = {name: value for name, value in defaults.items() if name in request_fields}
@@ -34,7 +35,8 @@ def requests_of(
 
 
 def filled(prompt: str, value: Any, known: Collection[str] = ()) -> str:
-    """``value(name)`` in the place of each field. A field is a word; names in ``known`` may be anything."""
+    """``value(name)`` in the place of each field. A field is a word; names in ``known`` may be
+    anything."""
 
     def put(match: re.Match[str]) -> str:
         name = match[1] or match[2]

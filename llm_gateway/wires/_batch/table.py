@@ -1,7 +1,8 @@
 """Uploads as lines of batches: a table (CSV), or JSONL of any dialect. Pure.
 
-A table has a line of headings. With a prompt, its ``{column}``s are filled from each row; without, the column ``prompt`` is the prompt, or
-the only column there is. A column ``custom_id`` names the requests.
+A table has a line of headings. With a prompt, its ``{column}``s are filled from each row; without,
+the column ``prompt`` is the prompt, or the only column there is. A column ``custom_id`` names the
+requests.
 """
 
 from __future__ import annotations
@@ -27,14 +28,16 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
-    """A request's line as it was found. ``number``: of its line in the upload, from 1. ``text``: as the dialect has it, or why not."""
+    """A request's line as it was found. ``number``: of its line in the upload, from 1. ``text``: as
+    the dialect has it, or why not."""
 
     number: int
     text: bytes | Fault
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """What the lines of a JSONL file are: the dialect, its endpoint, and whether a model beside the file is used."""
+    """What the lines of a JSONL file are: the dialect, its endpoint, and whether a model beside the
+    file is used."""
 
     dialect: str
     endpoint: str
@@ -68,8 +71,9 @@ def kind_of(line: bytes) -> Kind:
 
 
 def json_lines(lines: Iterable[tuple[int, bytes]], kind: Kind, defaults: Mapping[str, Any]) -> Iterator[Upload]:
-    """Of numbered lines; blank ones are left out. ``defaults``: fields that native requests get where they have none of their own; requests
-    without a ``custom_id`` are named after their line."""
+    """Of numbered lines; blank ones are left out. ``defaults``: fields that native requests get
+    where they have none of their own; requests without a ``custom_id`` are named after their
+    line."""
     for number, line in lines:
         if not line.strip():
             continue
@@ -94,7 +98,8 @@ def _with_defaults(line: bytes, number: int, defaults: Mapping[str, Any]) -> byt
 
 
 def table(pieces: Iterable[bytes], prompt: str, defaults: Mapping[str, Any]) -> Iterator[Upload]:
-    """A request per row; blank rows are left out. Raises :class:`Fault` for what is wrong with the table as a whole."""
+    """A request per row; blank rows are left out. Raises :class:`Fault` for what is wrong with the
+    table as a whole."""
     # The limit is the interpreter's, and a cell is a prompt.
     csv.field_size_limit(LONGEST_CELL)
     text = _texts(pieces)
@@ -138,7 +143,8 @@ def _headings(row: list[str]) -> list[str]:
 
 
 def _prompt_column(prompt: str, names: list[str]) -> str:
-    """Where the prompt is, if none was written. Raises :class:`Fault` for a prompt with fields that are no columns."""
+    """Where the prompt is, if none was written. Raises :class:`Fault` for a prompt with fields that
+    are no columns."""
     columns = ", ".join(f"`{name[:60]}`" for name in names[:20])
     if prompt:
         if missing := [name for name in fields_of(prompt, names) if name not in names]:

@@ -8,9 +8,10 @@ from llm_gateway.wires._limits import Limits
 
 from .names import NAME
 
-# "Invalid function name. Must start with a letter or an underscore. Must be alphanumeric (a-z, A-Z, 0-9), underscores (_), dots (.),
-# colons (:), or dashes (-), with a maximum length of 64." Media: https://ai.google.dev/gemini-api/docs/image-understanding, .../audio,
-# .../document-processing; files by address: https://ai.google.dev/gemini-api/docs/file-input-methods
+# "Invalid function name. Must start with a letter or an underscore. Must be alphanumeric (a-z, A-Z,
+# 0-9), underscores (_), dots (.), colons (:), or dashes (-), with a maximum length of 64." Media:
+# https://ai.google.dev/gemini-api/docs/image-understanding, .../audio, .../document-processing;
+# files by address: https://ai.google.dev/gemini-api/docs/file-input-methods
 LIMITS: Final = Limits(
     wire=NAME,
     source="https://ai.google.dev/api/caching#FunctionDeclaration",
