@@ -1,4 +1,5 @@
-"""How people sign in beside passwords: what the environment says of single sign-on and second factors. Loads nothing of the extra."""
+"""How people sign in beside passwords: what the environment says of single sign-on and second
+factors. Loads nothing of the extra."""
 
 from __future__ import annotations
 
@@ -24,8 +25,8 @@ class SignOnTrouble(ValueError):
 
 
 def ways_in(env: Environment, flag: Callable[[str, bool], bool], number: Callable[[str, int, int, int], int]) -> dict[str, Any]:
-    """``sign_on``: a :class:`SignOn`, or ``None`` without an issuer. ``second_factor_roles``: who has to have a second factor. Raises
-    :class:`SignOnTrouble`."""
+    """``sign_on``: a :class:`SignOn`, or ``None`` without an issuer. ``second_factor_roles``: who
+    has to have a second factor. Raises :class:`SignOnTrouble`."""
     needed = _roles("COGO_SECOND_FACTOR_ROLES", env.list("COGO_SECOND_FACTOR_ROLES"))
     return {"sign_on": _sign_on(env, flag, number), "second_factor_roles": frozenset(needed)}
 

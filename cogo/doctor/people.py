@@ -1,4 +1,5 @@
-"""How people sign in: whether the identity provider answers as it should, and whether anybody would get in."""
+"""How people sign in: whether the identity provider answers as it should, and whether anybody would
+get in."""
 
 from __future__ import annotations
 

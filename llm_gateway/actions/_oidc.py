@@ -1,7 +1,9 @@
-"""Talk with the identity provider: its description, its keys, a code for a token (OpenID Connect Core 1.0, sections 3.1 and 5.3).
+"""Talk with the identity provider: its description, its keys, a code for a token (OpenID Connect
+Core 1.0, sections 3.1 and 5.3).
 
-Everything goes through the gateway's one door, with its certificates and its proxy, within one clock. The provider is believed nothing that
-its signature, our nonce and our settings do not bear out: the token is checked even though it came to us directly.
+Everything goes through the gateway's one door, with its certificates and its proxy, within one
+clock. The provider is believed nothing that its signature, our nonce and our settings do not bear
+out: the token is checked even though it came to us directly.
 """
 
 from __future__ import annotations
@@ -70,7 +72,8 @@ def start() -> Started:
 
 
 async def sign_in_address(settings: SignOn, started: Started, back: str, ask: Ask | None = None) -> str:
-    """Where the browser goes to sign in. ``back``: where the provider sends it afterwards. Raises :class:`SignOnRefused`."""
+    """Where the browser goes to sign in. ``back``: where the provider sends it afterwards. Raises
+    :class:`SignOnRefused`."""
     document = await _within(_described(settings, ask or _ask))
     challenge = base64.urlsafe_b64encode(hashlib.sha256(started.verifier.encode()).digest()).decode().rstrip("=")
     query = {
@@ -114,7 +117,8 @@ async def _redeemed(settings: SignOn, started: Started, code: str, back: str, as
 
 
 def read_token(token: str, keys: Mapping[str, Any], settings: SignOn) -> dict[str, Any]:
-    """The claims of an ID token that one of ``keys`` signed for us, and that is in force. Raises :class:`SignOnRefused`."""
+    """The claims of an ID token that one of ``keys`` signed for us, and that is in force. Raises
+    :class:`SignOnRefused`."""
     import jwt  # the extra: only who signs in this way has it
 
     try:
@@ -148,7 +152,8 @@ def _fits(key: Mapping[str, Any], kid: Any) -> bool:
 
 
 async def _described(settings: SignOn, ask: Ask) -> dict[str, Any]:
-    """The provider's own description, which has to be about the issuer that the operator named (OpenID Connect Discovery 1.0, 4.3)."""
+    """The provider's own description, which has to be about the issuer that the operator named
+    (OpenID Connect Discovery 1.0, 4.3)."""
     found = _descriptions.get(settings.issuer)
     if found is not None and time.monotonic() - found[0] < DESCRIBED_S:
         return found[1]

@@ -1,7 +1,8 @@
 """A second factor: six digits of an authenticator app (RFC 6238), and codes for whoever lost it.
 
-The app's key is sealed as every secret is; of recovery codes only keyed digests are stored. Each code is taken once: of the app's, none
-that is as old as one taken before; twins in several workers are told apart by the database.
+The app's key is sealed as every secret is; of recovery codes only keyed digests are stored. Each
+code is taken once: of the app's, none that is as old as one taken before; twins in several workers
+are told apart by the database.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def make_key() -> str:
 
 
 def key_address(key: str, account: str) -> str:
-    """What a QR code says to an app (https://github.com/google/google-authenticator/wiki/Key-Uri-Format)."""
+    """What a QR code says to an app
+    (https://github.com/google/google-authenticator/wiki/Key-Uri-Format)."""
     label = quote(f"{_ISSUER}:{account}", safe="")
     return f"otpauth://totp/{label}?{urlencode({'secret': key, 'issuer': _ISSUER, 'digits': DIGITS, 'period': STEP_S}, quote_via=quote)}"
 
@@ -66,7 +68,8 @@ def has_second_factor(user: Any) -> bool:
 
 
 def must_have(user: Any) -> bool:
-    """Whether the settings want one of somebody with these roles. Queries only where they want one of anybody."""
+    """Whether the settings want one of somebody with these roles. Queries only where they want one
+    of anybody."""
     wanted: frozenset[str] = settings.COGO.get("second_factor_roles") or frozenset()
     if not wanted:
         return False
@@ -76,7 +79,8 @@ def must_have(user: Any) -> bool:
 
 
 def switch_on(user: Any, key: str, code: str, now_s: float | None = None) -> list[str]:
-    """Recovery codes, which nobody can tell afterwards. Raises :class:`ActionError` unless ``code`` shows that the app has ``key``."""
+    """Recovery codes, which nobody can tell afterwards. Raises :class:`ActionError` unless ``code``
+    shows that the app has ``key``."""
     step = _step_of(key, code, now_s)
     if step is None:
         raise ActionError(WRONG)
@@ -113,7 +117,8 @@ def passes(user: Any, text: str, now_s: float | None = None) -> bool:
 
 
 def new_codes(user: Any) -> list[str]:
-    """Other recovery codes; those of before open nothing. Raises :class:`ActionError` where there is no second factor."""
+    """Other recovery codes; those of before open nothing. Raises :class:`ActionError` where there
+    is no second factor."""
     with transaction.atomic():
         row = SecondFactor.objects.select_for_update().filter(pk=user.pk).first()
         if row is None:

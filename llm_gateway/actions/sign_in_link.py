@@ -1,4 +1,5 @@
-"""A way in that depends on nobody: whoever has the gateway's terminal makes a superuser a link, which opens once, for ten minutes."""
+"""A way in that depends on nobody: whoever has the gateway's terminal makes a superuser a link,
+which opens once, for ten minutes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Let somebody in for whom an identity provider vouches: find or make their account, and give it the roles that the claims are worth.
+"""Let somebody in for whom an identity provider vouches: find or make their account, and give it
+the roles that the claims are worth.
 
-What the provider gave it also takes away: at the next sign-in without the claim. Roles that a superuser gave here stay. An account is found
-by the provider's own id of the person; by mail address only once, and never one of a superuser unless the operator maps a claim to that.
+What the provider gave it also takes away: at the next sign-in without the claim. Roles that a
+superuser gave here stay. An account is found by the provider's own id of the person; by mail
+address only once, and never one of a superuser unless the operator maps a claim to that.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ def settings_of_sign_on() -> SignOn | None:
 
 
 def spend(state: str, now: datetime | None = None) -> None:
-    """This sign-in has come back. Raises :class:`SignOnRefused` for one that came back before, in whichever worker."""
+    """This sign-in has come back. Raises :class:`SignOnRefused` for one that came back before, in
+    whichever worker."""
     now = now or timezone.now()
     SpentState.objects.filter(at__lt=now - SPENT_FOR).delete()
     try:
@@ -46,7 +49,8 @@ def spend(state: str, now: datetime | None = None) -> None:
 
 
 def admit(person: Person, settings: SignOn, address: str = "", now: datetime | None = None) -> Any:
-    """The account, with the roles that it has from now on. Raises :class:`SignOnRefused`; what was taken away before stays away."""
+    """The account, with the roles that it has from now on. Raises :class:`SignOnRefused`; what was
+    taken away before stays away."""
     now = now or timezone.now()
     with trail.acting(trail.Actor(name=BY, via="console", address=address)):
         try:
@@ -122,7 +126,8 @@ def _check_active(user: Any) -> None:
 
 
 def _settle(identity: ExternalIdentity, wanted: frozenset[str]) -> None:
-    """Give and take so that the account has of the provider's roles those in ``wanted``. The audit trail hears of each change."""
+    """Give and take so that the account has of the provider's roles those in ``wanted``. The audit
+    trail hears of each change."""
     user: Any = identity.user
     before = set(identity.granted)
     has = set(user.groups.values_list("name", flat=True)) | ({SUPERUSER} if user.is_superuser else set())

@@ -1,7 +1,9 @@
-"""The one way into a session, whatever showed who somebody is: password, invitation, identity provider or a link of the terminal.
+"""The one way into a session, whatever showed who somebody is: password, invitation, identity
+provider or a link of the terminal.
 
-Whose account has a second factor, or has to have one, is nobody's session yet: it keeps who is expected, ten minutes long, and every page
-but the one that asks for the code takes the browser for a stranger.
+Whose account has a second factor, or has to have one, is nobody's session yet: it keeps who is
+expected, ten minutes long, and every page but the one that asks for the code takes the browser for
+a stranger.
 """
 
 from __future__ import annotations
@@ -25,8 +27,9 @@ WITHIN_S = 600
 
 
 def enter(request: HttpRequest, user: Any, *, onward: str = "", way: str = "", hours: int = 0, exempt: bool = False) -> HttpResponse:
-    """Sign ``user`` in, or ask for the second factor first. ``way``: how, for the audit trail; ``hours``: the longest the session lasts, 0
-    for the usual; ``exempt``: no second factor is asked for."""
+    """Sign ``user`` in, or ask for the second factor first. ``way``: how, for the audit trail;
+    ``hours``: the longest the session lasts, 0 for the usual; ``exempt``: no second factor is asked
+    for."""
     onward = onward if safe(request, onward) else reverse("admin:index")
     if exempt or not (has_second_factor(user) or must_have(user)):
         _sign_in(request, user, way, hours, passed=exempt)
@@ -43,7 +46,8 @@ def enter(request: HttpRequest, user: Any, *, onward: str = "", way: str = "", h
 
 
 def expected(request: HttpRequest) -> Any:
-    """Whose code is waited for: an account that is still switched on and still has the password it had; else ``None``."""
+    """Whose code is waited for: an account that is still switched on and still has the password it
+    had; else ``None``."""
     kept = request.session.get(PENDING)
     try:
         if kept is None or kept["until"] < time.time():

@@ -1,4 +1,5 @@
-"""Everybody's own page of their second factor: switch it on with an app, make recovery codes anew, switch it off; each takes a code."""
+"""Everybody's own page of their second factor: switch it on with an app, make recovery codes anew,
+switch it off; each takes a code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The page between password and session: it asks for the code, or has a second factor set up where the settings want one."""
+"""The page between password and session: it asks for the code, or has a second factor set up where
+the settings want one."""
 
 from __future__ import annotations
 
@@ -67,7 +68,8 @@ def _set_up(request: HttpRequest, user: Any) -> HttpResponse:
 
 
 def tried(request: HttpRequest, user: Any, check: Any) -> str:
-    """Count a try of a code, then let ``check`` say what is wrong with it, empty for nothing. Wrong codes wait as wrong passwords do."""
+    """Count a try of a code, then let ``check`` say what is wrong with it, empty for nothing. Wrong
+    codes wait as wrong passwords do."""
     counted = f"second factor of {user.get_username()}"
     try:
         count_try_of(request, counted)
@@ -82,7 +84,8 @@ def tried(request: HttpRequest, user: Any, check: Any) -> str:
 
 
 def key_in_making(request: HttpRequest, user: Any) -> str:
-    """The key that the app is being given: the same on every look until it is in force. In the session it is sealed."""
+    """The key that the app is being given: the same on every look until it is in force. In the
+    session it is sealed."""
     place = f"secondfactor:{user.pk}:making"
     try:
         return vault.open_sealed(request.session.get(KEY, ""), place=place).reveal()

@@ -1,5 +1,6 @@
-"""Middleware, in place only where ``COGO_SECOND_FACTOR_ROLES`` names a role: a session without a second factor whose owner has such a role,
-since yesterday or since this minute, opens the page that sets one up and nothing else."""
+"""Middleware, in place only where ``COGO_SECOND_FACTOR_ROLES`` names a role: a session without a
+second factor whose owner has such a role, since yesterday or since this minute, opens the page that
+sets one up and nothing else."""
 
 from __future__ import annotations
 

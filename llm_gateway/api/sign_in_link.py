@@ -1,4 +1,5 @@
-"""The page that a link of ``manage.py sign_in_link`` opens: a button, so that whatever looks at links does not use it up."""
+"""The page that a link of ``manage.py sign_in_link`` opens: a button, so that whatever looks at
+links does not use it up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The sign-in page: the password leads to the second factor where there is one, and single sign-on stands beside it where it is set up."""
+"""The sign-in page: the password leads to the second factor where there is one, and single sign-on
+stands beside it where it is set up."""
 
 from __future__ import annotations
 

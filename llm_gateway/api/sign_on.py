@@ -1,7 +1,8 @@
 """Single sign-on: the way to the identity provider and back. Not set up, both addresses are 404.
 
-The browser keeps what belongs to a sign-in on its way in a signed cookie of ten minutes, so strangers make no rows. Nothing here waits for
-the provider in a thread, and these pages have places of their own (cogo.few): a slow provider holds up its own sign-ins and nothing else.
+The browser keeps what belongs to a sign-in on its way in a signed cookie of ten minutes, so
+strangers make no rows. Nothing here waits for the provider in a thread, and these pages have places
+of their own (cogo.few): a slow provider holds up its own sign-ins and nothing else.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ _SALT = "cogo.sso"
 @require_safe
 @never_cache
 async def start(request: HttpRequest) -> HttpResponse:
-    """To the provider. A GET, as pages may send forms nowhere else: it changes nothing but the cookie."""
+    """To the provider. A GET, as pages may send forms nowhere else: it changes nothing but the
+    cookie."""
     chosen, started = _set_up(), _oidc.start()
     try:
         address = await _oidc.sign_in_address(chosen, started, _back(request))
@@ -121,7 +123,8 @@ def _refused(request: HttpRequest, refused: SignOnRefused, who: str = "") -> Htt
 
 
 def _back(request: HttpRequest) -> str:
-    """The address that is registered at the provider: of ``COGO_PUBLIC_URL`` where that is set, else of this request."""
+    """The address that is registered at the provider: of ``COGO_PUBLIC_URL`` where that is set,
+    else of this request."""
     place = reverse("sign-on-back")
     if public := str(settings.COGO["public_url"]):
         parts = urlsplit(public)

@@ -1,4 +1,5 @@
-"""How people sign in beside passwords: whom an identity provider vouches for, second factors, links of the terminal."""
+"""How people sign in beside passwords: whom an identity provider vouches for, second factors, links
+of the terminal."""
 
 from __future__ import annotations
 
@@ -10,10 +11,12 @@ from typing_extensions import override
 
 
 class ExternalIdentity(models.Model):
-    """The person at an identity provider that this account belongs to: ``subject`` is what never changes there.
+    """The person at an identity provider that this account belongs to: ``subject`` is what never
+    changes there.
 
-    ``granted``: the roles that the account has from the provider, and no others; they go when its claims no longer name them.
-    ``staff_granted``: that it may enter the console at all is the provider's word, too.
+    ``granted``: the roles that the account has from the provider, and no others; they go when its
+    claims no longer name them. ``staff_granted``: that it may enter the console at all is the
+    provider's word, too.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="identities")
@@ -37,7 +40,8 @@ class ExternalIdentity(models.Model):
 
 
 class SpentState(models.Model):
-    """A sign-in that came back from the provider: it comes back once. ``digest`` of its state; rows go after an hour."""
+    """A sign-in that came back from the provider: it comes back once. ``digest`` of its state; rows
+    go after an hour."""
 
     digest = models.CharField(max_length=64, unique=True)
     at = models.DateTimeField(default=timezone.now)
@@ -52,8 +56,8 @@ class SpentState(models.Model):
 
 
 class SecondFactor(models.Model):
-    """The key that an account's authenticator app has, sealed. ``last_step``: the newest 30 s of which a code was taken; none of it or
-    before it is taken again."""
+    """The key that an account's authenticator app has, sealed. ``last_step``: the newest 30 s of
+    which a code was taken; none of it or before it is taken again."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, primary_key=True, on_delete=models.CASCADE, related_name="second_factor")
     ciphertext = models.TextField()
@@ -86,7 +90,8 @@ class RecoveryCode(models.Model):
 
 
 class SignInLink(models.Model):
-    """A link that the terminal made for a superuser. Only a keyed digest is stored; it opens once, for ten minutes."""
+    """A link that the terminal made for a superuser. Only a keyed digest is stored; it opens once,
+    for ten minutes."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     digest = models.BinaryField(max_length=32, unique=True)

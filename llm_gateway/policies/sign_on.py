@@ -1,7 +1,8 @@
 """Single sign-on: what the operator set, and what an identity provider's claims come to. Pure.
 
-The provider says who somebody is; which role that is worth, the operator's table says. Whatever a claim holds that is not of the expected
-form counts as absent: a lying provider gives less, never more.
+The provider says who somebody is; which role that is worth, the operator's table says. Whatever a
+claim holds that is not of the expected form counts as absent: a lying provider gives less, never
+more.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from llm_gateway.core.secret import Secret
 SUPERUSER = "superuser"
 # How far two clocks may differ, in seconds.
 LEEWAY_S = 60
-# Signatures of a key pair alone: with a shared secret, or none, anybody who knows the client could sign.
+# Signatures of a key pair alone: with a shared secret, or none, anybody who knows the client could
+# sign.
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 # What an account can be called: Django's names of accounts take no other signs.
 _ADDRESS = re.compile(r"[A-Za-z0-9.+_-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", re.ASCII)
@@ -27,9 +29,11 @@ REQUIRED = ("iss", "sub", "aud", "exp", "iat")
 
 
 class SignOn(msgspec.Struct, frozen=True, kw_only=True):
-    """What the environment says (docs/sso.md). ``roles`` maps a value of the claim to a role; ``default_role`` is for whoever has none of
-    them, empty for nobody. ``domains``: the mail domains that may enter, empty for all. ``passwords``: whether they still open the console.
-    ``private``: the provider may have a private address and no TLS. ``hours``: after these the provider is asked again."""
+    """What the environment says (docs/sso.md). ``roles`` maps a value of the claim to a role;
+    ``default_role`` is for whoever has none of them, empty for nobody. ``domains``: the mail
+    domains that may enter, empty for all. ``passwords``: whether they still open the console.
+    ``private``: the provider may have a private address and no TLS. ``hours``: after these the
+    provider is asked again."""
 
     issuer: str
     client_id: str
@@ -51,7 +55,8 @@ class SignOn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SignOnRefused(Exception):
-    """Nobody is let in. The message is for the person; ``reason`` is for the audit trail. ``broken``: the provider did not do its part."""
+    """Nobody is let in. The message is for the person; ``reason`` is for the audit trail.
+    ``broken``: the provider did not do its part."""
 
     def __init__(self, message: str, reason: str, *, broken: bool = False) -> None:
         super().__init__(message)
@@ -59,8 +64,8 @@ class SignOnRefused(Exception):
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom the provider vouches for. ``subject`` never changes; ``email`` is verified and in lower case. ``roles``: what the claims are
-    worth, may be empty."""
+    """Whom the provider vouches for. ``subject`` never changes; ``email`` is verified and in lower
+    case. ``roles``: what the claims are worth, may be empty."""
 
     subject: str
     email: str
@@ -74,7 +79,8 @@ def not_believed(reason: str) -> SignOnRefused:
 
 
 def check_claims(claims: Mapping[str, Any], settings: SignOn, nonce: str) -> None:
-    """What is left once signature, issuer, audience and times are right. Raises :class:`SignOnRefused`."""
+    """What is left once signature, issuer, audience and times are right. Raises
+    :class:`SignOnRefused`."""
     said = claims.get("nonce")
     if not isinstance(said, str) or not hmac.compare_digest(said.encode(), nonce.encode()):
         raise not_believed("The nonce of the ID token is not ours.")
@@ -85,14 +91,16 @@ def check_claims(claims: Mapping[str, Any], settings: SignOn, nonce: str) -> Non
 
 
 def merged(claims: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """``claims`` of the ID token with what only userinfo said; the token's word counts. Raises :class:`SignOnRefused`."""
+    """``claims`` of the ID token with what only userinfo said; the token's word counts. Raises
+    :class:`SignOnRefused`."""
     if more.get("sub") != claims.get("sub"):
         raise not_believed("Userinfo is about another person than the ID token.")
     return {**more, **claims}
 
 
 def lacking(claims: Mapping[str, Any], settings: SignOn) -> bool:
-    """Whether userinfo has to be asked: the token leaves out the address or the claim of the roles."""
+    """Whether userinfo has to be asked: the token leaves out the address or the claim of the
+    roles."""
     return "email" not in claims or "email_verified" not in claims or (bool(settings.roles) and _at(claims, settings.role_claim) is None)
 
 
@@ -103,7 +111,8 @@ def person_of(claims: Mapping[str, Any], settings: SignOn) -> Person:
         raise not_believed("The ID token names no subject.")
     if not isinstance(email, str) or not _is_address(email):
         raise SignOnRefused("The identity provider does not say your mail address.", "The claims hold no mail address.")
-    # Some providers write the flag as text (https://docs.aws.amazon.com/cognito/latest/developerguide/userinfo-endpoint.html).
+    # Some providers write the flag as text
+    # (https://docs.aws.amazon.com/cognito/latest/developerguide/userinfo-endpoint.html).
     if claims.get("email_verified") not in (True, "true"):
         raise SignOnRefused("The identity provider has not verified your mail address.", "The mail address is not verified.")
     email = email.lower()
@@ -123,8 +132,8 @@ def roles_of(claims: Mapping[str, Any], settings: SignOn) -> frozenset[str]:
 
 
 def endpoint(document: Mapping[str, Any], name: str, settings: SignOn) -> str:
-    """An address of the provider's description. Raises :class:`SignOnRefused` where it is missing, not https, or could be read in two
-    ways."""
+    """An address of the provider's description. Raises :class:`SignOnRefused` where it is missing,
+    not https, or could be read in two ways."""
     url = document.get(name)
     schemes = ("https", "http") if settings.private else ("https",)
     try:
@@ -138,7 +147,8 @@ def endpoint(document: Mapping[str, Any], name: str, settings: SignOn) -> str:
 
 
 def _at(claims: Mapping[str, Any], path: str) -> Any:
-    """The claim of that name, else the one that the dotted path leads to: Keycloak's is ``realm_access.roles``."""
+    """The claim of that name, else the one that the dotted path leads to: Keycloak's is
+    ``realm_access.roles``."""
     if path in claims:
         return claims[path]
     found: Any = claims

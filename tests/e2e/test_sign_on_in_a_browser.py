@@ -1,4 +1,5 @@
-"""Single sign-on and a second factor in a real browser: wide and narrow, light and dark, nothing fetched from elsewhere."""
+"""Single sign-on and a second factor in a real browser: wide and narrow, light and dark, nothing
+fetched from elsewhere."""
 
 from __future__ import annotations
 
@@ -64,7 +65,8 @@ class App:
 
 def in_both_themes(page: Any, called: str) -> None:
     for scheme in ("light", "dark"):
-        # The console asks the system for it once, when a page is loaded; these pages are shown once.
+        # The console asks the system for it once, when a page is loaded; these pages are shown
+        # once.
         page.evaluate("dark => document.documentElement.classList.toggle('dark', dark)", scheme == "dark")
         fits(page, f"{called}-{scheme}")
 

@@ -1,4 +1,5 @@
-"""What a stranger finds at a gateway that was just installed, and what the shipped settings are worth (reliability.md A32, A35, T23)."""
+"""What a stranger finds at a gateway that was just installed, and what the shipped settings are
+worth (reliability.md A32, A35, T23)."""
 
 from __future__ import annotations
 
@@ -130,7 +131,8 @@ def test_roles_and_domains_are_read_as_people_write_them() -> None:
 
 
 def test_nothing_runs_by_itself_when_python_starts() -> None:
-    """A ``.pth`` file with an import is how a poisoned package got into everybody's programs in March 2026."""
+    """A ``.pth`` file with an import is how a poisoned package got into everybody's programs in
+    March 2026."""
     import site
 
     lines = [

@@ -1,4 +1,5 @@
-"""A second factor: half a sign-in reaches nothing, a code is taken once, wrong ones wait, and who lost the app still has a way."""
+"""A second factor: half a sign-in reaches nothing, a code is taken once, wrong ones wait, and who
+lost the app still has a way."""
 
 from __future__ import annotations
 

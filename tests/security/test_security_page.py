@@ -1,4 +1,5 @@
-"""docs/security.md answers every threat, with tests that exist or with a plain word on what is not covered."""
+"""docs/security.md answers every threat, with tests that exist or with a plain word on what is not
+covered."""
 
 from __future__ import annotations
 

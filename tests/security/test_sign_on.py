@@ -1,4 +1,5 @@
-"""Single sign-on against a provider that really runs, on loopback: the whole flow, what it gives and takes, and every lie it could tell."""
+"""Single sign-on against a provider that really runs, on loopback: the whole flow, what it gives
+and takes, and every lie it could tell."""
 
 from __future__ import annotations
 

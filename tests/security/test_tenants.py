@@ -1,6 +1,8 @@
-"""Two teams at one gateway (reliability.md T6): every address that holds an id, every list and every filter, asked by the wrong one.
+"""Two teams at one gateway (reliability.md T6): every address that holds an id, every list and
+every filter, asked by the wrong one.
 
-What belongs to the other team is answered as what does not exist: status, body and headers are the same but for the id itself.
+What belongs to the other team is answered as what does not exist: status, body and headers are the
+same but for the id itself.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ WORD = "mine-alone-7d1"
 NATIVE = "/api/ai-models"
 # By the name in a path: what the first team has, and the same form of what nobody has.
 Things = dict[str, tuple[str, str]]
-# Names in paths that belong to nobody: the models, which both may use, and addresses that are their own proof.
+# Names in paths that belong to nobody: the models, which both may use, and addresses that are their
+# own proof.
 SHARED = {"model", "token"}
 FILTERS = (
     "team", "team_id", "client_key", "client_key_id", "user", "tag", "id", "after", "before_id", "pageToken", "ordering", "search",
@@ -79,7 +82,8 @@ def of_path(things: Things, path: str) -> tuple[str, str]:
 
 
 def told(answer: Any, asked: str) -> tuple[int, str, set[str]]:
-    """What an answer says, without the id that was asked for and what differs from one request to the next."""
+    """What an answer says, without the id that was asked for and what differs from one request to
+    the next."""
     text = answer.text.replace(asked, "ID")
     text = re.sub(r"req_[0-9a-zA-Z]+|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{32}", "REQUEST", text)
     return answer.status_code, text, {name.lower() for name in answer.headers}

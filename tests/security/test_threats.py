@@ -1,4 +1,5 @@
-"""Lines of docs/security.md that no other room proves: what the source must not hold, and what a client key is worth."""
+"""Lines of docs/security.md that no other room proves: what the source must not hold, and what a
+client key is worth."""
 
 from __future__ import annotations
 
@@ -17,11 +18,13 @@ from llm_gateway.stores import vault
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = {"eval", "exec", "compile", "__import__"}
 LOADS = {("pickle", "loads"), ("pickle", "load"), ("marshal", "loads"), ("yaml", "load"), ("os", "system"), ("os", "popen")}
-# A file of the program itself, and the evaluation's own program inside its sandbox, which is text to these eyes.
+# A file of the program itself, and the evaluation's own program inside its sandbox, which is text
+# to these eyes.
 COMPILES = {"llm_gateway/probes/sandbox.py"}
 
 
-# Where SQL is written by hand: stores and what looks after the database. None of it is reached with words of a caller but as parameters.
+# Where SQL is written by hand: stores and what looks after the database. None of it is reached with
+# words of a caller but as parameters.
 BY_HAND = {
     "analytics/benchmark.py", "analytics/seeding.py", "cogo/migrating.py", "cogo/preflight.py", "llm_gateway/actions/audit.py",
     "llm_gateway/stores/batch_queue.py", "llm_gateway/stores/connecting.py", "llm_gateway/stores/holds.py", "llm_gateway/stores/journal.py",

@@ -1,7 +1,9 @@
-"""An OpenID Connect provider on loopback: discovery, keys, the code flow with PKCE, userinfo; honest unless a test says otherwise.
+"""An OpenID Connect provider on loopback: discovery, keys, the code flow with PKCE, userinfo;
+honest unless a test says otherwise.
 
-``with Provider() as provider:`` Its ``person`` is whoever signs in next. ``lie`` turns the claims of an honest token into the token that is
-sent; ``delay_s`` makes every answer slow; ``says`` replaces fields of the description.
+``with Provider() as provider:`` Its ``person`` is whoever signs in next. ``lie`` turns the claims
+of an honest token into the token that is sent; ``delay_s`` makes every answer slow; ``says``
+replaces fields of the description.
 """
 
 from __future__ import annotations
@@ -79,7 +81,8 @@ class Provider:
         return jwt.encode(claims, signing_key() if key is None else key, algorithm=algorithm, headers=headers)
 
     def authorize(self, address: str) -> str:
-        """What a browser does that its person lets in at once: where the provider sends it, path and query."""
+        """What a browser does that its person lets in at once: where the provider sends it, path
+        and query."""
         import http.client
 
         parts = urlsplit(address)
