@@ -155,7 +155,7 @@ LEARN: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "analytics/reports/learned.py",
         "        if count < ENOUGH or len(known) < GROUPS:",
         "        if count < ENOUGH:",
-        (_MEASURED, "-k", "holdout_says"),
+        ("tests/analytics/test_learned.py", "-k", "too_few"),
     ),
     (
         "who shares a rank is forgotten between two lists",

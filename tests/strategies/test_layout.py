@@ -21,6 +21,8 @@ def test_each_list_has_its_own_layout_and_equal_lists_share_it() -> None:
     enterprise = strategies.get("enterprise")
     small = [candidate(slug, "m", priority=10, context_window=window) for slug, window in (("a", 700), ("b", 9000))]
     assert enterprise.order(small, facts(prompt_tokens=1), {}, 0.1).p != enterprise.order(small, facts(prompt_tokens=900), {}, 0.1).p
+    orders = [enterprise.order(small, facts(prompt_tokens=tokens), {}, 0.1).order for tokens in (1, 900)]
+    assert [sorted(order) for order in orders] == [[0, 1], [1]], "what does not fit is in no order"
     heavier = [msgspec.structs.replace(one, target=_heavier(one)) if place == 0 else one for place, one in enumerate(three)]
     assert layout(heavier, [0, 1]).first_of([0, 1]) == {0: 0.75, 1: 0.25}, "another provider row is another layout"
 
