@@ -1,4 +1,5 @@
-"""The batch APIs of providers, spoken to as a client. Pure: they describe calls and read answers; who makes the calls is elsewhere."""
+"""The batch APIs of providers, spoken to as a client. Pure: they describe calls and read answers;
+who makes the calls is elsewhere."""
 
 from __future__ import annotations
 

@@ -23,15 +23,17 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One request. ``name``: its ``custom_id`` there, 32 hexadecimal digits; ``body``: as a live call of this format has it."""
+    """One request. ``name``: its ``custom_id`` there, 32 hexadecimal digits; ``body``: as a live
+    call of this format has it."""
 
     name: str
     body: bytes
 
 
 class Shard(msgspec.Struct, frozen=True, kw_only=True):
-    """What is sent as one batch. ``name``: ours, by which it is found again where the API keeps it. ``since``: before its first byte
-    went out; ``lines``: empty where only looked for, ``count`` then says how many they were."""
+    """What is sent as one batch. ``name``: ours, by which it is found again where the API keeps it.
+    ``since``: before its first byte went out; ``lines``: empty where only looked for, ``count``
+    then says how many they were."""
 
     name: str
     model: str
@@ -41,9 +43,10 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a batch stands. ``state``: ``running``, ``ended`` (whatever the reason; its lines say the rest) or ``refused`` (nothing was
-    executed; ``why``). ``results``: the calls that bring them; ``inline``: those that came along. ``tidy``: calls that delete what the
-    provider keeps of it."""
+    """Where a batch stands. ``state``: ``running``, ``ended`` (whatever the reason; its lines say
+    the rest) or ``refused`` (nothing was executed; ``why``). ``results``: the calls that bring
+    them; ``inline``: those that came along. ``tidy``: calls that delete what the provider keeps of
+    it."""
 
     state: str
     why: str = ""
@@ -53,8 +56,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ToldLine(msgspec.Struct, frozen=True):
-    """What became of one line. ``state``: ``answered`` (``body``: as a live answer), ``failed`` (``body``: as a live error of ``status``),
-    ``expired`` or ``cancelled``, which cost nothing."""
+    """What became of one line. ``state``: ``answered`` (``body``: as a live answer), ``failed``
+    (``body``: as a live error of ``status``), ``expired`` or ``cancelled``, which cost nothing."""
 
     name: str
     state: str
@@ -63,9 +66,10 @@ class ToldLine(msgspec.Struct, frozen=True):
 
 
 class BatchApi(Protocol):
-    """Readers raise :class:`NotUnderstood`. ``wire``: the format of its lines; ``most_lines`` and ``most_bytes``: of one batch;
-    ``named``: it keeps our name, so that a batch is found again for certain. Without it, :meth:`find` tells by time and size, and the
-    names of the lines in the results prove it."""
+    """Readers raise :class:`NotUnderstood`. ``wire``: the format of its lines; ``most_lines`` and
+    ``most_bytes``: of one batch; ``named``: it keeps our name, so that a batch is found again for
+    certain. Without it, :meth:`find` tells by time and size, and the names of the lines in the
+    results prove it."""
 
     wire: str
     most_lines: int

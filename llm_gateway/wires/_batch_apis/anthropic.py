@@ -1,6 +1,8 @@
-"""Anthropic's message batches: https://docs.claude.com/en/api/creating-message-batches and its neighbours (read 2026-12-01).
+"""Anthropic's message batches: https://docs.claude.com/en/api/creating-message-batches and its
+neighbours (read 2026-12-01).
 
-The requests are in the call. It keeps no name of ours, but the results name our lines; expired, cancelled and errored ones cost nothing.
+The requests are in the call. It keeps no name of ours, but the results name our lines; expired,
+cancelled and errored ones cost nothing.
 """
 
 from __future__ import annotations

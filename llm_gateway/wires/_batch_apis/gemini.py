@@ -1,7 +1,9 @@
-"""Gemini's batches with the requests in the call (less than 20 MB): https://ai.google.dev/api/batch-api (read 2026-12-01).
+"""Gemini's batches with the requests in the call (less than 20 MB):
+https://ai.google.dev/api/batch-api (read 2026-12-01).
 
-``displayName`` keeps our name; an answer carries its request's key in its metadata, and answers without one stand in the order of the
-requests, which is not relied on: such a line counts as missing.
+``displayName`` keeps our name; an answer carries its request's key in its metadata, and answers
+without one stand in the order of the requests, which is not relied on: such a line counts as
+missing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""OpenAI's batches: https://platform.openai.com/docs/api-reference/batch and …/files (read 2026-12-01).
+"""OpenAI's batches: https://platform.openai.com/docs/api-reference/batch and …/files (read
+2026-12-01).
 
-A file of lines is uploaded, a batch is made of it; its metadata keeps our name. Results are in two files, of what went well and what did
-not. A batch that fails its validation, and a line that expires, cost nothing.
+A file of lines is uploaded, a batch is made of it; its metadata keeps our name. Results are in two
+files, of what went well and what did not. A batch that fails its validation, and a line that
+expires, cost nothing.
 """
 
 from __future__ import annotations

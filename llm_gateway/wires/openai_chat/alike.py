@@ -1,7 +1,9 @@
-"""A chunk that is the one before it but for its text, which nearly every chunk of a stream is: read by comparing bytes.
+"""A chunk that is the one before it but for its text, which nearly every chunk of a stream is: read
+by comparing bytes.
 
-What a chunk means follows from its bytes and from what came before it. Where the chunk before was nothing but a piece of one text, and this
-one has the same bytes around another piece, it is nothing but a piece of the same text. Everything else is decoded.
+What a chunk means follows from its bytes and from what came before it. Where the chunk before was
+nothing but a piece of one text, and this one has the same bytes around another piece, it is nothing
+but a piece of the same text. Everything else is decoded.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ _END: Final = b"\n\n"
 
 
 class Alike:
-    """``before``, a text, ``between``, padding, ``after``; without padding the last two are empty and ``between`` ends the frame."""
+    """``before``, a text, ``between``, padding, ``after``; without padding the last two are empty
+    and ``between`` ends the frame."""
 
     __slots__ = ("_after", "_before", "_between", "_choice")
 
@@ -75,8 +78,9 @@ class Alike:
 
 
 def alike(raw: bytes, chunk: Chunk, events: list[Event]) -> Alike | None:
-    """What the next frame is compared with after ``raw``, which was read as ``chunk``, sound and with all its fields of their usual types,
-    and said ``events``. ``None``: it was more, or other, than a piece of text."""
+    """What the next frame is compared with after ``raw``, which was read as ``chunk``, sound and
+    with all its fields of their usual types, and said ``events``. ``None``: it was more, or other,
+    than a piece of text."""
     if len(events) != 1 or type(said := events[0]) is not TextDelta or not chunk.choices or len(chunk.choices) != 1:
         return None
     delta = chunk.choices[0].delta

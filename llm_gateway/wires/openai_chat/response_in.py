@@ -92,8 +92,8 @@ class Reader:
 
     @property
     def plain(self) -> bool:
-        """Whether what one more piece of a text means depends on that piece alone: nobody began with the last chunk, nobody calls tools,
-        and no half of a character waits."""
+        """Whether what one more piece of a text means depends on that piece alone: nobody began
+        with the last chunk, nobody calls tools, and no half of a character waits."""
         return not (self.first or self.repairs or self._halves.held or any(answer.calls.all for answer in self._answers.values()))
 
     def read(self, chunk: Chunk) -> list[Event]:
