@@ -16,6 +16,13 @@ LANE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (_STEPS, "-k", "never_made_twice"),
     ),
     (
+        "a stranger's batch is deleted",
+        _RUN,
+        "        if ours or not shard.adopted:\n",
+        "        if True:\n",
+        (_STEPS, "-k", "neither_cancelled_nor_deleted"),
+    ),
+    (
         "what a provider lost is free",
         "llm_gateway/api/batches/lane_ends.py",
         "target), sent_of(shard), error, charged=charged).settlement",

@@ -45,6 +45,7 @@ class BatchShard(models.Model):
     note = models.CharField(max_length=300, blank=True, default="")
     tries = models.PositiveIntegerField(default=0, help_text="Of the step that it is at.")
     gone = models.PositiveSmallIntegerField(default=0, help_text="How often in a row the provider did not know it.")
+    adopted = models.BooleanField(default=False, help_text="Found there by moment and size alone: it may be another's.")
     cancel_sent = models.BooleanField(default=False)
     created_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True, help_text="Before its first byte went out.")

@@ -53,6 +53,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     total: int
     tries: int
     gone: int
+    adopted: bool
     cancel_sent: bool
     created_at: datetime
     sent_at: datetime | None
@@ -151,8 +152,8 @@ def _held(row: BatchShard, batch: Batch, now: datetime) -> Held:
     return Held(
         id=row.pk, batch=row.batch_id, runner=row.runner, state=row.state, provider=row.provider_id, credential=row.credential_id,
         model=row.model_id, upstream_id=row.upstream_id, upload=row.upload_id, remote=row.remote_id, total=row.total, tries=row.tries,
-        gone=row.gone, cancel_sent=row.cancel_sent, created_at=row.created_at, sent_at=row.sent_at, ends_at=batch.ends_at, ending=ending,
-        note=row.note,
+        gone=row.gone, adopted=row.adopted, cancel_sent=row.cancel_sent, created_at=row.created_at, sent_at=row.sent_at,
+        ends_at=batch.ends_at, ending=ending, note=row.note,
     )  # fmt: skip
 
 

@@ -9,7 +9,10 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
+
+from tests.support.rows import KEY_OF
 
 from .conftest import chat
 from .test_lane import PROVIDERS, ProviderRuns, books, lane
@@ -35,6 +38,32 @@ def test_a_batch_whose_create_went_unanswered_is_found_again_and_never_made_twic
     assert found["states"] == {("ok", "", True): 3}
     assert len(created(lane)) == before + 1
     assert "found again" in found["row"].shards.get().note
+
+
+def test_a_batch_that_may_be_another_s_is_neither_cancelled_nor_deleted(lane: ProviderRuns) -> None:
+    """A provider that keeps no names: a stranger's batch of the same size and moment is all that is found there."""
+    from llm_gateway.models import ProviderKey
+
+    simulator = lane.gateway.simulator
+    params = {"model": "m", "max_tokens": 8, "messages": [{"role": "user", "content": "not yours"}]}
+    body = {"requests": [{"custom_id": f"theirs-{n}", "params": params} for n in range(3)]}
+    theirs = []
+    for name in ProviderKey.objects.filter(provider__slug="anthropic").values_list("name", flat=True):
+        headers = {"x-api-key": KEY_OF.format(f"anthropic-{name}"), "anthropic-version": "2023-06-01"}
+        there = f"{simulator.base_url('anthropic')}/v1/messages/batches".replace("/v1/v1/", "/v1/")
+        answer = httpx.post(there, json=body, headers=headers, trust_env=False)
+        assert answer.status_code == 200, answer.text
+        theirs.append(answer.json()["id"])
+    before = len(simulator.journal)
+    simulator.control("batches", create=["status:500"])
+    made = lane.made([chat(n, "anthropic/m") for n in range(1, 4)])
+    with lane.lane():
+        lane.ended(made["id"])
+    calls = [(one["method"], one["path"]) for one in simulator.journal[before:] if any(name in one["path"] for name in theirs)]
+    assert calls, "it was not taken for ours: the test shows nothing"
+    assert not [path for method, path in calls if method == "DELETE" or path.endswith("/cancel")]
+    found = books(made["id"])
+    assert found["row"].completed == 3  # executed here
 
 
 def created(lane: ProviderRuns) -> list[Any]:

@@ -216,7 +216,7 @@ class ProviderLane:
         remotes = [one for one in api.find(answer.body, _described(shard)) if one not in known]
         if remotes:
             words = "found again after its create went unanswered"
-            await self._leave(shard, 0, state="waiting", remote_id=remotes[0], tries=0, note=words)
+            await self._leave(shard, 0, state="waiting", remote_id=remotes[0], adopted=not api.named, tries=0, note=words)
             return
         since = (_now() - (shard.sent_at or shard.created_at)).total_seconds()
         if since < self._pace.settle:
@@ -236,7 +236,7 @@ class ProviderLane:
         if api is None:
             await self._wait_for_target(shard, target)
             return
-        if shard.ending and not shard.cancel_sent:
+        if shard.ending and not shard.cancel_sent and not shard.adopted:
             cancelled = await ask(self._found.upstream, target, api.cancel(shard.remote))
             if (cancelled.good or cancelled.status in _NO) and (noted := await self._noted(shard, cancel_sent=True)) is not None:
                 shard = noted
@@ -262,7 +262,8 @@ class ProviderLane:
                 await self._leave(shard, min(max(age / 10, self._pace.least), self._pace.most), tries=0, gone=0, note=_calm(shard))
             case "refused":
                 await give_back(self._found, shard, target, f"the provider refused the batch: {told.why[:200]}")
-                await self._tidy(target, told.tidy)
+                if not shard.adopted:
+                    await self._tidy(target, told.tidy)
             case _:
                 await self._read(shard, target, told)
 
@@ -282,8 +283,9 @@ class ProviderLane:
         if not whole and shard.tries < _MOST_UNREAD:
             await self._again(shard, "the results ended in the middle of a line")
             return
-        await end_lines(self._found, shard, target, lines)
-        await self._tidy(target, told.tidy)
+        ours = await end_lines(self._found, shard, target, lines)
+        if ours or not shard.adopted:
+            await self._tidy(target, told.tidy)
         await self._threaded(batch_shards.end, shard, _now())
 
     async def _tidy(self, target: Target, steps: tuple[Any, ...]) -> None:

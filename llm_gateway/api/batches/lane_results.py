@@ -49,8 +49,8 @@ async def fetched(found: Gateway, target: Target, told: Told) -> tuple[dict[str,
     return lines, whole
 
 
-async def end_lines(found: Gateway, shard: Held, target: Target, told: Mapping[str, ToldLine]) -> None:
-    """Every line of the shard that has not ended. One without a result is lost."""
+async def end_lines(found: Gateway, shard: Held, target: Target, told: Mapping[str, ToldLine]) -> bool:
+    """Every line of the shard that has not ended. One without a result is lost. Whether the results name any line of it."""
     lines = await found.threaded(batch_shards.lines_of, shard)
     rows = await found.threaded(batch_shards.rows_of, lines)
     here = [line for line in lines if line.request_id.hex in told and line.request_id in rows]
@@ -67,6 +67,7 @@ async def end_lines(found: Gateway, shard: Held, target: Target, told: Mapping[s
     missing = [line for line in lines if line.request_id.hex not in told or line.request_id not in rows]
     if missing:
         await lose(found, shard, target, "the results do not have it", missing)
+    return bool(here)
 
 
 async def _ended(found: Gateway, shard: Held, target: Target, line: Line, row: Row, told: ToldLine) -> tuple[Settlement, Outcome]:
