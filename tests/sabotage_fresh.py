@@ -1,4 +1,4 @@
-"""The wrong lines for a fresh installation and its settings (T23): fields of :class:`tests.sabotage.Sabotage`."""
+"""The wrong lines for a fresh installation and its settings: fields of :class:`tests.sabotage.Sabotage`."""
 
 from __future__ import annotations
 

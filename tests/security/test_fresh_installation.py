@@ -1,5 +1,5 @@
 """What a stranger finds at a gateway that was just installed, and what the shipped settings are
-worth (reliability.md A32, A35, T23)."""
+worth (reliability.md A32, A35)."""
 
 from __future__ import annotations
 
