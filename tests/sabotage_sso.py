@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _SSO = "tests/security/test_sign_on.py"
+_ONLY = "tests/security/test_sign_on_only.py"
 _FACTOR = "tests/security/test_second_factor.py"
 _LIES = (_SSO, "-k", "lying_provider")
 _OIDC = "llm_gateway/actions/_oidc.py"
@@ -116,14 +117,14 @@ SSO: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "llm_gateway/actions/sign_in.py",
         "        if not passwords_open():",
         "        if False:",
-        (_SSO, "-k", "no_password_opens"),
+        (_ONLY, "-k", "no_password_opens"),
     ),
     (
         "a link of the terminal opens twice",
         "llm_gateway/actions/sign_in_link.py",
         "filter(digest=_sealed(token), used_at=None, expires_at__gt=now)",
         "filter(digest=_sealed(token), expires_at__gt=now)",
-        (_SSO, "-k", "in_by_a_command_once"),
+        (_ONLY, "-k", "in_by_a_command_once"),
     ),
     (
         "answers may be guessed as fast as one likes",

@@ -301,7 +301,7 @@ def test_encryption_keys_are_made_and_rotated(host: Provider, settings: Any) -> 
 def test_the_audit_fails_when_an_invariant_does(host: Provider) -> None:
     Heartbeat.objects.create(name="tasks", at=timezone.now())
     code, out, _ = run("audit", "--strict")
-    assert (code, out.splitlines()[-1]) == (0, "all 26 invariants hold")
+    assert (code, out.splitlines()[-1]) == (0, "all 28 invariants hold")
     Budget.objects.create(name="b", limit_nusd=10, posted_nusd=4, period_id="2026-11")
     code, out, _ = run("audit")
     assert code == 1
