@@ -84,7 +84,7 @@ test-postgres: install-dev ## the everyday suite on PostgreSQL and Redis (DATABA
 	$(VENV) -m pytest -q -n auto -m "not slow and not weekly" $(PURE) $(ARGS)
 
 # What a database server can do to the gateway, and the money's races and kills on it. The rest of the slow lane runs on SQLite alone.
-POSTGRES_SLOW = tests/postgres tests/money/test_budget_race.py tests/money/test_kills.py
+POSTGRES_SLOW = tests/postgres tests/money/test_budget_race.py tests/money/test_kills.py tests/batches/test_lane.py
 test-postgres-slow: install-dev ## outages, failover, PgBouncer, the task cluster, two starts, races and kills on PostgreSQL, three minutes
 	DATABASE_URL="$${DATABASE_URL:-postgres://postgres@127.0.0.1:5432/test}" $(VENV) -m pytest -q -n 2 -m "slow and not alone and not weekly" $(POSTGRES_SLOW) $(ARGS)
 

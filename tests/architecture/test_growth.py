@@ -161,7 +161,9 @@ django.setup()
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.test import AsyncClient, Client
+from django.test.utils import setup_test_environment
 
+setup_test_environment()  # answers keep their contexts
 call_command("migrate", verbosity=0)
 from llm_gateway.actions.bootstrap import bootstrap
 from llm_gateway.models import LanguageModel, Provider, ProviderKey, Strategy
@@ -227,7 +229,7 @@ print(json.dumps({
     "model preferred": LanguageModel.objects.filter(provider__slug="grown", auto=True).values_list("name", flat=True).first(),
     "strategy active": Strategy.objects.get(active=True).name,
     "strategy in the console": "alphabetical" in listed,
-    "its setting in a form": "Skipped letters (letters)" in drawn and "So many letters are passed over. 0 to 25" in drawn,
+    "its setting in a form": "Skipped (letters)" in drawn and "So many letters are passed over. 0 to 25" in drawn,
     "refused at the field": list(refused),
     "its setting": Strategy.objects.get(name="alphabetical").settings,
     "report in the menu": "Grown report" in home,

@@ -113,6 +113,7 @@ def test_a_batch_goes_through_its_providers_api_at_half_the_price_and_comes_back
     assert (shard.state, shard.total, shard.answered, shard.feared, shard.returned) == ("ended", 5, 5, 0, 0)
 
 
+@pytest.mark.slow
 def test_whatever_a_provider_does_to_a_shard_every_line_ends_once_and_every_cent_is_in_the_books(lane: ProviderRuns) -> None:
     """Each case is a batch of six lines: (its faults, its provider, the rows that it leaves by state, code and tier)."""
     ok, here = ("ok", "", True), ("ok", "", False)
@@ -198,6 +199,7 @@ def test_what_a_live_request_would_be_refused_for_is_refused_in_the_lane(lane: P
     books(made["id"])
 
 
+@pytest.mark.slow
 def test_a_hard_budget_is_never_passed_by_a_shard_and_pauses_the_rest(lane: ProviderRuns) -> None:
     from llm_gateway.models import Batch, Budget
 
@@ -219,6 +221,7 @@ def test_a_hard_budget_is_never_passed_by_a_shard_and_pauses_the_rest(lane: Prov
     books(made["id"])
 
 
+@pytest.mark.slow
 def test_cancel_and_the_end_of_the_window_go_through_to_the_provider_and_what_it_did_is_kept_and_billed(lane: ProviderRuns) -> None:
     from datetime import UTC, datetime
 

@@ -7,6 +7,7 @@ import ast
 import re
 import secrets
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,16 @@ COMPILES = {"llm_gateway/probes/sandbox.py"}
 # Where SQL is written by hand: stores and what looks after the database. None of it is reached with
 # words of a caller but as parameters.
 BY_HAND = {
-    "analytics/benchmark.py", "analytics/seeding.py", "cogo/migrating.py", "cogo/preflight.py", "llm_gateway/actions/audit.py",
-    "llm_gateway/stores/batch_queue.py", "llm_gateway/stores/connecting.py", "llm_gateway/stores/holds.py", "llm_gateway/stores/journal.py",
-    "llm_gateway/stores/running.py",
+    "analytics/benchmark.py", "analytics/seeding.py", "cogo/demo/writing.py", "cogo/migrating.py", "cogo/preflight.py",
+    "llm_gateway/actions/audit.py", "llm_gateway/stores/batch_queue.py", "llm_gateway/stores/batch_reading.py",
+    "llm_gateway/stores/connecting.py", "llm_gateway/stores/holds.py", "llm_gateway/stores/journal.py", "llm_gateway/stores/running.py",
 }  # fmt: skip
 
 
-def sources() -> Iterator[tuple[str, ast.Module]]:
-    for room in ("cogo", "llm_gateway", "analytics"):
-        for file in sorted((ROOT / room).rglob("*.py")):
-            yield str(file.relative_to(ROOT)), ast.parse(file.read_text(encoding="utf-8"))
+@cache
+def sources() -> tuple[tuple[str, ast.Module], ...]:
+    files = [file for room in ("cogo", "llm_gateway", "analytics") for file in sorted((ROOT / room).rglob("*.py"))]
+    return tuple((str(file.relative_to(ROOT)), ast.parse(file.read_text(encoding="utf-8"))) for file in files)
 
 
 def calls(tree: ast.Module) -> Iterator[tuple[ast.Call, str, str]]:
