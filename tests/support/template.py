@@ -11,12 +11,15 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from functools import cache
 from pathlib import Path
 
 import django
 
 ROOT = Path(__file__).resolve().parents[2]
+# Another checkout may be copying its own.
+_KEPT_S = 86_400
 _ROOMS = ("llm_gateway/migrations", "llm_gateway/models", "analytics/migrations", "analytics/models.py", "cogo/management", "requirements")
 
 
@@ -39,8 +42,9 @@ def made() -> Path:
     with (folder / "making").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not template.exists():
-            for older in folder.glob("*.sqlite3"):
-                older.unlink()
+            for other in folder.glob("*.sqlite3"):
+                if time.time() - other.stat().st_mtime > _KEPT_S:
+                    other.unlink()
             with tempfile.TemporaryDirectory(dir=folder) as var:
                 _migrate(Path(var)).replace(template)
     return template
