@@ -17,7 +17,9 @@ def main() -> None:
     from cogo import footing, local_secrets
 
     footing.take()
-    local_secrets.prepare(Path(__file__).resolve().parent)
+    # A child of a running gateway makes none: one that is lost would be replaced behind the others' backs, and no client key would hold.
+    if "COGO_SUPERVISED" not in os.environ:
+        local_secrets.prepare(Path(__file__).resolve().parent)
     execute_from_command_line(sys.argv)
 
 

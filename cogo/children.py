@@ -70,7 +70,13 @@ class Child:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "COGO_NICENESS": str(self.program.niceness), **self.program.environment},
+            env={
+                **os.environ,
+                "PYTHONUNBUFFERED": "1",
+                "COGO_SUPERVISED": "1",
+                "COGO_NICENESS": str(self.program.niceness),
+                **self.program.environment,
+            },
             pass_fds=self.program.descriptors,
             process_group=0,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import socket
@@ -54,7 +55,10 @@ def _is_address(text: object) -> bool:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Make the template of databases before any test's clock runs."""
+    """Make the template of databases before any test's clock runs, and let the collector of garbage look no more at what pytest itself
+    holds: with thirteen thousand tests each full look takes 0.4 s, in the middle of whatever is measured."""
+    gc.collect()
+    gc.freeze()
     controls = hasattr(session.config, "workerinput") or not session.config.getoption("numprocesses", None)
     if session.items and controls and not session.config.option.collectonly and _on_sqlite():
         template.made()

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 OPERATIONS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
+        "a child makes a lost secret anew",
+        "manage.py",
+        '    if "COGO_SUPERVISED" not in os.environ:',
+        "    if True:",
+        ("tests/e2e/test_serve.py", "-k", "cannot_start_again"),
+    ),
+    (
         "a flood of large bodies holds up all keys",
         "llm_gateway/engine/heavy.py",
         "self._waiting.setdefault(whose, deque())",

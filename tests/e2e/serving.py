@@ -125,10 +125,10 @@ def left(folder: Path) -> dict[int, str]:
     return found
 
 
-def eventually(condition, seconds: float = 10.0):
-    """The first true result of ``condition``."""
+def eventually(condition, seconds: float = 10.0, shown=str):
+    """The first true result of ``condition``. ``shown``: gives what to say where it stays away."""
     deadline = time.monotonic() + seconds
     while not (result := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert time.monotonic() < deadline, f"it did not happen in time {shown()}"
         time.sleep(0.05)
     return result

@@ -220,9 +220,11 @@ def test_a_web_worker_that_cannot_start_again_is_tried_until_its_reason_is_gone(
         kept = pepper.read_text()
         pepper.unlink()
         os.kill(gateway.pid_of("cogo.web"), signal.SIGKILL)
+        os.kill(gateway.pid_of("run_batches"), signal.SIGKILL)
         said = "web ended unexpectedly (cogo: COGO_KEY_PEPPER is not set"
-        eventually(lambda: gateway.output.count(said) >= 2, seconds=120)
+        eventually(lambda: gateway.output.count(said) >= 2, seconds=80, shown=lambda: gateway.output)
         assert gateway.process.poll() is None
+        assert not pepper.exists(), "another one would open no client key"
         pepper.write_text(kept)
         eventually(lambda: answers(gateway), seconds=40)
     assert left(tmp_path) == {}
