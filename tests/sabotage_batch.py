@@ -172,13 +172,6 @@ BATCH: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (_UPLOAD, "-k", "in_parts"),
     ),
     (
-        "what is wrong in an upload is started all the same",
-        "llm_gateway/actions/upload_batch.py",
-        "        file=None if faults else file.pk,",
-        "        file=file.pk,",
-        (_UPLOAD, "-k", "told_by_line"),
-    ),
-    (
         "whoever sees a batch downloads its texts",
         "llm_gateway/api/batch_downloads.py",
         "user.has_perm(SEES_BATCHES) and user.has_perm(READS_TEXTS)",

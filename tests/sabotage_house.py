@@ -16,8 +16,8 @@ HOUSE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a format forgets the mark that ends its stream",
         "llm_gateway/wires/anthropic_messages/wire.py",
-        "    end_mark = b'event: message_stop",
-        "    end_mark = b'event: message_stopped",
+        'data: {"type":"message_stop"}',
+        'data: {"type":"ping"}',
         ("tests/wires/test_end_marks.py",),
     ),
     (

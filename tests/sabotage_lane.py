@@ -44,13 +44,6 @@ LANE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         (_STEPS, "-k", "before_anything_was_sent"),
     ),
     (
-        "a lane without a price of its own",
-        "llm_gateway/engine/batch_lane.py",
-        "    return tuple(rate for rate in model.rates if rate.tier == BATCH_TIER)",
-        "    return model.rates",
-        (_LANE, "-k", "half_the_price"),
-    ),
-    (
         "a lost line goes to the provider once more",
         "llm_gateway/stores/batch_queue.py",
         '        changes["lane"] = lane',
@@ -62,7 +55,7 @@ LANE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "llm_gateway/stores/batch_queue.py",
         "        ready = ready.filter(lane=GATEWAY)",
         "        pass",
-        (_STEPS, "-k", "runner_takes_only"),
+        (_STEPS, "-k", "the_one_model_that_fell_out"),
     ),
     (
         "rows of a shard are not renewed",
@@ -76,7 +69,7 @@ LANE: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "llm_gateway/wires/_batch_apis/anthropic.py",
         ' and _size(one.get("request_counts")) == shard.count:',
         ":",
-        (_APIS, "-k", "created_with_an_error"),
+        (_APIS, "-k", "moment_and_size"),
     ),
     (
         "counts of batches are not audited",

@@ -174,6 +174,16 @@ def test_renaming_is_no_activation(boss: Client) -> None:
     assert (row.title, row.active, row.activations.count()) == ("Our order", True, 1)
 
 
+def test_renaming_one_whose_defaults_are_not_spelled_out_is_no_activation(boss: Client) -> None:
+    factories.catalogue()
+    Strategy.objects.update(active=False)
+    Strategy.objects.filter(name="performance-based").update(active=True, settings={})
+    before = Strategy.objects.get(name="performance-based").activations.count()
+    post(boss, url("change", "performance-based"), title="What works")
+    row = Strategy.objects.get(name="performance-based")
+    assert (row.title, row.active, row.activations.count()) == ("What works", True, before)
+
+
 def test_the_one_in_force_cannot_be_deleted(boss: Client) -> None:
     factories.catalogue()
     assert boss.get(url("delete", "enterprise")).status_code == 403

@@ -155,3 +155,16 @@ def test_nonsense_is_never_taken_for_an_answer() -> None:
                 with pytest.raises(NotUnderstood):
                     work(nonsense)
         assert not [one for one in api.read(b'{"custom_id": 3}\n\n') if one is not None]
+
+
+def test_a_batch_at_anthropic_is_found_by_moment_and_size() -> None:
+    since = datetime(2026, 12, 1, 12, 0, tzinfo=UTC)
+
+    def there(name: str, at: datetime, size: int) -> dict[str, Any]:
+        counts = {"processing": size - 1, "succeeded": 1, "errored": 0, "canceled": 0, "expired": 0}
+        return {"id": name, "created_at": at.isoformat(), "request_counts": counts}
+
+    later = since + timedelta(seconds=5)
+    listed = [there("smaller", later, 2), there("ours", later, 3), there("older", since - timedelta(hours=1), 3)]
+    shard = Shard(name="cogo-1", model="m", since=since, count=3)
+    assert AnthropicBatches().find(json.dumps({"data": listed}).encode(), shard) == ("ours",)

@@ -132,6 +132,17 @@ def test_a_runner_takes_only_what_fell_out_of_the_provider_lane(lane: ProviderRu
     assert (batch.cancelled, batch.lane_note) == (3, "no price any more")
 
 
+def test_a_runner_takes_the_lines_of_the_one_model_that_fell_out(lane: ProviderRuns) -> None:
+    from llm_gateway.stores import batch_shards
+
+    made = lane.made([*(chat(n, "anthropic/m") for n in range(1, 3)), *(chat(n, "openai/m") for n in range(3, 6))])
+    batch = row_of(made)
+    assert batch_shards.let_fall(batch.pk, "openai/m", "no price any more", datetime.now(UTC)) == 3
+    taken = [line.number for line in take(10)]
+    batch.delete()
+    assert taken == [3, 4, 5]
+
+
 def test_the_rows_of_a_shard_wait_for_the_provider_and_for_no_process(lane: ProviderRuns) -> None:
     from llm_gateway.models import RequestLog
     from llm_gateway.stores import batch_shards

@@ -8,7 +8,7 @@ from llm_gateway.core.events import Done
 from llm_gateway.wires import counters, embedders, formats, glances, limits, menders, wires
 
 
-@pytest.mark.parametrize("name", [name for name, wire in wires.items() if wire.end_mark])
+@pytest.mark.parametrize("name", [name for name, one in formats.items() if one.wire is not None and one.wire.end_mark])
 def test_a_wire_s_own_decoder_reads_its_end_mark_as_the_end(name: str) -> None:
     wire = wires.get(name)
     decoder = wire.stream_decoder()
